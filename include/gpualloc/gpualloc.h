@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gpualloc: which GPUs or MIG instances a program gets.
+ *
+ * The one installed header. Every type is opaque; C99 and C++ compile it as it stands.
+ *
+ * Calls that can fail return 0 or a negative GPUALLOC_E… and, where the caller passed an error
+ * object, leave a sentence in it. Results come back through the last pointer before the error and
+ * are written only on success. The library never prints, never exits and keeps no global state:
+ * two threads may work on two objects, and any number may read one machine.
+ */
+#ifndef GPUALLOC_H
+#define GPUALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define GPUALLOC_EXPORT __attribute__((visibility("default")))
+#else
+#define GPUALLOC_EXPORT
+#endif
+
+/* ---- what can go wrong ---- */
+
+enum gpualloc_status {
+	GPUALLOC_OK = 0,
+	GPUALLOC_EUSAGE = -1,      /* the request itself makes no sense */
+	GPUALLOC_EDATA = -2,       /* a file or a tool's output is not what it should be */
+	GPUALLOC_ENOSOURCE = -3,   /* no GPU driver, or no source answered */
+	GPUALLOC_EBUSY = -4,       /* not now, but when others have finished */
+	GPUALLOC_EPERM = -5,       /* not permitted */
+	GPUALLOC_EIMPOSSIBLE = -6, /* never on this machine, whatever anyone frees */
+	GPUALLOC_ETIMEOUT = -7,    /* waited as long as was allowed */
+	GPUALLOC_ENOMEM = -8,      /* out of memory */
+	GPUALLOC_EIO = -9          /* reading or writing failed */
+};
+
+typedef struct gpualloc_error gpualloc_error;
+
+/* NULL when there is no memory; every call takes NULL for an error object. */
+GPUALLOC_EXPORT gpualloc_error *gpualloc_error_new(void);
+GPUALLOC_EXPORT void gpualloc_error_free(gpualloc_error *error);
+GPUALLOC_EXPORT int gpualloc_error_status(const gpualloc_error *error);
+/* One or more lines without a newline at the end; "" when nothing failed. */
+GPUALLOC_EXPORT const char *gpualloc_error_message(const gpualloc_error *error);
+
+/* The exit status a program should end with: 0, 64, 65, 69, 71, 74, 75, 77, 78 or 124. */
+GPUALLOC_EXPORT int gpualloc_exit_status(int status);
+
+/* "1.2.3" of the library that was loaded. */
+GPUALLOC_EXPORT const char *gpualloc_version(void);
+
+/* ---- the machine ---- */
+
+typedef struct gpualloc_machine gpualloc_machine; /* devices and the links between them */
+typedef struct gpualloc_device gpualloc_device;   /* a GPU, or a MIG instance of one */
+typedef struct gpualloc_process gpualloc_process; /* somebody on a device */
+
+enum { GPUALLOC_DEADLINE_DEFAULT_MS = 10000 };
+
+/*
+ * Takes a snapshot of a machine. spec is "nvml", "nvidia-smi", the name of a built-in machine or
+ * the path of a file; NULL takes GPUALLOC_MACHINE from the environment, else NVML, else nvidia-smi.
+ * A driver that has not answered after deadline_ms (0 is the default) is an error.
+ */
+GPUALLOC_EXPORT int gpualloc_machine_open(const char *spec, unsigned deadline_ms,
+					  gpualloc_machine **ret_machine, gpualloc_error *error);
+
+/* The same from bytes in memory, in any form that a file may have; name appears in messages. */
+GPUALLOC_EXPORT int gpualloc_machine_read(const void *data, size_t size, const char *name,
+					  gpualloc_machine **ret_machine, gpualloc_error *error);
+
+GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
+
+/* The names gpualloc_machine_open() knows besides paths, in order; NULL after the last. */
+GPUALLOC_EXPORT const char *gpualloc_spec_name(size_t i);
+GPUALLOC_EXPORT const char *gpualloc_spec_description(size_t i);
+
+/* Replaces UUIDs, serial numbers, users, process names and the machine's name. */
+GPUALLOC_EXPORT int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error);
+
+/* The machine file; the caller frees *ret_text with free(). */
+GPUALLOC_EXPORT int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text,
+					   size_t *ret_size, gpualloc_error *error);
+
+/* Strings that are not known are NULL, numbers -1. */
+GPUALLOC_EXPORT const char *gpualloc_machine_name(const gpualloc_machine *machine);
+GPUALLOC_EXPORT const char *gpualloc_machine_source(const gpualloc_machine *machine);
+GPUALLOC_EXPORT const char *gpualloc_machine_driver(const gpualloc_machine *machine);
+/* 1 when no such hardware was seen: a built-in machine, or a file made from one. */
+GPUALLOC_EXPORT int gpualloc_machine_is_simulated(const gpualloc_machine *machine);
+/* Sentences about what was odd but did not hinder; NULL after the last. */
+GPUALLOC_EXPORT const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i);
+
+GPUALLOC_EXPORT size_t gpualloc_machine_device_count(const gpualloc_machine *machine);
+/* Devices are numbered from 0 in order of their index. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_machine_device(const gpualloc_machine *machine,
+							       size_t i);
+
+/* ---- links: between the i-th and the j-th device of a machine ---- */
+
+enum gpualloc_level {
+	GPUALLOC_LEVEL_UNKNOWN = 0,
+	GPUALLOC_LEVEL_SYS = 1,   /* across the interconnect of NUMA nodes */
+	GPUALLOC_LEVEL_NODE = 2,  /* across host bridges of one NUMA node */
+	GPUALLOC_LEVEL_PHB = 3,   /* across one host bridge */
+	GPUALLOC_LEVEL_PXB = 4,   /* across several PCIe bridges */
+	GPUALLOC_LEVEL_PIX = 5,   /* across one PCIe bridge */
+	GPUALLOC_LEVEL_BOARD = 6, /* two GPUs on one board */
+	GPUALLOC_LEVEL_SELF = 7
+};
+
+GPUALLOC_EXPORT enum gpualloc_level gpualloc_machine_level(const gpualloc_machine *machine,
+							   size_t i, size_t j);
+/* "PIX" and so on, "X" for SELF, "?" where it is not known. */
+GPUALLOC_EXPORT const char *gpualloc_level_name(enum gpualloc_level level);
+/* How many NVLinks join them, direct or through switches; -1 where it is not known. */
+GPUALLOC_EXPORT int gpualloc_machine_nvlinks(const gpualloc_machine *machine, size_t i, size_t j);
+/* 1 when the PCIe level was concluded from others and not read. */
+GPUALLOC_EXPORT int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i,
+						       size_t j);
+
+/* ---- a device ---- */
+
+enum gpualloc_health {
+	GPUALLOC_HEALTH_OK = 0,
+	GPUALLOC_HEALTH_LOST,
+	GPUALLOC_HEALTH_NEEDS_RESET,
+	GPUALLOC_HEALTH_ROW_REMAP_FAILED,
+	GPUALLOC_HEALTH_RETIRED_PENDING
+};
+
+enum gpualloc_state {
+	GPUALLOC_STATE_FREE = 0,
+	GPUALLOC_STATE_LEASED,
+	GPUALLOC_STATE_IN_USE,   /* by a program without a lease */
+	GPUALLOC_STATE_INTRUDER, /* leased, and used by somebody who does not hold the lease */
+	GPUALLOC_STATE_UNHEALTHY,
+	GPUALLOC_STATE_EXCLUDED
+};
+
+GPUALLOC_EXPORT const char *gpualloc_health_name(enum gpualloc_health health);
+GPUALLOC_EXPORT const char *gpualloc_state_name(enum gpualloc_state state);
+
+/* A GPU's index as the driver counts; a MIG instance's place among those of its parent. */
+GPUALLOC_EXPORT int64_t gpualloc_device_index(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_uuid(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_serial(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_name(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_pci(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_cpus(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_compute_mode(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_minor(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_numa(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_nvlink_version(const gpualloc_device *device);
+GPUALLOC_EXPORT int gpualloc_device_display(const gpualloc_device *device);         /* 1, 0 or -1 */
+GPUALLOC_EXPORT int64_t gpualloc_device_utilization(const gpualloc_device *device); /* percent */
+GPUALLOC_EXPORT enum gpualloc_health gpualloc_device_health(const gpualloc_device *device);
+
+/* Bytes. Free is total less reserved less used, and known when total and used are. */
+GPUALLOC_EXPORT int64_t gpualloc_device_memory_total(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_memory_reserved(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_memory_used(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_memory_free(const gpualloc_device *device);
+
+/* Whether it can be given to somebody now, and why not. */
+GPUALLOC_EXPORT enum gpualloc_state gpualloc_device_state(const gpualloc_device *device);
+/*
+ * Why the state is what it is, "" when it is free: as snprintf, the length it would need is
+ * returned and the text always ends in NUL where size is not 0.
+ */
+GPUALLOC_EXPORT size_t gpualloc_device_reason(const gpualloc_device *device, char *text,
+					      size_t size);
+
+/* MIG. mig_enabled is also 1 for a GPU in MIG mode that has no instance. */
+GPUALLOC_EXPORT int gpualloc_device_mig_enabled(const gpualloc_device *device);
+GPUALLOC_EXPORT size_t gpualloc_device_mig_count(const gpualloc_device *device);
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_mig(const gpualloc_device *device, size_t i);
+/* Of a MIG instance: its GPU (NULL for a GPU), profile, GPU instance and compute instance. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_parent(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_profile(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_gi(const gpualloc_device *device);
+GPUALLOC_EXPORT int64_t gpualloc_device_ci(const gpualloc_device *device);
+
+/* Processes; known is 0 when the source could not tell, which is not the same as none. */
+GPUALLOC_EXPORT int gpualloc_device_processes_known(const gpualloc_device *device);
+GPUALLOC_EXPORT size_t gpualloc_device_process_count(const gpualloc_device *device);
+GPUALLOC_EXPORT const gpualloc_process *gpualloc_device_process(const gpualloc_device *device,
+								size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_process_pid(const gpualloc_process *process);
+/* "C" computes, "G" draws, "C+G" both, "M+C" computes through MPS. */
+GPUALLOC_EXPORT const char *gpualloc_process_type(const gpualloc_process *process);
+GPUALLOC_EXPORT int64_t gpualloc_process_memory(const gpualloc_process *process);
+GPUALLOC_EXPORT const char *gpualloc_process_user(const gpualloc_process *process);
+GPUALLOC_EXPORT const char *gpualloc_process_name(const gpualloc_process *process);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exported face of machines, devices, processes and links: each call hands on, none decides. */
+#include "machine.h"
+
+#include "anonymise.h"
+#include "cleanup.h"
+#include "device_state.h"
+#include "machine_file.h"
+#include "source.h"
+
+#include <stdlib.h>
+
+int gpualloc_machine_open(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
+			  gpualloc_error *error)
+{
+	/* secure_getenv() knows nothing in a set-uid process. */
+	struct ga_source_request request = {
+		.root = "",
+		.nvml_library = secure_getenv("GPUALLOC_NVML"),
+		.nvidia_smi = secure_getenv("GPUALLOC_NVIDIA_SMI"),
+		.deadline_ms = deadline_ms ? deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS,
+	};
+	const char *chosen = secure_getenv("GPUALLOC_MACHINE");
+
+	if (request.nvml_library && !*request.nvml_library)
+		request.nvml_library = NULL;
+	if (request.nvidia_smi && !*request.nvidia_smi)
+		request.nvidia_smi = NULL;
+	if (!spec && chosen && *chosen)
+		spec = chosen;
+	return ga_source_open(spec, &request, ret_machine, error);
+}
+
+int gpualloc_machine_read(const void *data, size_t size, const char *name,
+			  gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	return ga_source_read(data, size, name ? name : "the text", ret_machine, error);
+}
+
+void gpualloc_machine_free(gpualloc_machine *machine)
+{
+	ga_machine_free(machine);
+}
+
+const char *gpualloc_spec_name(size_t i)
+{
+	return ga_source_spec_name(i);
+}
+
+const char *gpualloc_spec_description(size_t i)
+{
+	return ga_source_spec_description(i);
+}
+
+int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error)
+{
+	return ga_machine_anonymise(machine, error);
+}
+
+int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text, size_t *ret_size,
+			   gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer out = GA_BUFFER_INIT(GA_MACHINE_FILE_MAX);
+	int result = ga_machine_file_write(machine, GA_FORM_FILE, &out, error);
+	char *text;
+
+	if (result < 0)
+		return result;
+	text = ga_buffer_take(&out, ret_size);
+	if (!text)
+		return ga_error_memory(error);
+	*ret_text = text;
+	return 0;
+}
+
+const char *gpualloc_machine_name(const gpualloc_machine *machine)
+{
+	return machine->name;
+}
+
+const char *gpualloc_machine_source(const gpualloc_machine *machine)
+{
+	return machine->source;
+}
+
+const char *gpualloc_machine_driver(const gpualloc_machine *machine)
+{
+	return machine->driver;
+}
+
+int gpualloc_machine_is_simulated(const gpualloc_machine *machine)
+{
+	return ga_machine_is_simulated(machine);
+}
+
+const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i)
+{
+	return i < machine->note_count ? machine->notes[i] : NULL;
+}
+
+size_t gpualloc_machine_device_count(const gpualloc_machine *machine)
+{
+	return machine->device_count;
+}
+
+const gpualloc_device *gpualloc_machine_device(const gpualloc_machine *machine, size_t i)
+{
+	return i < machine->device_count ? &machine->devices[i] : NULL;
+}
+
+/* ---- links ---- */
+
+static int is_pair(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return i < machine->device_count && j < machine->device_count;
+}
+
+enum gpualloc_level gpualloc_machine_level(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return is_pair(machine, i, j) ? ga_links_level(&machine->links, i, j)
+				      : GPUALLOC_LEVEL_UNKNOWN;
+}
+
+const char *gpualloc_level_name(enum gpualloc_level level)
+{
+	return ga_level_name(level);
+}
+
+int gpualloc_machine_nvlinks(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return is_pair(machine, i, j) ? ga_links_nvlinks(&machine->links, i, j) : GA_UNKNOWN;
+}
+
+int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return is_pair(machine, i, j) && ga_links_inferred(&machine->links, i, j);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Takes from a machine what tells whose it is; its structure stays as it was. */
+#ifndef GA_MACHINE_ANONYMISE_H
+#define GA_MACHINE_ANONYMISE_H
+
+#include "machine.h"
+
+/* UUIDs, serial numbers, users, process names, the machine's name. Equal names stay equal. */
+int ga_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Free or not, and why; see device_state.h. */
+#include "device_state.h"
+
+#include <stdio.h>
+
+/* What an idle GPU may show as used: driver 450 to 610 show 0 to 600 MiB without a program. */
+static const int64_t idle_memory = INT64_C(640) << 20;
+
+static const char *const state_names[] = {"free",     "leased",    "in-use",
+					  "intruder", "unhealthy", "excluded"};
+
+static const char *const health_sentences[] = {
+	[GPUALLOC_HEALTH_OK] = "",
+	[GPUALLOC_HEALTH_LOST] = "the driver has lost this GPU; reboot to recover it",
+	[GPUALLOC_HEALTH_NEEDS_RESET] = "the GPU needs a reset",
+	[GPUALLOC_HEALTH_ROW_REMAP_FAILED] =
+		"remapping a row of its memory failed; replace the GPU",
+	[GPUALLOC_HEALTH_RETIRED_PENDING] = "memory pages wait to be retired; reset the GPU",
+};
+
+const char *ga_state_name(enum gpualloc_state state)
+{
+	return (size_t)state < sizeof state_names / sizeof *state_names ? state_names[state] : "?";
+}
+
+int64_t ga_device_memory_free(const struct gpualloc_device *device)
+{
+	const struct ga_memory *memory = &device->memory;
+	int64_t taken;
+
+	if (memory->total < 0 || memory->used < 0)
+		return GA_UNKNOWN;
+	taken = memory->used + (memory->reserved > 0 ? memory->reserved : 0);
+	return taken < memory->total ? memory->total - taken : 0;
+}
+
+static const struct gpualloc_process *first_computing(const struct gpualloc_device *device)
+{
+	for (size_t i = 0; i < device->process_count; i++)
+		if (ga_process_computes(&device->processes[i]))
+			return &device->processes[i];
+	return NULL;
+}
+
+static size_t computing_count(const struct gpualloc_device *device)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < device->process_count; i++)
+		count += ga_process_computes(&device->processes[i]);
+	return count;
+}
+
+static bool hides_a_user(const struct gpualloc_device *device)
+{
+	return device->processes_hidden && device->memory.used > idle_memory;
+}
+
+/* Whose computing keeps it from being free: its own, or its GPU's where nobody knows which
+ * instance. */
+static const struct gpualloc_device *user_of(const struct gpualloc_device *device)
+{
+	if (first_computing(device))
+		return device;
+	if (device->parent && !device->processes_known && first_computing(device->parent))
+		return device->parent;
+	for (size_t i = 0; i < device->mig_count; i++)
+		if (first_computing(&device->mig[i]))
+			return &device->mig[i];
+	return NULL;
+}
+
+enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
+{
+	const struct gpualloc_device *whole = device->parent ? device->parent : device;
+
+	if (whole->health != GPUALLOC_HEALTH_OK)
+		return GPUALLOC_STATE_UNHEALTHY;
+	if (whole->compute_mode == GA_COMPUTE_PROHIBITED)
+		return GPUALLOC_STATE_EXCLUDED;
+	if (user_of(device) || hides_a_user(device))
+		return GPUALLOC_STATE_IN_USE;
+	return GPUALLOC_STATE_FREE;
+}
+
+static size_t process_reason(const struct gpualloc_device *user, bool elsewhere, char *text,
+			     size_t size)
+{
+	const struct gpualloc_process *process = first_computing(user);
+	size_t more = computing_count(user) - 1;
+	char others[32] = "";
+
+	if (more > 0)
+		(void)snprintf(others, sizeof others, " and %zu more", more);
+	return (size_t)snprintf(text, size, "process %lld%s%s%s%s%s%s%s", (long long)process->pid,
+				process->user ? " of " : "", process->user ? process->user : "",
+				process->name ? " (" : "", process->name ? process->name : "",
+				process->name ? ")" : "", others,
+				elsewhere ? ", on which instance is not known" : "");
+}
+
+size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	const struct gpualloc_device *whole = device->parent ? device->parent : device;
+	const struct gpualloc_device *user = user_of(device);
+
+	switch (ga_device_state(device)) {
+	case GPUALLOC_STATE_UNHEALTHY:
+		return (size_t)snprintf(text, size, "%s%s%s", health_sentences[whole->health],
+					whole->reason ? ": " : "",
+					whole->reason ? whole->reason : "");
+	case GPUALLOC_STATE_EXCLUDED:
+		return (size_t)snprintf(text, size, "its compute mode is prohibited");
+	case GPUALLOC_STATE_IN_USE:
+		if (user)
+			return process_reason(user, device->parent && user == device->parent, text,
+					      size);
+		return (size_t)snprintf(text, size,
+					"%lld MiB in use by processes outside this container",
+					(long long)(device->memory.used >> 20));
+	default: return (size_t)snprintf(text, size, "%s", "");
+	}
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a device can be given to somebody, from what the source saw of it: health, compute mode,
+ * processes, and memory in use where the process list is known not to be whole.
+ */
+#ifndef GA_MACHINE_DEVICE_STATE_H
+#define GA_MACHINE_DEVICE_STATE_H
+
+#include "machine.h"
+
+/* Total less reserved less used; unknown where total or used is. */
+int64_t ga_device_memory_free(const struct gpualloc_device *device);
+
+enum gpualloc_state ga_device_state(const struct gpualloc_device *device);
+
+/* Why, as snprintf would; "" for a device that is free. */
+size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t size);
+
+const char *ga_state_name(enum gpualloc_state state);
+
+#endif

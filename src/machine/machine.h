@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: devices, their MIG instances, the processes on them, and the links between them.
+ * Pure data. What is not known is NULL, -1 or an enum's UNKNOWN, never 0. Strings are clean
+ * (ga_text_clean) from the moment they come in, so that anything may print them.
+ */
+#ifndef GA_MACHINE_MACHINE_H
+#define GA_MACHINE_MACHINE_H
+
+#include "error.h"
+#include "links.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GA_UNKNOWN = -1 };
+
+/* The most of anything that is believed; see the machine file. */
+enum { GA_DEVICES_MAX = 4096, GA_MIG_MAX = 64, GA_PROCESSES_MAX = 65536 };
+
+enum ga_process_type {
+	GA_PROCESS_COMPUTE,
+	GA_PROCESS_GRAPHICS,
+	GA_PROCESS_COMPUTE_GRAPHICS,
+	GA_PROCESS_MPS_COMPUTE,
+};
+
+struct gpualloc_process {
+	int64_t pid;
+	enum ga_process_type type;
+	int64_t memory;
+	char *user;
+	char *name;
+};
+
+enum ga_compute_mode {
+	GA_COMPUTE_UNKNOWN = -1,
+	GA_COMPUTE_DEFAULT,
+	GA_COMPUTE_EXCLUSIVE_THREAD,
+	GA_COMPUTE_PROHIBITED,
+	GA_COMPUTE_EXCLUSIVE_PROCESS,
+};
+
+struct ga_memory {
+	int64_t total;
+	int64_t reserved;
+	int64_t used; /* without what is reserved */
+};
+
+struct gpualloc_device {
+	int64_t index;
+	char *uuid;
+	char *serial;
+	char *name;
+	char *pci; /* 00000000:07:00.0 */
+	char *cpus;
+	int64_t minor;
+	int64_t numa;
+	int64_t nvlink_version;
+	int display; /* 1, 0 or -1 */
+	struct ga_memory memory;
+	int64_t utilization;
+	enum ga_compute_mode compute_mode;
+	enum gpualloc_health health;
+	char *reason; /* what the source said of its health, beyond the word */
+
+	bool processes_known;
+	bool processes_hidden; /* the list cannot be trusted to be whole: other pid namespaces */
+	struct gpualloc_process *processes;
+	size_t process_count;
+
+	bool mig_enabled;
+	struct gpualloc_device *mig; /* each with parent, profile, gi and ci */
+	size_t mig_count;
+	const struct gpualloc_device *parent;
+	char *profile; /* 1g.5gb */
+	int64_t gi;
+	int64_t ci;
+};
+
+struct gpualloc_machine {
+	char *name;
+	char *source; /* who saw it first: "nvml", "nvidia-smi", "topo", "builtin", … */
+	char *driver;
+	int64_t sockets;
+	int64_t cores_per_socket;
+	int64_t threads_per_core;
+	struct gpualloc_device *devices; /* in order of index */
+	size_t device_count;
+	struct ga_links links; /* as many as devices */
+	char **notes;
+	size_t note_count;
+};
+
+/* A machine with count devices that nothing is known of but that their indices are 0, 1, … */
+int ga_machine_new(size_t count, gpualloc_machine **ret_machine, gpualloc_error *error);
+#define ga_auto_machine ga_cleanup(ga_machine_free_pointer)
+void ga_machine_free_pointer(gpualloc_machine **machine);
+void ga_machine_free(gpualloc_machine *machine);
+
+/*
+ * The last step of whoever makes a machine: MIG instances learn their parent. Refuses a duplicate
+ * index or UUID and indices out of order, naming both places.
+ */
+int ga_machine_finish(gpualloc_machine *machine, gpualloc_error *error);
+
+/* Whether no such hardware was seen, be it made here or read from a file that was. */
+bool ga_machine_is_simulated(const gpualloc_machine *machine);
+
+/* Both append one, about which nothing is known, and return it; NULL when there is no memory. */
+struct gpualloc_process *ga_device_add_process(struct gpualloc_device *device);
+struct gpualloc_device *ga_device_add_mig(struct gpualloc_device *device);
+void ga_device_remove_mig(struct gpualloc_device *device, size_t i);
+
+/* Replaces a string by a clean copy; an empty one counts as not known. GPUALLOC_ENOMEM or 0. */
+int ga_set_text(char **field, const char *text);
+int ga_set_text_sized(char **field, const char *text, size_t size);
+/* "7:0.0", "0000:07:00.0", "0x00000000:07:00.0" become 00000000:07:00.0; false where it is no PCI
+ * address. */
+bool ga_pci_normalise(const char *text, size_t size, char ret_pci[static 20]);
+
+int ga_machine_note(gpualloc_machine *machine, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+const char *ga_health_name(enum gpualloc_health health);
+const char *ga_compute_mode_name(enum ga_compute_mode mode); /* NULL for unknown */
+const char *ga_process_type_name(enum ga_process_type type);
+bool ga_compute_mode_find(const char *name, enum ga_compute_mode *ret_mode);
+bool ga_process_type_find(const char *name, enum ga_process_type *ret_type);
+bool ga_health_find(const char *name, enum gpualloc_health *ret_health);
+/* Whether it computes, so that its device is not free. */
+bool ga_process_computes(const struct gpualloc_process *process);
+
+#endif

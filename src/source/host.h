@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the host says about itself and its processes, from /proc and /sys below a root. Everything
+ * here only fills in what a live source could not know; nothing is ever overwritten.
+ */
+#ifndef GA_SOURCE_HOST_H
+#define GA_SOURCE_HOST_H
+
+#include "machine.h"
+
+/* The host's name, its sockets, cores and threads. */
+int ga_host_describe(const char *root, gpualloc_machine *machine);
+/* NUMA node and CPUs of each GPU, by PCI address. */
+int ga_host_places(const char *root, gpualloc_machine *machine);
+/*
+ * Users and names of the processes on every device. In a pid namespace of its own the driver's
+ * pids mean other processes: there nothing is looked up, and the lists are marked as hidden.
+ */
+int ga_host_processes(const char *root, gpualloc_machine *machine);
+
+#endif

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source.h"
+
+const struct ga_source ga_source_nvml = {
+	.name = "nvml",
+};

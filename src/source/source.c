@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of sources, and how a SPEC finds its own; see source.h. */
+#include "source.h"
+
+#include "cleanup.h"
+#include "file.h"
+#include "machine_file.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Live sources first, the better one before the other: the automatic choice follows this order. */
+static const struct ga_source *const sources[] = {
+	&ga_source_nvml,         &ga_source_nvidia_smi,  &ga_source_builtin,
+	&ga_source_machine_file, &ga_source_topo_matrix,
+};
+enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
+
+/* The i-th word that --machine takes: a live source, or a machine that some source has. */
+static const struct ga_source *find_spec(size_t i, size_t *ret_machine)
+{
+	for (size_t s = 0; s < SOURCE_COUNT; s++) {
+		const struct ga_source *source = sources[s];
+
+		if (source->query && i-- == 0) {
+			*ret_machine = SIZE_MAX;
+			return source;
+		}
+		for (size_t m = 0; source->machine_name && source->machine_name(m); m++)
+			if (i-- == 0) {
+				*ret_machine = m;
+				return source;
+			}
+	}
+	return NULL;
+}
+
+const char *ga_source_spec_name(size_t i)
+{
+	size_t machine;
+	const struct ga_source *source = find_spec(i, &machine);
+
+	return !source ? NULL : machine == SIZE_MAX ? source->name : source->machine_name(machine);
+}
+
+const char *ga_source_spec_description(size_t i)
+{
+	size_t machine;
+	const struct ga_source *source = find_spec(i, &machine);
+
+	return !source               ? NULL
+	       : machine == SIZE_MAX ? source->description
+				     : source->machine_description(machine);
+}
+
+int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
+		   gpualloc_error *error)
+{
+	for (size_t s = 0; s < SOURCE_COUNT; s++) {
+		int result;
+
+		if (!sources[s]->recognises || !sources[s]->recognises(text, size))
+			continue;
+		result = sources[s]->read(text, size, ret_machine, error);
+		return result < 0 ? ga_error_prefix(error, result, "%s: ", name) : 0;
+	}
+	return ga_error_set(error, GPUALLOC_EDATA,
+			    "%s: line 1: this is no machine file (JSON) and no output of "
+			    "`nvidia-smi topo -m`, `-q -x` or `-L`",
+			    name);
+}
+
+/* The file's own name, without folders and the last ending, for a machine that has no name. */
+static int name_by_path(gpualloc_machine *machine, const char *path, gpualloc_error *error)
+{
+	const char *start = strrchr(path, '/'), *end;
+
+	if (machine->name)
+		return 0;
+	start = start ? start + 1 : path;
+	end = strrchr(start, '.');
+	if (ga_set_text_sized(&machine->name, start,
+			      end && end > start ? (size_t)(end - start) : strlen(start)) < 0)
+		return ga_error_memory(error);
+	return 0;
+}
+
+static int open_file(const char *path, gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(0);
+	ga_auto_machine gpualloc_machine *machine = NULL;
+	int result = ga_file_read(path, GA_MACHINE_FILE_MAX, &content, error);
+
+	if (result == 0)
+		result = ga_source_read(content.data, content.size, path, &machine, error);
+	/* A machine file says its name or has none: it must read back to the same bytes. */
+	if (result == 0 && strcmp(machine->source ? machine->source : "", "topo") == 0)
+		result = name_by_path(machine, path, error);
+	if (result == 0)
+		*ret_machine = ga_steal(&machine);
+	return result;
+}
+
+static int unknown_spec(const char *spec, gpualloc_error *error)
+{
+	char known[1024] = "";
+	size_t length = 0;
+	const char *name;
+
+	for (size_t i = 0; (name = ga_source_spec_name(i)) && length < sizeof known; i++)
+		length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
+					   i ? ", " : "", name);
+	return ga_error_set(error, GPUALLOC_EUSAGE,
+			    "no machine \"%s\": it is no file here, and none of %s", spec, known);
+}
+
+/* Each in turn; where none answers, what was tried and why it failed, and what to do next. */
+static int open_automatically(const struct ga_source_request *request,
+			      gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	gpualloc_error tried = {0};
+	char message[GA_ERROR_SIZE] = "no GPU found:";
+	size_t length = strlen(message);
+
+	for (size_t s = 0; s < SOURCE_COUNT; s++) {
+		int result;
+
+		if (!sources[s]->query)
+			continue;
+		tried.message[0] = '\0';
+		result = sources[s]->query(request, ret_machine, &tried);
+		if (result == 0 && s > 0 &&
+		    ga_machine_note(*ret_machine, "%s was asked, as%s", sources[s]->name,
+				    message + strlen("no GPU found:")) < 0) {
+			ga_machine_free(*ret_machine);
+			return ga_error_memory(error);
+		}
+		if (result == 0 || result == GPUALLOC_ENOMEM) {
+			if (result < 0)
+				(void)ga_error_memory(error);
+			return result;
+		}
+		if (length < sizeof message)
+			length += (size_t)snprintf(message + length, sizeof message - length,
+						   "\n  %s", tried.message);
+	}
+	return ga_error_set(error, GPUALLOC_ENOSOURCE,
+			    "%s\nTo see gpualloc work without a GPU, try --machine dgx1-volta.",
+			    message);
+}
+
+int ga_source_open(const char *spec, const struct ga_source_request *request,
+		   gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	const char *name;
+
+	if (!spec)
+		return open_automatically(request, ret_machine, error);
+	for (size_t i = 0; (name = ga_source_spec_name(i)); i++) {
+		size_t machine;
+		const struct ga_source *source;
+
+		if (strcmp(name, spec) != 0)
+			continue;
+		source = find_spec(i, &machine);
+		return machine == SIZE_MAX ? source->query(request, ret_machine, error)
+					   : source->make(machine, ret_machine, error);
+	}
+	if (*spec == '\0' || (!strchr(spec, '/') && !ga_file_exists("", spec)))
+		return unknown_spec(spec, error);
+	return open_file(spec, ret_machine, error);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes that grow up to a limit set beforehand. A failed append (no memory, or past the limit)
+ * leaves the buffer marked; later appends do nothing, so that a writer checks once, at the end.
+ */
+#ifndef GA_UTIL_BUFFER_H
+#define GA_UTIL_BUFFER_H
+
+#include "cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ga_buffer {
+	char *data; /* NUL after the last byte once anything was appended */
+	size_t size;
+	size_t capacity;
+	size_t limit;
+	bool failed;
+};
+
+#define GA_BUFFER_INIT(most) ((struct ga_buffer){.limit = (most)})
+
+void ga_buffer_free(struct ga_buffer *buffer);
+void ga_buffer_append(struct ga_buffer *buffer, const void *data, size_t size);
+void ga_buffer_text(struct ga_buffer *buffer, const char *text);
+void ga_buffer_char(struct ga_buffer *buffer, char c);
+void ga_buffer_format(struct ga_buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Room for size more bytes behind the last, or NULL; ga_buffer_grew() says how many were used. */
+char *ga_buffer_room(struct ga_buffer *buffer, size_t size);
+void ga_buffer_grew(struct ga_buffer *buffer, size_t size);
+/* Hands the bytes to the caller, who frees them; NULL when an append failed. */
+char *ga_buffer_take(struct ga_buffer *buffer, size_t *ret_size);
+
+#define ga_auto_buffer ga_cleanup(ga_buffer_free)
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work in a child with a deadline; see child.h. */
+#include "child.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ERRORS_LIMIT = 1 << 16 };
+
+void ga_child_result_free(struct ga_child_result *result)
+{
+	ga_buffer_free(&result->output);
+	ga_buffer_free(&result->errors);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. */
+static void isolate(int out, int err)
+{
+	sigset_t none;
+	int null;
+
+	/* The pipes' own numbers may be 0, 1 or 2 where the caller had closed those. */
+	out = fcntl(out, F_DUPFD, 3);
+	err = fcntl(err, F_DUPFD, 3);
+	null = open("/dev/null", O_RDWR);
+	if (out < 0 || err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
+	    dup2(err, 2) < 0)
+		_exit(126);
+	(void)close_range(3, ~0u, 0);
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int take(int *fd, struct ga_buffer *buffer, bool keep_all)
+{
+	char chunk[1 << 14];
+	ssize_t got = read(*fd, chunk, sizeof chunk);
+
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (got <= 0) {
+		close(*fd);
+		*fd = -1;
+		return 0;
+	}
+	if ((size_t)got > buffer->limit - buffer->size) {
+		if (keep_all)
+			return -1;
+		got = (ssize_t)(buffer->limit - buffer->size);
+	}
+	ga_buffer_append(buffer, chunk, (size_t)got);
+	return 0;
+}
+
+/* Reads both pipes to their end: 0, or -ETIMEDOUT, -EFBIG, -ENOMEM, -errno. */
+static int collect(int out, int err, int64_t until, struct ga_child_result *result)
+{
+	struct pollfd fds[2] = {{.fd = out, .events = POLLIN}, {.fd = err, .events = POLLIN}};
+	int failure = 0;
+
+	while (!failure && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
+		int64_t left = until - now_ms();
+		int ready = poll(fds, 2, left > 0 ? (int)left : 0);
+
+		if (ready < 0 && errno != EINTR)
+			failure = -errno;
+		else if (ready == 0 && left <= 0)
+			failure = -ETIMEDOUT;
+		else if (ready > 0 && fds[0].revents && take(&fds[0].fd, &result->output, true) < 0)
+			failure = -EFBIG;
+		else if (ready > 0 && fds[1].revents)
+			(void)take(&fds[1].fd, &result->errors, false);
+		if (result->output.failed || result->errors.failed)
+			failure = -ENOMEM;
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i].fd >= 0)
+			close(fds[i].fd);
+	return failure;
+}
+
+/* Whether the child was reaped before the time was up; -1 as status where somebody else did. */
+static bool reap(pid_t child, int64_t until, int *ret_status)
+{
+	struct timespec pause = {.tv_nsec = 200000};
+
+	for (;;) {
+		pid_t got = waitpid(child, ret_status, WNOHANG);
+
+		if (got == child)
+			return true;
+		if (got < 0 && errno != EINTR) {
+			*ret_status = -1;
+			return true;
+		}
+		if (now_ms() >= until)
+			return false;
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 10000000)
+			pause.tv_nsec *= 2;
+	}
+}
+
+static int parent_side(const char *name, pid_t child, int out, int err, unsigned deadline_ms,
+		       struct ga_child_result *result, gpualloc_error *error)
+{
+	int64_t until = now_ms() + deadline_ms;
+	int failure = collect(out, err, until, result);
+	int status = 0;
+
+	/* Its output is complete once the pipes are closed; it has only to end. */
+	if (!failure && !reap(child, until, &status))
+		failure = -ETIMEDOUT;
+	if (failure) {
+		(void)kill(child, SIGKILL);
+		(void)reap(child, now_ms() + 100, &status);
+	}
+	if (failure == -EFBIG)
+		return ga_error_set(error, GPUALLOC_EDATA, "%s: printed more than %zu bytes", name,
+				    result->output.limit);
+	if (failure == -ENOMEM)
+		return ga_error_memory(error);
+	if (failure && failure != -ETIMEDOUT)
+		return ga_error_errno(error, GPUALLOC_EIO, -failure, "%s", name);
+	result->timed_out = failure == -ETIMEDOUT;
+	result->exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return 0;
+}
+
+int ga_child_call(const char *name, int (*work)(void *context, int out), void *context,
+		  unsigned deadline_ms, size_t limit, struct ga_child_result *ret_result,
+		  gpualloc_error *error)
+{
+	ga_auto_child struct ga_child_result result = {.output = GA_BUFFER_INIT(limit),
+						       .errors = GA_BUFFER_INIT(ERRORS_LIMIT)};
+	int out[2], err[2], status;
+	pid_t child;
+
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "%s: cannot make a pipe", name);
+	if (pipe2(err, O_CLOEXEC) < 0) {
+		status = errno;
+		close(out[0]);
+		close(out[1]);
+		return ga_error_errno(error, GPUALLOC_EIO, status, "%s: cannot make a pipe", name);
+	}
+	child = fork();
+	if (child == 0) {
+		isolate(out[1], err[1]);
+		_exit(work(context, 1));
+	}
+	status = errno;
+	close(out[1]);
+	close(err[1]);
+	if (child < 0) {
+		close(out[0]);
+		close(err[0]);
+		return ga_error_errno(error, GPUALLOC_EIO, status, "%s: cannot start a process",
+				      name);
+	}
+	status = parent_side(name, child, out[0], err[0], deadline_ms, &result, error);
+	if (status < 0)
+		return status;
+	*ret_result = result;
+	result = (struct ga_child_result){0};
+	return 0;
+}
+
+static int execute(void *context, int out)
+{
+	char *const *argv = context;
+
+	(void)out;
+	if (setenv("LC_ALL", "C", 1) < 0)
+		return 126;
+	execvp(argv[0], argv);
+	(void)dprintf(2, "%s", strerror(errno));
+	return errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+}
+
+int ga_child_run(const char *const argv[], unsigned deadline_ms, size_t limit,
+		 struct ga_child_result *ret_result, gpualloc_error *error)
+{
+	/* execvp() does not write to its strings; its prototype is older than const. */
+	union {
+		const char *const *given;
+		void *wanted;
+	} arguments = {.given = argv};
+
+	return ga_child_call(argv[0], execute, arguments.wanted, deadline_ms, limit, ret_result,
+			     error);
+}

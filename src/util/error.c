@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What went wrong, as a status and a sentence; see error.h. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!error)
+		return status;
+	error->status = status;
+	va_start(arguments, format);
+	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	va_end(arguments);
+	return status;
+}
+
+int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
+{
+	char rest[GA_ERROR_SIZE];
+	va_list arguments;
+	size_t length;
+
+	if (!error)
+		return status;
+	error->status = status;
+	memcpy(rest, error->message, sizeof rest);
+	va_start(arguments, format);
+	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	va_end(arguments);
+	length = strlen(error->message);
+	(void)snprintf(error->message + length, sizeof error->message - length, "%s", rest);
+	return status;
+}
+
+int ga_error_memory(gpualloc_error *error)
+{
+	return ga_error_set(error, GPUALLOC_ENOMEM, "out of memory");
+}
+
+int ga_error_errno(gpualloc_error *error, int status, int number, const char *format, ...)
+{
+	char reason[128];
+	va_list arguments;
+	size_t length;
+
+	if (!error)
+		return status;
+	error->status = status;
+	va_start(arguments, format);
+	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	va_end(arguments);
+	length = strlen(error->message);
+	(void)snprintf(error->message + length, sizeof error->message - length, ": %s",
+		       strerror_r(number, reason, sizeof reason));
+	return status;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The error object: a status and a sentence in a fixed buffer, so that reporting an error never
+ * allocates. A message that is too long is cut, never refused.
+ */
+#ifndef GA_UTIL_ERROR_H
+#define GA_UTIL_ERROR_H
+
+#include <gpualloc/gpualloc.h>
+
+enum { GA_ERROR_SIZE = 4096 };
+
+struct gpualloc_error {
+	int status;
+	char message[GA_ERROR_SIZE];
+};
+
+/* Both return the error's status, so that a caller can write `return ga_error_set(…)`. */
+int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Puts context in front: "FILE: " before "devices[0]: expected an object". */
+int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int ga_error_memory(gpualloc_error *error);
+/* As ga_error_set, with what errno stands for at the end. */
+int ga_error_errno(gpualloc_error *error, int status, int number, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

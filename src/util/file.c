@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files, read within a limit; see file.h. */
+#include "file.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int read_all(int fd, const char *path, struct ga_buffer *content, gpualloc_error *error)
+{
+	enum { CHUNK = 1 << 16 };
+
+	for (;;) {
+		/* One byte more than the limit may be asked for: that is how too much shows. */
+		size_t left = content->limit - content->size;
+		size_t want = left < CHUNK ? left + 1 : CHUNK;
+		char spare[1];
+		char *room =
+			left == 0 ? spare : ga_buffer_room(content, want <= left ? want : left);
+		ssize_t got;
+
+		if (!room)
+			return ga_error_memory(error);
+		got = read(fd, room, left == 0 ? 1 : want <= left ? want : left);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return ga_error_errno(error, GPUALLOC_EIO, errno, "%s: cannot read", path);
+		if (got == 0)
+			return 0;
+		if (left == 0)
+			return ga_error_set(
+				error, GPUALLOC_EDATA,
+				"%s: more than %zu bytes, too large for what it should be", path,
+				content->limit);
+		ga_buffer_grew(content, (size_t)got);
+	}
+}
+
+int ga_file_read(const char *path, size_t limit, struct ga_buffer *ret_content,
+		 gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(limit);
+	ga_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat status;
+	int result;
+
+	if (fd < 0)
+		return ga_error_errno(error,
+				      errno == EACCES || errno == EPERM     ? GPUALLOC_EPERM
+				      : errno == ENOENT || errno == ENOTDIR ? GPUALLOC_EUSAGE
+									    : GPUALLOC_EIO,
+				      errno, "%s", path);
+	if (fstat(fd, &status) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "%s", path);
+	if (S_ISDIR(status.st_mode))
+		return ga_error_set(error, GPUALLOC_EDATA, "%s: is a directory, not a file", path);
+	if (S_ISREG(status.st_mode) && (uintmax_t)status.st_size > limit)
+		return ga_error_set(error, GPUALLOC_EDATA,
+				    "%s: %jd bytes, more than the %zu that are read", path,
+				    (intmax_t)status.st_size, limit);
+	result = read_all(fd, path, &content, error);
+	if (result < 0)
+		return result;
+	ga_buffer_append(&content, "", 0);
+	if (content.failed)
+		return ga_error_memory(error);
+	*ret_content = content;
+	content = GA_BUFFER_INIT(0);
+	return 0;
+}
+
+long ga_file_peek(const char *root, const char *path, char *text, size_t size)
+{
+	char whole[PATH_MAX];
+	ga_auto_close int fd = -1;
+	size_t length = 0;
+	ssize_t got;
+
+	if ((size_t)snprintf(whole, sizeof whole, "%s%s", root, path) >= sizeof whole)
+		return -1;
+	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	while (length < size - 1) {
+		got = read(fd, text + length, size - 1 - length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		length += (size_t)got;
+	}
+	while (length > 0 && strchr(" \t\r\n", text[length - 1]))
+		length--;
+	text[length] = '\0';
+	return (long)length;
+}
+
+bool ga_file_exists(const char *root, const char *path)
+{
+	char whole[PATH_MAX];
+
+	return (size_t)snprintf(whole, sizeof whole, "%s%s", root, path) < sizeof whole &&
+	       access(whole, F_OK) == 0;
+}

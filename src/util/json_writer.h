@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes JSON, so that every byte of what we put out is ours. Commas come by themselves; where a
+ * line breaks is the caller's choice. Text is escaped; it is UTF-8
+ * already (ga_text_clean() saw it when it came in).
+ */
+#ifndef GA_UTIL_JSON_WRITER_H
+#define GA_UTIL_JSON_WRITER_H
+
+#include "buffer.h"
+
+#include <stdint.h>
+
+struct ga_json {
+	struct ga_buffer *out;
+	bool comma;        /* the next value follows another */
+	const char *space; /* what stands before the next value instead of a blank */
+};
+
+#define GA_JSON_INIT(buffer) ((struct ga_json){.out = (buffer)})
+
+/* key is NULL inside an array. */
+void ga_json_open(struct ga_json *json, const char *key, char bracket);
+void ga_json_close(struct ga_json *json, char bracket);
+/* The next value (or closing bracket) comes behind this: a newline and blanks. */
+void ga_json_line(struct ga_json *json, const char *blanks);
+void ga_json_text(struct ga_json *json, const char *key, const char *text);
+void ga_json_number(struct ga_json *json, const char *key, int64_t number);
+void ga_json_bool(struct ga_json *json, const char *key, bool value);
+void ga_json_null(struct ga_json *json, const char *key);
+
+/* The same, and nothing at all where the value is not known (NULL, negative). */
+void ga_json_text_known(struct ga_json *json, const char *key, const char *text);
+void ga_json_number_known(struct ga_json *json, const char *key, int64_t number);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text from outside, read strictly and made fit to show; see text.h. */
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* The length of the UTF-8 sequence at text, 0 where there is none that may be shown. */
+static size_t character_length(const unsigned char *text, size_t size)
+{
+	unsigned char first = text[0];
+	uint32_t code;
+	size_t length;
+
+	if (first < 0x80)
+		return first >= 0x20 && first != 0x7f ? 1 : 0;
+	length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+	if (first < 0xc2 || first > 0xf4 || length > size)
+		return 0;
+	code = first & (0xffu >> (length + 1));
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3fu);
+	}
+	if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff) || (code >= 0x80 && code < 0xa0) || code == 0x2028 ||
+	    code == 0x2029)
+		return 0;
+	return length;
+}
+
+struct ga_view ga_view_trim(const char *text, size_t size)
+{
+	while (size > 0 && is_blank(text[0])) {
+		text++;
+		size--;
+	}
+	while (size > 0 && is_blank(text[size - 1]))
+		size--;
+	return (struct ga_view){text, size};
+}
+
+bool ga_view_line(struct ga_view *rest, struct ga_view *ret_line)
+{
+	const char *end;
+	size_t length;
+
+	if (rest->size == 0)
+		return false;
+	end = memchr(rest->text, '\n', rest->size);
+	length = end ? (size_t)(end - rest->text) : rest->size;
+	*ret_line = (struct ga_view){rest->text, length};
+	if (length > 0 && rest->text[length - 1] == '\r')
+		ret_line->size--;
+	length += end ? 1 : 0;
+	rest->text += length;
+	rest->size -= length;
+	return true;
+}
+
+bool ga_text_is_clean(const char *text, size_t size)
+{
+	struct ga_view view = ga_view_trim(text, size);
+
+	if (view.size != size || size > GA_TEXT_MAX)
+		return false;
+	for (size_t i = 0; i < size;) {
+		size_t length = character_length((const unsigned char *)text + i, size - i);
+
+		if (length == 0)
+			return false;
+		i += length;
+	}
+	return true;
+}
+
+char *ga_text_clean(const char *text, size_t size)
+{
+	struct ga_view view = ga_view_trim(text, size);
+	size_t out = 0;
+	char *copy = malloc((view.size < GA_TEXT_MAX ? view.size : GA_TEXT_MAX) + 1);
+
+	if (!copy)
+		return NULL;
+	for (size_t i = 0; i < view.size && out < GA_TEXT_MAX;) {
+		size_t length =
+			character_length((const unsigned char *)view.text + i, view.size - i);
+
+		if (length == 0) {
+			copy[out++] = '?';
+			i++;
+			continue;
+		}
+		if (length > GA_TEXT_MAX - out)
+			break;
+		memcpy(copy + out, view.text + i, length);
+		out += length;
+		i += length;
+	}
+	while (out > 0 && is_blank(copy[out - 1]))
+		out--;
+	copy[out] = '\0';
+	return copy;
+}
+
+bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number)
+{
+	int64_t number = 0;
+
+	if (size == 0)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		int64_t digit = text[i] - '0';
+
+		if (digit < 0 || digit > 9 || number > (most - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	*ret_number = number;
+	return true;
+}
+
+bool ga_text_equal(const char *text, size_t size, const char *word)
+{
+	return strlen(word) == size && memcmp(text, word, size) == 0;
+}
+
+bool ga_text_starts(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+bool ga_text_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}

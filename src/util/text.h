@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text from outside: numbers read strictly, bytes made fit to be shown and stored. */
+#ifndef GA_UTIL_TEXT_H
+#define GA_UTIL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A copy that is valid UTF-8 without control characters and with neither end blank: whatever
+ * was not becomes '?'. NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
+ */
+enum { GA_TEXT_MAX = 1024 };
+char *ga_text_clean(const char *text, size_t size);
+/* Whether ga_text_clean() would change nothing. */
+bool ga_text_is_clean(const char *text, size_t size);
+
+/* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
+bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);
+
+bool ga_text_equal(const char *text, size_t size, const char *word);
+bool ga_text_starts(const char *text, const char *start);
+/* Both may be NULL; NULL equals only NULL. */
+bool ga_text_same(const char *a, const char *b);
+
+/* A view without blanks (space, tab, CR, LF) at its ends. */
+struct ga_view {
+	const char *text;
+	size_t size;
+};
+struct ga_view ga_view_trim(const char *text, size_t size);
+/* Takes the next line, without its end ("\n" or "\r\n"), off *rest; false when nothing is left. */
+bool ga_view_line(struct ga_view *rest, struct ga_view *ret_line);
+
+#endif
