@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies: pure functions from devices, links and a request to a set of devices. No I/O, no clock,
+ * no state; each is one const descriptor in the table of policy.c.
+ */
+#ifndef GA_POLICY_POLICY_H
+#define GA_POLICY_POLICY_H
+
+#include "device_set.h"
+#include "machine.h"
+
+/* A device that may be chosen. Two candidates may be MIG instances of one GPU. */
+struct ga_candidate {
+	const gpualloc_device *device;
+	size_t place; /* of its GPU in the machine: row and column of the links */
+	int64_t free; /* bytes that a request may have of it; GA_UNKNOWN where nobody knows */
+};
+
+/* What a policy is asked. Candidates are already what the request allows; their order counts. */
+struct ga_question {
+	const gpualloc_machine *machine;
+	const struct ga_candidate *candidates;
+	size_t candidate_count;
+	const size_t *required; /* numbers of candidates, each once, at most want */
+	size_t required_count;
+	size_t want; /* 1 or more, at most candidate_count */
+	/* GPUs that others could still ask for later, by place: what balanced cares for. NULL: the
+	   candidates themselves. */
+	const struct ga_device_set *idle;
+	uint64_t seed;   /* of random */
+	uint64_t budget; /* steps of a search before it answers without a proof; 0: the default */
+};
+
+struct ga_answer {
+	size_t *chosen; /* numbers of candidates, want of them, in the policy's order */
+	size_t count;
+	int64_t value; /* of what the policy maximises; GA_UNKNOWN where it maximises nothing */
+	int64_t bound; /* no answer is better than this */
+	bool proven;   /* value is the best there is */
+	uint64_t transitions; /* steps that the search took */
+};
+
+void ga_answer_free(struct ga_answer *answer);
+#define ga_auto_answer ga_cleanup(ga_answer_free)
+
+struct ga_policy {
+	const char *name;
+	const char *description; /* a line for --help */
+	bool by_topology;        /* refused for MIG instances and shares */
+	/* GPUALLOC_EIMPOSSIBLE where this policy has no such set on any machine like this,
+	   GPUALLOC_EBUSY where it has one but not among these candidates. */
+	int (*choose)(const struct ga_question *question, struct ga_answer *ret_answer,
+		      gpualloc_error *error);
+};
+
+/* In alphabetical order; NULL behind the last. */
+const struct ga_policy *ga_policy_at(size_t i);
+const struct ga_policy *ga_policy_find(const char *name);
+
+/*
+ * Asks a policy and checks what it answers: as many as wanted, of the candidates, the required
+ * among them, none twice. A question that makes no sense is refused before the policy sees it.
+ */
+int ga_policy_choose(const struct ga_policy *policy, const struct ga_question *question,
+		     struct ga_answer *ret_answer, gpualloc_error *error);
+/* The same check for an answer from outside (a caller's own policy); name is in messages. */
+int ga_answer_check(const char *name, const struct ga_question *question,
+		    const struct ga_answer *answer, gpualloc_error *error);
+
+extern const struct ga_policy ga_policy_balanced;
+extern const struct ga_policy ga_policy_bandwidth;
+extern const struct ga_policy ga_policy_best_effort;
+extern const struct ga_policy ga_policy_best_fit;
+extern const struct ga_policy ga_policy_pack;
+extern const struct ga_policy ga_policy_random;
+extern const struct ga_policy ga_policy_simple;
+extern const struct ga_policy ga_policy_spread;
+extern const struct ga_policy ga_policy_static_dgx1_pascal;
+extern const struct ga_policy ga_policy_static_dgx1_volta;
+extern const struct ga_policy ga_policy_static_dgx2;
+extern const struct ga_policy ga_policy_worst_fit;
+
+/* ---- what sets are worth; places are GPUs of the machine ---- */
+
+/* DESIGN's pair score: 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
+int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b);
+int64_t ga_set_score(const gpualloc_machine *machine, const size_t *places, size_t count);
+/* Predicted collective bandwidth in MB/s: minimum cut of the NVLinks, else the PCIe bottleneck. */
+int64_t ga_set_bandwidth(const gpualloc_machine *machine, const size_t *places, size_t count);
+
+#endif
