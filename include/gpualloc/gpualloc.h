@@ -199,6 +199,164 @@ GPUALLOC_EXPORT int64_t gpualloc_process_memory(const gpualloc_process *process)
 GPUALLOC_EXPORT const char *gpualloc_process_user(const gpualloc_process *process);
 GPUALLOC_EXPORT const char *gpualloc_process_name(const gpualloc_process *process);
 
+/* ---- choosing ---- */
+
+typedef struct gpualloc_policy gpualloc_policy;   /* how to choose */
+typedef struct gpualloc_request gpualloc_request; /* what is wanted */
+typedef struct gpualloc_choice gpualloc_choice;   /* what was chosen, and why */
+
+/* The built-in policies in alphabetical order; NULL after the last. */
+GPUALLOC_EXPORT const char *gpualloc_policy_name(size_t i);
+GPUALLOC_EXPORT const char *gpualloc_policy_description(size_t i);
+GPUALLOC_EXPORT int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy,
+					 gpualloc_error *error);
+
+/*
+ * A policy of one's own: puts numbers of devices, of those available, into ret_chosen (which has
+ * room for all) and returns how many, or a negative GPUALLOC_E…. The required must be among them;
+ * what it answers is checked. It is called from the thread that asks.
+ */
+typedef int gpualloc_policy_function(void *context, const gpualloc_machine *machine,
+				     const gpualloc_device *const *available,
+				     size_t available_count, const size_t *required,
+				     size_t required_count, size_t count, size_t *ret_chosen);
+GPUALLOC_EXPORT int gpualloc_policy_new(const char *name, gpualloc_policy_function *function,
+					void *context, gpualloc_policy **ret_policy,
+					gpualloc_error *error);
+GPUALLOC_EXPORT void gpualloc_policy_free(gpualloc_policy *policy);
+
+/* "8GiB", "800MB", "512M" (MiB), plain bytes. */
+GPUALLOC_EXPORT int gpualloc_size_parse(const char *text, int64_t *ret_bytes,
+					gpualloc_error *error);
+
+/* A request for one device by the default policy; NULL when there is no memory. */
+GPUALLOC_EXPORT gpualloc_request *gpualloc_request_new(void);
+GPUALLOC_EXPORT void gpualloc_request_free(gpualloc_request *request);
+/* How many; 0 is as many as are required, at least 1. Less is refused when it is asked for. */
+GPUALLOC_EXPORT void gpualloc_request_set_count(gpualloc_request *request, int64_t count);
+/* The policy must live as long as the request; NULL is the default. */
+GPUALLOC_EXPORT void gpualloc_request_set_policy(gpualloc_request *request,
+						 const gpualloc_policy *policy);
+/* Each must have this many bytes free; share: only that much of each is wanted. */
+GPUALLOC_EXPORT void gpualloc_request_set_memory(gpualloc_request *request, int64_t bytes,
+						 int share);
+GPUALLOC_EXPORT void gpualloc_request_set_seed(gpualloc_request *request, uint64_t seed);
+/* Tolerates processes of others up to so many bytes of their memory on a device; -1: any. */
+GPUALLOC_EXPORT void gpualloc_request_set_ignore_processes(gpualloc_request *request,
+							   int64_t bytes);
+GPUALLOC_EXPORT void gpualloc_request_set_mixed(gpualloc_request *request, int mixed);
+/* Whether the choice should find out about the next best sets. */
+GPUALLOC_EXPORT void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted);
+/* MIG instances instead of whole GPUs, of this profile or of any (NULL). */
+GPUALLOC_EXPORT int gpualloc_request_set_mig(gpualloc_request *request, const char *profile);
+GPUALLOC_EXPORT int gpualloc_request_set_model(gpualloc_request *request, const char *text);
+/* Lists of devices: index, UUID or a unique beginning, PCI address, parent:gi[:ci], 0-3. */
+GPUALLOC_EXPORT int gpualloc_request_set_only(gpualloc_request *request, const char *list);
+GPUALLOC_EXPORT int gpualloc_request_set_exclude(gpualloc_request *request, const char *list);
+GPUALLOC_EXPORT int gpualloc_request_set_require(gpualloc_request *request, const char *list);
+/* Restricts the choice as these variables restrict CUDA; visible_devices NULL: not at all. */
+GPUALLOC_EXPORT int gpualloc_request_set_environment(gpualloc_request *request,
+						     const char *visible_devices,
+						     const char *device_order);
+
+/*
+ * Chooses among the devices of a machine that are free and as the request wants them. Too few now
+ * is GPUALLOC_EBUSY, too few for ever GPUALLOC_EIMPOSSIBLE. The machine must outlive the choice.
+ */
+GPUALLOC_EXPORT int gpualloc_choose(const gpualloc_machine *machine,
+				    const gpualloc_request *request, gpualloc_choice **ret_choice,
+				    gpualloc_error *error);
+
+/*
+ * The pure call of a scheduler: among these devices (numbers as in gpualloc_machine_device(), in
+ * the order in which they are offered), with the required, whatever their state is.
+ */
+GPUALLOC_EXPORT int gpualloc_choose_among(const gpualloc_machine *machine, const size_t *available,
+					  size_t available_count, const size_t *required,
+					  size_t required_count, size_t count,
+					  const gpualloc_policy *policy, uint64_t seed,
+					  gpualloc_choice **ret_choice, gpualloc_error *error);
+
+GPUALLOC_EXPORT void gpualloc_choice_free(gpualloc_choice *choice);
+GPUALLOC_EXPORT const char *gpualloc_choice_policy(const gpualloc_choice *choice);
+/* The devices in the order in which the policy gave them. */
+GPUALLOC_EXPORT size_t gpualloc_choice_count(const gpualloc_choice *choice);
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_device(const gpualloc_choice *choice,
+							      size_t i);
+/* What the policy maximised, what it proved that nothing exceeds; -1: it maximises nothing. */
+GPUALLOC_EXPORT int64_t gpualloc_choice_value(const gpualloc_choice *choice);
+GPUALLOC_EXPORT int64_t gpualloc_choice_bound(const gpualloc_choice *choice);
+GPUALLOC_EXPORT int gpualloc_choice_proven(const gpualloc_choice *choice);
+/* Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s. */
+GPUALLOC_EXPORT int64_t gpualloc_choice_score(const gpualloc_choice *choice);
+GPUALLOC_EXPORT int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice);
+GPUALLOC_EXPORT uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice);
+/* Devices that could not be chosen, and why; reason "" and device NULL after the last. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_rejected(const gpualloc_choice *choice,
+								size_t i, const char **ret_reason);
+/*
+ * Other sets, by predicted bandwidth and pair score, best first; returns how many devices the i-th
+ * has, 0 after the last. Complete where there are few sets, else those that differ in one device.
+ */
+GPUALLOC_EXPORT size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
+						   const gpualloc_device *const **ret_devices,
+						   int64_t *ret_score, int64_t *ret_bandwidth);
+
+/* Scores a given set: sum of pair scores, predicted collective bandwidth in MB/s. */
+GPUALLOC_EXPORT int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices,
+					   size_t count, int64_t *ret_score, int64_t *ret_bandwidth,
+					   gpualloc_error *error);
+
+/*
+ * What a framework calls the device ("cuda:1") under these variables; GPUALLOC_EIMPOSSIBLE where
+ * it would not see it. The caller frees *ret_name with free().
+ */
+GPUALLOC_EXPORT int gpualloc_device_framework_name(const gpualloc_machine *machine,
+						   const gpualloc_device *device,
+						   const char *visible_devices,
+						   const char *device_order, char **ret_name,
+						   gpualloc_error *error);
+
+/* ---- an allocator: who has what, in one program ---- */
+
+typedef struct gpualloc_allocator gpualloc_allocator;
+
+/* machine and policy (NULL: the default) must outlive it. */
+GPUALLOC_EXPORT int gpualloc_allocator_new(const gpualloc_machine *machine,
+					   const gpualloc_policy *policy,
+					   gpualloc_allocator **ret_allocator,
+					   gpualloc_error *error);
+/* Opens machine and policy by their names and keeps them; NULL is the automatic machine. */
+GPUALLOC_EXPORT int gpualloc_allocator_open(const char *spec, const char *policy,
+					    gpualloc_allocator **ret_allocator,
+					    gpualloc_error *error);
+GPUALLOC_EXPORT void gpualloc_allocator_free(gpualloc_allocator *allocator);
+GPUALLOC_EXPORT const gpualloc_machine *gpualloc_allocator_machine(
+	const gpualloc_allocator *allocator);
+
+/* Takes count devices; ret_devices has room for as many. GPUALLOC_EBUSY where too few are free. */
+GPUALLOC_EXPORT int gpualloc_allocator_take(gpualloc_allocator *allocator, size_t count,
+					    const gpualloc_device **ret_devices,
+					    gpualloc_error *error);
+/* Takes exactly these, or none: the error names those that are not free. */
+GPUALLOC_EXPORT int gpualloc_allocator_take_these(gpualloc_allocator *allocator,
+						  const gpualloc_device *const *devices,
+						  size_t count, gpualloc_error *error);
+/* Gives these back; where one of them was not taken, nothing changes. */
+GPUALLOC_EXPORT int gpualloc_allocator_give_back(gpualloc_allocator *allocator,
+						 const gpualloc_device *const *devices,
+						 size_t count, gpualloc_error *error);
+/* The i-th free or taken device in order of index; NULL after the last. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_available(
+	const gpualloc_allocator *allocator, size_t i);
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_taken(const gpualloc_allocator *allocator,
+								size_t i);
+
+/* Everything known about a device as lines of text; the caller frees *ret_text with free(). */
+GPUALLOC_EXPORT int gpualloc_device_describe(const gpualloc_machine *machine,
+					     const gpualloc_device *device, char **ret_text,
+					     gpualloc_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct ga_policy *const policies[] = {
@@ -33,6 +34,18 @@ const struct ga_policy *ga_policy_find(const char *name)
 		if (strcmp(policies[i]->name, name) == 0)
 			return policies[i];
 	return NULL;
+}
+
+int ga_policy_unknown(const char *name, gpualloc_error *error)
+{
+	char known[512] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < POLICY_COUNT && length < sizeof known; i++)
+		length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
+					   i ? ", " : "", policies[i]->name);
+	return ga_error_set(error, GPUALLOC_EUSAGE, "no policy \"%.80s\"; there are %s", name,
+			    known);
 }
 
 static int check_question(const struct ga_question *question, gpualloc_error *error)

@@ -56,6 +56,8 @@ struct ga_policy {
 /* In alphabetical order; NULL behind the last. */
 const struct ga_policy *ga_policy_at(size_t i);
 const struct ga_policy *ga_policy_find(const char *name);
+/* GPUALLOC_EUSAGE, with the names there are. */
+int ga_policy_unknown(const char *name, gpualloc_error *error);
 
 /*
  * Asks a policy and checks what it answers: as many as wanted, of the candidates, the required

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exported face of policies, requests and choices: each call hands on, none decides. */
+#include "cleanup.h"
+#include "decide.h"
+#include "describe.h"
+#include "size.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- policies ---- */
+
+const char *gpualloc_policy_name(size_t i)
+{
+	const struct ga_policy *policy = ga_policy_at(i);
+
+	return policy ? policy->name : NULL;
+}
+
+const char *gpualloc_policy_description(size_t i)
+{
+	const struct ga_policy *policy = ga_policy_at(i);
+
+	return policy ? policy->description : NULL;
+}
+
+int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy, gpualloc_error *error)
+{
+	const struct ga_policy *built_in = ga_policy_find(name);
+	gpualloc_policy *policy;
+
+	if (!built_in)
+		return ga_policy_unknown(name, error);
+	policy = calloc(1, sizeof *policy);
+	if (!policy)
+		return ga_error_memory(error);
+	policy->built_in = built_in;
+	*ret_policy = policy;
+	return 0;
+}
+
+int gpualloc_policy_new(const char *name, gpualloc_policy_function *function, void *context,
+			gpualloc_policy **ret_policy, gpualloc_error *error)
+{
+	gpualloc_policy *policy = calloc(1, sizeof *policy);
+
+	if (!policy || ga_set_text(&policy->own.name, name) < 0) {
+		free(policy);
+		return ga_error_memory(error);
+	}
+	policy->own.choose = function;
+	policy->own.context = context;
+	*ret_policy = policy;
+	return 0;
+}
+
+void gpualloc_policy_free(gpualloc_policy *policy)
+{
+	if (!policy)
+		return;
+	free(policy->own.name);
+	free(policy);
+}
+
+/* ---- requests ---- */
+
+int gpualloc_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
+{
+	return ga_size_parse(text, ret_bytes, error);
+}
+
+gpualloc_request *gpualloc_request_new(void)
+{
+	return ga_request_new();
+}
+
+void gpualloc_request_free(gpualloc_request *request)
+{
+	ga_request_free(request);
+}
+
+void gpualloc_request_set_count(gpualloc_request *request, int64_t count)
+{
+	request->count = count;
+}
+
+void gpualloc_request_set_policy(gpualloc_request *request, const gpualloc_policy *policy)
+{
+	request->policy = policy;
+}
+
+void gpualloc_request_set_memory(gpualloc_request *request, int64_t bytes, int share)
+{
+	request->memory = bytes;
+	request->share = share != 0;
+}
+
+void gpualloc_request_set_seed(gpualloc_request *request, uint64_t seed)
+{
+	request->seed = seed;
+	request->seeded = true;
+}
+
+void gpualloc_request_set_ignore_processes(gpualloc_request *request, int64_t bytes)
+{
+	request->tolerate = bytes < 0 ? INT64_MAX : bytes;
+}
+
+void gpualloc_request_set_mixed(gpualloc_request *request, int mixed)
+{
+	request->mixed = mixed != 0;
+}
+
+void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted)
+{
+	request->alternatives = wanted != 0;
+}
+
+int gpualloc_request_set_mig(gpualloc_request *request, const char *profile)
+{
+	request->mig = true;
+	return ga_set_text(&request->profile, profile);
+}
+
+int gpualloc_request_set_model(gpualloc_request *request, const char *text)
+{
+	return ga_set_text(&request->model, text);
+}
+
+/* An empty list is kept: it is a mistake that the choice names, not the same as none. */
+static int set_list(char **field, const char *list)
+{
+	char *copy = list ? strdup(list) : NULL;
+
+	if (list && !copy)
+		return GPUALLOC_ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int gpualloc_request_set_only(gpualloc_request *request, const char *list)
+{
+	return set_list(&request->only, list);
+}
+
+int gpualloc_request_set_exclude(gpualloc_request *request, const char *list)
+{
+	return set_list(&request->exclude, list);
+}
+
+int gpualloc_request_set_require(gpualloc_request *request, const char *list)
+{
+	return set_list(&request->require, list);
+}
+
+int gpualloc_request_set_environment(gpualloc_request *request, const char *visible_devices,
+				     const char *device_order)
+{
+	int result = set_list(&request->visible, visible_devices);
+
+	return result < 0 ? result : set_list(&request->device_order, device_order);
+}
+
+/* ---- choices ---- */
+
+int gpualloc_choose(const gpualloc_machine *machine, const gpualloc_request *request,
+		    gpualloc_choice **ret_choice, gpualloc_error *error)
+{
+	return ga_decide(machine, request, ret_choice, error);
+}
+
+static int check_places(const gpualloc_machine *machine, const size_t *places, size_t count,
+			gpualloc_error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		if (places[i] >= machine->device_count)
+			return ga_error_set(error, GPUALLOC_EUSAGE,
+					    "device %zu of %zu does not exist", places[i],
+					    machine->device_count);
+	return 0;
+}
+
+int gpualloc_choose_among(const gpualloc_machine *machine, const size_t *available,
+			  size_t available_count, const size_t *required, size_t required_count,
+			  size_t count, const gpualloc_policy *policy, uint64_t seed,
+			  gpualloc_choice **ret_choice, gpualloc_error *error)
+{
+	ga_auto_free struct ga_candidate *candidates = NULL;
+	ga_auto_free size_t *numbers = NULL;
+	int result = check_places(machine, available, available_count, error);
+
+	if (result < 0)
+		return result;
+	candidates = calloc(available_count + 1, sizeof *candidates);
+	numbers = calloc(required_count + 1, sizeof *numbers);
+	if (!candidates || !numbers)
+		return ga_error_memory(error);
+	for (size_t i = 0; i < available_count; i++)
+		candidates[i] = ga_candidate_of(machine, available[i]);
+	for (size_t i = 0; i < required_count; i++) {
+		while (numbers[i] < available_count && available[numbers[i]] != required[i])
+			numbers[i]++;
+		if (numbers[i] == available_count)
+			return ga_error_set(error, GPUALLOC_EUSAGE,
+					    "device %zu is required and not available",
+					    required[i]);
+	}
+	return ga_decide_among(machine,
+			       &(struct ga_question){.machine = machine,
+						     .candidates = candidates,
+						     .candidate_count = available_count,
+						     .required = numbers,
+						     .required_count = required_count,
+						     .want = count,
+						     .seed = seed},
+			       policy, ret_choice, error);
+}
+
+void gpualloc_choice_free(gpualloc_choice *choice)
+{
+	ga_choice_free(choice);
+}
+
+const char *gpualloc_choice_policy(const gpualloc_choice *choice)
+{
+	return choice->policy;
+}
+
+size_t gpualloc_choice_count(const gpualloc_choice *choice)
+{
+	return choice->count;
+}
+
+const gpualloc_device *gpualloc_choice_device(const gpualloc_choice *choice, size_t i)
+{
+	return i < choice->count ? choice->devices[i] : NULL;
+}
+
+int64_t gpualloc_choice_value(const gpualloc_choice *choice)
+{
+	return choice->answer.value;
+}
+
+int64_t gpualloc_choice_bound(const gpualloc_choice *choice)
+{
+	return choice->answer.bound;
+}
+
+int gpualloc_choice_proven(const gpualloc_choice *choice)
+{
+	return choice->answer.proven;
+}
+
+int64_t gpualloc_choice_score(const gpualloc_choice *choice)
+{
+	return choice->score;
+}
+
+int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice)
+{
+	return choice->bandwidth;
+}
+
+uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice)
+{
+	return choice->answer.transitions;
+}
+
+const gpualloc_device *gpualloc_choice_rejected(const gpualloc_choice *choice, size_t i,
+						const char **ret_reason)
+{
+	const struct ga_selection *selection = &choice->selection;
+	bool there = i < selection->rejection_count;
+
+	*ret_reason = there ? selection->rejections[i].reason : "";
+	return there ? selection->rejections[i].device : NULL;
+}
+
+size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
+				   const gpualloc_device *const **ret_devices, int64_t *ret_score,
+				   int64_t *ret_bandwidth)
+{
+	if (i >= choice->alternative_count)
+		return 0;
+	*ret_devices = choice->alternatives[i].devices;
+	*ret_score = choice->alternatives[i].score;
+	*ret_bandwidth = choice->alternatives[i].bandwidth;
+	return choice->count;
+}
+
+int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices, size_t count,
+			   int64_t *ret_score, int64_t *ret_bandwidth, gpualloc_error *error)
+{
+	int result = check_places(machine, devices, count, error);
+	int64_t bandwidth;
+
+	if (result < 0)
+		return result;
+	bandwidth = ga_set_bandwidth(machine, devices, count);
+	if (bandwidth < 0)
+		return ga_error_memory(error);
+	*ret_score = ga_set_score(machine, devices, count);
+	*ret_bandwidth = bandwidth;
+	return 0;
+}
+
+/* ---- a device's other names ---- */
+
+int gpualloc_device_framework_name(const gpualloc_machine *machine, const gpualloc_device *device,
+				   const char *visible_devices, const char *device_order,
+				   char **ret_name, gpualloc_error *error)
+{
+	struct ga_environment environment = {visible_devices, device_order};
+	ga_auto_device_list struct ga_device_list visible = {0};
+	int result = ga_visible_devices(machine, &environment, &visible, error);
+	char id[GA_DEVICE_ID_SIZE];
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < visible.count; i++) {
+		if (visible.devices[i] != device)
+			continue;
+		return asprintf(ret_name, "cuda:%zu", i) < 0 ? ga_error_memory(error) : 0;
+	}
+	return ga_error_set(
+		error, GPUALLOC_EIMPOSSIBLE, "device %s is not visible to a framework here%s",
+		ga_device_id(device, id), visible_devices ? " (CUDA_VISIBLE_DEVICES is set)" : "");
+}
+
+int gpualloc_device_describe(const gpualloc_machine *machine, const gpualloc_device *device,
+			     char **ret_text, gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer out = GA_BUFFER_INIT(1 << 20);
+	char *text;
+
+	ga_describe_device(machine, device, &out);
+	text = ga_buffer_take(&out, NULL);
+	if (!text)
+		return ga_error_memory(error);
+	*ret_text = text;
+	return 0;
+}

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may be chosen, and why nobody else may; see select.h. */
+#include "select.h"
+
+#include "device_state.h"
+#include "size.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void ga_selection_free(struct ga_selection *selection)
+{
+	free(selection->candidates);
+	free(selection->required);
+	free(selection->rejections);
+	ga_device_set_free(&selection->idle);
+	*selection = (struct ga_selection){0};
+}
+
+/* The lists of a request, looked up on a machine. */
+struct lists {
+	struct ga_device_list only, exclude, require, visible;
+};
+
+static void lists_free(struct lists *lists)
+{
+	ga_device_list_free(&lists->only);
+	ga_device_list_free(&lists->exclude);
+	ga_device_list_free(&lists->require);
+	ga_device_list_free(&lists->visible);
+}
+#define auto_lists ga_cleanup(lists_free)
+
+static int parse_option(const gpualloc_machine *machine, const char *option, const char *text,
+			struct ga_device_list *list, gpualloc_error *error)
+{
+	int result = text ? ga_device_list_parse(machine, text, list, error) : 0;
+
+	return result < 0 ? ga_error_prefix(error, result, "--%s: ", option) : 0;
+}
+
+static int parse_lists(const gpualloc_machine *machine, const gpualloc_request *request,
+		       struct lists *lists, gpualloc_error *error)
+{
+	struct ga_environment environment = {request->visible, request->device_order};
+	int result = parse_option(machine, "only", request->only, &lists->only, error);
+
+	if (result == 0)
+		result = parse_option(machine, "exclude", request->exclude, &lists->exclude, error);
+	if (result == 0)
+		result = parse_option(machine, "require", request->require, &lists->require, error);
+	if (result == 0 && request->visible)
+		result = ga_visible_devices(machine, &environment, &lists->visible, error);
+	return result;
+}
+
+/* ---- one device ---- */
+
+struct selecting {
+	const gpualloc_machine *machine;
+	const gpualloc_request *request;
+	const struct lists *lists;
+	struct ga_selection *selection;
+	gpualloc_error *error;
+};
+
+static int reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
+		  const char *format, ...)
+{
+	struct ga_selection *selection = selecting->selection;
+	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
+	va_list arguments;
+
+	rejection->device = device;
+	rejection->for_now = for_now;
+	va_start(arguments, format);
+	(void)vsnprintf(rejection->reason, sizeof rejection->reason, format, arguments);
+	va_end(arguments);
+	return 0;
+}
+
+static bool contains(const char *text, const char *part)
+{
+	size_t length = strlen(part);
+
+	for (; text && *text; text++)
+		if (strncasecmp(text, part, length) == 0)
+			return true;
+	return length == 0;
+}
+
+/* What the request says of the device, whatever it does just now; "" where nothing speaks against.
+ */
+static const char *unwanted(const struct selecting *selecting, const gpualloc_device *device)
+{
+	const gpualloc_request *request = selecting->request;
+	const struct lists *lists = selecting->lists;
+	const gpualloc_device *gpu = device->parent ? device->parent : device;
+
+	if (request->only && !ga_device_list_has(&lists->only, device))
+		return "not named by --only";
+	if (ga_device_list_has(&lists->exclude, device))
+		return "named by --exclude";
+	if (request->visible && !ga_device_list_has(&lists->visible, device) &&
+	    !(device->parent && gpu->mig_count > 0 &&
+	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
+		return "not in the inherited CUDA_VISIBLE_DEVICES (--ignore-env would override)";
+	if (request->model && !contains(gpu->name, request->model))
+		return "another model";
+	if (request->profile && !ga_text_same(device->profile, request->profile))
+		return "another profile";
+	return "";
+}
+
+static int64_t capacity(const gpualloc_device *device)
+{
+	const struct ga_memory *memory = &device->memory;
+
+	return memory->total < 0 ? GA_UNKNOWN
+				 : memory->total - (memory->reserved > 0 ? memory->reserved : 0);
+}
+
+/* Memory of the processes that make the device busy. */
+static int64_t busy_memory(const gpualloc_device *device)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < device->process_count; i++) {
+		const struct gpualloc_process *process = &device->processes[i];
+
+		if (!ga_process_computes(process))
+			continue;
+		if (process->memory < 0)
+			return INT64_MAX;
+		sum += process->memory;
+	}
+	return sum;
+}
+
+static int check_memory(struct selecting *selecting, const gpualloc_device *device,
+			bool *ret_rejected)
+{
+	int64_t wanted = selecting->request->memory, most = capacity(device);
+	int64_t now = ga_device_memory_free(device);
+	char want_text[GA_SIZE_TEXT], text[GA_SIZE_TEXT];
+
+	*ret_rejected = true;
+	if (wanted < 0) {
+		*ret_rejected = false;
+		return 0;
+	}
+	if (most < 0 || now < 0)
+		return reject(selecting, device, false, "its free memory is not known");
+	if (most < wanted)
+		return reject(selecting, device, false, "too small: it has %s, %s are asked for",
+			      ga_size_text(most, text), ga_size_text(wanted, want_text));
+	if (now < wanted)
+		return reject(selecting, device, true, "%s free, %s are asked for",
+			      ga_size_text(now, text), ga_size_text(wanted, want_text));
+	*ret_rejected = false;
+	return 0;
+}
+
+static int check_state(struct selecting *selecting, const gpualloc_device *device,
+		       bool *ret_rejected)
+{
+	const gpualloc_request *request = selecting->request;
+	enum gpualloc_state state = ga_device_state(device);
+	char reason[GA_REASON_SIZE];
+
+	*ret_rejected = false;
+	if (state == GPUALLOC_STATE_FREE)
+		return 0;
+	(void)ga_device_reason(device, reason, sizeof reason);
+	*ret_rejected = true;
+	if (state != GPUALLOC_STATE_IN_USE)
+		return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);
+	if (ga_request_by_memory(request) || request->share ||
+	    request->tolerate >= busy_memory(device) || request->tolerate == INT64_MAX) {
+		*ret_rejected = false;
+		return 0;
+	}
+	return reject(selecting, device, true, "in use: %.180s (--ignore-processes would override)",
+		      reason);
+}
+
+static int consider(struct selecting *selecting, const gpualloc_device *device, size_t place)
+{
+	struct ga_selection *selection = selecting->selection;
+	const char *why = unwanted(selecting, device);
+	bool rejected;
+	int result;
+
+	if (*why)
+		return reject(selecting, device, false, "%s", why);
+	result = check_state(selecting, device, &rejected);
+	if (result == 0 && !rejected)
+		result = check_memory(selecting, device, &rejected);
+	if (result < 0 || rejected)
+		return result;
+	selection->candidates[selection->candidate_count++] =
+		(struct ga_candidate){device, place, ga_device_memory_free(device)};
+	return 0;
+}
+
+static int consider_gpu(struct selecting *selecting, size_t place)
+{
+	const gpualloc_device *gpu = &selecting->machine->devices[place];
+	int result = 0;
+
+	if (!selecting->request->mig) {
+		if (gpu->mig_enabled)
+			return reject(selecting, gpu, false,
+				      "in MIG mode: --mig chooses among its %zu instances",
+				      gpu->mig_count);
+		return consider(selecting, gpu, place);
+	}
+	if (!gpu->mig_enabled)
+		return reject(selecting, gpu, false, "a whole GPU, not in MIG mode");
+	for (size_t m = 0; result == 0 && m < gpu->mig_count; m++)
+		result = consider(selecting, &gpu->mig[m], place);
+	return result;
+}
+
+/* ---- the order in which they are offered ---- */
+
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct ga_candidate *one = a, *other = b;
+	int64_t size = capacity(one->device), other_size = capacity(other->device);
+
+	if ((one->device->display == 1) != (other->device->display == 1))
+		return one->device->display == 1 ? 1 : -1;
+	if (size != other_size)
+		return size < other_size ? -1 : 1;
+	if (one->place != other->place)
+		return one->place < other->place ? -1 : 1;
+	return one->device->index < other->device->index ? -1 : 1;
+}
+
+/* As --only names them; a GPU there stands for its instances. */
+static void order_as_named(struct ga_selection *selection, const struct ga_device_list *only)
+{
+	struct ga_candidate *candidates = selection->candidates;
+	size_t done = 0;
+
+	for (size_t i = 0; i < only->count; i++)
+		for (size_t c = done; c < selection->candidate_count; c++) {
+			struct ga_candidate candidate = candidates[c];
+
+			if (candidate.device != only->devices[i] &&
+			    candidate.device->parent != only->devices[i])
+				continue;
+			memmove(&candidates[done + 1], &candidates[done],
+				(c - done) * sizeof *candidates);
+			candidates[done++] = candidate;
+		}
+}
+
+/* ---- what is required ---- */
+
+static const struct ga_rejection *rejection_of(const struct ga_selection *selection,
+					       const gpualloc_device *device)
+{
+	for (size_t i = 0; i < selection->rejection_count; i++)
+		if (selection->rejections[i].device == device)
+			return &selection->rejections[i];
+	return NULL;
+}
+
+static int find_required(struct selecting *selecting)
+{
+	struct ga_selection *selection = selecting->selection;
+	const struct ga_device_list *require = &selecting->lists->require;
+	char id[GA_DEVICE_ID_SIZE];
+
+	selection->required = calloc(require->count + 1, sizeof *selection->required);
+	if (!selection->required)
+		return ga_error_memory(selecting->error);
+	for (size_t i = 0; i < require->count; i++) {
+		const gpualloc_device *device = require->devices[i];
+		const struct ga_rejection *rejection = rejection_of(selection, device);
+		size_t c = 0;
+
+		while (c < selection->candidate_count && selection->candidates[c].device != device)
+			c++;
+		if (c < selection->candidate_count) {
+			selection->required[selection->required_count++] = c;
+			continue;
+		}
+		if (!rejection)
+			return ga_error_set(selecting->error, GPUALLOC_EUSAGE,
+					    "device %s is required, and it is %s",
+					    ga_device_id(device, id),
+					    device->parent ? "a MIG instance: add --mig"
+							   : "a GPU, not one of its instances");
+		return ga_error_set(selecting->error,
+				    *unwanted(selecting, device) ? GPUALLOC_EUSAGE
+				    : rejection->for_now         ? GPUALLOC_EBUSY
+								 : GPUALLOC_EIMPOSSIBLE,
+				    "device %s is required, but %s", ga_device_id(device, id),
+				    rejection->reason);
+	}
+	return 0;
+}
+
+/* ---- MIG: what one program can open ---- */
+
+static int driver_major(const gpualloc_machine *machine)
+{
+	int64_t major;
+
+	if (!machine->driver ||
+	    !ga_text_number(machine->driver, strcspn(machine->driver, "."), 100000, &major))
+		return -1;
+	return (int)major;
+}
+
+static bool is_required(const struct ga_selection *selection, size_t candidate)
+{
+	for (size_t i = 0; i < selection->required_count; i++)
+		if (selection->required[i] == candidate)
+			return true;
+	return false;
+}
+
+static bool same_gpu_instance(const gpualloc_device *a, const gpualloc_device *b)
+{
+	return a->parent == b->parent && a->gi >= 0 && a->gi == b->gi;
+}
+
+static void remove_candidate(struct ga_selection *selection, size_t candidate)
+{
+	selection->candidate_count--;
+	memmove(&selection->candidates[candidate], &selection->candidates[candidate + 1],
+		(selection->candidate_count - candidate) * sizeof *selection->candidates);
+	for (size_t i = 0; i < selection->required_count; i++)
+		selection->required[i] -= selection->required[i] > candidate;
+}
+
+/* One compute instance of each GPU instance stays: the required one, else the first. */
+static int keep_one_of_each_instance(struct selecting *selecting)
+{
+	struct ga_selection *selection = selecting->selection;
+
+	for (size_t i = 0; i < selection->candidate_count; i++)
+		for (size_t j = i + 1; j < selection->candidate_count;) {
+			const gpualloc_device *a = selection->candidates[i].device;
+			const gpualloc_device *b = selection->candidates[j].device;
+			bool first = is_required(selection, i), second = is_required(selection, j);
+
+			if (!same_gpu_instance(a, b)) {
+				j++;
+				continue;
+			}
+			if (first && second)
+				return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
+						    "two compute instances of one GPU instance "
+						    "are required, and no program can open both");
+			(void)reject(selecting, second ? a : b, false,
+				     "another compute instance of its GPU instance is offered, and "
+				     "one program can open only one");
+			remove_candidate(selection, second ? i : j);
+			j = i + 1;
+		}
+	return 0;
+}
+
+static int check_mig_rule(struct selecting *selecting)
+{
+	enum { SEVERAL_SINCE = 570 };
+	int major = driver_major(selecting->machine);
+
+	if (!selecting->request->mig || selecting->selection->want < 2)
+		return 0;
+	if (major >= SEVERAL_SINCE)
+		return keep_one_of_each_instance(selecting);
+	return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
+			    "one program can open only one MIG instance with driver %s; several "
+			    "need driver %d or later",
+			    selecting->machine->driver ? selecting->machine->driver : "(not known)",
+			    SEVERAL_SINCE);
+}
+
+static int check_profile(struct selecting *selecting)
+{
+	const char *profile = selecting->request->profile;
+	char known[512] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < selecting->machine->device_count; i++)
+		for (size_t m = 0; m < selecting->machine->devices[i].mig_count; m++) {
+			const char *one = selecting->machine->devices[i].mig[m].profile;
+
+			if (!profile || ga_text_same(one, profile))
+				return 0;
+			/* The blanks around it keep 1g.5gb from being found in 1g.5gb+me. */
+			char word[64];
+
+			(void)snprintf(word, sizeof word, " %.50s,", one ? one : "?");
+			if (!strstr(known, word) && length < sizeof known)
+				length += (size_t)snprintf(known + length, sizeof known - length,
+							   "%s", word);
+		}
+	if (!profile)
+		return 0;
+	if (length == 0)
+		return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
+				    "no MIG instance is on this machine");
+	known[length < sizeof known ? length - 1 : sizeof known - 1] = '\0';
+	return ga_error_set(selecting->error, GPUALLOC_EUSAGE,
+			    "no MIG profile %s here; this machine has%s", profile, known);
+}
+
+/* ---- enough of them? ---- */
+
+static int too_few(struct selecting *selecting)
+{
+	const struct ga_selection *selection = selecting->selection;
+	size_t later = selection->candidate_count;
+	const char *kind = selecting->request->mig ? "MIG instances" : "GPUs";
+	char id[GA_DEVICE_ID_SIZE], why[2048] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < selection->rejection_count; i++) {
+		const struct ga_rejection *rejection = &selection->rejections[i];
+
+		later += rejection->for_now;
+		if (i < 8 && length < sizeof why)
+			length += (size_t)snprintf(why + length, sizeof why - length, "\n  %s: %s",
+						   ga_device_id(rejection->device, id),
+						   rejection->reason);
+	}
+	if (selection->rejection_count > 8 && length < sizeof why)
+		(void)snprintf(why + length, sizeof why - length, "\n  and %zu more",
+			       selection->rejection_count - 8);
+	if (later >= selection->want)
+		return ga_error_set(selecting->error, GPUALLOC_EBUSY,
+				    "%zu %s asked for, %zu free now%s", selection->want, kind,
+				    selection->candidate_count, why);
+	return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
+			    "%zu %s asked for, this machine has %zu that can ever be had%s",
+			    selection->want, kind, later, why);
+}
+
+static int gather(struct selecting *selecting)
+{
+	struct ga_selection *selection = selecting->selection;
+	const gpualloc_machine *machine = selecting->machine;
+	size_t most = machine->device_count;
+	int result = 0;
+
+	for (size_t i = 0; i < machine->device_count; i++)
+		most += machine->devices[i].mig_count;
+	selection->candidates = calloc(most + 1, sizeof *selection->candidates);
+	selection->rejections = calloc(most + 1, sizeof *selection->rejections);
+	if (!selection->candidates || !selection->rejections ||
+	    !ga_device_set_init(&selection->idle, machine->device_count))
+		return ga_error_memory(selecting->error);
+	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {
+		if (!machine->devices[i].mig_enabled &&
+		    ga_device_state(&machine->devices[i]) == GPUALLOC_STATE_FREE)
+			ga_device_set_add(&selection->idle, i);
+		result = consider_gpu(selecting, i);
+	}
+	if (result == 0 && selecting->request->only)
+		order_as_named(selection, &selecting->lists->only);
+	else if (result == 0)
+		qsort(selection->candidates, selection->candidate_count,
+		      sizeof *selection->candidates, compare_candidates);
+	return result;
+}
+
+int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
+	      struct ga_selection *ret_selection, gpualloc_error *error)
+{
+	auto_lists struct lists lists = {0};
+	struct selecting selecting = {machine, request, &lists, ret_selection, error};
+	int result = ga_request_check(request, error);
+
+	*ret_selection = (struct ga_selection){.machine = machine};
+	if (result == 0 && machine->device_count == 0)
+		result = ga_error_set(error, GPUALLOC_ENOSOURCE, "no GPU is on this machine");
+	if (result == 0)
+		result = parse_lists(machine, request, &lists, error);
+	if (result == 0)
+		result = check_profile(&selecting);
+	if (result == 0)
+		result = gather(&selecting);
+	if (result < 0)
+		return result;
+	ret_selection->want = request->count > 0        ? (size_t)request->count
+			      : lists.require.count > 0 ? lists.require.count
+							: 1;
+	result = find_required(&selecting);
+	if (result == 0 && ret_selection->required_count > ret_selection->want)
+		result = ga_error_set(error, GPUALLOC_EUSAGE,
+				      "%zu devices are required, only %zu are asked for",
+				      ret_selection->required_count, ret_selection->want);
+	if (result == 0)
+		result = check_mig_rule(&selecting);
+	if (result == 0 && ret_selection->candidate_count < ret_selection->want)
+		result = too_few(&selecting);
+	return result;
+}
