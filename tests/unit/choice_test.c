@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests on machines, through the public header: who is chosen, and who is refused and why. */
+#include "test.h"
+
+#include <gpualloc/gpualloc.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Four GPUs of two models; 1 is in use, 3 has a display. Then one in MIG mode, and a sick one. */
+static const char mixed_machine[] =
+	"{\"gpualloc_machine\":1,\"driver\":\"570.10\",\"devices\":["
+	"{\"index\":0,\"uuid\":\"GPU-0\",\"name\":\"Big\",\"memory\":{\"total\":40000000000,"
+	"\"reserved\":1000000000,\"used\":1000000000},\"processes\":[]},"
+	"{\"index\":1,\"uuid\":\"GPU-1\",\"name\":\"Big\",\"memory\":{\"total\":40000000000,"
+	"\"reserved\":1000000000,\"used\":9000000000},\"processes\":[{\"pid\":77,\"type\":\"C\","
+	"\"memory\":8000000000,\"user\":\"eve\"}]},"
+	"{\"index\":2,\"uuid\":\"GPU-2\",\"name\":\"Small\",\"display\":false,\"memory\":{"
+	"\"total\":8000000000,\"used\":0},\"processes\":[]},"
+	"{\"index\":3,\"uuid\":\"GPU-3\",\"name\":\"Small\",\"display\":true,\"memory\":{"
+	"\"total\":8000000000,\"used\":0},\"processes\":[]},"
+	"{\"index\":4,\"uuid\":\"GPU-4\",\"name\":\"Big\",\"mig\":["
+	"{\"uuid\":\"MIG-a\",\"profile\":\"1g.5gb\",\"gi\":7,\"ci\":0,\"memory\":{"
+	"\"total\":5000000000,\"used\":0},\"processes\":[]},"
+	"{\"uuid\":\"MIG-b\",\"profile\":\"1c.2g.10gb\",\"gi\":3,\"ci\":0,\"processes\":[]},"
+	"{\"uuid\":\"MIG-c\",\"profile\":\"1c.2g.10gb\",\"gi\":3,\"ci\":1,\"processes\":[]}]},"
+	"{\"index\":5,\"uuid\":\"GPU-5\",\"name\":\"Big\",\"health\":\"lost\"}],\"pcie\":["
+	"[\"X\",\"PIX\",\"SYS\",\"SYS\",\"SYS\",null],[\"PIX\",\"X\",\"SYS\",\"SYS\",\"SYS\",null],"
+	"[\"SYS\",\"SYS\",\"X\",\"PIX\",\"SYS\",null],[\"SYS\",\"SYS\",\"PIX\",\"X\",\"SYS\",null],"
+	"[\"SYS\",\"SYS\",\"SYS\",\"SYS\",\"X\",null],[null,null,null,null,null,\"X\"]]}";
+
+struct wish {
+	const char *policy;
+	int64_t count;
+	const char *memory;
+	bool share;
+	const char *mig; /* "" for any profile */
+	const char *model;
+	bool mixed;
+	const char *only, *exclude, *require;
+	bool ignore_processes;
+	const char *visible;
+};
+
+static gpualloc_machine *open_text(const char *text)
+{
+	gpualloc_machine *machine = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+
+	(void)gpualloc_machine_read(text, strlen(text), "test", &machine, error);
+	CHECK_TEXT(gpualloc_error_message(error), "");
+	gpualloc_error_free(error);
+	return machine;
+}
+
+static gpualloc_request *request_of(const struct wish *wish, gpualloc_policy **ret_policy)
+{
+	gpualloc_request *request = gpualloc_request_new();
+	int64_t bytes = 0;
+
+	*ret_policy = NULL;
+	if (wish->policy)
+		CHECK_INT(gpualloc_policy_open(wish->policy, ret_policy, NULL), 0);
+	gpualloc_request_set_policy(request, *ret_policy);
+	gpualloc_request_set_count(request, wish->count);
+	if (wish->memory) {
+		CHECK_INT(gpualloc_size_parse(wish->memory, &bytes, NULL), 0);
+		gpualloc_request_set_memory(request, bytes, wish->share);
+	} else if (wish->share) {
+		gpualloc_request_set_memory(request, -1, 1);
+	}
+	if (wish->mig)
+		gpualloc_request_set_mig(request, *wish->mig ? wish->mig : NULL);
+	gpualloc_request_set_model(request, wish->model);
+	gpualloc_request_set_mixed(request, wish->mixed);
+	gpualloc_request_set_only(request, wish->only);
+	gpualloc_request_set_exclude(request, wish->exclude);
+	gpualloc_request_set_require(request, wish->require);
+	if (wish->ignore_processes)
+		gpualloc_request_set_ignore_processes(request, -1);
+	gpualloc_request_set_environment(request, wish->visible, "PCI_BUS_ID");
+	return request;
+}
+
+/* The UUIDs chosen, or the message of the refusal; *ret_status tells which. */
+static const char *answer(const gpualloc_machine *machine, const struct wish *wish, int *ret_status)
+{
+	static char text[5000];
+	gpualloc_error *error = gpualloc_error_new();
+	gpualloc_policy *policy;
+	gpualloc_request *request = request_of(wish, &policy);
+	gpualloc_choice *choice = NULL;
+
+	text[0] = '\0';
+	*ret_status = gpualloc_choose(machine, request, &choice, error);
+	if (*ret_status < 0)
+		(void)snprintf(text, sizeof text, "%s", gpualloc_error_message(error));
+	for (size_t i = 0; choice && i < gpualloc_choice_count(choice); i++) {
+		strcat(text, i ? " " : "");
+		strcat(text, gpualloc_device_uuid(gpualloc_choice_device(choice, i)));
+	}
+	gpualloc_choice_free(choice);
+	gpualloc_request_free(request);
+	gpualloc_policy_free(policy);
+	gpualloc_error_free(error);
+	return text;
+}
+
+static const struct {
+	const char *about;
+	struct wish wish;
+	int status;
+	const char *answer;
+} wishes[] = {
+	{"one, by default", {0}, 0, "GPU-2"},
+	{"the display comes last",
+	 {.model = "small", .count = 2, .policy = "simple"},
+	 0,
+	 "GPU-2 GPU-3"},
+	{"two of one model", {.count = 2}, 0, "GPU-2 GPU-3"},
+	{"a model by a part of its name", {.model = "big"}, 0, "GPU-0"},
+	{"two models only when mixed", {.count = 3}, GPUALLOC_EBUSY, "--mixed"},
+	{"three, mixed", {.count = 3, .mixed = true, .policy = "simple"}, 0, "GPU-2 GPU-0 GPU-3"},
+	{"--only gives the order",
+	 {.only = "3,0,2", .count = 3, .mixed = true, .policy = "simple"},
+	 0,
+	 "GPU-3 GPU-0 GPU-2"},
+	{"busy now",
+	 {.model = "big", .count = 2},
+	 GPUALLOC_EBUSY,
+	 "in use: process 77 of eve (--ignore-processes would override)"},
+	{"processes ignored",
+	 {.model = "big", .count = 2, .ignore_processes = true},
+	 0,
+	 "GPU-0 GPU-1"},
+	{"never on this machine", {.count = 10}, GPUALLOC_EIMPOSSIBLE, "10 GPUs asked for"},
+	{"a sick one is never had", {.only = "5"}, GPUALLOC_EIMPOSSIBLE, "unhealthy"},
+	{"less than nothing", {.count = -1}, GPUALLOC_EUSAGE, "-1 devices"},
+	{"enough memory free", {.memory = "20GB"}, 0, "GPU-0"},
+	{"free is less than total",
+	 {.memory = "38000000001", .model = "big"},
+	 GPUALLOC_EBUSY,
+	 "37.2 GiB"},
+	{"free is less than total, exactly", {.memory = "38000000000", .only = "0"}, 0, "GPU-0"},
+	{"too small for ever", {.memory = "50GB"}, GPUALLOC_EIMPOSSIBLE, "too small"},
+	{"best fit", {.policy = "best-fit", .memory = "1GB"}, 0, "GPU-2"},
+	{"worst fit", {.policy = "worst-fit", .memory = "1GB"}, 0, "GPU-0"},
+	{"best fit regards a busy GPU's room",
+	 {.policy = "best-fit", .memory = "20GB"},
+	 0,
+	 "GPU-1"},
+	{"required", {.require = "3"}, 0, "GPU-3"},
+	{"required sets the count", {.require = "2,3"}, 0, "GPU-2 GPU-3"},
+	{"required but excluded",
+	 {.require = "3", .exclude = "2-3"},
+	 GPUALLOC_EUSAGE,
+	 "device 3 is required, but named by --exclude"},
+	{"required but in use", {.require = "1"}, GPUALLOC_EBUSY, "process 77"},
+	{"required but lost", {.require = "5"}, GPUALLOC_EIMPOSSIBLE, "device 5 is required"},
+	{"more required than asked",
+	 {.require = "2,3", .count = 1},
+	 GPUALLOC_EUSAGE,
+	 "2 devices are required, only 1"},
+	{"no such device", {.only = "7"}, GPUALLOC_EUSAGE, "--only: no device \"7\""},
+	{"the environment restricts", {.visible = "3"}, 0, "GPU-3"},
+	{"an empty environment",
+	 {.visible = ""},
+	 GPUALLOC_EIMPOSSIBLE,
+	 "CUDA_VISIBLE_DEVICES (--ignore-env"},
+	{"an instance", {.mig = ""}, 0, "MIG-a"},
+	{"an instance of a profile", {.mig = "1c.2g.10gb"}, 0, "MIG-b"},
+	{"an unknown profile",
+	 {.mig = "7g.40gb"},
+	 GPUALLOC_EUSAGE,
+	 "this machine has 1g.5gb, 1c.2g.10gb"},
+	{"several instances, one of each GPU instance", {.mig = "", .count = 2}, 0, "MIG-a MIG-b"},
+	{"never two of one GPU instance",
+	 {.mig = "", .count = 3},
+	 GPUALLOC_EIMPOSSIBLE,
+	 "one program can open only one"},
+	{"two required of one GPU instance",
+	 {.mig = "", .require = "MIG-b,MIG-c"},
+	 GPUALLOC_EIMPOSSIBLE,
+	 "no program can open both"},
+	{"an instance without --mig", {.require = "MIG-a"}, GPUALLOC_EUSAGE, "add --mig"},
+	{"a GPU in MIG mode", {.only = "4"}, GPUALLOC_EIMPOSSIBLE, "in MIG mode"},
+	{"instances by their links",
+	 {.mig = "", .policy = "bandwidth"},
+	 GPUALLOC_EUSAGE,
+	 "use pack"},
+	{"shares by their links",
+	 {.share = true, .memory = "1GB", .policy = "best-effort"},
+	 GPUALLOC_EUSAGE,
+	 "shares do not have"},
+	{"a share of nothing", {.share = true}, GPUALLOC_EUSAGE, "add --memory"},
+	{"a share beside a process", {.share = true, .memory = "1GB", .only = "1"}, 0, "GPU-1"},
+};
+
+static void wishes_are_met_or_refused(void)
+{
+	gpualloc_machine *machine = open_text(mixed_machine);
+
+	for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+		int status;
+		const char *text = answer(machine, &wishes[i].wish, &status);
+
+		test_about("%s (%s)", wishes[i].about, text);
+		CHECK_INT(status, wishes[i].status);
+		if (status == 0)
+			CHECK_TEXT(text, wishes[i].answer);
+		else
+			CHECK_HAS(text, wishes[i].answer);
+	}
+	gpualloc_machine_free(machine);
+}
+
+static void several_instances_need_a_new_driver(void)
+{
+	char *old = strdup(mixed_machine);
+	gpualloc_machine *machine;
+	int status;
+
+	memcpy(strstr(old, "570.10"), "565.10", 6);
+	machine = open_text(old);
+	CHECK_HAS(answer(machine, &(struct wish){.mig = "", .count = 2}, &status),
+		  "only one MIG instance with driver 565.10");
+	CHECK_INT(status, GPUALLOC_EIMPOSSIBLE);
+	gpualloc_machine_free(machine);
+	free(old);
+}
+
+static void no_gpu_at_all_is_another_error(void)
+{
+	gpualloc_machine *machine =
+		open_text("{\"gpualloc_machine\":1,\"devices\":[],\"pcie\":[]}");
+	int status;
+
+	CHECK_HAS(answer(machine, &(struct wish){0}, &status), "no GPU");
+	CHECK_INT(status, GPUALLOC_ENOSOURCE);
+	gpualloc_machine_free(machine);
+}
+
+/* ---- a policy of one's own ---- */
+
+static int answers[8];
+static int answer_count;
+
+static int own(void *context, const gpualloc_machine *machine,
+	       const gpualloc_device *const *available, size_t available_count,
+	       const size_t *required, size_t required_count, size_t count, size_t *ret_chosen)
+{
+	CHECK(context == answers);
+	CHECK(machine && available && required && required_count <= count);
+	for (int i = 0; i < answer_count && i < (int)available_count; i++)
+		ret_chosen[i] = (size_t)answers[i];
+	return answer_count;
+}
+
+static const struct {
+	int count, answers[3];
+	const char *message; /* NULL where it is right */
+} own_answers[] = {
+	{2, {1, 0}, NULL},
+	{1, {1}, "chose 1 devices, 2 were asked for"},
+	{3, {1, 0, 2}, "chose 3 devices"},
+	{2, {1, 1}, "twice"},
+	{2, {1, 9}, "was not offered"},
+	{2, {0, 2}, "left out the required device 1"},
+	{-6, {0}, "failed with status -6"},
+};
+
+static void a_policy_of_ones_own_is_checked(void)
+{
+	gpualloc_machine *machine = NULL;
+	gpualloc_policy *policy = NULL;
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_policy_new("mine", own, answers, &policy, NULL), 0);
+	for (size_t i = 0; i < sizeof own_answers / sizeof *own_answers; i++) {
+		const size_t available[] = {0, 1, 2, 3}, required[] = {1};
+		gpualloc_error *error = gpualloc_error_new();
+		gpualloc_choice *choice = NULL;
+		int result;
+
+		memcpy(answers, own_answers[i].answers, sizeof own_answers[i].answers);
+		answer_count = own_answers[i].count;
+		result = gpualloc_choose_among(machine, available, 4, required, 1, 2, policy, 0,
+					       &choice, error);
+		test_about("answer %zu", i);
+		CHECK_INT(result == 0, own_answers[i].message == NULL);
+		if (own_answers[i].message)
+			CHECK_HAS(gpualloc_error_message(error), own_answers[i].message);
+		gpualloc_choice_free(choice);
+		gpualloc_error_free(error);
+	}
+	gpualloc_policy_free(policy);
+	gpualloc_machine_free(machine);
+}
+
+/* ---- explaining, naming, scoring ---- */
+
+static void a_choice_explains_itself(void)
+{
+	gpualloc_machine *machine = open_text(mixed_machine);
+	gpualloc_request *request = gpualloc_request_new();
+	gpualloc_choice *choice = NULL;
+	const gpualloc_device *const *devices;
+	int64_t score, bandwidth;
+	const char *reason;
+	size_t rejected = 0;
+
+	gpualloc_request_set_alternatives(request, 1);
+	gpualloc_request_set_mixed(request, 1);
+	gpualloc_request_set_count(request, 2);
+	CHECK_INT(gpualloc_choose(machine, request, &choice, NULL), 0);
+	CHECK_TEXT(gpualloc_choice_policy(choice), "balanced");
+	CHECK_INT(gpualloc_choice_score(choice), 50);
+	CHECK(gpualloc_choice_bandwidth(choice) > 0);
+	while (gpualloc_choice_rejected(choice, rejected, &reason)) {
+		CHECK(*reason != '\0');
+		rejected++;
+	}
+	CHECK_INT(rejected, 3);
+	CHECK_INT(gpualloc_choice_alternative(choice, 0, &devices, &score, &bandwidth), 2);
+	CHECK_INT(score, 10);
+	CHECK(bandwidth <= gpualloc_choice_bandwidth(choice));
+	CHECK_INT(gpualloc_choice_alternative(choice, 1, &devices, &score, &bandwidth), 2);
+	CHECK_INT(gpualloc_choice_alternative(choice, 2, &devices, &score, &bandwidth), 0);
+	gpualloc_choice_free(choice);
+	gpualloc_request_free(request);
+	gpualloc_machine_free(machine);
+}
+
+static void frameworks_count_what_they_see(void)
+{
+	gpualloc_machine *machine = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+	char *name = NULL;
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_device_framework_name(machine, gpualloc_machine_device(machine, 5), NULL,
+						 NULL, &name, NULL),
+		  0);
+	CHECK_TEXT(name, "cuda:5");
+	free(name);
+	CHECK_INT(gpualloc_device_framework_name(machine, gpualloc_machine_device(machine, 5),
+						 "7,5,3", "PCI_BUS_ID", &name, NULL),
+		  0);
+	CHECK_TEXT(name, "cuda:1");
+	free(name);
+	CHECK_INT(gpualloc_device_framework_name(machine, gpualloc_machine_device(machine, 0),
+						 "7,5,3", NULL, &name, error),
+		  GPUALLOC_EIMPOSSIBLE);
+	CHECK_HAS(gpualloc_error_message(error), "device 0 is not visible");
+	gpualloc_error_free(error);
+	gpualloc_machine_free(machine);
+}
+
+static void sets_are_scored(void)
+{
+	gpualloc_machine *machine = NULL;
+	const size_t pair[] = {0, 3}, wrong[] = {0, 8};
+	int64_t score, bandwidth;
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_machine_score(machine, pair, 2, &score, &bandwidth, NULL), 0);
+	CHECK_INT(score, 230);
+	CHECK_INT(bandwidth, 40000);
+	CHECK_INT(gpualloc_machine_score(machine, wrong, 2, &score, &bandwidth, NULL),
+		  GPUALLOC_EUSAGE);
+	gpualloc_machine_free(machine);
+}
+
+static const struct test_case cases[] = {
+	{"wishes are met or refused", wishes_are_met_or_refused},
+	{"several instances need a new driver", several_instances_need_a_new_driver},
+	{"no GPU at all is another error", no_gpu_at_all_is_another_error},
+	{"a policy of one's own is checked", a_policy_of_ones_own_is_checked},
+	{"a choice explains itself", a_choice_explains_itself},
+	{"frameworks count what they see", frameworks_count_what_they_see},
+	{"sets are scored", sets_are_scored},
+};
+
+TEST_MAIN(cases)
