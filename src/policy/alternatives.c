@@ -2,11 +2,13 @@
 /*
  * The next best sets beside a chosen one, by predicted bandwidth and then by pair score. Where
  * there are few sets all are looked at; else those that differ from the chosen one in one device.
+ * And of each device that was offered and not chosen, what it would have made of the set.
  */
 #include "decide.h"
 
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,8 +152,67 @@ static int look_at_neighbours(struct ranking *ranking, size_t *set)
 	return 0;
 }
 
+/* ---- why not the others ---- */
+
+/* The best set in which the candidate takes the place of one chosen; false where none is allowed.
+ */
+static bool best_with(struct ranking *ranking, size_t number, size_t *set, size_t *ret_out,
+		      struct ga_alternative *ret_best)
+{
+	const struct ga_question *question = ranking->question;
+	bool any = false;
+
+	for (size_t out = 0; out < question->want; out++) {
+		struct ga_alternative found = {0};
+
+		memcpy(set, ranking->chosen, question->want * sizeof *set);
+		set[out] = number;
+		if (!is_allowed(ranking, set))
+			continue;
+		for (size_t i = 0; i < question->want; i++)
+			ranking->places[i] = question->candidates[set[i]].place;
+		found.score = ga_set_score(question->machine, ranking->places, question->want);
+		found.bandwidth =
+			ga_set_bandwidth(question->machine, ranking->places, question->want);
+		if (!any || is_better(&found, ret_best)) {
+			*ret_best = found;
+			*ret_out = out;
+		}
+		any = true;
+	}
+	return any;
+}
+
+static void say_why_not(struct ranking *ranking, size_t number, bool by_topology, size_t *set)
+{
+	gpualloc_choice *choice = ranking->choice;
+	struct ga_selection *selection = &choice->selection;
+	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
+	struct ga_alternative best = {0};
+	char id[GA_DEVICE_ID_SIZE];
+	size_t out = 0;
+
+	rejection->device = ranking->question->candidates[number].device;
+	rejection->for_now = true;
+	if (!best_with(ranking, number, set, &out, &best))
+		(void)snprintf(rejection->reason, sizeof rejection->reason,
+			       "free, but it does not go with what is required");
+	else if (!by_topology)
+		(void)snprintf(rejection->reason, sizeof rejection->reason,
+			       "free too; policy %s preferred the chosen", choice->policy);
+	else
+		(void)snprintf(rejection->reason, sizeof rejection->reason,
+			       "free, but in place of %s it gives %lld.%lld GB/s and score %lld "
+			       "(chosen: %lld.%lld GB/s, %lld)",
+			       ga_device_id(choice->devices[out], id),
+			       (long long)best.bandwidth / 1000,
+			       (long long)best.bandwidth % 1000 / 100, (long long)best.score,
+			       (long long)choice->bandwidth / 1000,
+			       (long long)choice->bandwidth % 1000 / 100, (long long)choice->score);
+}
+
 int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_question *question,
-				bool one_model, gpualloc_error *error)
+				bool one_model, bool by_topology, gpualloc_error *error)
 {
 	ga_auto_free size_t *places = calloc(question->want, sizeof *places);
 	ga_auto_free size_t *set = calloc(question->want, sizeof *set);
@@ -160,8 +221,12 @@ int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_questio
 
 	if (!places || !set)
 		return ga_error_memory(error);
-	result = are_few(question->candidate_count, question->want)
+	result = !by_topology ? 0
+		 : are_few(question->candidate_count, question->want)
 			 ? look_at_all(&ranking, set)
 			 : look_at_neighbours(&ranking, set);
+	for (size_t i = 0; result == 0 && i < question->candidate_count; i++)
+		if (!in_set(ranking.chosen, question->want, i))
+			say_why_not(&ranking, i, by_topology, set);
 	return result < 0 ? ga_error_memory(error) : 0;
 }

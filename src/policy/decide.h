@@ -44,6 +44,6 @@ void ga_choice_free(gpualloc_choice *choice);
 
 /* Finds the alternatives of a choice; see gpualloc_choice_alternative(). */
 int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_question *question,
-				bool one_model, gpualloc_error *error);
+				bool one_model, bool by_topology, gpualloc_error *error);
 
 #endif

@@ -321,7 +321,7 @@ static void a_choice_explains_itself(void)
 		CHECK(*reason != '\0');
 		rejected++;
 	}
-	CHECK_INT(rejected, 3);
+	CHECK_INT(rejected, 4);
 	CHECK_INT(gpualloc_choice_alternative(choice, 0, &devices, &score, &bandwidth), 2);
 	CHECK_INT(score, 10);
 	CHECK(bandwidth <= gpualloc_choice_bandwidth(choice));
