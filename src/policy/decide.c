@@ -359,8 +359,9 @@ int ga_decide(const gpualloc_machine *machine, const gpualloc_request *request,
 			   : ask(&asked, &question, &choice->answer, error);
 	if (result == 0)
 		result = remember(choice, &question, error);
-	if (result == 0 && !request->mig && !request->share)
-		result = ga_choice_find_alternatives(choice, &question, choice->answer.chosen,
+	if (result == 0 && request->alternatives)
+		result = ga_choice_find_alternatives(choice, &question, one_model,
+						     asked.own || asked.built_in->by_topology,
 						     error);
 	if (result == 0)
 		*ret_choice = ga_steal(&choice);
