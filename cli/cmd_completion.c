@@ -29,6 +29,11 @@ static void add_words(struct text *text, enum complete complete)
 	if (complete == COMPLETE_MACHINE)
 		for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
 			text_format(text, " %s", name);
+	if (complete == COMPLETE_FORMAT)
+		text_add(text, " env index json pci torch uuid");
+	if (complete == COMPLETE_POLICY)
+		for (size_t i = 0; (name = gpualloc_policy_name(i)); i++)
+			text_format(text, " %s", name);
 	if (complete == COMPLETE_SHELL)
 		for (size_t i = 0; i < SHELL_COUNT; i++)
 			text_format(text, " %s", shells[i].name);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-void list_id(const gpualloc_device *device, char id[static ID_SIZE])
+const char *list_id(const gpualloc_device *device, char id[static ID_SIZE])
 {
 	const gpualloc_device *gpu = gpualloc_device_parent(device);
 	char parts[2][24] = {"-", "-"};
@@ -17,7 +17,7 @@ void list_id(const gpualloc_device *device, char id[static ID_SIZE])
 
 	if (!gpu) {
 		(void)snprintf(id, ID_SIZE, "%lld", (long long)gpualloc_device_index(device));
-		return;
+		return id;
 	}
 	if (gi >= 0)
 		(void)snprintf(parts[0], sizeof parts[0], "%lld", (long long)gi);
@@ -25,6 +25,7 @@ void list_id(const gpualloc_device *device, char id[static ID_SIZE])
 		(void)snprintf(parts[1], sizeof parts[1], "%lld", (long long)ci);
 	(void)snprintf(id, ID_SIZE, "%lld:%s:%s", (long long)gpualloc_device_index(gpu), parts[0],
 		       parts[1]);
+	return id;
 }
 
 char *list_reason(const gpualloc_device *device)

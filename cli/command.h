@@ -13,16 +13,29 @@
 /* Every option of every command has one meaning: it is described once, in options.c. */
 enum option_id {
 	OPTION_ANONYMOUS,
+	OPTION_COUNT,
 	OPTION_CSV,
 	OPTION_DEADLINE,
+	OPTION_EXCLUDE,
+	OPTION_FORMAT,
 	OPTION_HELP,
+	OPTION_IGNORE_ENV,
+	OPTION_IGNORE_PROCESSES,
 	OPTION_JSON,
 	OPTION_MACHINE,
+	OPTION_MEMORY,
+	OPTION_MIG,
+	OPTION_MIXED,
+	OPTION_MODEL,
+	OPTION_ONLY,
 	OPTION_OUTPUT,
+	OPTION_POLICY,
 	OPTION_QUIET,
+	OPTION_REQUIRE,
+	OPTION_SEED,
+	OPTION_SHARE,
 	OPTION_SVG,
-	OPTION_COUNT,
-	OPTION_END = OPTION_COUNT
+	OPTION_END
 };
 
 /* What completion offers for a value or an operand. */
@@ -30,7 +43,9 @@ enum complete {
 	COMPLETE_NOTHING,
 	COMPLETE_COMMAND,
 	COMPLETE_FILE,
+	COMPLETE_FORMAT,
 	COMPLETE_MACHINE,
+	COMPLETE_POLICY,
 	COMPLETE_SHELL,
 };
 
@@ -38,6 +53,7 @@ struct option_info {
 	const char *name;     /* long, without dashes */
 	char letter;          /* 0 when there is none */
 	const char *argument; /* as --help names it; NULL for a flag */
+	bool may_lack; /* the argument may be left out; then the value is "" */
 	enum complete complete;
 	const char *sentence;
 };
@@ -45,7 +61,7 @@ struct option_info {
 /* A command as it was called. */
 struct call {
 	const struct command *command;
-	const char *value[OPTION_COUNT]; /* "" for a flag; NULL for what was not given */
+	const char *value[OPTION_END]; /* "" for a flag; NULL for what was not given */
 	unsigned deadline_ms;
 	char *const *operands;
 	size_t operand_count;
@@ -65,8 +81,10 @@ struct command {
 };
 
 extern const struct command command_completion;
+extern const struct command command_explain;
 extern const struct command command_help;
 extern const struct command command_list;
+extern const struct command command_pick;
 extern const struct command command_snapshot;
 extern const struct command command_topo;
 extern const struct command command_version;

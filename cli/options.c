@@ -14,13 +14,33 @@ static const struct option_info infos[] = {
 	[OPTION_ANONYMOUS] = {.name = "anonymous",
 			      .sentence = "replace UUIDs, serial numbers, users, names of "
 					  "processes and of the machine"},
+	[OPTION_COUNT] = {.name = "count",
+			  .letter = 'n',
+			  .argument = "N",
+			  .sentence = "how many devices; default: as many as are required, at least 1"},
 	[OPTION_CSV] = {.name = "csv",
 			.sentence = "a table for programs: a line a device and instance, bytes"},
 	[OPTION_DEADLINE] = {.name = "deadline",
 			     .argument = "DURATION",
 			     .sentence = "how long a driver may take to answer: 500ms, 10s, 2m; "
 					 "default 10s"},
+	[OPTION_EXCLUDE] = {.name = "exclude",
+			    .argument = "LIST",
+			    .sentence = "none of these: indices, ranges 0-3, UUIDs or their "
+					"beginnings, PCI addresses, parent:gi[:ci] for MIG"},
+	[OPTION_FORMAT] = {.name = "format",
+			   .argument = "FORM",
+			   .complete = COMPLETE_FORMAT,
+			   .sentence = "what is printed: uuid (default), index, pci, env, torch "
+				       "or json"},
 	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this and end"},
+	[OPTION_IGNORE_ENV] = {.name = "ignore-env",
+			       .sentence = "an inherited CUDA_VISIBLE_DEVICES does not restrict"},
+	[OPTION_IGNORE_PROCESSES] = {.name = "ignore-processes",
+				     .argument = "SIZE",
+				     .may_lack = true,
+				     .sentence = "tolerate processes of others, up to SIZE of their "
+						 "memory on a device"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are bytes, null is not known"},
 	[OPTION_MACHINE] = {.name = "machine",
@@ -29,14 +49,45 @@ static const struct option_info infos[] = {
 			    .sentence = "which machine: a name below, a machine file, or a file "
 					"with the output of `nvidia-smi topo -m`; default: this "
 					"one"},
+	[OPTION_MEMORY] = {.name = "memory",
+			   .letter = 'm',
+			   .argument = "SIZE",
+			   .sentence = "each device must have this much free: 8GiB, 800MB, 512M "
+				       "(MiB), bytes"},
+	[OPTION_MIG] = {.name = "mig",
+			.argument = "PROFILE",
+			.may_lack = true,
+			.sentence = "MIG instances instead of whole GPUs, of this profile (1g.5gb) "
+				    "or any"},
+	[OPTION_MIXED] = {.name = "mixed", .sentence = "the chosen may be of several models"},
+	[OPTION_MODEL] = {.name = "model",
+			  .argument = "TEXT",
+			  .sentence = "only GPUs whose name contains TEXT"},
+	[OPTION_ONLY] = {.name = "only",
+			 .argument = "LIST",
+			 .sentence = "only these, offered in this order"},
 	[OPTION_OUTPUT] = {.name = "output",
 			   .letter = 'o',
 			   .argument = "FILE",
 			   .complete = COMPLETE_FILE,
 			   .sentence = "write to FILE, whole or not at all; - is stdout"},
+	[OPTION_POLICY] = {.name = "policy",
+			   .letter = 'p',
+			   .argument = "NAME",
+			   .complete = COMPLETE_POLICY,
+			   .sentence = "how to choose; default balanced, with --mig or --share pack"},
 	[OPTION_QUIET] = {.name = "quiet",
 			  .letter = 'q',
 			  .sentence = "only errors on stderr, no notes"},
+	[OPTION_REQUIRE] = {.name = "require",
+			    .argument = "LIST",
+			    .sentence = "these must be among the chosen"},
+	[OPTION_SEED] = {.name = "seed",
+			 .argument = "N",
+			 .sentence = "makes policy random repeatable"},
+	[OPTION_SHARE] = {.name = "share",
+			  .sentence = "with --memory: only that much of each is wanted, others may "
+				      "have the rest"},
 	[OPTION_SVG] = {.name = "svg",
 			.argument = "FILE",
 			.complete = COMPLETE_FILE,
@@ -77,8 +128,8 @@ bool duration_read(const char *word, unsigned *ret_ms)
 
 /* What getopt_long() wants to know, made from a command's table. */
 struct getopt_tables {
-	struct option longs[OPTION_COUNT + 1];
-	char shorts[2 * OPTION_COUNT + 2];
+	struct option longs[OPTION_END + 1];
+	char shorts[2 * OPTION_END + 2];
 };
 
 /* Long options are told by their id behind every letter; a letter stands for its id too. */
@@ -96,7 +147,9 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 
 		tables->longs[count++] = (struct option){
 			.name = info->name,
-			.has_arg = info->argument ? required_argument : no_argument,
+			.has_arg = !info->argument  ? no_argument
+			           : info->may_lack ? optional_argument
+			                            : required_argument,
 			.val = LONG_BASE + (int)*id,
 		};
 		if (!info->letter)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A choice for programs. */
+#ifndef CLI_CHOICE_JSON_H
+#define CLI_CHOICE_JSON_H
+
+#include "choose.h"
+#include "text.h"
+
+/* The document of pick; explained: with alternatives and rejected, the document of explain. */
+void choice_json(struct text *text, const struct call *call, const struct chosen *chosen,
+		 bool explained);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of choice, the same for every command that chooses, and what comes of them. */
+#ifndef CLI_CHOOSE_H
+#define CLI_CHOOSE_H
+
+#include "command.h"
+
+/* What a command that chooses owns until it ends. */
+struct chosen {
+	gpualloc_machine *machine;
+	gpualloc_request *request;
+	gpualloc_policy *policy;
+	gpualloc_choice *choice;
+};
+
+void chosen_free(struct chosen *chosen);
+#define auto_chosen __attribute__((cleanup(chosen_free)))
+
+/*
+ * Opens the machine and chooses as the options say; alternatives: the choice explains itself.
+ * Returns 0, or the exit status of a failure about which everything has been said.
+ */
+int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen);
+
+/* The options of choice, for a command's table. */
+#define OPTIONS_OF_CHOICE_BEFORE_FORMAT OPTION_COUNT, OPTION_DEADLINE, OPTION_EXCLUDE
+#define OPTIONS_OF_CHOICE_TO_MIXED                                                                 \
+	OPTION_HELP, OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES, OPTION_JSON, OPTION_MACHINE,      \
+		OPTION_MEMORY, OPTION_MIG, OPTION_MIXED, OPTION_MODEL, OPTION_ONLY, OPTION_POLICY, \
+		OPTION_QUIET, OPTION_REQUIRE, OPTION_SEED, OPTION_SHARE
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc pick: prints a choice and holds nothing. */
+#include "choice_json.h"
+#include "choose.h"
+#include "cleanup.h"
+#include "list.h"
+#include "message.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATUS_IMPOSSIBLE = 78 };
+
+static int no_such_id(const gpualloc_device *device, const char *what, const char *form)
+{
+	char id[ID_SIZE];
+
+	return fail(STATUS_IMPOSSIBLE, "the %s of device %s is not known; --format %s names it", what,
+		    list_id(device, id), form);
+}
+
+static int add_uuid(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+{
+	const char *uuid = gpualloc_device_uuid(device);
+
+	(void)chosen;
+	if (!uuid)
+		return no_such_id(device, "UUID", "index");
+	text_add(text, uuid);
+	return 0;
+}
+
+static int add_index(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+{
+	char id[ID_SIZE];
+
+	(void)chosen;
+	text_add(text, list_id(device, id));
+	return 0;
+}
+
+static int add_pci(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+{
+	const gpualloc_device *parent = gpualloc_device_parent(device);
+	const char *pci = gpualloc_device_pci(parent ? parent : device);
+
+	(void)chosen;
+	if (!pci)
+		return no_such_id(device, "PCI address", "index");
+	text_add(text, pci);
+	return 0;
+}
+
+static int add_torch(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_free char *name = NULL;
+	int result = gpualloc_device_framework_name(
+		chosen->machine, device, getenv("CUDA_VISIBLE_DEVICES"),
+		getenv("CUDA_DEVICE_ORDER"), &name, error);
+
+	if (result < 0)
+		return fail_error(result, error);
+	text_add(text, name);
+	return 0;
+}
+
+static int add_list(struct text *text, const struct chosen *chosen,
+		    int (*add)(struct text *, const struct chosen *, const gpualloc_device *))
+{
+	for (size_t i = 0; i < gpualloc_choice_count(chosen->choice); i++) {
+		int result;
+
+		if (i > 0)
+			text_char(text, ',');
+		result = add(text, chosen, gpualloc_choice_device(chosen->choice, i));
+		if (result)
+			return result;
+	}
+	text_char(text, '\n');
+	return 0;
+}
+
+/* ---- the environment ---- */
+
+/* Its number when GPUs are counted by PCI address; by index where addresses are not known. */
+static size_t pci_order(const gpualloc_machine *machine, const gpualloc_device *device)
+{
+	const char *pci = gpualloc_device_pci(device);
+	size_t before = 0;
+
+	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
+		const gpualloc_device *other = gpualloc_machine_device(machine, i);
+		const char *other_pci = gpualloc_device_pci(other);
+
+		before += pci && other_pci
+				  ? strcmp(other_pci, pci) < 0
+				  : gpualloc_device_index(other) < gpualloc_device_index(device);
+	}
+	return before;
+}
+
+static int add_pci_order(struct text *text, const struct chosen *chosen,
+			 const gpualloc_device *device)
+{
+	text_format(text, "%zu", pci_order(chosen->machine, device));
+	return 0;
+}
+
+/* Some frameworks take no UUIDs, and in MIG mode there is nothing else. */
+static bool needs_uuids(const gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++)
+		if (gpualloc_device_mig_enabled(gpualloc_machine_device(machine, i)))
+			return true;
+	return false;
+}
+
+static bool has_uuids(const gpualloc_choice *choice)
+{
+	for (size_t i = 0; i < gpualloc_choice_count(choice); i++)
+		if (!gpualloc_device_uuid(gpualloc_choice_device(choice, i)))
+			return false;
+	return true;
+}
+
+static int add_environment(struct text *text, const struct chosen *chosen)
+{
+	bool uuids = needs_uuids(chosen->machine);
+	int result;
+
+	text_add(text, "CUDA_DEVICE_ORDER=PCI_BUS_ID\nCUDA_VISIBLE_DEVICES=");
+	result = add_list(text, chosen, uuids ? add_uuid : add_pci_order);
+	if (result == 0 && has_uuids(chosen->choice)) {
+		text_add(text, "NVIDIA_VISIBLE_DEVICES=");
+		result = add_list(text, chosen, add_uuid);
+	}
+	return result;
+}
+
+static const struct {
+	const char *name;
+	int (*add)(struct text *text, const struct chosen *chosen, const gpualloc_device *device);
+} forms[] = {{"index", add_index}, {"pci", add_pci}, {"torch", add_torch}, {"uuid", add_uuid}};
+
+static int add_choice(struct text *text, const struct call *call, const struct chosen *chosen)
+{
+	const char *form = call->value[OPTION_FORMAT] ? call->value[OPTION_FORMAT] : "uuid";
+
+	if (call->value[OPTION_JSON] || strcmp(form, "json") == 0) {
+		choice_json(text, call, chosen, false);
+		return 0;
+	}
+	if (strcmp(form, "env") == 0)
+		return add_environment(text, chosen);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		if (strcmp(form, forms[i].name) == 0)
+			return add_list(text, chosen, forms[i].add);
+	return fail_memory();
+}
+
+static int check_form(const struct call *call)
+{
+	const char *form = call->value[OPTION_FORMAT];
+	bool known = !form || strcmp(form, "json") == 0 || strcmp(form, "env") == 0;
+
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		known = known || strcmp(form, forms[i].name) == 0;
+	if (!known)
+		return fail_usage(call->command,
+				  "--format: no form \"%s\"; there are uuid, index, pci, env, torch "
+				  "and json",
+				  form);
+	if (form && call->value[OPTION_JSON] && strcmp(form, "json") != 0)
+		return fail_usage(call->command, "--json and --format %s are two forms; take one",
+				  form);
+	return 0;
+}
+
+static int run(const struct call *call)
+{
+	auto_chosen struct chosen chosen = {0};
+	auto_text struct text text = {0};
+	int result = check_form(call);
+
+	if (result == 0)
+		result = choose(call, false, &chosen);
+	if (result == 0)
+		result = add_choice(&text, call, &chosen);
+	return result ? result : output_print(&text);
+}
+
+const struct command command_pick = {
+	.name = "pick",
+	.sentence = "print a choice of devices, hold nothing",
+	.description =
+		"Chooses devices that are free and as the options want them, and prints them on "
+		"one line: all that were asked for or none. Nothing is held: between the print and "
+		"a program's start somebody else may take them. On failure nothing is printed, so "
+		"write ids=$(gpualloc pick ...) || exit.",
+	.example = "gpualloc pick --machine dgx1-volta -n 4",
+	.options = (const enum option_id[]){OPTIONS_OF_CHOICE_BEFORE_FORMAT, OPTION_FORMAT,
+					    OPTIONS_OF_CHOICE_TO_MIXED, OPTION_END},
+	.run = run,
+};
