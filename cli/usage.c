@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { WIDTH = 80, NAME_WIDTH = 14, OPTION_WIDTH = 24 };
+enum { WIDTH = 80, NAME_WIDTH = 14, POLICY_WIDTH = 20, OPTION_WIDTH = 24 };
 
 static void add_commands(struct text *text, bool aside)
 {
@@ -60,8 +60,8 @@ static void add_option(struct text *text, const struct option_info *info)
 		length = snprintf(word, sizeof word, "      --%s", info->name);
 	text_add(text, word);
 	if (info->argument) {
-		text_format(text, " %s", info->argument);
-		length += 1 + (int)columns_of(info->argument);
+		text_format(text, info->may_lack ? "[=%s]" : " %s", info->argument);
+		length += (info->may_lack ? 3 : 1) + (int)columns_of(info->argument);
 	}
 	add_beside(text, info->sentence, (size_t)length, OPTION_WIDTH + 2);
 }
@@ -80,9 +80,21 @@ static void add_machines(struct text *text)
 	}
 }
 
+static void add_policies(struct text *text)
+{
+	const char *name;
+
+	text_add(text, "\npolicies:\n");
+	for (size_t i = 0; (name = gpualloc_policy_name(i)); i++) {
+		text_format(text, "  %s", name);
+		add_beside(text, gpualloc_policy_description(i), 2 + columns_of(name),
+			   2 + POLICY_WIDTH);
+	}
+}
+
 void usage_of_command(struct text *text, const struct command *command)
 {
-	bool machines = false;
+	bool machines = false, policies = false;
 
 	text_format(text, "usage: gpualloc %s [OPTION...]%s%s\n\n", command->name,
 		    command->operand ? " " : "", command->operand ? command->operand : "");
@@ -91,7 +103,10 @@ void usage_of_command(struct text *text, const struct command *command)
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++) {
 		add_option(text, option_info(*id));
 		machines = machines || *id == OPTION_MACHINE;
+		policies = policies || *id == OPTION_POLICY;
 	}
+	if (policies)
+		add_policies(text);
 	if (machines)
 		add_machines(text);
 	text_format(text, "\nexample:\n  %s\n", command->example);
