@@ -490,28 +490,29 @@ static int read_text(const char *text, size_t size, gpualloc_machine **ret_machi
 	return result < 0 ? ga_error_set(error, result, "%s", why.message) : 0;
 }
 
+/* Where there is no memory to tell, reading it will say so. */
 static bool recognises(const char *text, size_t size)
 {
 	ga_auto_free char *clean = NULL;
 	size_t clean_size = 0;
-	struct ga_view rest, line;
+	struct ga_view rest = ga_view_trim(text, size), line;
 
+	if (rest.size == 0 || rest.text[0] == '{' || rest.text[0] == '<')
+		return false;
 	if (ga_topo_clean(text, size, &clean, &clean_size) < 0)
-		return false;
-	rest = ga_view_trim(clean, clean_size);
-	if (rest.size > 0 && (rest.text[0] == '{' || rest.text[0] == '<'))
-		return false;
+		return true;
+	rest = (struct ga_view){clean, clean_size};
 	while (ga_view_line(&rest, &line)) {
 		struct ga_topo_header header = {0};
 		struct ga_view cells;
 		int64_t gpu;
+		int result = ga_topo_row_find(line, &gpu, &cells)
+				     ? 1
+				     : ga_topo_header_read(line, &header);
 
-		if (ga_topo_row_find(line, &gpu, &cells))
+		ga_topo_header_free(&header);
+		if (result != 0)
 			return true;
-		if (ga_topo_header_read(line, &header) > 0) {
-			ga_topo_header_free(&header);
-			return true;
-		}
 	}
 	return false;
 }
