@@ -153,6 +153,10 @@ static const struct {
 	{"\tGPU0\tCPU Affinity\tNUMA Affinity\nGPU0\t X \t0-3\t0,5-11\n", "0 0-3 0"},
 	{"\tGPU0\tCPU Affinity\tNUMA Affinity\nGPU0\t X \t0-3\t99999\n", "0 0-3 -"},
 	{"\tGPU0\tCPU Affinity\tNUMA Affinity\nGPU0\t X \t0,2,4,6,\t0\n", "0 0,2,4,6, 0"},
+	/* The text breaks off inside the last row: "1" may be the beginning of "16-31". */
+	{"\tGPU0\tGPU1\tCPU Affinity\tNUMA Affinity\nGPU0\t X \tSYS\t0-15\t0\n"
+	 "GPU1\tSYS\t X \t1",
+	 "0 0-15 0; 1 - -"},
 	/* What touches cannot be told apart, and is not believed. */
 	{"\tGPU0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\nGPU0 X 0-30N/A\n", "0 - -"},
 };
