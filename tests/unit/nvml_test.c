@@ -168,8 +168,7 @@ static void every_driver_shows(const gpualloc_machine *expected)
 
 static void every_machine_file_comes_back_from_every_driver(void)
 {
-	const char *folder = test_path("machines/files");
-	DIR *directory = opendir(folder);
+	DIR *directory = opendir(test_path("machines/files"));
 	size_t count = 0;
 
 	CHECK(directory != NULL);
@@ -179,8 +178,8 @@ static void every_machine_file_comes_back_from_every_driver(void)
 
 		if (!strstr(entry->d_name, ".json"))
 			continue;
-		(void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-		machine = open_machine(path);
+		(void)snprintf(path, sizeof path, "machines/files/%s", entry->d_name);
+		machine = open_machine(test_path(path));
 		every_driver_shows(machine);
 		count++;
 	}
