@@ -478,6 +478,41 @@ static void a_gpu_that_is_hidden_is_no_switch(void)
 	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), 0);
 }
 
+/* The first link of GPU 0 leads to GPU 1, which still believes in it. */
+static void a_link_counts_where_both_its_ends_are_up(void)
+{
+	ga_auto_machine gpualloc_machine *expected = show_spec("dgx1-volta"), *machine = NULL;
+
+	CHECK_INT(setenv("FAKE_DEAD_LINK", "0", 1), 0);
+	machine = ask(NULL);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), 0);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 3), 2);
+	ga_machine_free(expected);
+	ga_machine_free(ga_steal(&machine));
+	expected = show_spec("hgx-h100");
+	machine = ask(NULL);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), 17);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 1, 2), 18);
+}
+
+static void of_an_end_that_cannot_be_read_the_other_tells(void)
+{
+	ga_auto_machine gpualloc_machine *expected = show_spec("dgx1-volta"), *machine = NULL;
+
+	CHECK_INT(setenv("FAKE_LINKS_UNREADABLE", "0,2", 1), 0);
+	machine = ask(NULL);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), 1);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 5), 0);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 2), GA_UNKNOWN);
+	ga_machine_free(expected);
+	ga_machine_free(ga_steal(&machine));
+	/* How many of its links reach the switches nobody else knows. */
+	expected = show_spec("hgx-h100");
+	machine = ask(NULL);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), GA_UNKNOWN);
+	CHECK_INT(ga_links_nvlinks(&machine->links, 1, 3), 18);
+}
+
 /* ---- how often it asks ---- */
 
 static unsigned count_of(const char *report, const char *function)
@@ -642,6 +677,9 @@ static const struct test_case cases[] = {
 	 a_profile_is_concluded_where_the_name_has_none},
 	{"switches are recognised in every form", switches_are_recognised_in_every_form},
 	{"a GPU that is hidden is no switch", a_gpu_that_is_hidden_is_no_switch},
+	{"a link counts where both its ends are up", a_link_counts_where_both_its_ends_are_up},
+	{"of an end that cannot be read the other tells",
+	 of_an_end_that_cannot_be_read_the_other_tells},
 	{"a mesh is asked for each pair and link once",
 	 a_mesh_is_asked_for_each_pair_and_link_once},
 	{"switched GPUs are asked for all their links at once",

@@ -15,6 +15,8 @@
  *   FAKE_SWITCH=typed|foreign|all-f  what NVLinks into a switch look like: of that type (the
  *                                default); of unknown type and with a PCI address that is no GPU's;
  *                                of unknown type and without an address
+ *   FAKE_DEAD_LINK=INDEX[,INDEX…]  the first NVLink of these is down at their end
+ *   FAKE_LINKS_UNREADABLE=INDEX[,INDEX…]  these do not tell the state of their NVLinks
  *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
  *
  * NVLinks in a machine file are counts for pairs. A GPU has 18 links at most, so a machine with a
@@ -43,6 +45,7 @@ struct fake_gpu {
 	bool hangs;
 	bool crashes;
 	bool links_unknown;
+	bool first_link_down;
 	struct fake_link links[FAKE_LINKS_MAX];
 	unsigned link_count; /* that are up */
 	unsigned clique;

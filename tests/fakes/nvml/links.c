@@ -122,6 +122,13 @@ static int find_link(const struct gpualloc_device *device, unsigned link)
 	return link < chip_links(device) ? GA_NVML_SUCCESS : GA_NVML_INVALID_ARGUMENT;
 }
 
+static bool is_up(const struct gpualloc_device *device, unsigned link)
+{
+	const struct fake_gpu *gpu = fake_gpu_of(device);
+
+	return link < gpu->link_count && !(gpu->first_link_down && link == 0);
+}
+
 /* As find_link, for calls that want a link that is up. */
 static int find_active(const char *function, ga_nvml_handle handle, unsigned link,
 		       const struct gpualloc_device **ret_device)
@@ -130,7 +137,7 @@ static int find_active(const char *function, ga_nvml_handle handle, unsigned lin
 
 	if (result == 0)
 		result = find_link(*ret_device, link);
-	if (result == 0 && link >= fake_gpu_of(*ret_device)->link_count)
+	if (result == 0 && !is_up(*ret_device, link))
 		result = GA_NVML_NOT_SUPPORTED;
 	return result;
 }
@@ -142,7 +149,7 @@ int nvmlDeviceGetNvLinkState(ga_nvml_handle handle, unsigned link, unsigned *act
 
 	if (result == 0)
 		result = find_link(device, link);
-	return result ? result : fake_give_number(link < fake_gpu_of(device)->link_count, active);
+	return result ? result : fake_give_number(is_up(device, link), active);
 }
 
 int nvmlDeviceGetNvLinkVersion(ga_nvml_handle handle, unsigned link, unsigned *version)
@@ -216,7 +223,7 @@ int nvmlDeviceGetFieldValues(ga_nvml_handle handle, int count, struct ga_nvml_fi
 		}
 		field->result = find_link(device, field->scope);
 		field->value_type = 1;
-		field->value.number = field->scope < fake_gpu_of(device)->link_count;
+		field->value.number = is_up(device, field->scope);
 	}
 	return GA_NVML_SUCCESS;
 }

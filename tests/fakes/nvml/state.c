@@ -100,6 +100,8 @@ static void read_play(void)
 			health == GPUALLOC_HEALTH_NEEDS_RESET || is_listed("FAKE_RESET", i);
 		fake.gpus[i].hangs = is_listed("FAKE_HANG", i);
 		fake.gpus[i].crashes = is_listed("FAKE_CRASH", i);
+		fake.gpus[i].first_link_down = is_listed("FAKE_DEAD_LINK", i);
+		fake.gpus[i].links_unknown = is_listed("FAKE_LINKS_UNREADABLE", i);
 	}
 }
 
