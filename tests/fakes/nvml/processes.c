@@ -26,12 +26,20 @@ struct output {
 	unsigned count; /* that there are, fit or not */
 };
 
-static void give(struct output *out, const struct gpualloc_process *process,
+/* Of a process that draws and computes, the list of those that compute tells no memory. */
+static uint64_t memory_of(const struct gpualloc_process *process, enum list list)
+{
+	bool told = process->type != GA_PROCESS_COMPUTE_GRAPHICS || list == GRAPHICS;
+
+	return told && process->memory >= 0 ? (uint64_t)process->memory : GA_NVML_NO_VALUE;
+}
+
+static void give(struct output *out, const struct gpualloc_process *process, enum list list,
 		 const struct gpualloc_device *instance)
 {
 	struct ga_nvml_process_535 record = {
 		.pid = (unsigned)process->pid,
-		.memory = process->memory < 0 ? GA_NVML_NO_VALUE : (uint64_t)process->memory,
+		.memory = memory_of(process, list),
 		.gi = instance ? (unsigned)instance->gi : GA_NVML_NO_INSTANCE,
 		.ci = instance ? (unsigned)instance->ci : GA_NVML_NO_INSTANCE,
 		.protected_memory = UINT64_C(0x5a5a5a5a5a5a5a5a),
@@ -46,7 +54,7 @@ static void give_all(struct output *out, const struct gpualloc_device *device, e
 {
 	for (size_t i = 0; i < device->process_count; i++)
 		if (is_on_list(device->processes[i].type, list))
-			give(out, &device->processes[i], device->parent ? device : NULL);
+			give(out, &device->processes[i], list, device->parent ? device : NULL);
 	for (size_t m = 0; m < device->mig_count; m++)
 		give_all(out, &device->mig[m], list);
 }
