@@ -58,6 +58,9 @@ static void every_machine_file_comes_back_from_every_driver(void)
 			continue;
 		(void)snprintf(path, sizeof path, "machines/files/%s", entry->d_name);
 		machine = nvml_open_machine(test_path(path));
+		/* A file may leave an index out, the driver has no such number. */
+		for (size_t i = 0; i < machine->device_count; i++)
+			machine->devices[i].index = (int64_t)i;
 		every_driver_shows(machine);
 		count++;
 	}

@@ -53,7 +53,10 @@ void fake_lay_links(void)
 		for (size_t j = 0; j < fake.machine->device_count; j++) {
 			int count = count_between(i, j);
 
-			gpu->links_unknown = gpu->links_unknown || count < 0;
+			/* Of a lost GPU nobody knows anything; others that are unknown do not tell.
+			 */
+			gpu->links_unknown =
+				gpu->links_unknown || (count < 0 && !fake.gpus[j].lost);
 			most = count > most ? count : most;
 			if (!switches)
 				lay(gpu, (int)j, count);
