@@ -675,23 +675,42 @@ static bool too_many_values(const char *text, size_t size)
 	return values > VALUES_MAX;
 }
 
+/*
+ * jansson calls it a mistake in the text when it runs out of memory in the middle of a word. A
+ * real mistake comes again at the same place, so a text that fails is parsed a second time.
+ */
+static int parse(const char *text, size_t size, json_t **ret_root, gpualloc_error *error)
+{
+	static const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	json_error_t wrong, again;
+	json_t *root = json_loadb(text, size, flags, &wrong);
+
+	if (!root)
+		root = json_loadb(text, size, flags, &again);
+	if (root) {
+		*ret_root = root;
+		return 0;
+	}
+	if (wrong.position != again.position || wrong.line < 0 ||
+	    json_error_code(&wrong) == json_error_out_of_memory)
+		return ga_error_memory(error);
+	return ga_error_set(error, GPUALLOC_EDATA, "line %d, column %d: no JSON: %s", wrong.line,
+			    wrong.column, wrong.text);
+}
+
 int ga_machine_file_read(const char *text, size_t size, enum ga_machine_form form,
 			 gpualloc_machine **ret_machine, gpualloc_error *error)
 {
 	struct reader reader = {.form = form, .error = error};
 	auto_json json_t *root = NULL;
-	json_error_t wrong;
+	int result;
 
 	if (size > GA_MACHINE_FILE_MAX || too_many_values(text, size))
 		return ga_error_set(error, GPUALLOC_EDATA,
 				    "too large for a machine file (%d MiB and %d values at most)",
 				    GA_MACHINE_FILE_MAX >> 20, VALUES_MAX);
-	root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &wrong);
-	/* Without memory for the error itself there is not even a line. */
-	if (!root && (json_error_code(&wrong) == json_error_out_of_memory || wrong.line < 0))
-		return ga_error_memory(error);
-	if (!root)
-		return ga_error_set(error, GPUALLOC_EDATA, "line %d, column %d: no JSON: %s",
-				    wrong.line, wrong.column, wrong.text);
+	result = parse(text, size, &root, error);
+	if (result < 0)
+		return result;
 	return read_document(&reader, root, ret_machine);
 }
