@@ -62,15 +62,9 @@ static void add_levels(struct text *words, const struct groups *groups, bool sam
 	bool seen[GPUALLOC_LEVEL_SELF + 1] = {false}, any = false;
 
 	for (size_t i = 0; i < groups->count; i++)
-		for (size_t j = i + 1; j < groups->count; j++) {
-			int64_t a =
-				gpualloc_device_numa(gpualloc_machine_device(groups->machine, i));
-			int64_t b =
-				gpualloc_device_numa(gpualloc_machine_device(groups->machine, j));
-
-			if ((a == b) == same_node)
+		for (size_t j = i + 1; j < groups->count; j++)
+			if ((groups->node[i] == groups->node[j]) == same_node)
 				seen[gpualloc_machine_level(groups->machine, i, j)] = true;
-		}
 	for (int level = GPUALLOC_LEVEL_PHB; level >= GPUALLOC_LEVEL_SYS; level--) {
 		if (!seen[level])
 			continue;

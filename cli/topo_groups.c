@@ -18,6 +18,8 @@ void groups_free(struct groups *groups)
 	free(groups->order);
 	free(groups->groups);
 	free(groups->fabric);
+	free(groups->node);
+	free(groups->scratch);
 }
 
 static int64_t numa_of(const struct groups *groups, size_t device)
@@ -64,13 +66,10 @@ static int by_number(const void *a, const void *b)
 
 static bool is_one(const struct groups *groups, enum group_kind kind, size_t first, size_t last)
 {
-	auto_free size_t *order = malloc(groups->count * sizeof *order);
 	struct groups copy = *groups;
 
-	if (!order)
-		return false;
-	memcpy(order, groups->order, groups->count * sizeof *order);
-	copy.order = order;
+	copy.order = groups->scratch;
+	memcpy(copy.order, groups->order, groups->count * sizeof *copy.order);
 	return gather(&copy, kind, first, last) == last;
 }
 
@@ -109,6 +108,8 @@ static void split(struct groups *groups, enum group_kind kind, size_t first, siz
 		end = gather(groups, kind, first, last);
 		qsort(groups->order + first, end - first, sizeof *groups->order, by_number);
 		size = kind == GROUP_NUMA ? end - first : numa_size;
+		for (size_t i = first; kind == GROUP_NUMA && i < end; i++)
+			groups->node[groups->order[i]] = first;
 		if (is_shown(groups, kind, first, end, size)) {
 			groups->groups[groups->group_count++] = (struct group){kind, first, end};
 			groups->used[kind] = true;
@@ -201,7 +202,10 @@ bool groups_make(struct groups *groups, const gpualloc_machine *machine)
 	groups->order = calloc(count + 1, sizeof *groups->order);
 	groups->groups = calloc(count * GROUP_KINDS + 1, sizeof *groups->groups);
 	groups->fabric = calloc(count + 1, sizeof *groups->fabric);
-	if (!groups->order || !groups->groups || !groups->fabric)
+	groups->node = calloc(count + 1, sizeof *groups->node);
+	groups->scratch = calloc(count + 1, sizeof *groups->scratch);
+	if (!groups->order || !groups->groups || !groups->fabric || !groups->node ||
+	    !groups->scratch)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		groups->order[i] = i;

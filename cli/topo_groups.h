@@ -34,7 +34,9 @@ struct groups {
 	struct group *groups; /* each before those within it */
 	size_t group_count;
 	bool used[GROUP_KINDS];
-	size_t *fabric; /* by device: which fabric it is on, from 1; 0 for none */
+	size_t *node;    /* by device: which NUMA node it is in, known by number or not */
+	size_t *scratch; /* room for another order */
+	size_t *fabric;  /* by device: which fabric it is on, from 1; 0 for none */
 	size_t fabric_count;
 };
 

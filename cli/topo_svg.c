@@ -210,7 +210,7 @@ static void add_gpu(struct text *out, const struct layout *layout, size_t i)
 	svg_cut(out,
 		sick   ? gpualloc_health_name(gpualloc_device_health(device))
 		: name ? short_name(name)
-		       : "-",
+		       : "",
 		(size_t)(rect->width - 6) * 10 / 64);
 	text_add(out, "</text>\n");
 	if (gpualloc_device_mig_enabled(device))

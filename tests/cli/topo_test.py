@@ -165,6 +165,25 @@ def nothing_of_the_picture_lies_outside_it_and_no_two_gpus_overlap():
 
 
 @case
+def every_captured_matrix_is_drawn_and_shown():
+    where = os.path.join(ROOT, "machines", "topo")
+    drawn = 0
+    for name in sorted(os.listdir(where)):
+        path = os.path.join(where, name)
+        result = run("topo", "-q", "--svg", "-", "--machine", path)
+        assert result.code in (0, 65), f"{name}: {result!r}"
+        if result.code == 65:
+            continue
+        picture = tree.fromstring(result.out)
+        count = len(document(path)["devices"])
+        assert len(list(picture.iter(SVG + "g"))) == count, name
+        shown = on_terminal("topo", "-q", "--machine", path, env={"NO_COLOR": "1"})
+        assert widest(shown) <= 80, f"{name}: {widest(shown)} columns"
+        drawn += 1
+    assert drawn > 30, drawn
+
+
+@case
 def the_same_machine_gives_the_same_bytes():
     for machine in BUILT_IN:
         assert ok("topo", "--svg", "-", "--machine", machine) == \
