@@ -220,13 +220,6 @@ static int take_retired(struct gpualloc_device *device, struct ga_view value)
 				       : 0;
 }
 
-static int take_remap_pending(struct gpualloc_device *device, struct ga_view value)
-{
-	return same_word(value, "Yes") ? ga_smi_ail(device, GPUALLOC_HEALTH_RETIRED_PENDING,
-						    "a row waits to be remapped")
-				       : 0;
-}
-
 static int take_remap_failed(struct gpualloc_device *device, struct ga_view value)
 {
 	return same_word(value, "Yes") ? ga_smi_ail(device, GPUALLOC_HEALTH_ROW_REMAP_FAILED, NULL)
@@ -272,8 +265,6 @@ static const struct ga_smi_field fields[] = {
 	{"gpu_recovery_action", NULL, "gpu_recovery_action", false, take_recovery},
 	{"remapped_rows.failure", NULL, "remapped_rows/remapped_row_failure", false,
 	 take_remap_failed},
-	{"remapped_rows.pending", NULL, "remapped_rows/remapped_row_pending", false,
-	 take_remap_pending},
 	{"retired_pages.pending", NULL, "retired_pages/pending_retirement", false, take_retired},
 	{NULL, NULL, "retired_pages/pending_blacklist", false, take_retired},
 	{"reset_status.reset_required", NULL, "gpu_reset_status/reset_required", false, take_reset},

@@ -245,7 +245,8 @@ static int take_element(struct reader *reader, struct ga_view value)
 static struct gpualloc_device *instance_at(struct gpualloc_device *device, struct place place)
 {
 	for (size_t i = 0; place.gi >= 0 && i < device->mig_count; i++)
-		if (device->mig[i].gi == place.gi && device->mig[i].ci == place.ci)
+		if (device->mig[i].gi == place.gi &&
+		    (place.ci < 0 || device->mig[i].ci == place.ci))
 			return &device->mig[i];
 	return NULL;
 }
