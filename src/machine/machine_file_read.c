@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-	VALUES_MAX = 12 << 20, /* of JSON: 2,000 devices have two matrices of 4 million cells */
+	VALUES_MAX = 9 << 20, /* of JSON: 2,000 devices have two matrices of 4 million cells */
 	PATH_SIZE = 160,
 	LINKS_VERSION_MAX = 64,
 };

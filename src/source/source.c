@@ -2,6 +2,7 @@
 /* The table of sources, and how a SPEC finds its own; see source.h. */
 #include "source.h"
 
+#include "buffer.h"
 #include "cleanup.h"
 #include "file.h"
 #include "machine_file.h"
@@ -12,8 +13,8 @@
 
 /* Live sources first, the better one before the other: the automatic choice follows this order. */
 static const struct ga_source *const sources[] = {
-	&ga_source_nvml,         &ga_source_nvidia_smi,  &ga_source_builtin,
-	&ga_source_machine_file, &ga_source_topo_matrix,
+	&ga_source_nvml,        &ga_source_nvidia_smi,   &ga_source_builtin,
+	&ga_source_topo_matrix, &ga_source_machine_file,
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 
@@ -63,7 +64,9 @@ int ga_source_read(const char *text, size_t size, const char *name, gpualloc_mac
 		if (!sources[s]->recognises || !sources[s]->recognises(text, size))
 			continue;
 		result = sources[s]->read(text, size, ret_machine, error);
-		return result < 0 ? ga_error_prefix(error, result, "%s: ", name) : 0;
+		return result < 0 && result != GPUALLOC_ENOMEM
+			       ? ga_error_prefix(error, result, "%s: ", name)
+			       : result;
 	}
 	return ga_error_set(error, GPUALLOC_EDATA,
 			    "%s: line 1: this is no machine file (JSON) and no output of "
@@ -115,39 +118,46 @@ static int unknown_spec(const char *spec, gpualloc_error *error)
 			    "no machine \"%s\": it is no file here, and none of %s", spec, known);
 }
 
+/* Says on the machine that a better source was asked before, and why it did not answer. */
+static int note_failed(gpualloc_machine *machine, const struct ga_source *source,
+		       const char *reason, gpualloc_error *error)
+{
+	if (!*reason ||
+	    ga_machine_note(machine, "%s was asked instead: %s", source->name, reason) == 0)
+		return 0;
+	return ga_error_memory(error);
+}
+
 /* Each in turn; where none answers, what was tried and why it failed, and what to do next. */
 static int open_automatically(const struct ga_source_request *request,
 			      gpualloc_machine **ret_machine, gpualloc_error *error)
 {
-	gpualloc_error tried = {0};
-	char message[GA_ERROR_SIZE] = "no GPU found:";
-	size_t length = strlen(message);
+	ga_auto_machine gpualloc_machine *machine = NULL;
+	gpualloc_error tried = {0}, before = {0};
+	ga_auto_buffer struct ga_buffer reasons = GA_BUFFER_INIT(2 * GA_ERROR_SIZE);
 
 	for (size_t s = 0; s < SOURCE_COUNT; s++) {
 		int result;
 
 		if (!sources[s]->query)
 			continue;
+		before = tried;
 		tried.message[0] = '\0';
-		result = sources[s]->query(request, ret_machine, &tried);
-		if (result == 0 && s > 0 &&
-		    ga_machine_note(*ret_machine, "%s was asked, as%s", sources[s]->name,
-				    message + strlen("no GPU found:")) < 0) {
-			ga_machine_free(*ret_machine);
+		result = sources[s]->query(request, &machine, &tried);
+		if (result == GPUALLOC_ENOMEM)
 			return ga_error_memory(error);
-		}
-		if (result == 0 || result == GPUALLOC_ENOMEM) {
-			if (result < 0)
-				(void)ga_error_memory(error);
+		if (result == 0) {
+			result = note_failed(machine, sources[s], before.message, error);
+			if (result == 0)
+				*ret_machine = ga_steal(&machine);
 			return result;
 		}
-		if (length < sizeof message)
-			length += (size_t)snprintf(message + length, sizeof message - length,
-						   "\n  %s", tried.message);
+		ga_buffer_format(&reasons, "\n  %s", tried.message);
 	}
 	return ga_error_set(error, GPUALLOC_ENOSOURCE,
-			    "%s\nTo see gpualloc work without a GPU, try --machine dgx1-volta.",
-			    message);
+			    "no GPU found%s\nTo see gpualloc work without a GPU, try "
+			    "--machine dgx1-volta.",
+			    reasons.failed ? "" : reasons.data);
 }
 
 int ga_source_open(const char *spec, const struct ga_source_request *request,

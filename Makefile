@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front of Meson: `make demo` to see it work, `make check` to test it, `make help`.
+
+BUILD ?= build
+SETUP ?=
+MESON_TEST ?=
+
+export CC
+
+.PHONY: all check clean demo deps format help install
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+help:
+	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
+	@echo 'make check    build and run every test'
+	@echo 'make deps     install what building and testing need (Debian)'
+	@echo 'make          build into $(BUILD)/'
+	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
+	@echo 'make format   put the sources in their form'
+
+deps:
+	@tools/install-deps all
+
+$(BUILD)/build.ninja:
+	@tools/install-deps build
+	meson setup $(BUILD) $(SETUP)
+
+demo: all
+	$(BUILD)/cli/gpualloc list --machine dgx1-volta
+	$(BUILD)/cli/gpualloc topo --machine dgx1-volta
+
+check:
+	@tools/install-deps all
+	@$(MAKE) --no-print-directory all
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs $(MESON_TEST)
+	@tools/test-summary $(BUILD)
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD)
