@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "source.h"
 #include "test.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
