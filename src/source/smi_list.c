@@ -195,10 +195,10 @@ static int read_lines(struct ga_view rest, gpualloc_machine *part, gpualloc_erro
 					    ENTRIES_MAX);
 		result = entry.is_mig ? add_instance(&part->devices[place], &entry, error)
 				      : add_gpu(part, &entry, &place, error);
-		if (result < 0)
+		if (result == GPUALLOC_EDATA)
 			return ga_error_prefix(error, result, "line %zu: ", number);
 	}
-	return 0;
+	return result;
 }
 
 int ga_smi_list_read(const char *text, size_t size, gpualloc_machine **ret_part,
