@@ -128,7 +128,6 @@ static void start_instance(struct reader *reader)
 		refuse(reader, GPUALLOC_EDATA, "more than %d MIG devices", GA_MIG_MAX);
 		return;
 	}
-	reader->device->mig_enabled = true;
 	reader->instance = ga_device_add_mig(reader->device);
 	if (!reader->instance)
 		no_memory(reader);
@@ -301,6 +300,9 @@ static void end_process(struct reader *reader)
 
 static void end_gpu(struct reader *reader)
 {
+	/* Whoever has instances is in MIG mode, whatever else the log says. */
+	if (reader->device->mig_count > 0)
+		reader->device->mig_enabled = true;
 	place_processes(reader);
 	ga_buffer_free(&reader->places);
 	reader->device = NULL;
