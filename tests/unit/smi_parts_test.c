@@ -403,6 +403,23 @@ static void instances_that_changed_get_no_others_uuid(void)
 	CHECK_HAS(log->notes[0], "lists 3 MIG devices where -q -x has 2");
 }
 
+/* As many, but one went and another came: no ordinal can be trusted. */
+static void instances_of_other_ordinals_get_no_uuid(void)
+{
+	ga_auto_machine gpualloc_machine *log = read_text(INSTANCES("3", "9"));
+	ga_auto_machine gpualloc_machine *list = read_table("index, uuid\n0, GPU-a\n");
+	bool differ = false;
+
+	for (int64_t ordinal = 0; ordinal <= 2; ordinal += 2) {
+		struct gpualloc_device *instance = ga_device_add_mig(&list->devices[0]);
+
+		instance->index = ordinal;
+		CHECK_INT(ga_set_text(&instance->uuid, ordinal ? "MIG-y" : "MIG-x"), 0);
+	}
+	CHECK_INT(ga_smi_merge_instances(log, list, &differ), 0);
+	CHECK(differ);
+}
+
 static const struct test_case cases[] = {
 	{"odd cells are no values", odd_cells_are_no_values},
 	{"amounts have units", amounts_have_units},
@@ -422,6 +439,7 @@ static const struct test_case cases[] = {
 	{"parts fill each other in", parts_fill_each_other_in},
 	{"instances are matched by ordinal or place", instances_are_matched_by_ordinal_or_place},
 	{"instances that changed get no other's UUID", instances_that_changed_get_no_others_uuid},
+	{"instances of other ordinals get no UUID", instances_of_other_ordinals_get_no_uuid},
 };
 
 TEST_MAIN(cases)
