@@ -420,22 +420,36 @@ static void XMLCALL entity(void *context, const XML_Char *name, int is_parameter
 
 /* ---- the document as a whole ---- */
 
-/* The first line that begins with '<'; a prompt or a warning may have been copied with the log. */
+/* Whether a line begins the log; where nothing stands before it, whether it is XML at all. */
+static bool begins_document(struct ga_view line, bool is_first)
+{
+	static const char *const starts[] = {"<?xml", "<!DOCTYPE", "<nvidia_smi_log"};
+
+	if (is_first && line.size > 0 && *line.text == '<')
+		return true;
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		if (line.size >= strlen(starts[i]) &&
+		    memcmp(line.text, starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Where the log begins; a prompt or a warning may have been copied with it. */
 static struct ga_view find_document(const char *text, size_t size)
 {
-	struct ga_view rest = {text, size}, line;
+	bool marked = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+	struct ga_view rest = {text + (marked ? 3 : 0), size - (marked ? 3 : 0)}, line;
+	bool is_first = true;
 
-	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-		rest = (struct ga_view){text + 3, size - 3};
 	for (unsigned lines = 0; lines < LINES_BEFORE; lines++) {
-		struct ga_view here = rest, trimmed;
+		const char *end = rest.text + rest.size;
 
 		if (!ga_view_line(&rest, &line))
 			break;
-		trimmed = ga_view_trim(line.text, line.size);
-		if (trimmed.size > 0 && *trimmed.text == '<')
-			return (struct ga_view){trimmed.text,
-						here.size - (size_t)(trimmed.text - here.text)};
+		line = ga_view_trim(line.text, line.size);
+		if (begins_document(line, is_first))
+			return (struct ga_view){line.text, (size_t)(end - line.text)};
+		is_first = is_first && line.size == 0;
 	}
 	return (struct ga_view){text, 0};
 }

@@ -211,6 +211,29 @@ static void what_surrounds_the_log_is_passed_over(void)
 	CHECK_TEXT(machine->devices[1].reason, "Unknown Error");
 }
 
+static void only_what_may_be_ours_is_recognised(void)
+{
+	static const struct {
+		const char *text;
+		bool recognised;
+	} texts[] = {
+		{"<html>", true}, /* refused with a better reason than any other source has */
+		{"\n \t<nvidia_smi_log>", true},
+		{"$ nvidia-smi -q -x\n<?xml version=\"1.0\" ?>", true},
+		{"GPU 0: A (UUID: GPU-a)", true},
+		{"hello\n<pre>\n        GPU0    GPU1\n", false},
+		{"\tGPU0\tGPU1\nGPU0\t X \tPIX\n", false},
+		{"{\"gpualloc_machine\": 1}", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		test_about("%s", texts[i].text);
+		CHECK_INT(ga_source_nvidia_smi.recognises(texts[i].text, strlen(texts[i].text)),
+			  texts[i].recognised);
+	}
+}
+
 static void hostile_logs_are_refused(void)
 {
 	char deep[4096] = "<nvidia_smi_log><gpu>";
@@ -288,6 +311,7 @@ static const struct test_case cases[] = {
 	{"the log tells of health", the_log_tells_of_health},
 	{"the index is the place in PCI order", the_index_is_the_place_in_pci_order},
 	{"what surrounds the log is passed over", what_surrounds_the_log_is_passed_over},
+	{"only what may be ours is recognised", only_what_may_be_ours_is_recognised},
 	{"hostile logs are refused", hostile_logs_are_refused},
 	{"long names and texts are bounded", long_names_and_texts_are_bounded},
 	{"too many of anything are refused", too_many_of_anything_are_refused},
