@@ -687,7 +687,8 @@ int ga_machine_file_read(const char *text, size_t size, enum ga_machine_form for
 				    "too large for a machine file (%d MiB and %d values at most)",
 				    GA_MACHINE_FILE_MAX >> 20, VALUES_MAX);
 	root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &wrong);
-	if (!root && json_error_code(&wrong) == json_error_out_of_memory)
+	/* Without memory for the error itself there is not even a line. */
+	if (!root && (json_error_code(&wrong) == json_error_out_of_memory || wrong.line < 0))
 		return ga_error_memory(error);
 	if (!root)
 		return ga_error_set(error, GPUALLOC_EDATA, "line %d, column %d: no JSON: %s",

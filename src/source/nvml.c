@@ -230,8 +230,7 @@ static int hung(unsigned deadline_ms, int64_t index, gpualloc_error *error)
 {
 	char seconds[32], where[64] = "";
 
-	(void)snprintf(seconds, sizeof seconds, deadline_ms % 1000 ? "%u.%03u" : "%u",
-		       deadline_ms / 1000, deadline_ms % 1000);
+	(void)snprintf(seconds, sizeof seconds, "%g", deadline_ms / 1000.0);
 	if (index >= 0)
 		(void)snprintf(where, sizeof where, " (it was asked for GPU %lld last)",
 			       (long long)index);

@@ -47,7 +47,7 @@ struct ga_nvml {
 			     unsigned *ret_uncorrectable, unsigned *ret_pending,
 			     unsigned *ret_failed);
 
-	/* The newer pair member where there is one; process_stride says what it writes. */
+	/* Versions 3 or 2; ga_nvml_process_stride() says how wide their records are. */
 	ga_nvml_processes_call *compute_processes;
 	ga_nvml_processes_call *graphics_processes;
 	ga_nvml_processes_call *mps_processes;

@@ -126,15 +126,20 @@ static void read_version(struct ga_nvml_gpu *gpu, unsigned link)
 /* ---- what is at the other end of a link ---- */
 
 /*
- * A device that is none of our GPUs: a switch, unless Linux knows better. In a virtual machine it
- * has no address at all; a GPU that is hidden from us, or lost, is still on the bus.
+ * A device that is none of our GPUs: a switch, unless Linux knows better, for which a GPU that is
+ * hidden from us or lost is still on the bus. What Linux does not have either is a switch beyond a
+ * virtual machine, or a GPU of ours of which only the index is known.
  */
-static bool is_switch(const char *root, const char *pci)
+static bool is_switch(const char *root, const gpualloc_machine *machine, const char *pci)
 {
 	char class[ATTRIBUTE_SIZE], vendor[ATTRIBUTE_SIZE];
 
-	if (!ga_host_pci_attribute(root, pci, "class", class, sizeof class))
+	if (!ga_host_pci_attribute(root, pci, "class", class, sizeof class)) {
+		for (size_t i = 0; i < machine->device_count; i++)
+			if (!machine->devices[i].pci)
+				return false;
 		return true;
+	}
 	return ga_text_starts(class, "0x0680") &&
 	       ga_host_pci_attribute(root, pci, "vendor", vendor, sizeof vendor) &&
 	       strcmp(vendor, "0x10de") == 0;
@@ -160,7 +165,7 @@ static void count_remote(const struct ga_nvml_gpu *gpu, const gpualloc_machine *
 			ends->direct[i]++;
 			return;
 		}
-	if (type == GA_NVML_REMOTE_UNKNOWN && is_switch(gpu->root, normal))
+	if (type == GA_NVML_REMOTE_UNKNOWN && is_switch(gpu->root, machine, normal))
 		ends->switched++;
 }
 

@@ -10,7 +10,7 @@
 
 enum machine_gap {
 	GAP_NONE = 0,
-	GAP_DRIVER = 1 << 0,
+	GAP_DRIVER = 1 << 0, /* not compared: it is shown through another one */
 	GAP_SERIAL = 1 << 1,
 	GAP_MINOR = 1 << 2,
 	GAP_NUMA = 1 << 3,
