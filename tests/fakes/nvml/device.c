@@ -271,7 +271,8 @@ int fake_compute_major(const struct gpualloc_device *device)
 	for (size_t i = 0; device->name && i < sizeof models / sizeof *models; i++)
 		if (strstr(device->name, models[i].name))
 			return models[i].major;
-	return 7;
+	/* Of a model that is not known here the mode tells: MIG came with 8.0. */
+	return device->mig_enabled ? 8 : 7;
 }
 
 int nvmlDeviceGetCudaComputeCapability(ga_nvml_handle handle, int *major, int *minor)
