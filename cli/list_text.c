@@ -113,10 +113,8 @@ static const char *name_cell(const gpualloc_device *device, size_t room,
 /* A GPU in MIG mode is not given to anybody, its instances are. */
 static bool is_cut_up(const gpualloc_device *device)
 {
-	enum gpualloc_state state = gpualloc_device_state(device);
-
 	return gpualloc_device_mig_enabled(device) &&
-	       (state == GPUALLOC_STATE_FREE || state == GPUALLOC_STATE_IN_USE);
+	       gpualloc_device_state(device) == GPUALLOC_STATE_EXCLUDED;
 }
 
 static const char *state_cell(const gpualloc_device *device)
