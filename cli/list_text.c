@@ -74,23 +74,22 @@ static void memory_cell(const gpualloc_device *device, char cell[static CELL_SIZ
 	(void)snprintf(cell, CELL_SIZE, "%s/%s %s", parts[0], parts[1], units[u]);
 }
 
-/* The shortest beginning that is unique, or both ends of it where there is no room for that. */
+/* The shortest beginning that is unique, or both ends of it all where there is no room for that. */
 static void uuid_cell(const struct row *row, size_t room, char cell[static CELL_SIZE])
 {
 	const char *uuid = gpualloc_device_uuid(row->device);
-	size_t size = row->uuid_size, tail = room / 3;
+	size_t whole = uuid ? strlen(uuid) : 0, tail = room / 3;
 
 	if (!uuid) {
 		(void)snprintf(cell, CELL_SIZE, "-");
 		return;
 	}
-	if (size > CELL_SIZE - 1)
-		size = CELL_SIZE - 1;
-	(void)snprintf(cell, CELL_SIZE, "%.*s", (int)size, uuid);
-	if (columns_of(cell) <= room || columns_of(uuid) != strlen(uuid) || size <= tail)
+	(void)snprintf(cell, CELL_SIZE, "%.*s", (int)row->uuid_size, uuid);
+	/* A UUID with letters that are no ASCII is none; it is cut like a name. */
+	if (columns_of(cell) <= room || columns_of(uuid) != whole || tail >= whole)
 		return;
-	(void)snprintf(cell, CELL_SIZE, "%.*s\xe2\x80\xa6%.*s", (int)(room - 1 - tail), uuid,
-		       (int)tail, uuid + row->uuid_size - tail);
+	(void)snprintf(cell, CELL_SIZE, "%.*s\xe2\x80\xa6%s", (int)(room - 1 - tail), uuid,
+		       uuid + whole - tail);
 }
 
 /* "NVIDIA " tells nobody anything once letters are scarce. */
@@ -114,10 +113,8 @@ static const char *name_cell(const gpualloc_device *device, size_t room,
 /* A GPU in MIG mode is not given to anybody, its instances are. */
 static bool is_cut_up(const gpualloc_device *device)
 {
-	enum gpualloc_state state = gpualloc_device_state(device);
-
 	return gpualloc_device_mig_enabled(device) &&
-	       (state == GPUALLOC_STATE_FREE || state == GPUALLOC_STATE_IN_USE);
+	       gpualloc_device_state(device) == GPUALLOC_STATE_EXCLUDED;
 }
 
 static const char *state_cell(const gpualloc_device *device)
@@ -347,6 +344,8 @@ static void add_cells(struct text *text, const struct table *table, const struct
 		if (!width)
 			continue;
 		content = row ? cell_of(row, column, width, cell) : columns[column].title;
+		if (!*content)
+			continue; /* only a reason, which stands last */
 		used = columns_of(content) < width ? columns_of(content) : width;
 		text_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
 		colour_start(text, table->terminal, colour);

@@ -264,6 +264,23 @@ static void add_legend(struct text *text, const struct matrix *matrix)
 	}
 }
 
+/* What all pairs have in common, which is all there is to say of a machine with one big switch. */
+static void add_summary(struct text *text, const struct matrix *matrix)
+{
+	char first[CELL_SIZE], cell[CELL_SIZE];
+
+	if (matrix->count < 3)
+		return;
+	cell_of(matrix, 0, 1, first);
+	for (size_t i = 0; i < matrix->count; i++)
+		for (size_t j = i + 1; j < matrix->count; j++) {
+			cell_of(matrix, i, j, cell);
+			if (strcmp(cell, first) != 0)
+				return;
+		}
+	text_format(text, ", %s between any two", first);
+}
+
 void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal)
 {
 	struct matrix matrix = measure(machine, terminal);
@@ -275,6 +292,7 @@ void topo_text(struct text *text, const gpualloc_machine *machine, const struct 
 		text_add(text, "no GPUs");
 	else
 		add_count(text, matrix.count, "GPU");
+	add_summary(text, &matrix);
 	colour_end(text, terminal, COLOUR_BOLD);
 	text_char(text, '\n');
 	if (matrix.count == 0)

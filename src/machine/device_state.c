@@ -65,9 +65,6 @@ static const struct gpualloc_device *user_of(const struct gpualloc_device *devic
 		return device;
 	if (device->parent && !device->processes_known && first_computing(device->parent))
 		return device->parent;
-	for (size_t i = 0; i < device->mig_count; i++)
-		if (first_computing(&device->mig[i]))
-			return &device->mig[i];
 	return NULL;
 }
 
@@ -77,7 +74,7 @@ enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 
 	if (whole->health != GPUALLOC_HEALTH_OK)
 		return GPUALLOC_STATE_UNHEALTHY;
-	if (whole->compute_mode == GA_COMPUTE_PROHIBITED)
+	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED)
 		return GPUALLOC_STATE_EXCLUDED;
 	if (user_of(device) || hides_a_user(device))
 		return GPUALLOC_STATE_IN_USE;
@@ -111,6 +108,10 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 					whole->reason ? ": " : "",
 					whole->reason ? whole->reason : "");
 	case GPUALLOC_STATE_EXCLUDED:
+		if (device->mig_enabled)
+			return (size_t)snprintf(text, size,
+						"in MIG mode: only its %zu instances can be had",
+						device->mig_count);
 		return (size_t)snprintf(text, size, "its compute mode is prohibited");
 	case GPUALLOC_STATE_IN_USE:
 		if (user)

@@ -13,8 +13,8 @@
 
 /* Live sources first, the better one before the other: the automatic choice follows this order. */
 static const struct ga_source *const sources[] = {
-	&ga_source_nvml,         &ga_source_nvidia_smi,  &ga_source_builtin,
-	&ga_source_machine_file, &ga_source_topo_matrix,
+	&ga_source_nvml,        &ga_source_nvidia_smi,   &ga_source_builtin,
+	&ga_source_topo_matrix, &ga_source_machine_file,
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 
@@ -64,7 +64,9 @@ int ga_source_read(const char *text, size_t size, const char *name, gpualloc_mac
 		if (!sources[s]->recognises || !sources[s]->recognises(text, size))
 			continue;
 		result = sources[s]->read(text, size, ret_machine, error);
-		return result < 0 ? ga_error_prefix(error, result, "%s: ", name) : 0;
+		return result < 0 && result != GPUALLOC_ENOMEM
+			       ? ga_error_prefix(error, result, "%s: ", name)
+			       : result;
 	}
 	return ga_error_set(error, GPUALLOC_EDATA,
 			    "%s: line 1: this is no machine file (JSON) and no output of "

@@ -77,7 +77,8 @@ static void an_instance_is_busy_by_its_own_processes(void)
 
 	check_device(&device->mig[0], GPUALLOC_STATE_FREE, "");
 	check_device(&device->mig[1], GPUALLOC_STATE_IN_USE, "process 5");
-	check_device(device, GPUALLOC_STATE_IN_USE, "process 5");
+	check_device(device, GPUALLOC_STATE_EXCLUDED,
+		     "in MIG mode: only its 2 instances can be had");
 }
 
 static void a_process_of_no_known_instance_blocks_those_not_known(void)
