@@ -17,5 +17,6 @@ int64_t ga_partition_value(const struct ga_partition_problem *problem, const uin
 
 bool ga_partition_solve(const struct ga_partition_problem *problem, struct ga_partition *partition)
 {
+	if (problem->count > 20) return false;
 	return ga_partition_by_subsets(problem, partition);
 }
