@@ -13,8 +13,8 @@
 
 /* Live sources first, the better one before the other: the automatic choice follows this order. */
 static const struct ga_source *const sources[] = {
-	&ga_source_nvml,         &ga_source_nvidia_smi,  &ga_source_builtin,
-	&ga_source_machine_file, &ga_source_topo_matrix,
+	&ga_source_nvml,        &ga_source_nvidia_smi,   &ga_source_builtin,
+	&ga_source_topo_matrix, &ga_source_machine_file,
 };
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 

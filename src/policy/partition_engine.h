@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engines behind ga_partition_solve(), each with a door of its own, so that tests can hold them
+ * against each other. All want 2 ≤ size < count. Those that allocate return false when they cannot.
+ */
+#ifndef GA_POLICY_PARTITION_ENGINE_H
+#define GA_POLICY_PARTITION_ENGINE_H
+
+#include "partition.h"
+
+static inline int64_t ga_pairs(size_t count)
+{
+	return (int64_t)(count * (count - 1) / 2);
+}
+
+static inline int32_t ga_weight(const struct ga_partition_problem *problem, size_t a, size_t b)
+{
+	return problem->weights[a * problem->count + b];
+}
+
+int64_t ga_partition_value(const struct ga_partition_problem *problem, const uint16_t *group);
+/* Numbers the groups in the order of their first device. */
+void ga_partition_number(const struct ga_partition_problem *problem, uint16_t *group);
+
+/* ---- all subsets, the lowest device's group first: partition_subsets.c ---- */
+
+enum { GA_SUBSETS_MAX = 20, GA_SUBSETS_TINY = 8 };
+
+/* How many transitions it will take, known beforehand. */
+uint64_t ga_partition_subsets_cost(size_t count, size_t size);
+bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
+			     struct ga_partition *partition);
+
+#endif
