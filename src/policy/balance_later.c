@@ -46,19 +46,26 @@ static uint32_t next_of_size(uint32_t mask)
 	return carried | (mask ^ carried) >> 2 >> __builtin_ctz(mask);
 }
 
+static void take_less(const int32_t *restrict from, int32_t *restrict to, size_t count)
+{
+	enum { BLOCK = 8 }; /* of a constant size the compiler makes vectors */
+	size_t i = 0;
+
+	for (; i + BLOCK <= count; i += BLOCK)
+		for (size_t j = 0; j < BLOCK; j++)
+			to[i + j] = from[i + j] < to[i + j] ? from[i + j] : to[i + j];
+	for (; i < count; i++)
+		to[i] = from[i] < to[i] ? from[i] : to[i];
+}
+
 /* Each set takes over what the set without one vertex has. */
 static void spread(int32_t *lags, size_t vertices)
 {
 	size_t sets = (size_t)1 << vertices;
 
 	for (size_t bit = 1; bit < sets; bit <<= 1)
-		for (size_t base = 0; base < sets; base += 2 * bit) {
-			const int32_t *without = lags + base;
-			int32_t *with = lags + base + bit;
-
-			for (size_t i = 0; i < bit; i++)
-				with[i] = without[i] < with[i] ? without[i] : with[i];
-		}
+		for (size_t base = 0; base < sets; base += 2 * bit)
+			take_less(lags + base, lags + base + bit, bit);
 }
 
 int ga_balance_fill_table(struct ga_balance *balance)

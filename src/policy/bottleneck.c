@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { EXACT = 15, MAX = 64, PATIENCE = 20000 };
+enum { EXACT = 15, MAX = 64, PATIENCE = 4000 };
 
 struct ring {
 	size_t count;
