@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where there are too many sets to try all: from each kind of vertex a set is grown by what links
- * it best to those already in, the best of these is improved by exchanging one for one until
+ * Where there are too many sets to try all: sets of the highest pair scores in parts of the
+ * machine, and from each kind of vertex one that is grown by what links best to those already in,
+ * while the bound is not reached; the best of these is improved by exchanging one for one until
  * nothing helps. A set that reaches the bound is proven; then only ties are worked on.
  */
 #include "cleanup.h"
-#include "search.h"
+#include "search_tree.h"
 
 #include <string.h>
 
@@ -23,6 +24,8 @@ struct state {
 	int64_t *scores;
 	size_t *uses;    /* by NUMA node */
 	size_t *scratch; /* a set of vertices */
+	size_t *best;    /* positions of the best beginning */
+	struct ga_rank best_rank;
 	struct ga_rank rank;
 };
 
@@ -193,29 +196,66 @@ static int improve(struct state *state)
 	return result;
 }
 
-/* Of all kinds of vertices as far as the budget goes; the best seed to begin with. */
-static int best_seed(struct state *state, size_t *ret_seed)
+static int keep_if_best(struct state *state)
 {
-	struct ga_rank best = {.value = -1};
-	size_t seeds = 0;
+	state->rank.value = value(state, GA_NONE, 0, 0);
+	if (state->rank.value < 0)
+		return (int)state->rank.value;
+	if (ga_rank_better(&state->rank, &state->best_rank)) {
+		state->best_rank = state->rank;
+		memcpy(state->best, state->at, state->size * sizeof *state->at);
+	}
+	return 0;
+}
 
-	for (size_t p = 0; p < state->search->count && seeds < SEEDS; p++) {
+static void load(struct state *state, const size_t *positions)
+{
+	empty(state);
+	for (size_t i = 0; i < state->search->want; i++)
+		join(state, positions[i], state->size++);
+}
+
+static int begin_with(void *context, const size_t *positions)
+{
+	struct state *state = context;
+
+	load(state, positions);
+	return keep_if_best(state);
+}
+
+/* From all kinds of vertices as far as the budget goes. */
+static int grow_all(struct state *state)
+{
+	size_t seeds = 0;
+	int result = 0;
+
+	for (size_t p = 0; p < state->search->count && seeds < SEEDS && result == 0; p++) {
 		if (state->plan->twin[p] != GA_NONE ||
 		    (seeds > 0 && state->steps > state->budget / 2))
 			continue;
 		seeds++;
 		grow(state, p);
-		state->rank.value = value(state, GA_NONE, 0, 0);
-		if (state->rank.value < 0)
-			return (int)state->rank.value;
-		if (ga_rank_better(&state->rank, &best)) {
-			best = state->rank;
-			*ret_seed = p;
-		}
-		if (finished(state))
+		result = keep_if_best(state);
+		if (state->best_rank.value >= state->search->bound)
 			break;
 	}
-	return 0;
+	return result;
+}
+
+static int begin(struct state *state)
+{
+	int result = 0;
+
+	state->best_rank.value = -1;
+	if (state->search->count <= GA_TREE_MAX)
+		result = ga_search_tree(state->search, state->plan, begin_with, state);
+	if (result == 0 && state->best_rank.value < state->search->bound)
+		result = grow_all(state);
+	if (result < 0)
+		return result;
+	load(state, state->best);
+	state->rank.value = state->best_rank.value;
+	return improve(state);
 }
 
 static int compare_positions(const void *a, const void *b)
@@ -227,14 +267,8 @@ static int compare_positions(const void *a, const void *b)
 
 static int run(struct state *state, struct ga_found *found)
 {
-	size_t seed = 0;
-	int result = best_seed(state, &seed);
+	int result = begin(state);
 
-	if (result < 0)
-		return result;
-	grow(state, seed);
-	state->rank.value = value(state, GA_NONE, 0, 0);
-	result = state->rank.value < 0 ? (int)state->rank.value : improve(state);
 	if (result < 0)
 		return result;
 	qsort(state->at, state->size, sizeof *state->at, compare_positions);
@@ -254,7 +288,7 @@ int ga_search_near(const struct ga_search *search, const struct ga_plan *plan, u
 	ga_auto_free int64_t *links = calloc(count + 1, sizeof *links);
 	ga_auto_free int64_t *scores = calloc(count + 1, sizeof *scores);
 	ga_auto_free size_t *node_uses = calloc(plan->node_count + 1, sizeof *node_uses);
-	ga_auto_free size_t *scratch = calloc(search->want + 1, sizeof *scratch);
+	ga_auto_free size_t *scratch = calloc(2 * search->want + 1, sizeof *scratch);
 	struct state state = {
 		.search = search,
 		.plan = plan,
@@ -269,5 +303,6 @@ int ga_search_near(const struct ga_search *search, const struct ga_plan *plan, u
 
 	if (!at || !taken || !links || !scores || !node_uses || !scratch)
 		return GPUALLOC_ENOMEM;
+	state.best = scratch + search->want;
 	return run(&state, found);
 }
