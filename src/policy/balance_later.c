@@ -30,7 +30,7 @@ static void fill_set(struct filling *filling, size_t size, uint32_t mask)
 	int64_t bandwidth;
 
 	list(mask, set);
-	bandwidth = ga_graph_bandwidth(filling->balance->graph, set, size);
+	bandwidth = ga_graph_bandwidth(filling->balance->graph, set, size, 0);
 	if (bandwidth != filling->last_bandwidth) { /* few values, and dividing is slow */
 		filling->last_bandwidth = bandwidth;
 		filling->last = ga_balance_lag(filling->balance->ideal[size], bandwidth);
@@ -120,7 +120,7 @@ int64_t ga_balance_estimate(struct ga_balance *balance, const size_t *rest, size
 		balance->links[seed] = 1; /* before the others at first */
 		for (size_t i = 0; i < size; i++)
 			set[i] = rest[next_vertex(balance, rest, count)];
-		bandwidth = ga_graph_bandwidth(balance->graph, set, size);
+		bandwidth = ga_graph_bandwidth(balance->graph, set, size, most + 1);
 		if (bandwidth < 0 || bandwidth > most)
 			most = bandwidth;
 		if (most < 0)

@@ -26,17 +26,19 @@ static bool all_idle(const struct ga_balance *balance, uint32_t mask)
 	return (mask & ~balance->idle_mask) == 0;
 }
 
-/* Lag of the set itself; or less where that makes it certain to be above allowed. */
+/* Lag of the set itself; where that is certain to be above allowed, anything above allowed. */
 static int64_t own_lag(const struct ga_balance *balance, const size_t *set, int64_t allowed)
 {
-	int64_t bandwidth, most, least;
+	int64_t floor = 0, bandwidth;
 
-	most = ga_graph_least_degree(balance->graph, set, balance->want);
-	least = most > 0 ? ga_balance_lag(balance->ideal_own, most) : GA_LAG_NONE;
-	if (least > allowed)
-		return least;
-	bandwidth = ga_graph_bandwidth(balance->graph, set, balance->want);
-	return bandwidth < 0 ? bandwidth : ga_balance_lag(balance->ideal_own, bandwidth);
+	if (allowed < GA_LAG_NONE)
+		return GA_LAG_NONE;
+	if (allowed < GA_LAG_MAX) /* what has less, lags more */
+		floor = balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1;
+	bandwidth = ga_graph_bandwidth(balance->graph, set, balance->want, floor);
+	if (bandwidth < 0)
+		return bandwidth;
+	return bandwidth < floor ? allowed + 1 : ga_balance_lag(balance->ideal_own, bandwidth);
 }
 
 static int64_t value_by_table(void *context, const size_t *set, int64_t floor)

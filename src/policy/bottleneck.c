@@ -14,7 +14,9 @@
 
 #include <string.h>
 
-enum { EXACT = 15, MAX = 64, PATIENCE = 4000 };
+enum { EXACT = 15, MAX = 64 };
+/* Steps that a search takes before it gives up: where the table can decide, and where not. */
+enum { GLANCE = 64, PATIENCE = 4000 };
 
 struct ring {
 	size_t count;
@@ -108,10 +110,10 @@ static bool has_ring(struct ring *ring)
 		return false;
 	if (2 * (size_t)degree >= ring->count) /* Dirac's theorem */
 		return true;
-	if (ring->count <= EXACT)
-		return closes_exactly(ring);
-	ring->left = PATIENCE;
-	return closes(ring, 0, all & ~UINT64_C(1));
+	ring->left = ring->count <= EXACT ? GLANCE : PATIENCE;
+	if (closes(ring, 0, all & ~UINT64_C(1)))
+		return true;
+	return ring->left == 0 && ring->count <= EXACT && closes_exactly(ring);
 }
 
 /* The slowest pair, and by way of next the next bandwidth above a given one. */
@@ -130,20 +132,29 @@ static int32_t slowest_above(const struct ga_graph *graph, const size_t *set, si
 	return slowest;
 }
 
-int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count)
+static bool reaches(const struct ga_graph *graph, const size_t *set, int32_t rate,
+		    struct ring *ring)
 {
-	int32_t reached = slowest_above(graph, set, count, 0);
+	set_near(graph, set, rate, ring);
+	return has_ring(ring);
+}
+
+int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count,
+			    int32_t floor)
+{
+	int32_t reached = slowest_above(graph, set, count, 0), next;
 	struct ring ring = {.count = count};
 
 	if (graph->tree || count <= 2 || count > MAX)
 		return reached;
-	for (;;) {
-		int32_t next = slowest_above(graph, set, count, reached);
-
-		if (next == INT32_MAX)
+	if (reached < floor) {
+		if (!reaches(graph, set, floor, &ring))
 			return reached;
-		set_near(graph, set, next, &ring);
-		if (!has_ring(&ring))
+		reached = floor;
+	}
+	for (;;) {
+		next = slowest_above(graph, set, count, reached);
+		if (next == INT32_MAX || !reaches(graph, set, next, &ring))
 			return reached;
 		reached = next;
 	}

@@ -106,17 +106,15 @@ static int64_t floor_by_pairs(const struct ga_graph *graph, const size_t *set, s
 	return least * (int64_t)(count - 1);
 }
 
-int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count)
+int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count,
+		     int64_t least_degree)
 {
 	int64_t small_weight[SMALL * SMALL], small_pull[SMALL];
 	struct contraction c = {count, count, small_weight, small_pull};
 	ga_auto_free int64_t *large = NULL;
-	int64_t ceiling = ga_graph_least_degree(graph, set, count);
 
-	if (count < 2)
-		return 0;
-	if (count <= 3 || floor_by_pairs(graph, set, count) == ceiling)
-		return ceiling; /* up to three, every cut isolates one */
+	if (count <= 3 || floor_by_pairs(graph, set, count) == least_degree)
+		return least_degree; /* up to three, every cut isolates one */
 	if (count > SMALL) {
 		large = calloc(count + 1, count * sizeof *large);
 		if (!large)
@@ -125,5 +123,5 @@ int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t cou
 		c.pull = large + count * count;
 	}
 	load(graph, set, &c);
-	return contract(&c, ceiling);
+	return contract(&c, least_degree);
 }

@@ -3,7 +3,6 @@
 #include "field.h"
 
 #include "cleanup.h"
-#include "rates.h"
 
 void ga_field_free(struct ga_field *field)
 {
@@ -68,14 +67,10 @@ int ga_field_init(const struct ga_question *question, struct ga_field *ret_field
 static int64_t value_of_bandwidth(void *context, const size_t *set, int64_t floor)
 {
 	const struct ga_bandwidth_value *bandwidth = context;
-	int64_t ceiling;
 
 	if (bandwidth->want < 2)
 		return 0;
-	ceiling = ga_graph_least_degree(bandwidth->graph, set, bandwidth->want);
-	if (ceiling < floor && GA_RATE_PCIE_MAX < floor)
-		return ceiling;
-	return ga_graph_bandwidth(bandwidth->graph, set, bandwidth->want);
+	return ga_graph_bandwidth(bandwidth->graph, set, bandwidth->want, floor);
 }
 
 int ga_bandwidth_search(struct ga_search *search, struct ga_bandwidth_value *context)

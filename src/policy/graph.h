@@ -52,12 +52,16 @@ int64_t ga_graph_least_degree(const struct ga_graph *graph, const size_t *set, s
 
 /*
  * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the NVLinks, else the
- * bottleneck of the best ring. GPUALLOC_ENOMEM is the one negative answer.
+ * bottleneck of the best ring. What has less than floor may be said to have less still.
+ * GPUALLOC_ENOMEM is the one negative answer.
  */
-int64_t ga_graph_bandwidth(const struct ga_graph *graph, const size_t *set, size_t count);
+int64_t ga_graph_bandwidth(const struct ga_graph *graph, const size_t *set, size_t count,
+			   int64_t floor);
 
-/* Its two parts. 0: the NVLinks do not hold the set together. */
-int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count);
-int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count);
+/* Its two parts. A cut of 0: the NVLinks do not hold the set together. */
+int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count,
+		     int64_t least_degree);
+int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count,
+			    int32_t floor);
 
 #endif

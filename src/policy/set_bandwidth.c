@@ -2,12 +2,21 @@
 /* What a set of GPUs is worth to a program that spans it. */
 #include "cleanup.h"
 #include "graph.h"
+#include "rates.h"
 
-int64_t ga_graph_bandwidth(const struct ga_graph *graph, const size_t *set, size_t count)
+int64_t ga_graph_bandwidth(const struct ga_graph *graph, const size_t *set, size_t count,
+			   int64_t floor)
 {
-	int64_t cut = ga_graph_cut(graph, set, count);
+	int64_t least_degree = ga_graph_least_degree(graph, set, count), cut = 0;
 
-	return cut != 0 ? cut : ga_graph_bottleneck(graph, set, count);
+	if (least_degree > 0) {
+		if (least_degree < floor && GA_RATE_PCIE_MAX < floor)
+			return least_degree;
+		cut = ga_graph_cut(graph, set, count, least_degree);
+	}
+	if (cut != 0 || GA_RATE_PCIE_MAX < floor)
+		return cut;
+	return ga_graph_bottleneck(graph, set, count, (int32_t)floor);
 }
 
 static int bandwidth_of(const gpualloc_machine *machine, const size_t *places, size_t count,
@@ -20,7 +29,7 @@ static int bandwidth_of(const gpualloc_machine *machine, const size_t *places, s
 		return GPUALLOC_ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		all[i] = i;
-	*ret_bandwidth = ga_graph_bandwidth(&graph, all, count);
+	*ret_bandwidth = ga_graph_bandwidth(&graph, all, count, 0);
 	return *ret_bandwidth < 0 ? GPUALLOC_ENOMEM : 0;
 }
 
