@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which engine solves a problem; see partition.h. */
+/*
+ * Which engine solves a problem. All subsets where they are few, known beforehand; else classes of
+ * devices, bounds and memory, which prove real machines at once; subsets again where that gave up
+ * and there are not too many of them. What then is not proven comes from swaps, with its bound.
+ */
 #include "partition.h"
 
 #include "partition_engine.h"
+
+enum {
+	SUBSETS_CHEAP = 40000, /* transitions: a twentieth of a millisecond */
+	STEP_COST = 100,       /* a step of the search takes as long as so many transitions */
+	SEARCH_LEAST = 1000,   /* steps; set-up takes as long */
+};
+
+static const uint64_t subsets_affordable = UINT64_C(1) << 28; /* a third of a second */
 
 int64_t ga_partition_value(const struct ga_partition_problem *problem, const uint16_t *group)
 {
@@ -15,7 +27,81 @@ int64_t ga_partition_value(const struct ga_partition_problem *problem, const uin
 	return value;
 }
 
+void ga_partition_number(const struct ga_partition_problem *problem, uint16_t *group)
+{
+	uint16_t number_of[GA_PARTITION_MAX], next = 0;
+
+	for (size_t i = 0; i < problem->count; i++)
+		number_of[i] = UINT16_MAX;
+	for (size_t i = 0; i < problem->count; i++) {
+		if (number_of[group[i]] == UINT16_MAX)
+			number_of[group[i]] = next++;
+		group[i] = number_of[group[i]];
+	}
+}
+
+/* One device each, or all together. */
+static void solve_directly(const struct ga_partition_problem *problem,
+			   struct ga_partition *partition)
+{
+	for (size_t i = 0; i < problem->count; i++)
+		partition->group[i] = problem->size == 1 ? (uint16_t)i : 0;
+	partition->value = ga_partition_value(problem, partition->group);
+	partition->bound = partition->value;
+	partition->proven = true;
+	partition->transitions = 0;
+}
+
+/* More than the search can count: swaps, and a bound that takes every pair for the best. */
+static bool solve_many(const struct ga_partition_problem *problem, struct ga_partition *partition)
+{
+	const size_t rest = problem->count % problem->size;
+	int64_t pairs = (int64_t)(problem->count / problem->size) * ga_pairs(problem->size) +
+			(rest > 0 ? ga_pairs(rest) : 0);
+	int32_t most = 0;
+
+	for (size_t i = 0; i < problem->count * problem->count; i++)
+		most = problem->weights[i] > most ? problem->weights[i] : most;
+	partition->bound = pairs * most;
+	if (!ga_partition_by_swaps(problem, partition->bound, partition))
+		return false;
+	partition->proven = partition->value == partition->bound;
+	return true;
+}
+
+/* The search, for as long as subsets would take; then subsets, whose time is known. */
+static bool solve_either_way(const struct ga_partition_problem *problem, uint64_t cost,
+			     struct ga_partition *partition)
+{
+	struct ga_partition_problem brief = *problem;
+	uint64_t tried;
+
+	brief.budget = cost / STEP_COST > SEARCH_LEAST ? cost / STEP_COST : SEARCH_LEAST;
+	if (!ga_partition_by_search(&brief, true, partition))
+		return false;
+	if (partition->proven)
+		return true;
+	tried = partition->transitions;
+	if (!ga_partition_by_subsets(problem, partition))
+		return false;
+	partition->transitions += tried;
+	return true;
+}
+
 bool ga_partition_solve(const struct ga_partition_problem *problem, struct ga_partition *partition)
 {
-	return ga_partition_by_subsets(problem, partition);
+	const uint64_t cost = ga_partition_subsets_cost(problem->count, problem->size);
+	const uint64_t budget = problem->budget ? problem->budget : subsets_affordable;
+
+	if (problem->size == 1 || problem->size == problem->count) {
+		solve_directly(problem, partition);
+		return true;
+	}
+	if (cost <= SUBSETS_CHEAP && cost <= budget)
+		return ga_partition_by_subsets(problem, partition);
+	if (cost <= budget && cost <= subsets_affordable)
+		return solve_either_way(problem, cost, partition);
+	if (problem->count <= GA_SEARCH_MAX)
+		return ga_partition_by_search(problem, true, partition);
+	return solve_many(problem, partition);
 }

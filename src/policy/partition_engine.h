@@ -31,4 +31,21 @@ uint64_t ga_partition_subsets_cost(size_t count, size_t size);
 bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
 			     struct ga_partition *partition);
 
+/* ---- exchanging devices between groups: partition_swap.c ---- */
+
+/* A good partition; ends at once where it reaches bound. Value, group and transitions are set. */
+bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t bound,
+			   struct ga_partition *partition);
+
+/* ---- branch and bound over classes of devices: partition_search.c ---- */
+
+enum { GA_SEARCH_MAX = 255 }; /* a count of devices is a byte */
+
+/*
+ * Every device is a class of its own where alike is false. Where the budget ends first, the best
+ * partition that swaps found, and proven is false.
+ */
+bool ga_partition_by_search(const struct ga_partition_problem *problem, bool alike,
+			    struct ga_partition *partition);
+
 #endif
