@@ -303,7 +303,7 @@ static void random_keeps_the_required(void)
 
 /* ---- all of them ---- */
 
-/* The machines of more than 16 get fewer sizes: this is about answers, not about time. */
+/* More than 16 get fewer sizes and little patience: this is about answers, not about time. */
 static size_t step_of(const gpualloc_machine *machine, size_t want)
 {
 	return machine->device_count > 16 && want > 4 ? 13 : 1;
@@ -323,6 +323,7 @@ static void check_everything(const struct ga_policy *policy, const gpualloc_mach
 			.offered = places_up_to(machine->device_count),
 			.required = places_of(required),
 			.want = want,
+			.budget = machine->device_count > 16 ? 5000 : 0,
 		};
 		struct answered answered;
 
