@@ -135,7 +135,7 @@ static int search_for(const struct ga_question *question, const struct ga_field 
 		.value = balance->table ? value_by_table : value_by_growing,
 		.context = balance,
 		.cost = (uint64_t)question->want * question->want +
-			(balance->table ? GA_LATER_LAST : 32 * field->graph.count),
+			(balance->table ? GA_LATER_LAST : 128 * field->graph.count),
 		.budget = question->budget,
 	};
 	int64_t bandwidth;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bandwidth: the set that a collective runs fastest on, now. Of equal ones the highest sum of pair
- * scores, the fewest NUMA nodes, what leaves the most of pair scores to those who come, the order
- * offered. Its value is in MB/s.
+ * scores, the fewest NUMA nodes, the one that takes the fewest near neighbours from those that
+ * stay idle, the order offered. Its value is in MB/s.
  */
 #include "cleanup.h"
 #include "field.h"

@@ -14,7 +14,7 @@ struct ga_rank {
 	int64_t value;
 	int64_t sum;  /* of pair scores inside */
 	size_t nodes; /* NUMA nodes, fewer is better */
-	int64_t loss; /* of pair scores with what remains idle, and inside */
+	int64_t loss; /* of links with idle ones, near ones above all; 0 for what is not idle */
 };
 
 struct ga_search {

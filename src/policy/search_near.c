@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where there are too many sets to try all: sets of the highest pair scores in parts of the
- * machine, and from each kind of vertex one that is grown by what links best to those already in,
- * while the bound is not reached; the best of these is improved by exchanging one for one until
- * nothing helps. A set that reaches the bound is proven; then only ties are worked on.
+ * machine, and, while the bound is not reached, one grown from each kind of vertex by what links
+ * best to those already in; each improved by exchanging one for one until nothing helps. A set that
+ * reaches the bound is proven; then only ties are worked on.
  */
 #include "cleanup.h"
 #include "search_tree.h"
@@ -196,16 +196,26 @@ static int improve(struct state *state)
 	return result;
 }
 
-static int keep_if_best(struct state *state)
+static void keep_if_best(struct state *state)
 {
+	if (!ga_rank_better(&state->rank, &state->best_rank))
+		return;
+	state->best_rank = state->rank;
+	memcpy(state->best, state->at, state->size * sizeof *state->at);
+}
+
+/* What is in the set now, made as good as exchanging makes it. */
+static int climb(struct state *state)
+{
+	int result = 0;
+
 	state->rank.value = value(state, GA_NONE, 0, 0);
 	if (state->rank.value < 0)
 		return (int)state->rank.value;
-	if (ga_rank_better(&state->rank, &state->best_rank)) {
-		state->best_rank = state->rank;
-		memcpy(state->best, state->at, state->size * sizeof *state->at);
-	}
-	return 0;
+	result = improve(state);
+	if (result == 0)
+		keep_if_best(state);
+	return result;
 }
 
 static void load(struct state *state, const size_t *positions)
@@ -215,47 +225,41 @@ static void load(struct state *state, const size_t *positions)
 		join(state, positions[i], state->size++);
 }
 
-static int begin_with(void *context, const size_t *positions)
+static int climb_from(void *context, const size_t *positions)
 {
 	struct state *state = context;
 
 	load(state, positions);
-	return keep_if_best(state);
+	return climb(state);
 }
 
-/* From all kinds of vertices as far as the budget goes. */
-static int grow_all(struct state *state)
+/* From all kinds of vertices as far as the budget goes, until the bound is reached. */
+static int climb_from_all(struct state *state)
 {
 	size_t seeds = 0;
 	int result = 0;
 
 	for (size_t p = 0; p < state->search->count && seeds < SEEDS && result == 0; p++) {
-		if (state->plan->twin[p] != GA_NONE ||
-		    (seeds > 0 && state->steps > state->budget / 2))
+		if (state->best_rank.value >= state->search->bound ||
+		    (state->best_rank.value >= 0 && state->steps > state->budget))
+			break;
+		if (state->plan->twin[p] != GA_NONE)
 			continue;
 		seeds++;
 		grow(state, p);
-		result = keep_if_best(state);
-		if (state->best_rank.value >= state->search->bound)
-			break;
+		result = climb(state);
 	}
 	return result;
 }
 
-static int begin(struct state *state)
+static int find(struct state *state)
 {
 	int result = 0;
 
 	state->best_rank.value = -1;
 	if (state->search->count <= GA_TREE_MAX)
-		result = ga_search_tree(state->search, state->plan, begin_with, state);
-	if (result == 0 && state->best_rank.value < state->search->bound)
-		result = grow_all(state);
-	if (result < 0)
-		return result;
-	load(state, state->best);
-	state->rank.value = state->best_rank.value;
-	return improve(state);
+		result = ga_search_tree(state->search, state->plan, climb_from, state);
+	return result < 0 ? result : climb_from_all(state);
 }
 
 static int compare_positions(const void *a, const void *b)
@@ -267,14 +271,15 @@ static int compare_positions(const void *a, const void *b)
 
 static int run(struct state *state, struct ga_found *found)
 {
-	int result = begin(state);
+	size_t want = state->search->want;
+	int result = find(state);
 
 	if (result < 0)
 		return result;
-	qsort(state->at, state->size, sizeof *state->at, compare_positions);
-	for (size_t i = 0; i < state->size; i++)
-		found->set[i] = vertex(state, state->at[i]);
-	found->rank = state->rank;
+	qsort(state->best, want, sizeof *state->best, compare_positions);
+	for (size_t i = 0; i < want; i++)
+		found->set[i] = vertex(state, state->best[i]);
+	found->rank = state->best_rank;
 	found->steps += state->steps;
 	return 0;
 }

@@ -15,7 +15,18 @@ void ga_plan_free(struct ga_plan *plan)
 	*plan = (struct ga_plan){0};
 }
 
-/* What an idle vertex gives up that is taken from the idle ones. */
+/*
+ * What losing a link costs those that stay behind: eight times as much as one of the level below,
+ * so that a device without a near neighbour goes before one half of a pair, however many distant
+ * ones it has.
+ */
+static int64_t price_of(int32_t score)
+{
+	int nvlinks = score / 100, level = score % 100 / 10;
+
+	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
+}
+
 static int64_t loss_of(const struct ga_search *search, size_t v)
 {
 	const struct ga_graph *graph = search->graph;
@@ -23,7 +34,7 @@ static int64_t loss_of(const struct ga_search *search, size_t v)
 
 	for (size_t i = 0; search->idle[v] && i < graph->count; i++)
 		if (search->idle[i] && i != v)
-			loss += ga_graph_score(graph, v, i);
+			loss += price_of(ga_graph_score(graph, v, i));
 	return loss;
 }
 

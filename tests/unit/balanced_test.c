@@ -203,6 +203,25 @@ static void one_device_comes_from_the_switch_in_use(void)
 	ga_machine_free(machine);
 }
 
+/* Seven on one socket, of which two pairs share a bridge, two on the other: pairs stay whole. */
+static void one_without_a_neighbour_goes_first(void)
+{
+	gpualloc_machine *machine = machine_empty(9);
+
+	for (size_t i = 0; i < 9; i++)
+		for (size_t j = 0; j < i; j++)
+			ga_links_set_level(&machine->links, i, j,
+					   (i < 7) != (j < 7) ? GPUALLOC_LEVEL_SYS
+							      : GPUALLOC_LEVEL_NODE);
+	ga_links_set_level(&machine->links, 1, 2, GPUALLOC_LEVEL_PHB);
+	ga_links_set_level(&machine->links, 3, 4, GPUALLOC_LEVEL_PHB);
+	ga_links_set_level(&machine->links, 7, 8, GPUALLOC_LEVEL_PHB);
+	check_chosen(machine, "7 1 2 3 4 5 6 0 8", 1, "5");
+	check_chosen(machine, "7 1 2 3 4 5 0 8", 1, "7"); /* or six would not fit together */
+	check_chosen(machine, "1 2 3 4 7 8", 2, "7 8");
+	ga_machine_free(machine);
+}
+
 static void behind_nvswitch_whole_nodes_are_left(void)
 {
 	gpualloc_machine *machine = machine_built_in("hgx-h100");
@@ -285,6 +304,7 @@ static const struct test_case cases[] = {
 	{"balanced takes the best of all sets", balanced_takes_the_best_of_all_sets},
 	{"one device leaves pairs whole", one_device_leaves_pairs_whole},
 	{"one device comes from the switch in use", one_device_comes_from_the_switch_in_use},
+	{"one without a neighbour goes first", one_without_a_neighbour_goes_first},
 	{"behind NVSwitch, whole nodes are left", behind_nvswitch_whole_nodes_are_left},
 	{"what is idle counts beyond what is offered", what_is_idle_counts_beyond_what_is_offered},
 	{"required devices are kept", required_devices_are_kept},
