@@ -31,9 +31,8 @@ static size_t list_places(const struct ga_question *question, size_t *places)
 		places[count++] = question->candidates[i].place;
 	if (!idle)
 		return count;
-	for (size_t place = ga_device_set_next(idle, 0); place < question->machine->device_count;
-	     place = ga_device_set_next(idle, place + 1))
-		if (!is_candidate(question, place))
+	for (size_t place = 0; place < question->machine->device_count; place++)
+		if (ga_device_set_has(idle, place) && !is_candidate(question, place))
 			places[count++] = place;
 	return count;
 }

@@ -130,13 +130,21 @@ gpualloc_machine *machine_empty(size_t count)
 	return machine;
 }
 
-void machine_set_nvlinks(gpualloc_machine *machine, const char *rows)
+gpualloc_machine *machine_bridged_pairs(void)
 {
-	size_t count = machine->device_count;
+	gpualloc_machine *machine = machine_empty(8);
 
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < i; j++)
-			ga_links_set_nvlinks(&machine->links, i, j, rows[i * count + j] - '0');
+	for (size_t i = 0; i < 8; i++) {
+		machine->devices[i].nvlink_version = 3;
+		machine->devices[i].numa = (int64_t)i / 4;
+		for (size_t j = 0; j < i; j++) {
+			ga_links_set_level(&machine->links, i, j,
+					   i / 4 == j / 4 ? GPUALLOC_LEVEL_PHB
+							  : GPUALLOC_LEVEL_SYS);
+			ga_links_set_nvlinks(&machine->links, i, j, i / 2 == j / 2 ? 12 : 0);
+		}
+	}
+	return machine;
 }
 
 uint32_t test_random(uint64_t *state, uint32_t below)

@@ -40,8 +40,8 @@ struct answered ask(const struct ga_policy *policy, const struct asking *asking)
 
 gpualloc_machine *machine_built_in(const char *name);
 gpualloc_machine *machine_empty(size_t count);
-/* Rows of digits, a pair each: how many NVLinks; and levels as enum gpualloc_level has them. */
-void machine_set_nvlinks(gpualloc_machine *machine, const char *rows);
+/* Eight A100, bridged in pairs, four to a socket. */
+gpualloc_machine *machine_bridged_pairs(void);
 
 /* Random numbers that are the same everywhere. */
 uint32_t test_random(uint64_t *state, uint32_t below);

@@ -10,24 +10,6 @@
 
 #include <string.h>
 
-/* Eight GPUs, bridged in pairs, four to a socket. */
-static gpualloc_machine *bridged_pairs(void)
-{
-	gpualloc_machine *machine = machine_empty(8);
-
-	for (size_t i = 0; i < 8; i++) {
-		machine->devices[i].nvlink_version = 3;
-		machine->devices[i].numa = (int64_t)i / 4;
-		for (size_t j = 0; j < i; j++) {
-			ga_links_set_level(&machine->links, i, j,
-					   i / 4 == j / 4 ? GPUALLOC_LEVEL_PHB
-							  : GPUALLOC_LEVEL_SYS);
-			ga_links_set_nvlinks(&machine->links, i, j, i / 2 == j / 2 ? 12 : 0);
-		}
-	}
-	return machine;
-}
-
 /* ---- the definition, tried out in full ---- */
 
 enum { ONE = 1 << 16, SMALLEST_LATER = 2, LARGEST_LATER = 6, IMPOSSIBLE = 3000 };
@@ -182,7 +164,7 @@ static void check_chosen(const gpualloc_machine *machine, const char *offered, s
 
 static void one_device_leaves_pairs_whole(void)
 {
-	gpualloc_machine *machine = bridged_pairs();
+	gpualloc_machine *machine = machine_bridged_pairs();
 
 	check_chosen(machine, "0 1 2 3 4 5 6 7", 1, "0");
 	check_chosen(machine, "0 1 2 3 5 6 7", 1, "5");
@@ -240,7 +222,7 @@ static void behind_nvswitch_whole_nodes_are_left(void)
 /* The device that --only leaves out is still one that others may ask for. */
 static void what_is_idle_counts_beyond_what_is_offered(void)
 {
-	gpualloc_machine *machine = bridged_pairs();
+	gpualloc_machine *machine = machine_bridged_pairs();
 	struct places idle = places_of("1 2 4 5");
 	struct asking asking = {
 		.machine = machine,
@@ -292,7 +274,8 @@ static void balanced_beats_best_effort_over_a_stream(void)
 	static const char *const names[] = {"dgx1-volta", "dgx1-pascal", "bridged pairs"};
 
 	for (size_t i = 0; i < 3; i++) {
-		gpualloc_machine *machine = i == 2 ? bridged_pairs() : machine_built_in(names[i]);
+		gpualloc_machine *machine =
+			i == 2 ? machine_bridged_pairs() : machine_built_in(names[i]);
 
 		check_stream(names[i], machine, 1);
 		check_stream(names[i], machine, 2);
