@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of balanced's weighing that are the same for every set; see balance.h. */
+#include "balance.h"
+
+#include "cleanup.h"
+#include "rates.h"
+
+void ga_balance_free(struct ga_balance *balance)
+{
+	free(balance->table);
+	free(balance->rest);
+	free(balance->links);
+	free(balance->taken);
+	*balance = (struct ga_balance){0};
+}
+
+int32_t ga_balance_lag(int64_t ideal, int64_t bandwidth)
+{
+	int64_t lag;
+
+	if (ideal <= bandwidth)
+		return GA_LAG_NONE;
+	lag = ideal * GA_LAG_NONE / bandwidth;
+	return lag < GA_LAG_MAX ? (int32_t)lag : GA_LAG_MAX;
+}
+
+int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size)
+{
+	return ga_balance_lag(balance->ideal[size], ga_rate_pcie(GPUALLOC_LEVEL_UNKNOWN) / 2);
+}
+
+/* The most that any set of this size has on the machine, whoever holds what. */
+static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget,
+		      int64_t *ret_ideal)
+{
+	ga_auto_found struct ga_found found = {0};
+	struct ga_bandwidth_value value;
+	struct ga_search search = {
+		.graph = &whole->graph,
+		.vertices = whole->vertices,
+		.count = whole->graph.count,
+		.want = size,
+		.required = whole->required,
+		.idle = whole->idle,
+		.budget = budget,
+		.value_alone = true,
+	};
+
+	*ret_ideal = 0;
+	if (size < 2 || size > whole->graph.count)
+		return 0;
+	if (ga_bandwidth_search(&search, &value) < 0 || ga_search_run(&search, &found) < 0)
+		return GPUALLOC_ENOMEM;
+	*ret_ideal = found.rank.value;
+	return 0;
+}
+
+/* The field of a question for which everything is on offer. */
+static int whole_machine(const gpualloc_machine *machine, struct ga_field *ret_whole)
+{
+	ga_auto_free struct ga_candidate *all = calloc(machine->device_count + 1, sizeof *all);
+	struct ga_question question = {
+		.machine = machine,
+		.candidates = all,
+		.candidate_count = machine->device_count,
+	};
+
+	if (!all)
+		return GPUALLOC_ENOMEM;
+	for (size_t i = 0; i < machine->device_count; i++)
+		all[i].place = i;
+	return ga_field_init(&question, ret_whole);
+}
+
+static int find_ideals(const gpualloc_machine *machine, uint64_t budget, struct ga_balance *balance)
+{
+	ga_auto_field struct ga_field whole = {0};
+
+	if (whole_machine(machine, &whole) < 0)
+		return GPUALLOC_ENOMEM;
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
+		if (find_ideal(&whole, size, budget, &balance->ideal[size]) < 0)
+			return GPUALLOC_ENOMEM;
+	if (balance->want >= GA_LATER_FIRST && balance->want <= balance->later_last) {
+		balance->ideal_own = balance->ideal[balance->want];
+		return 0;
+	}
+	return find_ideal(&whole, balance->want, budget, &balance->ideal_own);
+}
+
+/* How many can be left idle at most: devices that are not idle may be taken first. */
+static size_t most_left(const struct ga_field *field, const struct ga_question *question)
+{
+	size_t idle = 0, taken = question->want;
+
+	for (size_t i = 0; i < field->graph.count; i++)
+		idle += field->idle[i];
+	for (size_t i = 0; i < question->candidate_count && taken > 0; i++)
+		taken -= !field->idle[i];
+	return idle > taken ? idle - taken : 0;
+}
+
+static int allocate(struct ga_balance *balance)
+{
+	size_t count = balance->graph->count;
+	size_t sizes = balance->later_last >= GA_LATER_FIRST
+			       ? balance->later_last - GA_LATER_FIRST + 1
+			       : 0;
+
+	if (count <= GA_TABLE_MAX) {
+		balance->table = calloc((sizes << count) + 1, sizeof *balance->table);
+		return balance->table ? ga_balance_fill_table(balance) : GPUALLOC_ENOMEM;
+	}
+	balance->rest = calloc(2 * count, sizeof *balance->rest);
+	balance->links = calloc(count, sizeof *balance->links);
+	balance->taken = calloc(count, sizeof *balance->taken);
+	return balance->rest && balance->links && balance->taken ? 0 : GPUALLOC_ENOMEM;
+}
+
+int ga_balance_init(const gpualloc_machine *machine, const struct ga_field *field,
+		    const struct ga_question *question, struct ga_balance *ret_balance)
+{
+	size_t left = most_left(field, question);
+	ga_auto_balance struct ga_balance balance = {
+		.graph = &field->graph,
+		.idle = field->idle,
+		.want = question->want,
+		.later_last = left < GA_LATER_LAST ? left : GA_LATER_LAST,
+	};
+
+	if (balance.later_last > machine->device_count)
+		balance.later_last = machine->device_count;
+	for (size_t i = 0; i < field->graph.count && i < GA_TABLE_MAX; i++)
+		balance.idle_mask |= (uint32_t)field->idle[i] << i;
+	if (find_ideals(machine, question->budget, &balance) < 0 || allocate(&balance) < 0)
+		return GPUALLOC_ENOMEM;
+	*ret_balance = balance;
+	balance = (struct ga_balance){0};
+	return 0;
+}

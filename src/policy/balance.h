@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What balanced weighs: how far this job stays behind the best that the machine could ever give a
+ * job of its size, and how far the best places of the jobs to come would, of 2 to 6 devices, each
+ * as likely as the other. Lags add up: what counts is the time that communication takes.
+ */
+#ifndef GA_POLICY_BALANCE_H
+#define GA_POLICY_BALANCE_H
+
+#include "field.h"
+
+enum { GA_LATER_FIRST = 2, GA_LATER_LAST = 6 };
+/* A job that runs as fast as it ever could has this lag, one at half the bandwidth twice it. */
+enum { GA_LAG_NONE = 1 << 16, GA_LAG_MAX = 1 << 30 };
+/* Up to this many vertices each set of those to come is in a table. */
+enum { GA_TABLE_MAX = 16 };
+
+struct ga_balance {
+	const struct ga_graph *graph;
+	const bool *idle;
+	size_t want;
+	int64_t ideal_own; /* MB/s; 0: nothing to compare with */
+	int64_t ideal[GA_LATER_LAST + 1];
+	size_t later_last; /* sizes above do not fit any more; less than GA_LATER_FIRST: none does
+			    */
+	uint32_t idle_mask;
+	int32_t *
+		table; /* for each size from GA_LATER_FIRST on, for each set of vertices: the lag */
+	size_t *rest;  /* scratch where there is no table */
+	int64_t *links;
+	bool *taken;
+};
+
+int ga_balance_init(const gpualloc_machine *machine, const struct ga_field *field,
+		    const struct ga_question *question, struct ga_balance *ret_balance);
+void ga_balance_free(struct ga_balance *balance);
+#define ga_auto_balance ga_cleanup(ga_balance_free)
+
+int32_t ga_balance_lag(int64_t ideal, int64_t bandwidth);
+
+/* The lag of the best set of size among the idle vertices that are not in mask. */
+static inline int32_t ga_balance_later(const struct ga_balance *balance, size_t size, uint32_t mask)
+{
+	size_t of_size = (size - GA_LATER_FIRST) << balance->graph->count;
+
+	return balance->table[of_size + (balance->idle_mask & ~mask)];
+}
+
+/* Of a size that does not fit: worse than the slowest path. */
+int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size);
+
+int ga_balance_fill_table(struct ga_balance *balance);
+/* Without a table: a good set by greedy growth; no more than the truth. Or GPUALLOC_ENOMEM. */
+int64_t ga_balance_estimate(struct ga_balance *balance, const size_t *rest, size_t count,
+			    size_t size);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * balanced: the set that makes up for this job and those to come together, as balance.h weighs
+ * them; for one device only those to come, so the one whose loss hurts least. Of equal ones as
+ * bandwidth decides: pair scores, NUMA nodes, what remains, the order offered.
+ *
+ * Its value is what is left of the ideal bandwidth, the harmonic mean over this job and those to
+ * come, in millionths.
+ */
+#include "balance.h"
+#include "cleanup.h"
+
+/* This job counts as much as all sizes to come together. */
+enum { OWN_WEIGHT = GA_LATER_LAST - GA_LATER_FIRST + 1, MILLION = 1000000 };
+
+/* A search maximises: from here lags are taken off. */
+static const int64_t ceiling = INT64_C(1) << 40;
+
+static bool own_counts(const struct ga_balance *balance)
+{
+	return balance->want >= 2 && balance->ideal_own > 0;
+}
+
+static bool all_idle(const struct ga_balance *balance, uint32_t mask)
+{
+	return (mask & ~balance->idle_mask) == 0;
+}
+
+/* Lag of the set itself; where that is certain to be above allowed, anything above allowed. */
+static int64_t own_lag(const struct ga_balance *balance, const size_t *set, int64_t allowed)
+{
+	int64_t floor = 0, bandwidth;
+
+	if (allowed < GA_LAG_NONE)
+		return GA_LAG_NONE;
+	if (allowed < GA_LAG_MAX) /* what has less, lags more */
+		floor = balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1;
+	bandwidth = ga_graph_bandwidth(balance->graph, set, balance->want, floor);
+	if (bandwidth < 0)
+		return bandwidth;
+	return bandwidth < floor ? allowed + 1 : ga_balance_lag(balance->ideal_own, bandwidth);
+}
+
+static int64_t value_by_table(void *context, const size_t *set, int64_t floor)
+{
+	const struct ga_balance *balance = context;
+	uint32_t mask = 0;
+	int64_t lags = 0, own = 0;
+
+	for (size_t i = 0; i < balance->want; i++)
+		mask |= 1U << set[i];
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
+		lags += ga_balance_later(balance, size, mask);
+	if (own_counts(balance) && ceiling - lags >= floor) {
+		if (balance->want <= balance->later_last && all_idle(balance, mask))
+			own = ga_balance_later(balance, balance->want, ~mask);
+		else
+			own = own_lag(balance, set, (ceiling - lags - floor) / OWN_WEIGHT);
+	}
+	return own < 0 ? own : ceiling - lags - OWN_WEIGHT * own;
+}
+
+static size_t list_rest(struct ga_balance *balance, const size_t *set)
+{
+	size_t rest = 0;
+
+	for (size_t v = 0; v < balance->graph->count; v++)
+		balance->taken[v] = !balance->idle[v];
+	for (size_t i = 0; i < balance->want; i++)
+		balance->taken[set[i]] = true;
+	for (size_t v = 0; v < balance->graph->count; v++)
+		if (!balance->taken[v])
+			balance->rest[rest++] = v;
+	return rest;
+}
+
+static int64_t value_by_growing(void *context, const size_t *set, int64_t floor)
+{
+	struct ga_balance *balance = context;
+	size_t rest = list_rest(balance, set);
+	int64_t lags = 0;
+
+	if (own_counts(balance)) {
+		lags = own_lag(balance, set, (ceiling - floor) / OWN_WEIGHT);
+		if (lags < 0)
+			return lags;
+		lags *= OWN_WEIGHT;
+	}
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last && ceiling - lags >= floor;
+	     size++) {
+		int64_t bandwidth =
+			size <= rest ? ga_balance_estimate(balance, balance->rest, rest, size) : 0;
+
+		if (bandwidth < 0)
+			return bandwidth;
+		lags += bandwidth > 0 ? ga_balance_lag(balance->ideal[size], bandwidth)
+				      : ga_balance_lag_impossible(balance, size);
+	}
+	return ceiling - lags;
+}
+
+/* The least lag of all: this set at its own bound, the others as if nothing had been taken. */
+static int64_t least_lags(const struct ga_balance *balance, int64_t most_bandwidth)
+{
+	int64_t lags =
+		own_counts(balance)
+			? OWN_WEIGHT * (int64_t)ga_balance_lag(balance->ideal_own, most_bandwidth)
+			: 0;
+
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
+		lags += balance->table ? ga_balance_later(balance, size, 0) : GA_LAG_NONE;
+	return lags;
+}
+
+/* The mean that lags stand for; not known where there is neither a set nor anything to come. */
+static int64_t share_of_ideal(const struct ga_balance *balance, int64_t value)
+{
+	int64_t weights = own_counts(balance) ? OWN_WEIGHT : 0;
+
+	if (balance->later_last >= GA_LATER_FIRST)
+		weights += (int64_t)balance->later_last - GA_LATER_FIRST + 1;
+	return weights > 0 ? MILLION * weights * GA_LAG_NONE / (ceiling - value) : GA_UNKNOWN;
+}
+
+static int search_for(const struct ga_question *question, const struct ga_field *field,
+		      struct ga_balance *balance, struct ga_found *ret_found)
+{
+	struct ga_search search = {
+		.graph = &field->graph,
+		.vertices = field->vertices,
+		.count = question->candidate_count,
+		.want = question->want,
+		.required = field->required,
+		.idle = field->idle,
+		.value = balance->table ? value_by_table : value_by_growing,
+		.context = balance,
+		.cost = (uint64_t)question->want * question->want +
+			(balance->table ? GA_LATER_LAST : 128 * field->graph.count),
+		.budget = question->budget,
+	};
+	int64_t bandwidth;
+
+	if (ga_bandwidth_bound(search.graph, search.vertices, search.count, search.required,
+			       search.want, &bandwidth) < 0)
+		return GPUALLOC_ENOMEM;
+	search.bound = ceiling - least_lags(balance, bandwidth);
+	return ga_search_run(&search, ret_found);
+}
+
+static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
+		  gpualloc_error *error)
+{
+	ga_auto_field struct ga_field field = {0};
+	ga_auto_balance struct ga_balance balance = {0};
+	ga_auto_found struct ga_found found = {0};
+
+	if (ga_field_init(question, &field) < 0 ||
+	    ga_balance_init(question->machine, &field, question, &balance) < 0 ||
+	    search_for(question, &field, &balance, &found) < 0)
+		return ga_error_memory(error);
+	*ret_answer = (struct ga_answer){
+		.chosen = ga_steal(&found.set),
+		.count = question->want,
+		.value = share_of_ideal(&balance, found.rank.value),
+		.bound = share_of_ideal(&balance, found.bound),
+		.proven = found.proven,
+		.transitions = found.steps,
+	};
+	return 0;
+}
+
+const struct ga_policy ga_policy_balanced = {
+	.name = "balanced",
+	.description = "good for this job and for those that come later",
+	.by_topology = true,
+	.choose = choose,
+};

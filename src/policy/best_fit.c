@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* best-fit: the least free memory that suffices, so that large pieces stay whole. */
+#include "by_memory.h"
+
+static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
+		  gpualloc_error *error)
+{
+	return ga_by_memory_choose(GA_LEAST_FREE_FIRST, question, ret_answer, error);
+}
+
+const struct ga_policy ga_policy_best_fit = {
+	.name = "best-fit",
+	.description = "the least free memory that suffices",
+	.choose = choose,
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For best-fit and worst-fit: the required, then the others by their free memory. */
+#ifndef GA_POLICY_BY_MEMORY_H
+#define GA_POLICY_BY_MEMORY_H
+
+#include "policy.h"
+
+enum ga_memory_order {
+	GA_LEAST_FREE_FIRST,
+	GA_MOST_FREE_FIRST,
+};
+
+int ga_by_memory_choose(enum ga_memory_order order, const struct ga_question *question,
+			struct ga_answer *ret_answer, gpualloc_error *error);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The global minimum cut of the NVLinks inside a set, by Stoer and Wagner. No ring and no tree that
+ * reaches all of the set can carry more than crosses its weakest cut, and by Edmonds' theorem
+ * broadcasts can be packed until that is used up; so this, and not a sum, is what a set is worth.
+ */
+#include "cleanup.h"
+#include "graph.h"
+
+#include <string.h>
+
+enum { SMALL = 16 };
+
+/* A copy of the set's links that merging vertices wears out. */
+struct contraction {
+	size_t count;
+	size_t stride;
+	int64_t *weight;
+	int64_t *pull; /* of each vertex outside to those already visited */
+};
+
+static int64_t *row(const struct contraction *c, size_t i)
+{
+	return c->weight + i * c->stride;
+}
+
+static void load(const struct ga_graph *graph, const size_t *set, struct contraction *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t j = 0; j < c->count; j++)
+			row(c, i)[j] = ga_graph_nvlink(graph, set[i], set[j]);
+}
+
+static void swap_vertices(struct contraction *c, size_t a, size_t b)
+{
+	int64_t held;
+
+	if (a == b)
+		return;
+	for (size_t i = 0; i < c->count; i++) {
+		held = row(c, a)[i];
+		row(c, a)[i] = row(c, b)[i];
+		row(c, b)[i] = held;
+	}
+	for (size_t i = 0; i < c->count; i++) {
+		held = row(c, i)[a];
+		row(c, i)[a] = row(c, i)[b];
+		row(c, i)[b] = held;
+	}
+	held = c->pull[a];
+	c->pull[a] = c->pull[b];
+	c->pull[b] = held;
+}
+
+/*
+ * One phase: orders the vertices by how strongly those before pull them, returns the cut that
+ * isolates the last one, and merges the last two.
+ */
+static int64_t phase(struct contraction *c)
+{
+	size_t last = c->count - 1;
+	int64_t cut;
+
+	for (size_t i = 0; i < c->count; i++)
+		c->pull[i] = row(c, 0)[i];
+	for (size_t at = 1; at < c->count; at++) {
+		size_t next = at;
+
+		for (size_t i = at + 1; i < c->count; i++)
+			if (c->pull[i] > c->pull[next])
+				next = i;
+		swap_vertices(c, at, next);
+		for (size_t i = at + 1; i < c->count; i++)
+			c->pull[i] += row(c, at)[i];
+	}
+	cut = c->pull[last];
+	for (size_t i = 0; i < last; i++) {
+		row(c, last - 1)[i] += row(c, last)[i];
+		row(c, i)[last - 1] = row(c, last - 1)[i];
+	}
+	row(c, last - 1)[last - 1] = 0;
+	c->count--;
+	return cut;
+}
+
+static int64_t contract(struct contraction *c, int64_t best)
+{
+	while (c->count > 1 && best > 0) {
+		int64_t cut = phase(c);
+
+		if (cut < best)
+			best = cut;
+	}
+	return best;
+}
+
+/* Every cut of a set of k crosses k-1 pairs or more, so this much is certain. */
+static int64_t floor_by_pairs(const struct ga_graph *graph, const size_t *set, size_t count)
+{
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < count && least > 0; i++)
+		for (size_t j = 0; j < i; j++)
+			if (ga_graph_nvlink(graph, set[i], set[j]) < least)
+				least = ga_graph_nvlink(graph, set[i], set[j]);
+	return least * (int64_t)(count - 1);
+}
+
+int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count,
+		     int64_t least_degree)
+{
+	int64_t small_weight[SMALL * SMALL], small_pull[SMALL];
+	struct contraction c = {count, count, small_weight, small_pull};
+	ga_auto_free int64_t *large = NULL;
+
+	if (count <= 3 || floor_by_pairs(graph, set, count) == least_degree)
+		return least_degree; /* up to three, every cut isolates one */
+	if (count > SMALL) {
+		large = calloc(count + 1, count * sizeof *large);
+		if (!large)
+			return GPUALLOC_ENOMEM;
+		c.weight = large;
+		c.pull = large + count * count;
+	}
+	load(graph, set, &c);
+	return contract(&c, least_degree);
+}

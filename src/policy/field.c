@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions as graphs, and bandwidth as what is searched for; see field.h. */
+#include "field.h"
+
+#include "cleanup.h"
+
+void ga_field_free(struct ga_field *field)
+{
+	ga_graph_free(&field->graph);
+	free(field->vertices);
+	free(field->required);
+	free(field->idle);
+	*field = (struct ga_field){0};
+}
+
+static bool is_candidate(const struct ga_question *question, size_t place)
+{
+	for (size_t i = 0; i < question->candidate_count; i++)
+		if (question->candidates[i].place == place)
+			return true;
+	return false;
+}
+
+/* The candidates' places, then those of the other idle GPUs; returns how many. */
+static size_t list_places(const struct ga_question *question, size_t *places)
+{
+	const struct ga_device_set *idle = question->idle;
+	size_t count = 0;
+
+	for (size_t i = 0; i < question->candidate_count; i++)
+		places[count++] = question->candidates[i].place;
+	if (!idle)
+		return count;
+	for (size_t place = 0; place < question->machine->device_count; place++)
+		if (ga_device_set_has(idle, place) && !is_candidate(question, place))
+			places[count++] = place;
+	return count;
+}
+
+int ga_field_init(const struct ga_question *question, struct ga_field *ret_field)
+{
+	ga_auto_field struct ga_field field = {0};
+	size_t most = question->candidate_count + question->machine->device_count, count;
+	ga_auto_free size_t *places = calloc(most, sizeof *places);
+
+	if (!places)
+		return GPUALLOC_ENOMEM;
+	count = list_places(question, places);
+	field.vertices = calloc(count, sizeof *field.vertices);
+	field.required = calloc(count, sizeof *field.required);
+	field.idle = calloc(count, sizeof *field.idle);
+	if (!field.vertices || !field.required || !field.idle ||
+	    ga_graph_init(question->machine, places, count, &field.graph) < 0)
+		return GPUALLOC_ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		field.vertices[i] = i;
+		field.idle[i] = !question->idle || ga_device_set_has(question->idle, places[i]);
+	}
+	for (size_t i = 0; i < question->required_count; i++)
+		field.required[question->required[i]] = true;
+	*ret_field = field;
+	field = (struct ga_field){0};
+	return 0;
+}
+
+static int64_t value_of_bandwidth(void *context, const size_t *set, int64_t floor)
+{
+	const struct ga_bandwidth_value *bandwidth = context;
+
+	if (bandwidth->want < 2)
+		return 0;
+	return ga_graph_bandwidth(bandwidth->graph, set, bandwidth->want, floor);
+}
+
+int ga_bandwidth_search(struct ga_search *search, struct ga_bandwidth_value *context)
+{
+	*context = (struct ga_bandwidth_value){search->graph, search->want};
+	search->value = value_of_bandwidth;
+	search->context = context;
+	search->cost = (uint64_t)search->want * search->want;
+	return ga_bandwidth_bound(search->graph, search->vertices, search->count, search->required,
+				  search->want, &search->bound);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * random: any set as likely as any other. A pure function of its seed; whoever wants to be
+ * unpredictable brings a seed that is.
+ */
+#include "choice.h"
+#include "cleanup.h"
+
+#include <string.h>
+
+/* SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). */
+static uint64_t next(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* Below limit, each as likely: what is above the last whole multiple is drawn again. */
+static uint64_t below(uint64_t *state, uint64_t limit)
+{
+	uint64_t surplus = (UINT64_MAX % limit + 1) % limit;
+	uint64_t number;
+
+	do
+		number = next(state);
+	while (number > UINT64_MAX - surplus);
+	return number % limit;
+}
+
+/* Of all that are left to look at, each is taken with the chance it needs (Knuth's selection). */
+static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
+		  gpualloc_error *error)
+{
+	size_t left = question->candidate_count - question->required_count;
+	uint64_t state = question->seed;
+	int result = ga_choice_begin(question, ret_answer, error);
+
+	for (size_t i = 0; result == 0 && ret_answer->count < question->want; i++) {
+		if (ga_choice_is_required(question, i))
+			continue;
+		if (below(&state, left--) < question->want - ret_answer->count)
+			ret_answer->chosen[ret_answer->count++] = i;
+	}
+	return result;
+}
+
+const struct ga_policy ga_policy_random = {
+	.name = "random",
+	.description = "any, each set as likely as another",
+	.choose = choose,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known before a search. Twins are what makes real machines small: of vertices that can be
+ * exchanged without changing anything only the first ones offered need to be tried, which is also
+ * the answer that the order asks for.
+ */
+#include "cleanup.h"
+#include "search.h"
+
+void ga_plan_free(struct ga_plan *plan)
+{
+	free(plan->loss);
+	free(plan->twin);
+	free(plan->required);
+	*plan = (struct ga_plan){0};
+}
+
+/*
+ * What losing a link costs those that stay behind: eight times as much as one of the level below,
+ * so that a device without a near neighbour goes before one half of a pair, however many distant
+ * ones it has.
+ */
+static int64_t price_of(int32_t score)
+{
+	int nvlinks = score / 100, level = score % 100 / 10;
+
+	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
+}
+
+static int64_t loss_of(const struct ga_search *search, size_t v)
+{
+	const struct ga_graph *graph = search->graph;
+	int64_t loss = 0;
+
+	for (size_t i = 0; search->idle[v] && i < graph->count; i++)
+		if (search->idle[i] && i != v)
+			loss += price_of(ga_graph_score(graph, v, i));
+	return loss;
+}
+
+static size_t twin_of(const struct ga_search *search, const struct ga_plan *plan, size_t position)
+{
+	size_t v = search->vertices[position];
+
+	if (search->required[v])
+		return GA_NONE;
+	for (size_t p = position; p-- > 0;) {
+		size_t other = search->vertices[p];
+
+		if (!search->required[other] && plan->loss[p] == plan->loss[position] &&
+		    search->idle[other] == search->idle[v] &&
+		    ga_graph_twins(search->graph, v, other))
+			return p;
+	}
+	return GA_NONE;
+}
+
+int ga_plan_init(const struct ga_search *search, struct ga_plan *ret_plan)
+{
+	size_t count = search->count;
+	ga_auto_plan struct ga_plan plan = {
+		.loss = calloc(count + 1, sizeof *plan.loss),
+		.twin = calloc(count + 1, sizeof *plan.twin),
+		.required = calloc(count + 1, sizeof *plan.required),
+	};
+
+	if (!plan.loss || !plan.twin || !plan.required)
+		return GPUALLOC_ENOMEM;
+	for (size_t p = 0; p < count; p++) {
+		size_t node = (size_t)search->graph->node[search->vertices[p]];
+
+		plan.loss[p] = loss_of(search, search->vertices[p]);
+		plan.twin[p] = twin_of(search, &plan, p);
+		if (node >= plan.node_count)
+			plan.node_count = node + 1;
+	}
+	for (size_t p = count; p-- > 0;)
+		plan.required[p] =
+			plan.required[p + 1] + (search->required[search->vertices[p]] ? 1 : 0);
+	plan.required_count = plan.required[0];
+	*ret_plan = plan;
+	plan = (struct ga_plan){0};
+	return 0;
+}
+
+/* How many twins the class has that begins at this position. */
+static size_t class_size(const struct ga_search *search, const struct ga_plan *plan, size_t first)
+{
+	size_t size = 1, last = first;
+
+	for (size_t p = first + 1; p < search->count; p++)
+		if (plan->twin[p] == last) {
+			last = p;
+			size++;
+		}
+	return size;
+}
+
+/* From each class any number up to its size: multiplies polynomials 1 + x + … + x^size. */
+int ga_plan_sets(const struct ga_search *search, const struct ga_plan *plan, uint64_t limit,
+		 uint64_t *ret_sets)
+{
+	size_t free_places = search->want - plan->required_count;
+	ga_auto_free uint64_t *ways = calloc(free_places + 1, sizeof *ways);
+
+	if (!ways)
+		return GPUALLOC_ENOMEM;
+	ways[0] = 1;
+	for (size_t p = 0; p < search->count; p++) {
+		size_t size;
+
+		if (search->required[search->vertices[p]] || plan->twin[p] != GA_NONE)
+			continue;
+		size = class_size(search, plan, p);
+		for (size_t k = free_places; k > 0; k--)
+			for (size_t taken = 1; taken <= size && taken <= k; taken++) {
+				ways[k] += ways[k - taken];
+				if (ways[k] > limit)
+					ways[k] = limit;
+			}
+	}
+	*ret_sets = ways[free_places];
+	return 0;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sets of the highest sum of pair scores where the scores are those of a tree, as they are behind
+ * NVSwitch and among PCIe levels: vertices are joined to parts, best scores first, and each part
+ * knows for every size the best it can give, which is the best that its two halves give together.
+ * Exact on a tree; elsewhere a good beginning.
+ */
+#include "search_tree.h"
+#include "cleanup.h"
+
+/* The best set of one size in a part, and how much of it comes from the first half. */
+struct best {
+	bool possible;
+	struct ga_rank rank;
+	size_t of_first;
+};
+
+struct part {
+	size_t size;
+	size_t first;     /* position offered first */
+	size_t halves[2]; /* parts; the first is the one offered first */
+	size_t required;
+	int32_t node;      /* NUMA node of all in it, or -1 */
+	struct best *best; /* of each size up to the part's, or to what is wanted */
+};
+
+struct edge {
+	int32_t score;
+	size_t a, b;
+};
+
+struct tree {
+	const struct ga_search *search;
+	const struct ga_plan *plan;
+	struct part *parts; /* a leaf for each position, then the joins */
+	size_t count;
+	size_t *part_of; /* by position: the largest part that it is in */
+	struct best *room;
+};
+
+static size_t sizes_of(const struct tree *tree, const struct part *part)
+{
+	return (part->size < tree->search->want ? part->size : tree->search->want) + 1;
+}
+
+static int32_t score(const struct ga_search *search, size_t p, size_t q)
+{
+	return ga_graph_score(search->graph, search->vertices[p], search->vertices[q]);
+}
+
+/* The edges of a spanning tree of highest scores: what joins parts, and at which score. */
+static void span(const struct ga_search *search, size_t *near, bool *done, struct edge *edges)
+{
+	for (size_t step = 0; step + 1 < search->count; step++) {
+		size_t last = step == 0 ? 0 : edges[step - 1].b, next = GA_NONE;
+
+		done[last] = true;
+		for (size_t p = 1; p < search->count; p++) {
+			if (done[p])
+				continue;
+			if (step == 0 || score(search, p, last) > score(search, p, near[p]))
+				near[p] = last;
+			if (next == GA_NONE ||
+			    score(search, p, near[p]) > score(search, next, near[next]))
+				next = p;
+		}
+		edges[step] = (struct edge){score(search, next, near[next]), near[next], next};
+	}
+}
+
+static int compare_edges(const void *a, const void *b)
+{
+	const struct edge *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score < y->score ? 1 : -1;
+	return (x->b > y->b) - (x->b < y->b);
+}
+
+static void add_leaf(struct tree *tree, size_t position)
+{
+	const struct ga_search *search = tree->search;
+	size_t v = search->vertices[position];
+	struct part *part = &tree->parts[tree->count];
+
+	*part = (struct part){
+		.size = 1,
+		.first = position,
+		.required = search->required[v],
+		.node = search->graph->node[v],
+		.best = tree->room,
+	};
+	part->best[0].possible = !search->required[v];
+	part->best[1] = (struct best){
+		.possible = true,
+		.rank = {.nodes = 1, .loss = tree->plan->loss[position]},
+	};
+	tree->part_of[position] = tree->count++;
+	tree->room += 2;
+}
+
+/* i of part a and j of part b, which are joined at this score. */
+static struct ga_rank together(const struct part *a, size_t i, const struct part *b, size_t j,
+			       int32_t score)
+{
+	const struct ga_rank *x = &a->best[i].rank, *y = &b->best[j].rank;
+	bool shared = i > 0 && j > 0 && a->node >= 0 && a->node == b->node;
+
+	return (struct ga_rank){
+		.sum = x->sum + y->sum + (int64_t)(i * j) * score,
+		.nodes = x->nodes + y->nodes - shared,
+		.loss = x->loss + y->loss,
+	};
+}
+
+/* As many as possible from the first half come first among equal ones. */
+static void find_best(const struct tree *tree, struct part *part, size_t size, int32_t score)
+{
+	const struct part *a = &tree->parts[part->halves[0]], *b = &tree->parts[part->halves[1]];
+	size_t most = size < a->size ? size : a->size;
+
+	part->best[size] = (struct best){0};
+	for (size_t i = most + 1; i-- > 0 && size - i <= b->size;) {
+		struct ga_rank rank;
+
+		if (!a->best[i].possible || !b->best[size - i].possible)
+			continue;
+		rank = together(a, i, b, size - i, score);
+		if (!part->best[size].possible || ga_rank_better(&rank, &part->best[size].rank))
+			part->best[size] = (struct best){true, rank, i};
+	}
+}
+
+static void join(struct tree *tree, const struct edge *edge)
+{
+	size_t x = tree->part_of[edge->a], y = tree->part_of[edge->b], joined = tree->count++;
+	bool in_order = tree->parts[x].first < tree->parts[y].first;
+	const struct part *a = &tree->parts[in_order ? x : y];
+	const struct part *b = &tree->parts[in_order ? y : x];
+	struct part *part = &tree->parts[joined];
+
+	*part = (struct part){
+		.size = a->size + b->size,
+		.first = a->first,
+		.halves = {in_order ? x : y, in_order ? y : x},
+		.required = a->required + b->required,
+		.node = a->node == b->node ? a->node : -1,
+		.best = tree->room,
+	};
+	for (size_t size = 0; size < sizes_of(tree, part); size++)
+		find_best(tree, part, size, edge->score);
+	tree->room += sizes_of(tree, part);
+	for (size_t p = 0; p < tree->search->count; p++)
+		if (tree->part_of[p] == x || tree->part_of[p] == y)
+			tree->part_of[p] = joined;
+}
+
+static size_t collect(const struct tree *tree, size_t number, size_t size, size_t *positions)
+{
+	const struct part *part = &tree->parts[number];
+	size_t of_first = part->best[size].of_first, taken;
+
+	if (size == 0)
+		return 0;
+	if (part->size == 1) {
+		positions[0] = part->first;
+		return 1;
+	}
+	taken = collect(tree, part->halves[0], of_first, positions);
+	return taken + collect(tree, part->halves[1], size - of_first, positions + taken);
+}
+
+/* The whole, and each part that is large enough while neither of its halves is. */
+static bool is_offer(const struct tree *tree, const struct part *part)
+{
+	size_t want = tree->search->want;
+
+	if (part->size < want || part->required < tree->plan->required_count ||
+	    !part->best[want].possible)
+		return false;
+	return part->size == tree->search->count || part->size == 1 ||
+	       (tree->parts[part->halves[0]].size < want &&
+		tree->parts[part->halves[1]].size < want);
+}
+
+static int offer(const struct tree *tree, size_t *positions, ga_tree_visit visit, void *context)
+{
+	for (size_t i = 0; i < tree->count; i++) {
+		int result;
+
+		if (!is_offer(tree, &tree->parts[i]))
+			continue;
+		collect(tree, i, tree->search->want, positions);
+		result = visit(context, positions);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static void grow(struct tree *tree, size_t *near, bool *done, struct edge *edges)
+{
+	size_t count = tree->search->count;
+
+	span(tree->search, near, done, edges);
+	qsort(edges, count - 1, sizeof *edges, compare_edges);
+	for (size_t p = 0; p < count; p++)
+		add_leaf(tree, p);
+	for (size_t i = 0; i + 1 < count; i++)
+		join(tree, &edges[i]);
+}
+
+int ga_search_tree(const struct ga_search *search, const struct ga_plan *plan, ga_tree_visit visit,
+		   void *context)
+{
+	size_t count = search->count;
+	ga_auto_free size_t *numbers = calloc(3 * count + 1, sizeof *numbers);
+	ga_auto_free bool *done = calloc(count + 1, sizeof *done);
+	ga_auto_free struct edge *edges = calloc(count + 1, sizeof *edges);
+	ga_auto_free struct part *parts = calloc(2 * count + 1, sizeof *parts);
+	ga_auto_free struct best *room = calloc(2 * count + 1, (search->want + 1) * sizeof *room);
+	struct tree tree = {search, plan, parts, 0, numbers, room};
+
+	if (!numbers || !done || !edges || !parts || !room)
+		return GPUALLOC_ENOMEM;
+	grow(&tree, numbers + count, done, edges);
+	return offer(&tree, numbers + 2 * count, visit, context);
+}
