@@ -17,8 +17,8 @@ static int no_such_id(const gpualloc_device *device, const char *what, const cha
 {
 	char id[ID_SIZE];
 
-	return fail(STATUS_IMPOSSIBLE, "the %s of device %s is not known; --format %s names it", what,
-		    list_id(device, id), form);
+	return fail(STATUS_IMPOSSIBLE, "the %s of device %s is not known; --format %s names it",
+		    what, list_id(device, id), form);
 }
 
 static int add_uuid(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
@@ -57,9 +57,9 @@ static int add_torch(struct text *text, const struct chosen *chosen, const gpual
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_free char *name = NULL;
-	int result = gpualloc_device_framework_name(
-		chosen->machine, device, getenv("CUDA_VISIBLE_DEVICES"),
-		getenv("CUDA_DEVICE_ORDER"), &name, error);
+	int result = gpualloc_device_framework_name(chosen->machine, device,
+						    getenv("CUDA_VISIBLE_DEVICES"),
+						    getenv("CUDA_DEVICE_ORDER"), &name, error);
 
 	if (result < 0)
 		return fail_error(result, error);
@@ -169,10 +169,11 @@ static int check_form(const struct call *call)
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
 		known = known || strcmp(form, forms[i].name) == 0;
 	if (!known)
-		return fail_usage(call->command,
-				  "--format: no form \"%s\"; there are uuid, index, pci, env, torch "
-				  "and json",
-				  form);
+		return fail_usage(
+			call->command,
+			"--format: no form \"%s\"; there are uuid, index, pci, env, torch "
+			"and json",
+			form);
 	if (form && call->value[OPTION_JSON] && strcmp(form, "json") != 0)
 		return fail_usage(call->command, "--json and --format %s are two forms; take one",
 				  form);

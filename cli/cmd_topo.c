@@ -22,7 +22,7 @@ static int run(const struct call *call)
 	if (result)
 		return result;
 	if (picture) {
-		topo_svg(&text, machine);
+		topo_svg(&text, machine, NULL);
 		return output_save(picture, &text);
 	}
 	if (call->value[OPTION_JSON])

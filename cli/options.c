@@ -17,7 +17,8 @@ static const struct option_info infos[] = {
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',
 			  .argument = "N",
-			  .sentence = "how many devices; default: as many as are required, at least 1"},
+			  .sentence =
+				  "how many devices; default: as many as are required, at least 1"},
 	[OPTION_CSV] = {.name = "csv",
 			.sentence = "a table for programs: a line a device and instance, bytes"},
 	[OPTION_DEADLINE] = {.name = "deadline",
@@ -39,8 +40,9 @@ static const struct option_info infos[] = {
 	[OPTION_IGNORE_PROCESSES] = {.name = "ignore-processes",
 				     .argument = "SIZE",
 				     .may_lack = true,
-				     .sentence = "tolerate processes of others, up to SIZE of their "
-						 "memory on a device"},
+				     .sentence =
+					     "tolerate processes of others, up to SIZE of their "
+					     "memory on a device"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are bytes, null is not known"},
 	[OPTION_MACHINE] = {.name = "machine",
@@ -75,7 +77,8 @@ static const struct option_info infos[] = {
 			   .letter = 'p',
 			   .argument = "NAME",
 			   .complete = COMPLETE_POLICY,
-			   .sentence = "how to choose; default balanced, with --mig or --share pack"},
+			   .sentence =
+				   "how to choose; default balanced, with --mig or --share pack"},
 	[OPTION_QUIET] = {.name = "quiet",
 			  .letter = 'q',
 			  .sentence = "only errors on stderr, no notes"},
@@ -148,8 +151,8 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 		tables->longs[count++] = (struct option){
 			.name = info->name,
 			.has_arg = !info->argument  ? no_argument
-			           : info->may_lack ? optional_argument
-			                            : required_argument,
+				   : info->may_lack ? optional_argument
+						    : required_argument,
 			.val = LONG_BASE + (int)*id,
 		};
 		if (!info->letter)

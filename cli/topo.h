@@ -9,6 +9,7 @@
 
 void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal);
 void topo_json(struct text *text, const struct call *call, const gpualloc_machine *machine);
-void topo_svg(struct text *text, const gpualloc_machine *machine);
+/* choice: what was chosen is drawn in; NULL where nothing was. */
+void topo_svg(struct text *text, const gpualloc_machine *machine, const gpualloc_choice *choice);
 
 #endif

@@ -53,9 +53,27 @@ static void add_models(struct text *out, const gpualloc_machine *machine)
 	}
 }
 
-static void add_heading(struct text *out, const struct layout *layout,
+/* What is drawn: where everything stands, and what was chosen of it, if anything was. */
+struct picture {
+	struct layout layout;
+	const gpualloc_choice *choice;
+};
+
+static bool is_chosen(const struct picture *picture, const gpualloc_device *device)
+{
+	const gpualloc_device *chosen;
+
+	for (size_t i = 0; picture->choice && (chosen = gpualloc_choice_device(picture->choice, i));
+	     i++)
+		if (chosen == device)
+			return true;
+	return false;
+}
+
+static void add_heading(struct text *out, const struct picture *picture,
 			const gpualloc_machine *machine)
 {
+	const struct layout *layout = &picture->layout;
 	const char *name = gpualloc_machine_name(machine);
 	const char *driver = gpualloc_machine_driver(machine);
 	auto_text struct text title = {0}, subtitle = {0};
@@ -67,6 +85,9 @@ static void add_heading(struct text *out, const struct layout *layout,
 		text_add(&subtitle, "no GPUs");
 	if (driver)
 		text_format(&subtitle, " \xc2\xb7 driver %.40s", driver);
+	if (picture->choice)
+		text_format(&subtitle, " \xc2\xb7 \xe2\x9c\x93 chosen by %.40s",
+			    gpualloc_choice_policy(picture->choice));
 	if (title.failed || subtitle.failed) {
 		out->failed = true;
 		return;
@@ -157,7 +178,8 @@ static int slices_of(const gpualloc_device *instance)
 	return g && g > profile && g[-1] >= '1' && g[-1] <= '7' ? g[-1] - '0' : 1;
 }
 
-static void add_instances(struct text *out, const struct rect *rect, const gpualloc_device *device)
+static void add_instances(struct text *out, const struct picture *picture, const struct rect *rect,
+			  const gpualloc_device *device)
 {
 	size_t count = gpualloc_device_mig_count(device);
 	int slices = 0, room = rect->width - 20, at = 0;
@@ -174,9 +196,10 @@ static void add_instances(struct text *out, const struct rect *rect, const gpual
 
 		text_format(
 			out,
-			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" class=\"mig\">"
+			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" class=\"mig%s\">"
 			"<title>",
-			rect->x + 10 + left, rect->y + rect->height - 19, width > 1 ? width : 1);
+			rect->x + 10 + left, rect->y + rect->height - 19, width > 1 ? width : 1,
+			is_chosen(picture, instance) ? " chosen" : "");
 		svg_escaped(out, profile ? profile : "MIG instance");
 		text_add(out, "</title></rect>\n");
 		at += size;
@@ -188,11 +211,13 @@ static void add_instances(struct text *out, const struct rect *rect, const gpual
 			 "muted small middle", words.data);
 }
 
-static void add_gpu(struct text *out, const struct layout *layout, size_t i)
+static void add_gpu(struct text *out, const struct picture *picture, size_t i)
 {
+	const struct layout *layout = &picture->layout;
 	const gpualloc_device *device = gpualloc_machine_device(layout->groups.machine, i);
 	const struct rect *rect = &layout->gpus[i].rect;
 	bool sick = gpualloc_device_health(device) != GPUALLOC_HEALTH_OK;
+	bool chosen = is_chosen(picture, device);
 	const char *name = gpualloc_device_name(device);
 	int middle = rect->x + rect->width / 2, body = rect->height - (layout->has_mig ? 30 : 0);
 
@@ -201,7 +226,9 @@ static void add_gpu(struct text *out, const struct layout *layout, size_t i)
 		    (long long)gpualloc_device_index(device));
 	svg_escaped(out, name ? name : "model not known");
 	text_add(out, "</title>\n");
-	svg_rect(out, rect, 9, sick ? "gpu sick" : "gpu");
+	svg_rect(out, rect, 9, sick ? "gpu sick" : chosen ? "gpu chosen" : "gpu");
+	if (chosen)
+		svg_text(out, rect->x + rect->width - 12, rect->y + 15, "tick", "\xe2\x9c\x93");
 	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"index%s\">%lld</text>\n", middle,
 		    rect->y + body / 2 + (body < 48 ? 0 : 2), body < 48 ? " less" : "",
 		    (long long)gpualloc_device_index(device));
@@ -214,7 +241,7 @@ static void add_gpu(struct text *out, const struct layout *layout, size_t i)
 		(size_t)(rect->width - 6) * 10 / 64);
 	text_add(out, "</text>\n");
 	if (gpualloc_device_mig_enabled(device))
-		add_instances(out, rect, device);
+		add_instances(out, picture, rect, device);
 	text_add(out, "</g>\n");
 }
 
@@ -339,20 +366,21 @@ static void add_bars(struct text *out, const struct layout *layout, const struct
 
 /* ---- the whole ---- */
 
-static void add_picture(struct text *out, const struct layout *layout,
+static void add_picture(struct text *out, const struct picture *picture,
 			const gpualloc_machine *machine)
 {
+	const struct layout *layout = &picture->layout;
 	struct scale scale = svg_scale(layout);
 	auto_text struct text inside = {0};
 	struct rect card = {.x = 1, .y = 1, .width = layout->width - 2};
 	int height;
 
-	add_heading(&inside, layout, machine);
+	add_heading(&inside, picture, machine);
 	add_boxes(&inside, layout);
 	add_bars(&inside, layout, &scale);
 	add_links(&inside, layout, &scale);
 	for (size_t i = 0; i < layout->groups.count; i++)
-		add_gpu(&inside, layout, i);
+		add_gpu(&inside, picture, i);
 	height = svg_legend(&inside, layout, &scale);
 	text_format(out,
 		    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
@@ -371,12 +399,17 @@ static void add_picture(struct text *out, const struct layout *layout,
 	text_add(out, "</svg>\n");
 }
 
-void topo_svg(struct text *text, const gpualloc_machine *machine)
+static void free_picture(struct picture *picture)
 {
-	auto_call(layout_free) struct layout layout = {0};
+	layout_free(&picture->layout);
+}
 
-	if (layout_make(&layout, machine))
-		add_picture(text, &layout, machine);
+void topo_svg(struct text *text, const gpualloc_machine *machine, const gpualloc_choice *choice)
+{
+	auto_call(free_picture) struct picture picture = {.choice = choice};
+
+	if (layout_make(&picture.layout, machine))
+		add_picture(text, &picture, machine);
 	else
 		text->failed = true;
 }

@@ -287,7 +287,7 @@ GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_device(const gpualloc_cho
 GPUALLOC_EXPORT int64_t gpualloc_choice_value(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int64_t gpualloc_choice_bound(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int gpualloc_choice_proven(const gpualloc_choice *choice);
-/* Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s. */
+/* Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s; -1 for one. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_score(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice);
 GPUALLOC_EXPORT uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice);

@@ -95,7 +95,7 @@ static int consider(struct ranking *ranking, const size_t *set)
 		ranking->places[i] = question->candidates[set[i]].place;
 	found.score = ga_set_score(question->machine, ranking->places, question->want);
 	found.bandwidth = ga_set_bandwidth(question->machine, ranking->places, question->want);
-	return found.bandwidth < 0 ? (int)found.bandwidth : insert(ranking, &found, set);
+	return found.bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : insert(ranking, &found, set);
 }
 
 /* Whether there are at most SETS_MAX ways to take k of n. */

@@ -144,13 +144,14 @@ static int gather_model(const struct ga_question *question, const char *name,
 	return 0;
 }
 
+/* As ga_set_bandwidth(): GA_UNKNOWN for one device, GPUALLOC_ENOMEM. */
 static int64_t bandwidth_of(const struct ga_question *question, const size_t *chosen,
-			    int64_t *ret_score, gpualloc_error *error)
+			    int64_t *ret_score)
 {
 	ga_auto_free size_t *places = calloc(question->want + 1, sizeof *places);
 
 	if (!places)
-		return ga_error_memory(error);
+		return GPUALLOC_ENOMEM;
 	for (size_t i = 0; i < question->want; i++)
 		places[i] = question->candidates[chosen[i]].place;
 	*ret_score = ga_set_score(question->machine, places, question->want);
@@ -159,12 +160,12 @@ static int64_t bandwidth_of(const struct ga_question *question, const size_t *ch
 
 /* How good one model's answer is beside another's; more is better. */
 static int64_t worth(const struct asked *asked, const struct ga_question *question,
-		     const struct ga_answer *answer, gpualloc_error *error)
+		     const struct ga_answer *answer)
 {
 	int64_t sum = 0, score;
 
 	if (!asked->own && asked->built_in->by_topology)
-		return bandwidth_of(question, answer->chosen, &score, error);
+		return bandwidth_of(question, answer->chosen, &score);
 	for (size_t i = 0; i < answer->count; i++) {
 		int64_t room = question->candidates[answer->chosen[i]].free;
 
@@ -264,9 +265,9 @@ static int ask_by_model(const struct asked *asked, const struct ga_question *que
 			return refused;
 		if (refused < 0)
 			continue;
-		value = worth(asked, question, &answer, error);
-		if (value < 0)
-			return (int)value;
+		value = worth(asked, question, &answer);
+		if (value == GPUALLOC_ENOMEM)
+			return ga_error_memory(error);
 		if (value > best_worth) {
 			struct ga_answer worse = best;
 
@@ -303,8 +304,8 @@ static int remember(gpualloc_choice *choice, const struct ga_question *question,
 	for (size_t i = 0; i < question->want; i++)
 		choice->devices[i] = question->candidates[chosen[i]].device;
 	choice->count = question->want;
-	choice->bandwidth = bandwidth_of(question, chosen, &choice->score, error);
-	return choice->bandwidth < 0 ? (int)choice->bandwidth : 0;
+	choice->bandwidth = bandwidth_of(question, chosen, &choice->score);
+	return choice->bandwidth == GPUALLOC_ENOMEM ? ga_error_memory(error) : 0;
 }
 
 static int new_choice(const gpualloc_machine *machine, const char *policy,

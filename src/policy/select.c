@@ -68,10 +68,11 @@ struct selecting {
 	gpualloc_error *error;
 };
 
-static int reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
-		  const char *format, ...) __attribute__((format(printf, 4, 5)));
-static int reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
-		  const char *format, ...)
+/* Both return true: the device is rejected. */
+static bool reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
+		   const char *format, ...) __attribute__((format(printf, 4, 5)));
+static bool reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
+		   const char *format, ...)
 {
 	struct ga_selection *selection = selecting->selection;
 	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
@@ -82,7 +83,7 @@ static int reject(struct selecting *selecting, const gpualloc_device *device, bo
 	va_start(arguments, format);
 	(void)vsnprintf(rejection->reason, sizeof rejection->reason, format, arguments);
 	va_end(arguments);
-	return 0;
+	return true;
 }
 
 static bool contains(const char *text, const char *part)
@@ -143,89 +144,95 @@ static int64_t busy_memory(const gpualloc_device *device)
 	return sum;
 }
 
-static int check_memory(struct selecting *selecting, const gpualloc_device *device,
-			bool *ret_rejected)
+/* Two amounts beside each other; to the byte where they would look the same. */
+static bool reject_amount(struct selecting *selecting, const gpualloc_device *device, bool for_now,
+			  int64_t has, const char *it)
 {
-	int64_t wanted = selecting->request->memory, most = capacity(device);
-	int64_t now = ga_device_memory_free(device);
+	int64_t wanted = selecting->request->memory;
 	char want_text[GA_SIZE_TEXT], text[GA_SIZE_TEXT];
 
-	*ret_rejected = true;
-	if (wanted < 0) {
-		*ret_rejected = false;
-		return 0;
-	}
-	if (most < 0 || now < 0)
-		return reject(selecting, device, false, "its free memory is not known");
-	if (most < wanted)
-		return reject(selecting, device, false, "too small: it has %s, %s are asked for",
-			      ga_size_text(most, text), ga_size_text(wanted, want_text));
-	if (now < wanted)
-		return reject(selecting, device, true, "%s free, %s are asked for",
-			      ga_size_text(now, text), ga_size_text(wanted, want_text));
-	*ret_rejected = false;
-	return 0;
+	if (strcmp(ga_size_text(has, text), ga_size_text(wanted, want_text)) == 0)
+		return reject(selecting, device, for_now, "%s %lld bytes, %lld are asked for", it,
+			      (long long)has, (long long)wanted);
+	return reject(selecting, device, for_now, "%s %s, %s are asked for", it, text, want_text);
 }
 
-static int check_state(struct selecting *selecting, const gpualloc_device *device,
-		       bool *ret_rejected)
+/* Of the four checks those that nobody can change come first: they decide what is said. */
+
+static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 {
-	const gpualloc_request *request = selecting->request;
 	enum gpualloc_state state = ga_device_state(device);
 	char reason[GA_REASON_SIZE];
 
-	*ret_rejected = false;
-	if (state == GPUALLOC_STATE_FREE)
-		return 0;
+	if (state == GPUALLOC_STATE_FREE || state == GPUALLOC_STATE_IN_USE)
+		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	*ret_rejected = true;
-	if (state != GPUALLOC_STATE_IN_USE)
-		return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);
-	if (ga_request_by_memory(request) || request->share ||
-	    request->tolerate >= busy_memory(device) || request->tolerate == INT64_MAX) {
-		*ret_rejected = false;
-		return 0;
-	}
+	return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);
+}
+
+static bool is_too_small(struct selecting *selecting, const gpualloc_device *device)
+{
+	int64_t most = capacity(device);
+
+	if (selecting->request->memory < 0)
+		return false;
+	if (most < 0 || ga_device_memory_free(device) < 0)
+		return reject(selecting, device, false, "its free memory is not known");
+	return most < selecting->request->memory &&
+	       reject_amount(selecting, device, false, most, "too small: it has");
+}
+
+static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
+{
+	const gpualloc_request *request = selecting->request;
+	char reason[GA_REASON_SIZE];
+
+	if (ga_device_state(device) != GPUALLOC_STATE_IN_USE || ga_request_by_memory(request) ||
+	    request->share || request->tolerate >= busy_memory(device))
+		return false;
+	(void)ga_device_reason(device, reason, sizeof reason);
 	return reject(selecting, device, true, "in use: %.180s (--ignore-processes would override)",
 		      reason);
 }
 
-static int consider(struct selecting *selecting, const gpualloc_device *device, size_t place)
+static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
+{
+	int64_t now = ga_device_memory_free(device);
+
+	return now < selecting->request->memory &&
+	       reject_amount(selecting, device, true, now, "it has free");
+}
+
+static void consider(struct selecting *selecting, const gpualloc_device *device, size_t place)
 {
 	struct ga_selection *selection = selecting->selection;
 	const char *why = unwanted(selecting, device);
-	bool rejected;
-	int result;
 
-	if (*why)
-		return reject(selecting, device, false, "%s", why);
-	result = check_state(selecting, device, &rejected);
-	if (result == 0 && !rejected)
-		result = check_memory(selecting, device, &rejected);
-	if (result < 0 || rejected)
-		return result;
+	if (*why) {
+		(void)reject(selecting, device, false, "%s", why);
+		return;
+	}
+	if (is_unfit(selecting, device) || is_too_small(selecting, device) ||
+	    is_busy(selecting, device) || is_too_full(selecting, device))
+		return;
 	selection->candidates[selection->candidate_count++] =
 		(struct ga_candidate){device, place, ga_device_memory_free(device)};
-	return 0;
 }
 
-static int consider_gpu(struct selecting *selecting, size_t place)
+static void consider_gpu(struct selecting *selecting, size_t place)
 {
 	const gpualloc_device *gpu = &selecting->machine->devices[place];
-	int result = 0;
 
-	if (!selecting->request->mig) {
-		if (gpu->mig_enabled)
-			return reject(selecting, gpu, false,
-				      "in MIG mode: --mig chooses among its %zu instances",
-				      gpu->mig_count);
-		return consider(selecting, gpu, place);
-	}
-	if (!gpu->mig_enabled)
-		return reject(selecting, gpu, false, "a whole GPU, not in MIG mode");
-	for (size_t m = 0; result == 0 && m < gpu->mig_count; m++)
-		result = consider(selecting, &gpu->mig[m], place);
-	return result;
+	if (selecting->request->mig && !gpu->mig_enabled)
+		(void)reject(selecting, gpu, false, "a whole GPU, not in MIG mode");
+	else if (selecting->request->mig)
+		for (size_t m = 0; m < gpu->mig_count; m++)
+			consider(selecting, &gpu->mig[m], place);
+	else if (gpu->mig_enabled)
+		(void)reject(selecting, gpu, false,
+			     "in MIG mode: --mig chooses among its %zu instances", gpu->mig_count);
+	else
+		consider(selecting, gpu, place);
 }
 
 /* ---- the order in which they are offered ---- */
@@ -233,7 +240,10 @@ static int consider_gpu(struct selecting *selecting, size_t place)
 static int compare_candidates(const void *a, const void *b)
 {
 	const struct ga_candidate *one = a, *other = b;
-	int64_t size = capacity(one->device), other_size = capacity(other->device);
+	/* What is not known counts as the largest: "the least that suffices" cannot be said of it.
+	 */
+	uint64_t size = (uint64_t)capacity(one->device);
+	uint64_t other_size = (uint64_t)capacity(other->device);
 
 	if ((one->device->display == 1) != (other->device->display == 1))
 		return one->device->display == 1 ? 1 : -1;
@@ -424,7 +434,8 @@ static int too_few(struct selecting *selecting)
 {
 	const struct ga_selection *selection = selecting->selection;
 	size_t later = selection->candidate_count;
-	const char *kind = selecting->request->mig ? "MIG instances" : "GPUs";
+	const char *kind = selecting->request->mig ? "MIG instance" : "GPU";
+	const char *plural = selection->want == 1 ? "" : "s";
 	char id[GA_DEVICE_ID_SIZE], why[2048] = "";
 	size_t length = 0;
 
@@ -442,11 +453,11 @@ static int too_few(struct selecting *selecting)
 			       selection->rejection_count - 8);
 	if (later >= selection->want)
 		return ga_error_set(selecting->error, GPUALLOC_EBUSY,
-				    "%zu %s asked for, %zu free now%s", selection->want, kind,
-				    selection->candidate_count, why);
+				    "%zu %s%s asked for, %zu free now%s", selection->want, kind,
+				    plural, selection->candidate_count, why);
 	return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
-			    "%zu %s asked for, this machine has %zu that can ever be had%s",
-			    selection->want, kind, later, why);
+			    "%zu %s%s asked for, this machine has %zu that can ever be had%s",
+			    selection->want, kind, plural, later, why);
 }
 
 static int gather(struct selecting *selecting)
@@ -454,8 +465,6 @@ static int gather(struct selecting *selecting)
 	struct ga_selection *selection = selecting->selection;
 	const gpualloc_machine *machine = selecting->machine;
 	size_t most = machine->device_count;
-	int result = 0;
-
 	for (size_t i = 0; i < machine->device_count; i++)
 		most += machine->devices[i].mig_count;
 	selection->candidates = calloc(most + 1, sizeof *selection->candidates);
@@ -463,18 +472,18 @@ static int gather(struct selecting *selecting)
 	if (!selection->candidates || !selection->rejections ||
 	    !ga_device_set_init(&selection->idle, machine->device_count))
 		return ga_error_memory(selecting->error);
-	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {
+	for (size_t i = 0; i < machine->device_count; i++) {
 		if (!machine->devices[i].mig_enabled &&
 		    ga_device_state(&machine->devices[i]) == GPUALLOC_STATE_FREE)
 			ga_device_set_add(&selection->idle, i);
-		result = consider_gpu(selecting, i);
+		consider_gpu(selecting, i);
 	}
-	if (result == 0 && selecting->request->only)
+	if (selecting->request->only)
 		order_as_named(selection, &selecting->lists->only);
-	else if (result == 0)
+	else
 		qsort(selection->candidates, selection->candidate_count,
 		      sizeof *selection->candidates, compare_candidates);
-	return result;
+	return 0;
 }
 
 int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,

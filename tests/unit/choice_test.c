@@ -113,7 +113,7 @@ static const struct {
 	int status;
 	const char *answer;
 } wishes[] = {
-	{"one, by default", {0}, 0, "GPU-2"},
+	{"one, by default: the pair stays whole", {0}, 0, "GPU-0"},
 	{"the display comes last",
 	 {.model = "small", .count = 2, .policy = "simple"},
 	 0,
@@ -141,7 +141,7 @@ static const struct {
 	{"free is less than total",
 	 {.memory = "38000000001", .model = "big"},
 	 GPUALLOC_EBUSY,
-	 "37.2 GiB"},
+	 "it has free 38000000000 bytes, 38000000001 are asked for"},
 	{"free is less than total, exactly", {.memory = "38000000000", .only = "0"}, 0, "GPU-0"},
 	{"too small for ever", {.memory = "50GB"}, GPUALLOC_EIMPOSSIBLE, "too small"},
 	{"best fit", {.policy = "best-fit", .memory = "1GB"}, 0, "GPU-2"},
