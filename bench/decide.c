@@ -179,11 +179,6 @@ static int measure_machine(const struct ga_policy *policy, const char *spec, siz
 	return 0;
 }
 
-static const struct ga_policy *find_policy(const char *name)
-{
-	return strcmp(name, ga_policy_best_effort.name) == 0 ? &ga_policy_best_effort : NULL;
-}
-
 static int usage(void)
 {
 	(void)fprintf(stderr, "usage: decide [--policy NAME] [-v] "
@@ -214,7 +209,7 @@ int main(int argc, char **argv)
 		case 'v': verbose = true; break;
 		default: return usage();
 		}
-	policy = find_policy(name);
+	policy = ga_policy_find(name);
 	if (!policy || (!bars && !vectors && !machine))
 		return usage();
 	if (bars)

@@ -43,7 +43,7 @@ static int64_t price(const gpualloc_machine *machine, size_t a, size_t b)
 	int64_t price = (int64_t)ga_links_nvlinks(&machine->links, a, b) * 8 * 8 * 8 * 8 * 8 * 8;
 	int64_t of_level = 1;
 
-	for (int level = ga_links_level(&machine->links, a, b); level > 0; level--)
+	for (int level = (int)ga_links_level(&machine->links, a, b); level > 0; level--)
 		of_level *= 8;
 	return price + of_level;
 }
