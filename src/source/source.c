@@ -98,7 +98,7 @@ static int open_file(const char *path, gpualloc_machine **ret_machine, gpualloc_
 	if (result == 0)
 		result = ga_source_read(content.data, content.size, path, &machine, error);
 	/* A machine file says its name or has none: it must read back to the same bytes. */
-	if (result == 0 && strcmp(machine->source ? machine->source : "", "topo") == 0)
+	if (result == 0 && !ga_source_machine_file.recognises(content.data, content.size))
 		result = name_by_path(machine, path, error);
 	if (result == 0)
 		*ret_machine = ga_steal(&machine);
