@@ -57,6 +57,13 @@ static bool hides_a_user(const struct gpualloc_device *device)
 	return device->processes_hidden && device->memory.used > idle_memory;
 }
 
+/* Somebody is on the GPU, and of this instance nobody knows whether it is here. */
+static bool may_hide_a_user(const struct gpualloc_device *device)
+{
+	return device->parent && device->memory.used < 0 && !device->processes_known &&
+	       hides_a_user(device->parent);
+}
+
 /* Whose computing keeps it from being free: its own, or its GPU's where nobody knows which
  * instance. */
 static const struct gpualloc_device *user_of(const struct gpualloc_device *device)
@@ -65,9 +72,6 @@ static const struct gpualloc_device *user_of(const struct gpualloc_device *devic
 		return device;
 	if (device->parent && !device->processes_known && first_computing(device->parent))
 		return device->parent;
-	for (size_t i = 0; i < device->mig_count; i++)
-		if (first_computing(&device->mig[i]))
-			return &device->mig[i];
 	return NULL;
 }
 
@@ -77,9 +81,9 @@ enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 
 	if (whole->health != GPUALLOC_HEALTH_OK)
 		return GPUALLOC_STATE_UNHEALTHY;
-	if (whole->compute_mode == GA_COMPUTE_PROHIBITED)
+	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED)
 		return GPUALLOC_STATE_EXCLUDED;
-	if (user_of(device) || hides_a_user(device))
+	if (user_of(device) || hides_a_user(device) || may_hide_a_user(device))
 		return GPUALLOC_STATE_IN_USE;
 	return GPUALLOC_STATE_FREE;
 }
@@ -111,14 +115,23 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 					whole->reason ? ": " : "",
 					whole->reason ? whole->reason : "");
 	case GPUALLOC_STATE_EXCLUDED:
+		if (device->mig_enabled)
+			return (size_t)snprintf(text, size,
+						"in MIG mode: only its %zu instances can be had",
+						device->mig_count);
 		return (size_t)snprintf(text, size, "its compute mode is prohibited");
 	case GPUALLOC_STATE_IN_USE:
 		if (user)
 			return process_reason(user, device->parent && user == device->parent, text,
 					      size);
-		return (size_t)snprintf(text, size,
-					"%lld MiB in use by processes outside this container",
-					(long long)(device->memory.used >> 20));
+		if (may_hide_a_user(device))
+			return (size_t)snprintf(text, size,
+						"%lld MiB of its GPU in use, on which instance and "
+						"by whom cannot be seen from here",
+						(long long)(whole->memory.used >> 20));
+		return (size_t)snprintf(
+			text, size, "%lld MiB in use by processes that cannot be seen from here",
+			(long long)(device->memory.used >> 20));
 	default: return (size_t)snprintf(text, size, "%s", "");
 	}
 }

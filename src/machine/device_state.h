@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether a device can be given to somebody, from what the source saw of it: health, compute mode,
- * processes, and memory in use where the process list is known not to be whole.
+ * processes, and memory in use where the process list is known not to be whole. A GPU in MIG mode
+ * cannot be given: it is excluded, its instances have states of their own.
  */
 #ifndef GA_MACHINE_DEVICE_STATE_H
 #define GA_MACHINE_DEVICE_STATE_H

@@ -117,6 +117,24 @@ static void *grow(void *array_pointer, size_t count, size_t size)
 	return (char *)larger + count * size;
 }
 
+struct gpualloc_device *ga_machine_add_device(gpualloc_machine *machine)
+{
+	struct gpualloc_device *device =
+		grow(&machine->devices, machine->device_count, sizeof *device);
+
+	if (!device)
+		return NULL;
+	*device = unknown_device();
+	machine->device_count++;
+	return device;
+}
+
+int ga_machine_link(gpualloc_machine *machine, gpualloc_error *error)
+{
+	ga_links_free(&machine->links);
+	return ga_links_init(&machine->links, machine->device_count) ? 0 : ga_error_memory(error);
+}
+
 struct gpualloc_process *ga_device_add_process(struct gpualloc_device *device)
 {
 	struct gpualloc_process *process =

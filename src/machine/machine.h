@@ -95,6 +95,12 @@ struct gpualloc_machine {
 
 /* A machine with count devices that nothing is known of but that their indices are 0, 1, … */
 int ga_machine_new(size_t count, gpualloc_machine **ret_machine, gpualloc_error *error);
+/*
+ * For whoever learns of the devices one by one: appends one of which not even the index is known
+ * (NULL when there is no memory). ga_machine_link() then makes the links, all unknown.
+ */
+struct gpualloc_device *ga_machine_add_device(gpualloc_machine *machine);
+int ga_machine_link(gpualloc_machine *machine, gpualloc_error *error);
 #define ga_auto_machine ga_cleanup(ga_machine_free_pointer)
 void ga_machine_free_pointer(gpualloc_machine **machine);
 void ga_machine_free(gpualloc_machine *machine);

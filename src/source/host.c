@@ -63,8 +63,8 @@ int ga_host_describe(const char *root, gpualloc_machine *machine)
 }
 
 /* The file's first line where the PCI device has it; Linux spells domains with four digits. */
-static bool pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
-			  size_t size)
+bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
+			   size_t size)
 {
 	char path[96], address[24];
 	size_t leading = strspn(pci, "0");
@@ -86,18 +86,17 @@ int ga_host_places(const char *root, gpualloc_machine *machine)
 		if (!device->pci)
 			continue;
 		if (device->numa < 0 &&
-		    pci_attribute(root, device->pci, "numa_node", text, sizeof text))
+		    ga_host_pci_attribute(root, device->pci, "numa_node", text, sizeof text))
 			(void)ga_text_number(text, strlen(text), INT16_MAX, &device->numa);
 		if (!device->cpus &&
-		    pci_attribute(root, device->pci, "local_cpulist", text, sizeof text) &&
+		    ga_host_pci_attribute(root, device->pci, "local_cpulist", text, sizeof text) &&
 		    ga_set_text(&device->cpus, text) < 0)
 			return GPUALLOC_ENOMEM;
 	}
 	return 0;
 }
 
-/* Whether the pids we see are those of the kernel's first namespace, as the driver's are. */
-static bool sees_all_processes(const char *root)
+bool ga_host_sees_all_processes(const char *root)
 {
 	char path[PATH_MAX], link[64];
 	ssize_t length;
@@ -147,7 +146,7 @@ static int complete_processes(const char *root, struct gpualloc_device *device)
 
 int ga_host_processes(const char *root, gpualloc_machine *machine)
 {
-	bool all = sees_all_processes(root);
+	bool all = ga_host_sees_all_processes(root);
 	int result = 0;
 
 	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {

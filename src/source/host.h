@@ -12,6 +12,11 @@
 int ga_host_describe(const char *root, gpualloc_machine *machine);
 /* NUMA node and CPUs of each GPU, by PCI address. */
 int ga_host_places(const char *root, gpualloc_machine *machine);
+/* What Linux says of a PCI device, "class" say; false where it does not have it. */
+bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
+			   size_t size);
+/* Whether the pids we see are those of the kernel's first namespace, as the driver's are. */
+bool ga_host_sees_all_processes(const char *root);
 /*
  * Users and names of the processes on every device. In a pid namespace of its own the driver's
  * pids mean other processes: there nothing is looked up, and the lists are marked as hidden.

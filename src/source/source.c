@@ -64,7 +64,9 @@ int ga_source_read(const char *text, size_t size, const char *name, gpualloc_mac
 		if (!sources[s]->recognises || !sources[s]->recognises(text, size))
 			continue;
 		result = sources[s]->read(text, size, ret_machine, error);
-		return result < 0 ? ga_error_prefix(error, result, "%s: ", name) : 0;
+		return result < 0 && result != GPUALLOC_ENOMEM
+			       ? ga_error_prefix(error, result, "%s: ", name)
+			       : result;
 	}
 	return ga_error_set(error, GPUALLOC_EDATA,
 			    "%s: line 1: this is no machine file (JSON) and no output of "
@@ -96,7 +98,7 @@ static int open_file(const char *path, gpualloc_machine **ret_machine, gpualloc_
 	if (result == 0)
 		result = ga_source_read(content.data, content.size, path, &machine, error);
 	/* A machine file says its name or has none: it must read back to the same bytes. */
-	if (result == 0 && strcmp(machine->source ? machine->source : "", "topo") == 0)
+	if (result == 0 && !ga_source_machine_file.recognises(content.data, content.size))
 		result = name_by_path(machine, path, error);
 	if (result == 0)
 		*ret_machine = ga_steal(&machine);

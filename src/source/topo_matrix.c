@@ -229,32 +229,42 @@ static struct ga_topo_cell *cell_at(const struct matrix *matrix, size_t i, size_
 	return &matrix->rows[i].cells[column_of(matrix, j)];
 }
 
+static bool touches_a_list(const struct row *row)
+{
+	return row->digits.size > 0 && row->tail.size > 0 &&
+	       (row->tail.text[0] == '-' || row->tail.text[0] == ',');
+}
+
 /*
  * "NV120-23" is 12 NVLinks and CPUs 0-23 when the same pair is NV12 in the other's row: then the
  * digits behind them are given back to the affinity.
  */
-static void part_digits(const struct matrix *matrix, size_t device)
+static void part_digits(const struct matrix *matrix, size_t device, size_t last)
 {
 	struct row *row = &matrix->rows[device];
-	size_t last = matrix->devices;
-	int nvlinks;
+	int nvlinks = cell_at(matrix, last, device)->nvlinks;
 	char digits[16];
-	size_t length;
+	size_t length = (size_t)snprintf(digits, sizeof digits, "%d", nvlinks), rest;
 
-	for (size_t i = 0; i < matrix->devices; i++)
-		if (column_of(matrix, i) == matrix->columns - 1)
-			last = i;
-	if (row->digits.size == 0 || last == matrix->devices)
-		return;
-	nvlinks = cell_at(matrix, last, device)->nvlinks;
-	length = (size_t)snprintf(digits, sizeof digits, "%d", nvlinks);
 	if (nvlinks <= 0 || length >= row->digits.size ||
 	    memcmp(digits, row->digits.text, length) != 0)
 		return;
-	row->cells[matrix->columns - 1].nvlinks = (int16_t)nvlinks;
-	row->tail_at -= row->digits.size - length;
-	row->tail.size += row->digits.size - length;
-	row->tail.text -= row->digits.size - length;
+	rest = row->digits.size - length;
+	cell_at(matrix, device, last)->nvlinks = (int16_t)nvlinks;
+	row->tail_at -= rest;
+	row->tail.size += rest;
+	row->tail.text -= rest;
+}
+
+static void part_all_digits(const struct matrix *matrix)
+{
+	size_t last = 0;
+
+	while (last < matrix->devices && column_of(matrix, last) != matrix->columns - 1)
+		last++;
+	for (size_t i = 0; last < matrix->devices && i < matrix->devices; i++)
+		if (touches_a_list(&matrix->rows[i]))
+			part_digits(matrix, i, last);
 }
 
 static bool is_known(const struct ga_topo_cell *cell)
@@ -271,27 +281,48 @@ static const char *cell_name(const struct ga_topo_cell *cell, char name[static 1
 	return name;
 }
 
-/* Takes each pair from both rows, which must agree unless one says nothing. */
-static int set_links(struct reader *reader, gpualloc_machine *machine)
+/* Why the pair cannot be what its two rows say, once they do not say the same. */
+static int refuse_pair(const struct reader *reader, size_t i, size_t j)
 {
 	const struct matrix *matrix = &reader->matrix;
 	char one[16], other[16];
 
-	for (size_t i = 0; i < matrix->devices; i++)
-		for (size_t j = i + 1; j < matrix->devices; j++) {
-			struct ga_topo_cell *a = cell_at(matrix, i, j);
-			struct ga_topo_cell *b = cell_at(matrix, j, i);
+	return ga_error_set(reader->error, GPUALLOC_EDATA,
+			    "line %zu: the row of GPU%d has %s in the column of GPU%d, but the row "
+			    "of GPU%d in line %zu has %s for the same pair",
+			    matrix->rows[j].line, (int)matrix->places[j].gpu,
+			    cell_name(cell_at(matrix, j, i), one), (int)matrix->places[i].gpu,
+			    (int)matrix->places[i].gpu, matrix->rows[i].line,
+			    cell_name(cell_at(matrix, i, j), other));
+}
 
-			if (is_known(a) && is_known(b) &&
-			    (a->level != b->level || a->nvlinks != b->nvlinks))
+/* NV0, NV99999: a level is not known and NVLinks are, but not how many. */
+static bool is_nonsense(const struct ga_topo_cell *cell)
+{
+	return cell->level == GPUALLOC_LEVEL_UNKNOWN && cell->nvlinks == 0;
+}
+
+/* Takes each pair from both rows, which must agree unless one says nothing. */
+static int set_links(struct reader *reader, gpualloc_machine *machine)
+{
+	const struct matrix *matrix = &reader->matrix;
+
+	for (size_t i = 0; i < matrix->devices; i++)
+		for (size_t j = 0; j < i; j++) {
+			struct ga_topo_cell *a = cell_at(matrix, j, i);
+			struct ga_topo_cell *b = cell_at(matrix, i, j);
+
+			if (is_nonsense(a) || is_nonsense(b))
 				return ga_error_set(
 					reader->error, GPUALLOC_EDATA,
-					"line %zu: the row of GPU%d has %s in the column of GPU%d, "
-					"but the row of GPU%d in line %zu has %s for the same pair",
-					matrix->rows[j].line, (int)matrix->places[j].gpu,
-					cell_name(b, one), (int)matrix->places[i].gpu,
-					(int)matrix->places[i].gpu, matrix->rows[i].line,
-					cell_name(a, other));
+					"line %zu: the row of GPU%d has no possible "
+					"number of NVLinks in the column of GPU%d",
+					matrix->rows[is_nonsense(a) ? j : i].line,
+					(int)matrix->places[is_nonsense(a) ? j : i].gpu,
+					(int)matrix->places[is_nonsense(a) ? i : j].gpu);
+			if (is_known(a) && is_known(b) &&
+			    (a->level != b->level || a->nvlinks != b->nvlinks))
+				return refuse_pair(reader, j, i);
 			*a = *b = is_known(a) ? *a : *b;
 			ga_links_set_level(&machine->links, i, j, a->level);
 			ga_links_set_nvlinks(&machine->links, i, j, a->nvlinks);
@@ -354,10 +385,10 @@ static int make_machine(struct reader *reader, gpualloc_machine **ret_machine)
 	ga_auto_machine gpualloc_machine *machine = NULL;
 	int result = ga_machine_new(reader->matrix.devices, &machine, reader->error);
 
-	for (size_t i = 0; result == 0 && i < reader->matrix.devices; i++)
-		part_digits(&reader->matrix, i);
-	if (result == 0)
+	if (result == 0) {
+		part_all_digits(&reader->matrix);
 		result = set_links(reader, machine);
+	}
 	if (result == 0)
 		result = set_places(reader, machine);
 	if (result == 0)
@@ -490,28 +521,29 @@ static int read_text(const char *text, size_t size, gpualloc_machine **ret_machi
 	return result < 0 ? ga_error_set(error, result, "%s", why.message) : 0;
 }
 
+/* Where there is no memory to tell, reading it will say so. */
 static bool recognises(const char *text, size_t size)
 {
 	ga_auto_free char *clean = NULL;
 	size_t clean_size = 0;
-	struct ga_view rest, line;
+	struct ga_view rest = ga_view_trim(text, size), line;
 
+	if (rest.size == 0 || rest.text[0] == '{' || rest.text[0] == '<')
+		return false;
 	if (ga_topo_clean(text, size, &clean, &clean_size) < 0)
-		return false;
-	rest = ga_view_trim(clean, clean_size);
-	if (rest.size > 0 && (rest.text[0] == '{' || rest.text[0] == '<'))
-		return false;
+		return true;
+	rest = (struct ga_view){clean, clean_size};
 	while (ga_view_line(&rest, &line)) {
 		struct ga_topo_header header = {0};
 		struct ga_view cells;
 		int64_t gpu;
+		int result = ga_topo_row_find(line, &gpu, &cells)
+				     ? 1
+				     : ga_topo_header_read(line, &header);
 
-		if (ga_topo_row_find(line, &gpu, &cells))
+		ga_topo_header_free(&header);
+		if (result != 0)
 			return true;
-		if (ga_topo_header_read(line, &header) > 0) {
-			ga_topo_header_free(&header);
-			return true;
-		}
 	}
 	return false;
 }

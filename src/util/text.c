@@ -35,6 +35,11 @@ static size_t character_length(const unsigned char *text, size_t size)
 	return length;
 }
 
+size_t ga_text_character(const char *text, size_t size)
+{
+	return size > 0 ? character_length((const unsigned char *)text, size) : 0;
+}
+
 struct ga_view ga_view_trim(const char *text, size_t size)
 {
 	while (size > 0 && is_blank(text[0])) {

@@ -15,6 +15,8 @@ enum { GA_TEXT_MAX = 1024 };
 char *ga_text_clean(const char *text, size_t size);
 /* Whether ga_text_clean() would change nothing. */
 bool ga_text_is_clean(const char *text, size_t size);
+/* The length of the character that text begins with; 0 where it is none that may be shown. */
+size_t ga_text_character(const char *text, size_t size);
 
 /* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);

@@ -29,7 +29,7 @@ static const struct {
 	{"\"processes_hidden\":true,\"memory\":{\"total\":8589934592,\"used\":671088640}",
 	 GPUALLOC_STATE_FREE, ""},
 	{"\"processes_hidden\":true,\"memory\":{\"total\":8589934592,\"used\":2147483648}",
-	 GPUALLOC_STATE_IN_USE, "2048 MiB in use by processes outside this container"},
+	 GPUALLOC_STATE_IN_USE, "2048 MiB in use by processes that cannot be seen from here"},
 };
 
 static gpualloc_machine *machine_of(const char *device)
@@ -77,7 +77,8 @@ static void an_instance_is_busy_by_its_own_processes(void)
 
 	check_device(&device->mig[0], GPUALLOC_STATE_FREE, "");
 	check_device(&device->mig[1], GPUALLOC_STATE_IN_USE, "process 5");
-	check_device(device, GPUALLOC_STATE_IN_USE, "process 5");
+	check_device(device, GPUALLOC_STATE_EXCLUDED,
+		     "in MIG mode: only its 2 instances can be had");
 }
 
 static void a_process_of_no_known_instance_blocks_those_not_known(void)
@@ -89,6 +90,21 @@ static void a_process_of_no_known_instance_blocks_those_not_known(void)
 	check_device(&device->mig[0], GPUALLOC_STATE_IN_USE,
 		     "process 5, on which instance is not known");
 	check_device(&device->mig[1], GPUALLOC_STATE_FREE, "");
+}
+
+static void hidden_use_of_a_gpu_blocks_instances_of_which_nothing_is_known(void)
+{
+	ga_auto_machine gpualloc_machine *machine = machine_of(
+		"\"processes_hidden\":true,\"memory\":{\"total\":8589934592,\"used\":2147483648},"
+		"\"mig\":[{},{\"memory\":{\"used\":0}},{\"processes\":[]}]");
+	const struct gpualloc_device *device = &machine->devices[0];
+
+	check_device(
+		&device->mig[0], GPUALLOC_STATE_IN_USE,
+		"2048 MiB of its GPU in use, on which instance and by whom cannot be seen from "
+		"here");
+	check_device(&device->mig[1], GPUALLOC_STATE_FREE, "");
+	check_device(&device->mig[2], GPUALLOC_STATE_FREE, "");
 }
 
 static void an_instance_is_as_sick_as_its_gpu(void)
@@ -118,6 +134,8 @@ static const struct test_case cases[] = {
 	{"an instance is busy by its own processes", an_instance_is_busy_by_its_own_processes},
 	{"a process of no known instance blocks those not known",
 	 a_process_of_no_known_instance_blocks_those_not_known},
+	{"hidden use of a GPU blocks instances of which nothing is known",
+	 hidden_use_of_a_gpu_blocks_instances_of_which_nothing_is_known},
 	{"an instance is as sick as its GPU", an_instance_is_as_sick_as_its_gpu},
 	{"free memory is what neither driver nor program has",
 	 free_memory_is_what_neither_driver_nor_program_has},

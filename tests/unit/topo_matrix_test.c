@@ -291,6 +291,7 @@ static void other_texts_are_not_recognised(void)
 		"<?xml version=\"1.0\" ?>\n<gpu>\nGPU0 X\n</gpu>\n",
 		"GPU 0: NVIDIA A100 (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)\n",
 		"Using GPU0 and GPU1 for training\n",
+		"kernel: GPU0 Xid 79, fell off the bus\n",
 		"ERROR: Option -m is missing its value.\n",
 	};
 

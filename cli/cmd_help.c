@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc help [COMMAND] */
+#include "command.h"
+#include "output.h"
+#include "usage.h"
+
+static int run(const struct call *call)
+{
+	auto_text struct text text = {0};
+	const struct command *about = NULL;
+
+	if (call->operand_count > 0) {
+		about = command_find(call->operands[0]);
+		if (!about)
+			return unknown_command(call->operands[0]);
+	}
+	if (about)
+		usage_of_command(&text, about);
+	else
+		usage_of_all(&text);
+	return output_print(&text);
+}
+
+const struct command command_help = {
+	.name = "help",
+	.sentence = "the commands, or what one of them does",
+	.description = "Shows the commands, or one command with its options and an example: the "
+		       "same as gpualloc COMMAND --help.",
+	.example = "gpualloc help topo",
+	.operand = "[COMMAND]",
+	.operands_most = 1,
+	.complete = COMPLETE_COMMAND,
+	.aside = true,
+	.options = (const enum option_id[]){OPTION_HELP, OPTION_END},
+	.run = run,
+};

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc list: the devices, who uses them, and whether one can have them. */
+#include "cleanup.h"
+#include "list.h"
+#include "message.h"
+#include "open.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+void list_id(const gpualloc_device *device, char id[static ID_SIZE])
+{
+	const gpualloc_device *gpu = gpualloc_device_parent(device);
+	char parts[2][24] = {"-", "-"};
+	int64_t gi = gpualloc_device_gi(device), ci = gpualloc_device_ci(device);
+
+	if (!gpu) {
+		(void)snprintf(id, ID_SIZE, "%lld", (long long)gpualloc_device_index(device));
+		return;
+	}
+	if (gi >= 0)
+		(void)snprintf(parts[0], sizeof parts[0], "%lld", (long long)gi);
+	if (ci >= 0)
+		(void)snprintf(parts[1], sizeof parts[1], "%lld", (long long)ci);
+	(void)snprintf(id, ID_SIZE, "%lld:%s:%s", (long long)gpualloc_device_index(gpu), parts[0],
+		       parts[1]);
+}
+
+char *list_reason(const gpualloc_device *device)
+{
+	size_t size = gpualloc_device_reason(device, NULL, 0) + 1;
+	char *reason = malloc(size);
+
+	if (reason)
+		(void)gpualloc_device_reason(device, reason, size);
+	return reason;
+}
+
+static int run(const struct call *call)
+{
+	auto_machine gpualloc_machine *machine = NULL;
+	auto_text struct text text = {0};
+	struct terminal terminal = terminal_of(STDOUT_FILENO);
+	int result;
+
+	if (call->value[OPTION_JSON] && call->value[OPTION_CSV])
+		return fail_usage(call->command, "--json and --csv are two forms; take one");
+	result = open_machine(call, &machine);
+	if (result)
+		return result;
+	if (call->value[OPTION_JSON])
+		list_json(&text, call, machine);
+	else if (call->value[OPTION_CSV])
+		list_csv(&text, machine);
+	else
+		list_text(&text, machine, &terminal);
+	return output_print(&text);
+}
+
+const struct command command_list = {
+	.name = "list",
+	.sentence = "devices: state, memory, who is on them",
+	.description =
+		"Shows every GPU, and under it its MIG instances: whether it is free and why not, "
+		"memory used and there in all, utilization, how many processes are on it, and as "
+		"much of its UUID as tells it from the others. What is not known is \"-\".",
+	.example = "gpualloc list --machine a100-mig",
+	.options = (const enum option_id[]){OPTION_CSV, OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
+					    OPTION_MACHINE, OPTION_QUIET, OPTION_END},
+	.run = run,
+};

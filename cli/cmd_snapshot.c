@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc snapshot: the machine as a file that every command takes as --machine. */
+#include "cleanup.h"
+#include "command.h"
+#include "message.h"
+#include "open.h"
+#include "output.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void say_what_was_written(const struct call *call, const gpualloc_machine *machine,
+				 size_t size)
+{
+	auto_text struct text about = {0};
+
+	if (isatty(STDERR_FILENO) != 1 || call->value[OPTION_QUIET])
+		return;
+	add_machine_name(&about, machine);
+	text_add(&about, ", ");
+	add_count(&about, gpualloc_machine_device_count(machine), "GPU");
+	if (call->value[OPTION_ANONYMOUS])
+		text_add(&about, ", without names");
+	if (!about.failed)
+		say("wrote %s (%s, %zu bytes)", call->value[OPTION_OUTPUT], about.data, size);
+}
+
+static int run(const struct call *call)
+{
+	auto_machine gpualloc_machine *machine = NULL;
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_text struct text file = {0};
+	const char *path = call->value[OPTION_OUTPUT];
+	int result = open_machine(call, &machine);
+
+	if (result)
+		return result;
+	if (call->value[OPTION_ANONYMOUS])
+		result = gpualloc_machine_anonymise(machine, error);
+	if (result == 0)
+		result = gpualloc_machine_write(machine, &file.data, &file.size, error);
+	if (result < 0)
+		return fail_error(result, error);
+	result = path ? output_save(path, &file) : output_print(&file);
+	if (result == 0 && path && strcmp(path, "-") != 0)
+		say_what_was_written(call, machine, file.size);
+	return result;
+}
+
+const struct command command_snapshot = {
+	.name = "snapshot",
+	.sentence = "the machine as a file, to look at it elsewhere",
+	.description =
+		"Writes the machine file (JSON): devices, links and processes as they are now. "
+		"Every command takes it as --machine FILE, so it shows a machine to somebody who "
+		"is not there, and what was wrong with it stays wrong. With --anonymous it can be "
+		"given away.",
+	.example = "gpualloc snapshot --machine dgx1-volta --anonymous",
+	.options = (const enum option_id[]){OPTION_ANONYMOUS, OPTION_DEADLINE, OPTION_HELP,
+					    OPTION_JSON, OPTION_MACHINE, OPTION_OUTPUT,
+					    OPTION_QUIET, OPTION_END},
+	.run = run,
+};

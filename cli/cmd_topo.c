@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc topo: the links between the devices, as a matrix or a picture. */
+#include "cleanup.h"
+#include "message.h"
+#include "open.h"
+#include "output.h"
+#include "topo.h"
+
+#include <unistd.h>
+
+static int run(const struct call *call)
+{
+	auto_machine gpualloc_machine *machine = NULL;
+	auto_text struct text text = {0};
+	struct terminal terminal = terminal_of(STDOUT_FILENO);
+	const char *picture = call->value[OPTION_SVG];
+	int result;
+
+	if (picture && call->value[OPTION_JSON])
+		return fail_usage(call->command, "--json and --svg are two forms; take one");
+	result = open_machine(call, &machine);
+	if (result)
+		return result;
+	if (picture) {
+		topo_svg(&text, machine);
+		return output_save(picture, &text);
+	}
+	if (call->value[OPTION_JSON])
+		topo_json(&text, call, machine);
+	else
+		topo_text(&text, machine, &terminal);
+	return output_print(&text);
+}
+
+const struct command command_topo = {
+	.name = "topo",
+	.sentence = "the links between the GPUs, as a matrix or a picture",
+	.description =
+		"Shows how every pair of GPUs is linked: the number of NVLinks, else the PCIe "
+		"level as nvidia-smi names it, and the CPUs near each GPU. With --svg as a "
+		"picture: GPUs by NUMA node and PCIe switch, NVLinks as lines.",
+	.example = "gpualloc topo --machine dgx1-volta --svg -",
+	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
+					    OPTION_MACHINE, OPTION_QUIET, OPTION_SVG, OPTION_END},
+	.run = run,
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a command is. Its descriptor is all that parsing, --help, completion and the manual's
+ * check know of it; adding a command is one file and one line in main.c.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <gpualloc/gpualloc.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Every option of every command has one meaning: it is described once, in options.c. */
+enum option_id {
+	OPTION_ANONYMOUS,
+	OPTION_CSV,
+	OPTION_DEADLINE,
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_MACHINE,
+	OPTION_OUTPUT,
+	OPTION_QUIET,
+	OPTION_SVG,
+	OPTION_COUNT,
+	OPTION_END = OPTION_COUNT
+};
+
+/* What completion offers for a value or an operand. */
+enum complete {
+	COMPLETE_NOTHING,
+	COMPLETE_COMMAND,
+	COMPLETE_FILE,
+	COMPLETE_MACHINE,
+	COMPLETE_SHELL,
+};
+
+struct option_info {
+	const char *name;     /* long, without dashes */
+	char letter;          /* 0 when there is none */
+	const char *argument; /* as --help names it; NULL for a flag */
+	enum complete complete;
+	const char *sentence;
+};
+
+/* A command as it was called. */
+struct call {
+	const struct command *command;
+	const char *value[OPTION_COUNT]; /* "" for a flag; NULL for what was not given */
+	unsigned deadline_ms;
+	char *const *operands;
+	size_t operand_count;
+};
+
+struct command {
+	const char *name;
+	const char *sentence;    /* for the list of commands */
+	const char *description; /* for its own --help */
+	const char *example;     /* a line that works anywhere, also without a GPU */
+	const char *operand;     /* as usage names it, "[COMMAND]"; NULL when it takes none */
+	size_t operands_least, operands_most;
+	enum complete complete;
+	bool aside;                          /* about gpualloc itself: listed after the others */
+	const enum option_id *options;       /* alphabetical, ended by OPTION_END */
+	int (*run)(const struct call *call); /* returns the exit status */
+};
+
+extern const struct command command_completion;
+extern const struct command command_help;
+extern const struct command command_list;
+extern const struct command command_snapshot;
+extern const struct command command_topo;
+extern const struct command command_version;
+
+/* NULL after the last; NULL when there is no such command. */
+const struct command *command_at(size_t i);
+const struct command *command_find(const char *name);
+
+#endif

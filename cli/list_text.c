@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `gpualloc list` for people: a table that never is wider than the terminal. Names give way
+ * first, then UUIDs; an index is never cut. A reason stands beside its device where all of them
+ * fit, else on lines of its own.
+ */
+#include "cleanup.h"
+#include "list.h"
+#include "open.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum column { GPU, NAME, STATE, MEMORY, UTIL, PROCS, UUID, REASON, COLUMNS };
+enum { GAP = 2, NAME_LEAST = 8, UUID_LEAST = 12, UUID_USUAL = 20, CELL_SIZE = 128 };
+enum { HEX_LEAST = 8, REASON_LINES = 3 };
+
+static const struct {
+	const char *title;
+	bool right;
+} columns[] = {
+	[GPU] = {"GPU", false},      [NAME] = {"NAME", false},     [STATE] = {"STATE", false},
+	[MEMORY] = {"MEMORY", true}, [UTIL] = {"UTIL", true},      [PROCS] = {"PROCS", true},
+	[UUID] = {"UUID", false},    [REASON] = {"REASON", false},
+};
+
+/* What a table gives up when it does not fit at all, first things first. */
+static const enum column droppable[] = {UTIL, UUID, PROCS, MEMORY, NAME};
+
+struct row {
+	const gpualloc_device *device;
+	size_t uuid_size; /* as many bytes of the UUID as tell it from every other here */
+	char *reason;     /* "" where nothing need be said */
+};
+
+struct table {
+	struct row *rows;
+	size_t count;
+	size_t width[COLUMNS]; /* 0 for a column that is not shown */
+	const struct terminal *terminal;
+};
+
+static void table_free(struct table *table)
+{
+	for (size_t i = 0; table->rows && i < table->count; i++)
+		free(table->rows[i].reason);
+	free(table->rows);
+}
+
+/* ---- what stands in a cell ---- */
+
+/* Used and there in all, in the unit that suits the larger; "" stands for not known. */
+static void memory_cell(const gpualloc_device *device, char cell[static CELL_SIZE])
+{
+	static const char *const units[] = {"GiB", "TiB", "PiB"};
+	int64_t total = gpualloc_device_memory_total(device);
+	int64_t used = gpualloc_device_memory_used(device);
+	double size = (double)(total > used ? total : used), unit = 1 << 30;
+	char parts[2][32] = {"-", "-"};
+	size_t u = 0;
+
+	if (total < 0 && used < 0) {
+		(void)snprintf(cell, CELL_SIZE, "-");
+		return;
+	}
+	while (size / unit >= 1000 && u < 2) {
+		unit *= 1024;
+		u++;
+	}
+	if (used >= 0)
+		(void)snprintf(parts[0], sizeof parts[0], "%.1f", (double)used / unit);
+	if (total >= 0)
+		(void)snprintf(parts[1], sizeof parts[1], "%.1f", (double)total / unit);
+	(void)snprintf(cell, CELL_SIZE, "%s/%s %s", parts[0], parts[1], units[u]);
+}
+
+/* The shortest beginning that is unique, or both ends of it all where there is no room for that. */
+static void uuid_cell(const struct row *row, size_t room, char cell[static CELL_SIZE])
+{
+	const char *uuid = gpualloc_device_uuid(row->device);
+	size_t whole = uuid ? strlen(uuid) : 0, tail = room / 3;
+
+	if (!uuid) {
+		(void)snprintf(cell, CELL_SIZE, "-");
+		return;
+	}
+	(void)snprintf(cell, CELL_SIZE, "%.*s", (int)row->uuid_size, uuid);
+	/* A UUID with letters that are no ASCII is none; it is cut like a name. */
+	if (columns_of(cell) <= room || columns_of(uuid) != whole || tail >= whole)
+		return;
+	(void)snprintf(cell, CELL_SIZE, "%.*s\xe2\x80\xa6%s", (int)(room - 1 - tail), uuid,
+		       uuid + whole - tail);
+}
+
+/* "NVIDIA " tells nobody anything once letters are scarce. */
+static const char *name_cell(const gpualloc_device *device, size_t room,
+			     char cell[static CELL_SIZE])
+{
+	static const char vendor[] = "NVIDIA ";
+	const char *name = gpualloc_device_name(device), *profile = gpualloc_device_profile(device);
+
+	if (gpualloc_device_parent(device)) {
+		(void)snprintf(cell, CELL_SIZE, "  %.100s", profile ? profile : "-");
+		return cell;
+	}
+	if (!name)
+		return "-";
+	if (columns_of(name) > room && strncmp(name, vendor, strlen(vendor)) == 0)
+		return name + strlen(vendor);
+	return name;
+}
+
+/* A GPU in MIG mode is not given to anybody, its instances are. */
+static bool is_cut_up(const gpualloc_device *device)
+{
+	return gpualloc_device_mig_enabled(device) &&
+	       gpualloc_device_state(device) == GPUALLOC_STATE_EXCLUDED;
+}
+
+static const char *state_cell(const gpualloc_device *device)
+{
+	return is_cut_up(device) ? "MIG" : gpualloc_state_name(gpualloc_device_state(device));
+}
+
+/* What stands in a cell that has that much room; cell is used where the text has to be made. */
+static const char *cell_of(const struct row *row, enum column column, size_t room,
+			   char cell[static CELL_SIZE])
+{
+	const gpualloc_device *device = row->device;
+	int64_t utilization = gpualloc_device_utilization(device);
+	char id[ID_SIZE];
+
+	switch (column) {
+	case GPU:
+		list_id(device, id);
+		(void)snprintf(cell, CELL_SIZE, "%s%s", gpualloc_device_parent(device) ? "  " : "",
+			       id);
+		return cell;
+	case NAME: return name_cell(device, room, cell);
+	case STATE: return state_cell(device);
+	case MEMORY: memory_cell(device, cell); return cell;
+	case UTIL:
+		if (utilization < 0)
+			return "-";
+		(void)snprintf(cell, CELL_SIZE, "%lld%%", (long long)utilization);
+		return cell;
+	case PROCS:
+		if (!gpualloc_device_processes_known(device))
+			return "-";
+		(void)snprintf(cell, CELL_SIZE, "%zu", gpualloc_device_process_count(device));
+		return cell;
+	case UUID: uuid_cell(row, room, cell); return cell;
+	case REASON: return row->reason;
+	default: return "";
+	}
+}
+
+/* ---- rows ---- */
+
+struct uuid_entry {
+	const char *uuid;
+	struct row *row;
+};
+
+static int by_uuid(const void *a, const void *b)
+{
+	return strcmp(((const struct uuid_entry *)a)->uuid, ((const struct uuid_entry *)b)->uuid);
+}
+
+static size_t common_size(const char *a, const char *b)
+{
+	size_t size = 0;
+
+	while (a[size] && a[size] == b[size])
+		size++;
+	return size;
+}
+
+/* "GPU-" or "MIG-" or "MIG-GPU-" and 8 digits. */
+static size_t least_uuid(const char *uuid)
+{
+	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0 ? 8 : 4, size = strlen(uuid);
+
+	return size < kind + HEX_LEAST ? size : kind + HEX_LEAST;
+}
+
+/* Sorted, each needs only be told from its neighbours. */
+static bool shorten_uuids(struct table *table)
+{
+	auto_free struct uuid_entry *entries = calloc(table->count + 1, sizeof *entries);
+	size_t count = 0;
+
+	if (!entries)
+		return false;
+	for (size_t i = 0; i < table->count; i++) {
+		const char *uuid = gpualloc_device_uuid(table->rows[i].device);
+
+		if (uuid)
+			entries[count++] = (struct uuid_entry){uuid, &table->rows[i]};
+	}
+	qsort(entries, count, sizeof *entries, by_uuid);
+	for (size_t i = 0; i < count; i++) {
+		const char *uuid = entries[i].uuid;
+		size_t size = least_uuid(uuid), before, after;
+
+		before = i > 0 ? common_size(uuid, entries[i - 1].uuid) + 1 : 0;
+		after = i + 1 < count ? common_size(uuid, entries[i + 1].uuid) + 1 : 0;
+		size = size > before ? size : before;
+		size = size > after ? size : after;
+		while (size < strlen(uuid) && ((unsigned char)uuid[size] & 0xc0) == 0x80)
+			size++;
+		entries[i].row->uuid_size = size < strlen(uuid) ? size : strlen(uuid);
+	}
+	return true;
+}
+
+/* What is said of a whole GPU is not said again of each instance. */
+static char *reason_to_show(const gpualloc_device *device)
+{
+	const gpualloc_device *parent = gpualloc_device_parent(device);
+
+	if (is_cut_up(device))
+		return strdup(gpualloc_device_mig_count(device) ? ""
+								: "in MIG mode, without an "
+								  "instance");
+	if (parent && !is_cut_up(parent))
+		return strdup("");
+	return list_reason(device);
+}
+
+static bool add_row(struct table *table, const gpualloc_device *device)
+{
+	struct row *row = &table->rows[table->count];
+
+	*row = (struct row){.device = device, .reason = reason_to_show(device)};
+	table->count++;
+	return row->reason != NULL;
+}
+
+static bool fill_rows(struct table *table, const gpualloc_machine *machine)
+{
+	size_t gpus = gpualloc_machine_device_count(machine), rows = gpus;
+	bool ok = true;
+
+	for (size_t i = 0; i < gpus; i++)
+		rows += gpualloc_device_mig_count(gpualloc_machine_device(machine, i));
+	table->rows = calloc(rows + 1, sizeof *table->rows);
+	if (!table->rows)
+		return false;
+	for (size_t i = 0; ok && i < gpus; i++) {
+		const gpualloc_device *device = gpualloc_machine_device(machine, i);
+
+		ok = add_row(table, device);
+		for (size_t m = 0; ok && m < gpualloc_device_mig_count(device); m++)
+			ok = add_row(table, gpualloc_device_mig(device, m));
+	}
+	return ok && shorten_uuids(table);
+}
+
+/* ---- widths ---- */
+
+static size_t total_width(const struct table *table)
+{
+	size_t total = 0;
+
+	for (int column = 0; column < COLUMNS; column++)
+		if (table->width[column])
+			total += table->width[column] + (column ? GAP : 0);
+	return total;
+}
+
+static size_t widest(const struct table *table, enum column column)
+{
+	size_t width = columns_of(columns[column].title);
+	char cell[CELL_SIZE];
+
+	for (size_t i = 0; i < table->count; i++) {
+		size_t needed = columns_of(cell_of(&table->rows[i], column, SIZE_MAX / 2, cell));
+
+		width = needed > width ? needed : width;
+	}
+	return width;
+}
+
+/* Takes from a column what the table is too wide by, down to least. */
+static void squeeze(struct table *table, enum column column, size_t least)
+{
+	size_t total = total_width(table), excess, spare;
+
+	if (total <= table->terminal->width || table->width[column] <= least)
+		return;
+	excess = total - table->terminal->width;
+	spare = table->width[column] - least;
+	table->width[column] -= excess < spare ? excess : spare;
+}
+
+static void fit(struct table *table)
+{
+	bool any_reason = false;
+
+	for (size_t i = 0; i < table->count; i++)
+		any_reason = any_reason || *table->rows[i].reason;
+	for (int column = 0; column < COLUMNS; column++)
+		table->width[column] = widest(table, (enum column)column);
+	if (!any_reason || total_width(table) > table->terminal->width)
+		table->width[REASON] = 0;
+	squeeze(table, UUID, UUID_USUAL);
+	squeeze(table, NAME, NAME_LEAST);
+	squeeze(table, UUID, UUID_LEAST);
+	for (size_t i = 0; i < sizeof droppable / sizeof *droppable; i++)
+		if (total_width(table) > table->terminal->width)
+			table->width[droppable[i]] = 0;
+}
+
+/* ---- output ---- */
+
+static enum colour colour_of(const gpualloc_device *device)
+{
+	if (is_cut_up(device))
+		return COLOUR_NONE;
+	switch (gpualloc_device_state(device)) {
+	case GPUALLOC_STATE_FREE: return COLOUR_GREEN;
+	case GPUALLOC_STATE_LEASED: return COLOUR_BLUE;
+	case GPUALLOC_STATE_IN_USE: return COLOUR_YELLOW;
+	case GPUALLOC_STATE_EXCLUDED: return COLOUR_DIM;
+	default: return COLOUR_RED;
+	}
+}
+
+/* A line of cells, without blanks at its end. */
+static void add_cells(struct text *text, const struct table *table, const struct row *row)
+{
+	size_t blanks = 0;
+
+	for (int c = 0; c < COLUMNS; c++) {
+		enum column column = (enum column)c;
+		enum colour colour = !row              ? COLOUR_DIM
+				     : column == STATE ? colour_of(row->device)
+						       : COLOUR_NONE;
+		size_t width = table->width[column], used;
+		char cell[CELL_SIZE];
+		const char *content;
+
+		if (!width)
+			continue;
+		content = row ? cell_of(row, column, width, cell) : columns[column].title;
+		if (!*content)
+			continue; /* only a reason, which stands last */
+		used = columns_of(content) < width ? columns_of(content) : width;
+		text_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
+		colour_start(text, table->terminal, colour);
+		text_cut(text, content, width);
+		colour_end(text, table->terminal, colour);
+		blanks = GAP + (columns[column].right ? 0 : width - used);
+	}
+	text_char(text, '\n');
+}
+
+static void add_reason(struct text *text, const struct table *table, const struct row *row)
+{
+	size_t indent = table->width[GPU] + GAP;
+
+	if (!table->width[REASON])
+		text_wrap(text, row->reason, indent < 30 ? indent : 2, table->terminal->width,
+			  REASON_LINES);
+}
+
+static void add_heading(struct text *text, const gpualloc_machine *machine,
+			const struct terminal *terminal)
+{
+	size_t gpus = gpualloc_machine_device_count(machine), instances = 0;
+	const char *driver = gpualloc_machine_driver(machine);
+	const char *source = gpualloc_machine_source(machine);
+	auto_text struct text heading = {0};
+
+	for (size_t i = 0; i < gpus; i++)
+		instances += gpualloc_device_mig_count(gpualloc_machine_device(machine, i));
+	add_machine_name(&heading, machine);
+	text_add(&heading, ": ");
+	if (gpus == 0)
+		text_add(&heading, "no GPUs");
+	else
+		add_count(&heading, gpus, "GPU");
+	if (instances > 0) {
+		text_add(&heading, ", ");
+		add_count(&heading, instances, "MIG instance");
+	}
+	text_format(&heading, ", driver %s, source %s", driver ? driver : "-",
+		    source ? source : "-");
+	text->failed = text->failed || heading.failed;
+	if (heading.failed)
+		return;
+	colour_start(text, terminal, COLOUR_BOLD);
+	text_cut(text, heading.data, terminal->width);
+	colour_end(text, terminal, COLOUR_BOLD);
+	text_char(text, '\n');
+}
+
+void list_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal)
+{
+	auto_call(table_free) struct table table = {.terminal = terminal};
+
+	if (!fill_rows(&table, machine)) {
+		text->failed = true;
+		return;
+	}
+	add_heading(text, machine, terminal);
+	if (table.count == 0)
+		return;
+	fit(&table);
+	text_char(text, '\n');
+	add_cells(text, &table, NULL);
+	for (size_t i = 0; i < table.count; i++) {
+		add_cells(text, &table, &table.rows[i]);
+		add_reason(text, &table, &table.rows[i]);
+	}
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc: finds the command, reads its options, runs it. What a command is, see command.h. */
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "suggest.h"
+#include "usage.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Alphabetical. */
+static const struct command *const commands[] = {
+	&command_completion, &command_help, &command_list,
+	&command_snapshot,   &command_topo, &command_version,
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+const struct command *command_at(size_t i)
+{
+	return i < COMMAND_COUNT ? commands[i] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static int print_usage(const struct command *command)
+{
+	auto_text struct text text = {0};
+
+	if (command)
+		usage_of_command(&text, command);
+	else
+		usage_of_all(&text);
+	return output_print(&text);
+}
+
+/* `gpualloc` alone: the same help, but it is not what was asked for. */
+static int nothing_asked(void)
+{
+	auto_text struct text text = {0};
+
+	usage_of_all(&text);
+	if (!text.failed)
+		(void)!write(STDERR_FILENO, text.data, text.size);
+	return STATUS_USAGE;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct call call;
+	int result = options_read(command, argc, argv, &call);
+
+	if (result)
+		return result;
+	return call.value[OPTION_HELP] ? print_usage(command) : command->run(&call);
+}
+
+/* An option before the command: those of the program itself, or one in the wrong place. */
+static int run_option(int argc, char **argv)
+{
+	const char *word = argv[1];
+
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return print_usage(NULL);
+	if (strcmp(word, "--version") == 0)
+		return run_command(&command_version, argc - 1, argv + 1);
+	for (int i = 2; i < argc; i++)
+		if (command_find(argv[i]))
+			return fail_usage(command_find(argv[i]),
+					  "options stand behind the command: gpualloc %s %s",
+					  argv[i], word);
+	return fail_usage(NULL, "no option %s; the command comes first", word);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	output_prepare();
+	if (argc < 2)
+		return nothing_asked();
+	if (argv[1][0] == '-')
+		return run_option(argc, argv);
+	command = command_find(argv[1]);
+	return command ? run_command(command, argc - 1, argv + 1) : unknown_command(argv[1]);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sentences on stderr; see message.h. */
+#include "message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { MESSAGE_SIZE = 8192 };
+
+/*
+ * In one write, so that lines of several programs do not mix. Names of files and words from the
+ * command line may hold escape codes; a terminal does not get them from here.
+ */
+static void write_message(char *message, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)message[i];
+
+		if ((c < 0x20 && c != '\n') || c == 0x7f)
+			message[i] = '?';
+	}
+	while (size > 0) {
+		ssize_t written = write(STDERR_FILENO, message, size);
+
+		if (written <= 0)
+			return;
+		message += written;
+		size -= (size_t)written;
+	}
+}
+
+static void say_list(const char *ending, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+static void say_list(const char *ending, const char *format, va_list arguments)
+{
+	char message[MESSAGE_SIZE], rest[MESSAGE_SIZE - 512];
+	int size;
+
+	(void)vsnprintf(rest, sizeof rest, format, arguments);
+	size = snprintf(message, sizeof message, "gpualloc: %s%s\n", rest, ending);
+	write_message(message, (size_t)size < sizeof message ? (size_t)size : sizeof message - 1);
+}
+
+void say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say_list("", format, arguments);
+	va_end(arguments);
+}
+
+int fail(int status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say_list("", format, arguments);
+	va_end(arguments);
+	return status;
+}
+
+int fail_memory(void)
+{
+	return fail(STATUS_MEMORY, "out of memory");
+}
+
+int fail_error(int status, const gpualloc_error *error)
+{
+	const char *message = gpualloc_error_message(error);
+
+	if (!*message || status == GPUALLOC_ENOMEM)
+		return fail_memory();
+	return fail(gpualloc_exit_status(status), "%s", message);
+}
+
+int fail_usage(const struct command *command, const char *format, ...)
+{
+	char ending[128];
+	va_list arguments;
+
+	if (command)
+		(void)snprintf(ending, sizeof ending, "\nTry `gpualloc %s --help`.", command->name);
+	else
+		(void)snprintf(ending, sizeof ending, "\nTry `gpualloc --help`.");
+	va_start(arguments, format);
+	say_list(ending, format, arguments);
+	va_end(arguments);
+	return STATUS_USAGE;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a machine for a command; see open.h. */
+#include "open.h"
+
+#include "cleanup.h"
+#include "message.h"
+#include "suggest.h"
+
+#include <string.h>
+
+/* So that what stands behind a long name is seen too. */
+enum { NAME_COLUMNS = 36 };
+
+/* A name that is nearly one of those that are known, and no path. */
+static void suggest_machine(const char *spec)
+{
+	struct suggestion near = {0};
+	const char *name;
+
+	if (!spec)
+		spec = getenv("GPUALLOC_MACHINE");
+	if (!spec || strpbrk(spec, "/."))
+		return;
+	for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
+		suggest_offer(&near, spec, name);
+	if (near.word && near.distance > 0)
+		say("did you mean --machine %s?", near.word);
+}
+
+int open_machine(const struct call *call, gpualloc_machine **ret_machine)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	const char *note;
+	int result = gpualloc_machine_open(call->value[OPTION_MACHINE], call->deadline_ms,
+					   ret_machine, error);
+
+	if (result < 0) {
+		result = fail_error(result, error);
+		suggest_machine(call->value[OPTION_MACHINE]);
+		return result;
+	}
+	for (size_t i = 0; (note = gpualloc_machine_note(*ret_machine, i)); i++)
+		if (!call->value[OPTION_QUIET])
+			say("note: %s", note);
+	return 0;
+}
+
+void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine)
+{
+	json_open(json, NULL, '{');
+	json_number(json, "schema", 1);
+	json_text(json, "command", call->command->name);
+	json_line(json, "\n ");
+	json_open(json, "machine", '{');
+	json_text(json, "name", gpualloc_machine_name(machine));
+	json_text(json, "source", gpualloc_machine_source(machine));
+	json_text(json, "driver", gpualloc_machine_driver(machine));
+	json_bool(json, "simulated", gpualloc_machine_is_simulated(machine));
+	json_close(json, '}');
+	json_line(json, "\n ");
+}
+
+void add_machine_name(struct text *text, const gpualloc_machine *machine)
+{
+	const char *name = gpualloc_machine_name(machine);
+
+	text_cut(text, name ? name : "a machine without a name", NAME_COLUMNS);
+	if (gpualloc_machine_is_simulated(machine))
+		text_add(text, " (simulated)");
+}
+
+void add_count(struct text *text, size_t count, const char *noun)
+{
+	text_format(text, "%zu %s%s", count, noun, count == 1 ? "" : "s");
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine a command was asked about, and what every command says of it. */
+#ifndef CLI_OPEN_H
+#define CLI_OPEN_H
+
+#include "command.h"
+#include "json.h"
+#include "text.h"
+
+/* Takes the snapshot that --machine and --deadline ask for and says the machine's notes. Returns
+ * 0, or the exit status of a failure about which everything has been said. */
+int open_machine(const struct call *call, gpualloc_machine **ret_machine);
+
+/* The beginning that all documents share: schema, command and machine. */
+void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine);
+
+/* "node7", "dgx1-volta (simulated)". */
+void add_machine_name(struct text *text, const gpualloc_machine *machine);
+/* "1 GPU", "8 GPUs": a number and its noun. */
+void add_count(struct text *text, size_t count, const char *noun);
+
+#endif

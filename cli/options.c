@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of options and getopt_long() under it; see options.h. */
+#include "options.h"
+
+#include "message.h"
+#include "suggest.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_info infos[] = {
+	[OPTION_ANONYMOUS] = {.name = "anonymous",
+			      .sentence = "replace UUIDs, serial numbers, users, names of "
+					  "processes and of the machine"},
+	[OPTION_CSV] = {.name = "csv",
+			.sentence = "a table for programs: a line a device and instance, bytes"},
+	[OPTION_DEADLINE] = {.name = "deadline",
+			     .argument = "DURATION",
+			     .sentence = "how long a driver may take to answer: 500ms, 10s, 2m; "
+					 "default 10s"},
+	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this and end"},
+	[OPTION_JSON] = {.name = "json",
+			 .sentence = "one JSON document; sizes are bytes, null is not known"},
+	[OPTION_MACHINE] = {.name = "machine",
+			    .argument = "SPEC",
+			    .complete = COMPLETE_MACHINE,
+			    .sentence = "which machine: a name below, a machine file, or a file "
+					"with the output of `nvidia-smi topo -m`; default: this "
+					"one"},
+	[OPTION_OUTPUT] = {.name = "output",
+			   .letter = 'o',
+			   .argument = "FILE",
+			   .complete = COMPLETE_FILE,
+			   .sentence = "write to FILE, whole or not at all; - is stdout"},
+	[OPTION_QUIET] = {.name = "quiet",
+			  .letter = 'q',
+			  .sentence = "only errors on stderr, no notes"},
+	[OPTION_SVG] = {.name = "svg",
+			.argument = "FILE",
+			.complete = COMPLETE_FILE,
+			.sentence = "draw a picture into FILE; - is stdout"},
+};
+
+enum { DEADLINE_MOST_MS = 24 * 60 * 60 * 1000 };
+
+const struct option_info *option_info(enum option_id id)
+{
+	return &infos[id];
+}
+
+bool duration_read(const char *word, unsigned *ret_ms)
+{
+	static const struct {
+		const char *unit;
+		unsigned ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+	const char *unit = word + strspn(word, "0123456789");
+	unsigned number = 0;
+
+	if (unit == word)
+		return false;
+	for (const char *digit = word; digit < unit; digit++) {
+		number = number * 10 + (unsigned)(*digit - '0');
+		if (number > DEADLINE_MOST_MS)
+			return false;
+	}
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (strcmp(unit, units[i].unit) == 0 && number > 0 &&
+		    number <= DEADLINE_MOST_MS / units[i].ms) {
+			*ret_ms = number * units[i].ms;
+			return true;
+		}
+	return false;
+}
+
+/* What getopt_long() wants to know, made from a command's table. */
+struct getopt_tables {
+	struct option longs[OPTION_COUNT + 1];
+	char shorts[2 * OPTION_COUNT + 2];
+};
+
+/* Long options are told by their id behind every letter; a letter stands for its id too. */
+enum { LONG_BASE = 256 };
+
+static void fill_tables(const struct command *command, struct getopt_tables *tables)
+{
+	char *letter = tables->shorts;
+	size_t count = 0;
+
+	*tables = (struct getopt_tables){0};
+	*letter++ = ':';
+	for (const enum option_id *id = command->options; *id != OPTION_END; id++) {
+		const struct option_info *info = &infos[*id];
+
+		tables->longs[count++] = (struct option){
+			.name = info->name,
+			.has_arg = info->argument ? required_argument : no_argument,
+			.val = LONG_BASE + (int)*id,
+		};
+		if (!info->letter)
+			continue;
+		*letter++ = info->letter;
+		if (info->argument)
+			*letter++ = ':';
+	}
+}
+
+/* OPTION_END where code is neither a letter nor a long option of this command. */
+static enum option_id id_of(const struct command *command, int code)
+{
+	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
+		if (code == LONG_BASE + (int)*id || (code && code == infos[*id].letter))
+			return *id;
+	return OPTION_END;
+}
+
+static int unknown_option(const struct command *command, const char *word)
+{
+	char typed[64];
+	struct suggestion near = {0};
+	size_t size = strcspn(word, "=");
+
+	if (strncmp(word, "--", 2) != 0)
+		return fail_usage(command, "%s has no option -%c", command->name, optopt);
+	(void)snprintf(typed, sizeof typed, "%.*s", (int)(size < 60 ? size : 60) - 2, word + 2);
+	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
+		suggest_offer(&near, typed, infos[*id].name);
+	if (near.word)
+		return fail_usage(command, "%s has no option --%s; did you mean --%s?",
+				  command->name, typed, near.word);
+	return fail_usage(command, "%s has no option --%s", command->name, typed);
+}
+
+static int bad_option(const struct command *command, int code, const char *word)
+{
+	enum option_id id = id_of(command, optopt);
+
+	if (code == ':' && id != OPTION_END)
+		return fail_usage(command, "--%s needs a value: --%s %s", infos[id].name,
+				  infos[id].name, infos[id].argument);
+	if (id != OPTION_END)
+		return fail_usage(command, "--%s takes no value", infos[id].name);
+	return unknown_option(command, word);
+}
+
+static int read_deadline(const struct command *command, struct call *call)
+{
+	const char *word = call->value[OPTION_DEADLINE], *from = "--deadline";
+
+	call->deadline_ms = GPUALLOC_DEADLINE_DEFAULT_MS;
+	if (!word) {
+		word = getenv("GPUALLOC_DEADLINE");
+		from = "GPUALLOC_DEADLINE";
+		if (!word || !*word)
+			return 0;
+	}
+	if (duration_read(word, &call->deadline_ms))
+		return 0;
+	return fail_usage(command,
+			  "%s: \"%s\" is no duration; give a whole number and a unit, from 1ms "
+			  "to 24h: 500ms, 10s, 2m",
+			  from, word);
+}
+
+static int check_operands(const struct command *command, const struct call *call)
+{
+	if (call->operand_count > command->operands_most)
+		return fail_usage(command, "%s does not know what to do with \"%s\"", command->name,
+				  call->operands[command->operands_most]);
+	if (call->operand_count < command->operands_least)
+		return fail_usage(command, "%s needs a word more: gpualloc %s %s", command->name,
+				  command->name, command->operand);
+	return 0;
+}
+
+static bool has_option(const struct command *command, enum option_id wanted)
+{
+	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
+		if (*id == wanted)
+			return true;
+	return false;
+}
+
+int options_read(const struct command *command, int argc, char **argv, struct call *ret_call)
+{
+	struct getopt_tables tables;
+	struct call call = {.command = command};
+	int result = 0;
+
+	fill_tables(command, &tables);
+	opterr = 0;
+	for (;;) {
+		int at = optind, code;
+		enum option_id id;
+
+		code = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);
+		if (code == -1)
+			break;
+		if (code == '?' || code == ':')
+			return bad_option(command, code, argv[optind > at ? optind - 1 : at]);
+		id = id_of(command, code);
+		call.value[id] = optarg ? optarg : "";
+		if (id == OPTION_HELP) {
+			*ret_call = call;
+			return 0;
+		}
+	}
+	call.operands = argv + optind;
+	call.operand_count = (size_t)(argc - optind);
+	result = check_operands(command, &call);
+	if (result == 0 && has_option(command, OPTION_DEADLINE))
+		result = read_deadline(command, &call);
+	if (result == 0)
+		*ret_call = call;
+	return result;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pieces of the picture of a machine: text made safe for XML, rectangles, the style sheet, and how
+ * wide a number of NVLinks is drawn. */
+#ifndef CLI_SVG_H
+#define CLI_SVG_H
+
+#include "text.h"
+#include "topo_layout.h"
+
+enum { NVLINKS_MAX = 1024 };
+
+struct scale {
+	int most;
+	bool seen[NVLINKS_MAX + 1]; /* counts of direct links */
+	int kinds;                  /* how many different ones */
+};
+
+void svg_style(struct text *out);
+void svg_escaped(struct text *out, const char *string);
+/* At most that many columns of it. */
+void svg_cut(struct text *out, const char *string, size_t columns);
+void svg_text(struct text *out, int x, int y, const char *class, const char *string);
+void svg_rect(struct text *out, const struct rect *rect, int round, const char *class);
+/* Letters are not measured, only guessed: a little more than half as wide as high. */
+int svg_width_of(const char *string, int size);
+
+struct scale svg_scale(const struct layout *layout);
+/* Ends the path of a link. */
+void svg_link_style(struct text *out, const struct scale *scale, int count);
+
+/* Below everything else; returns where it ends. */
+int svg_legend(struct text *out, const struct layout *layout, const struct scale *scale);
+
+#endif

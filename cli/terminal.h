@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the reader sees the output on: how wide it is, and whether it may have colours. */
+#ifndef CLI_TERMINAL_H
+#define CLI_TERMINAL_H
+
+#include "text.h"
+
+struct terminal {
+	bool is_terminal;
+	bool colour;
+	size_t width; /* 80 where it is no terminal */
+};
+
+/* Colour always comes with a word that says the same. */
+enum colour {
+	COLOUR_NONE,
+	COLOUR_BOLD,
+	COLOUR_DIM,
+	COLOUR_GREEN,
+	COLOUR_BRIGHT_GREEN,
+	COLOUR_CYAN,
+	COLOUR_YELLOW,
+	COLOUR_RED,
+	COLOUR_BLUE,
+};
+
+struct terminal terminal_of(int fd);
+/* Both add nothing where there are no colours. */
+void colour_start(struct text *text, const struct terminal *terminal, enum colour colour);
+void colour_end(struct text *text, const struct terminal *terminal, enum colour colour);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text that grows, and columns instead of bytes; see text.h. */
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char ellipsis[] = "\xe2\x80\xa6";
+
+void text_free(struct text *text)
+{
+	free(text->data);
+	*text = (struct text){0};
+}
+
+/* Room for size more bytes and a NUL. */
+static bool grow(struct text *text, size_t size)
+{
+	size_t capacity = text->capacity ? text->capacity : 256;
+	char *data;
+
+	if (text->failed)
+		return false;
+	if (text->data && size < text->capacity - text->size)
+		return true;
+	while (capacity <= text->size + size)
+		capacity *= 2;
+	data = realloc(text->data, capacity);
+	if (!data) {
+		text->failed = true;
+		return false;
+	}
+	text->data = data;
+	text->capacity = capacity;
+	return true;
+}
+
+void text_append(struct text *text, const void *data, size_t size)
+{
+	if (!grow(text, size))
+		return;
+	memcpy(text->data + text->size, data, size);
+	text->size += size;
+	text->data[text->size] = '\0';
+}
+
+void text_add(struct text *text, const char *string)
+{
+	text_append(text, string, strlen(string));
+}
+
+void text_char(struct text *text, char c)
+{
+	text_append(text, &c, 1);
+}
+
+void text_repeat(struct text *text, char c, size_t count)
+{
+	if (!grow(text, count))
+		return;
+	memset(text->data + text->size, c, count);
+	text->size += count;
+	text->data[text->size] = '\0';
+}
+
+void text_format(struct text *text, const char *format, ...)
+{
+	va_list arguments, again;
+	int size;
+
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	size = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (size >= 0 && grow(text, (size_t)size)) {
+		(void)vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
+		text->size += (size_t)size;
+	}
+	va_end(again);
+}
+
+/* ---- columns ---- */
+
+struct range {
+	uint32_t first, last;
+};
+
+/* Marks that are drawn over the character before them, and what is not drawn at all. */
+static const struct range narrow[] = {
+	{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x064b, 0x065f}, {0x1ab0, 0x1aff},
+	{0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064}, {0x2066, 0x206f},
+	{0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef},
+};
+
+/* Two columns wide in every terminal. */
+static const struct range wide[] = {
+	{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x33ff},   {0x3400, 0x4dbf},
+	{0x4e00, 0x9fff},   {0xa000, 0xa4cf},   {0xa960, 0xa97c},   {0xac00, 0xd7a3},
+	{0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
+	{0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd},
+};
+
+static bool is_in(const struct range *ranges, size_t count, uint32_t code)
+{
+	for (size_t i = 0; i < count; i++)
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* The bytes of the character at string and its columns. What is no UTF-8 is one byte, one wide. */
+static size_t character(const char *string, size_t *ret_columns)
+{
+	const unsigned char *byte = (const unsigned char *)string;
+	size_t length = *byte < 0xc2   ? 1
+			: *byte < 0xe0 ? 2
+			: *byte < 0xf0 ? 3
+			: *byte < 0xf5 ? 4
+				       : 1;
+	uint32_t code = length == 1 ? *byte : *byte & (0xffu >> (length + 1));
+
+	*ret_columns = 1;
+	for (size_t i = 1; i < length; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return 1;
+		code = code << 6 | (byte[i] & 0x3fu);
+	}
+	if (is_in(narrow, sizeof narrow / sizeof *narrow, code))
+		*ret_columns = 0;
+	else if (is_in(wide, sizeof wide / sizeof *wide, code))
+		*ret_columns = 2;
+	return length;
+}
+
+size_t columns_fit(const char *string, size_t columns, size_t *ret_columns)
+{
+	size_t bytes = 0;
+
+	*ret_columns = 0;
+	while (string[bytes]) {
+		size_t width, length = character(string + bytes, &width);
+
+		if (*ret_columns + width > columns)
+			break;
+		*ret_columns += width;
+		bytes += length;
+	}
+	return bytes;
+}
+
+size_t columns_of(const char *string)
+{
+	size_t columns;
+
+	(void)columns_fit(string, SIZE_MAX, &columns);
+	return columns;
+}
+
+/* As text_cut(); returns the columns that were used. */
+static size_t cut(struct text *text, const char *string, size_t columns)
+{
+	size_t used, bytes = columns_fit(string, columns, &used);
+
+	if (!string[bytes] || columns == 0) {
+		text_append(text, string, bytes);
+		return used;
+	}
+	bytes = columns_fit(string, columns - 1, &used);
+	while (bytes > 0 && string[bytes - 1] == ' ') {
+		bytes--;
+		used--;
+	}
+	text_append(text, string, bytes);
+	text_add(text, ellipsis);
+	return used + 1;
+}
+
+void text_cut(struct text *text, const char *string, size_t columns)
+{
+	(void)cut(text, string, columns);
+}
+
+void text_left(struct text *text, const char *string, size_t columns)
+{
+	size_t used = cut(text, string, columns);
+
+	text_repeat(text, ' ', columns - used);
+}
+
+void text_right(struct text *text, const char *string, size_t columns)
+{
+	size_t whole = columns_of(string);
+
+	text_repeat(text, ' ', whole < columns ? columns - whole : 0);
+	text_cut(text, string, columns);
+}
+
+/* The bytes of the line that string starts with: up to the last blank that leaves it short enough,
+ * else, within a word, as much as there is room for. */
+static size_t line_length(const char *string, size_t columns)
+{
+	size_t used, fits = columns_fit(string, columns, &used), end = fits;
+
+	if (!string[fits])
+		return fits;
+	while (end > 0 && string[end] != ' ')
+		end--;
+	return end > 0 ? end : fits > 0 ? fits : 1;
+}
+
+void text_wrap(struct text *text, const char *string, size_t indent, size_t columns, size_t most)
+{
+	size_t room = columns > indent ? columns - indent : 1;
+
+	for (size_t line = 1; *string; line++) {
+		size_t length = line_length(string, room);
+
+		text_repeat(text, ' ', indent);
+		if (line == most) {
+			text_cut(text, string, room);
+			text_char(text, '\n');
+			return;
+		}
+		text_append(text, string, length);
+		text_char(text, '\n');
+		string += length;
+		while (*string == ' ')
+			string++;
+	}
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `gpualloc topo --json`: the matrices as in the machine file, with every cell there. */
+#include "json.h"
+#include "open.h"
+#include "topo.h"
+
+static void add_device(struct json *json, const gpualloc_device *device)
+{
+	json_line(json, "\n  ");
+	json_open(json, NULL, '{');
+	json_number(json, "index", gpualloc_device_index(device));
+	json_text(json, "uuid", gpualloc_device_uuid(device));
+	json_text(json, "name", gpualloc_device_name(device));
+	json_number(json, "numa", gpualloc_device_numa(device));
+	json_text(json, "cpus", gpualloc_device_cpus(device));
+	json_close(json, '}');
+}
+
+static void add_level(struct json *json, const gpualloc_machine *machine, size_t i, size_t j)
+{
+	enum gpualloc_level level = gpualloc_machine_level(machine, i, j);
+
+	json_text(json, NULL, level == GPUALLOC_LEVEL_UNKNOWN ? NULL : gpualloc_level_name(level));
+}
+
+static void add_nvlinks(struct json *json, const gpualloc_machine *machine, size_t i, size_t j)
+{
+	json_number(json, NULL, gpualloc_machine_nvlinks(machine, i, j));
+}
+
+static void add_matrix(struct json *json, const char *key, const gpualloc_machine *machine,
+		       void (*add_cell)(struct json *, const gpualloc_machine *, size_t, size_t))
+{
+	size_t count = gpualloc_machine_device_count(machine);
+
+	json_line(json, "\n ");
+	json_open(json, key, '[');
+	for (size_t i = 0; i < count; i++) {
+		json_line(json, "\n  ");
+		json_open(json, NULL, '[');
+		for (size_t j = 0; j < count; j++)
+			add_cell(json, machine, i, j);
+		json_close(json, ']');
+	}
+	json_close(json, ']');
+}
+
+static void add_inferred(struct json *json, const gpualloc_machine *machine)
+{
+	size_t count = gpualloc_machine_device_count(machine);
+
+	json_line(json, "\n ");
+	json_open(json, "inferred", '[');
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++) {
+			if (!gpualloc_machine_level_is_inferred(machine, i, j))
+				continue;
+			json_open(json, NULL, '[');
+			json_number(json, NULL, (int64_t)i);
+			json_number(json, NULL, (int64_t)j);
+			json_close(json, ']');
+		}
+	json_close(json, ']');
+}
+
+void topo_json(struct text *text, const struct call *call, const gpualloc_machine *machine)
+{
+	struct json json = {.out = text};
+
+	open_document(&json, call, machine);
+	json_open(&json, "devices", '[');
+	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++)
+		add_device(&json, gpualloc_machine_device(machine, i));
+	json_close(&json, ']');
+	add_matrix(&json, "pcie", machine, add_level);
+	add_matrix(&json, "nvlink", machine, add_nvlinks);
+	add_inferred(&json, machine);
+	json_close(&json, '}');
+	text_char(text, '\n');
+}

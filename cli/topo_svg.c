@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `gpualloc topo --svg`: the picture, drawn from a finished layout. It brings its own background,
+ * so that it can be read on any page, and follows the page's dark mode. No scripts, no fonts but
+ * the system's, the same bytes for the same machine.
+ */
+#include "cleanup.h"
+#include "open.h"
+#include "svg.h"
+#include "topo.h"
+
+#include <string.h>
+
+/* "V100-SXM2-16GB" of "Tesla V100-SXM2-16GB": what tells models apart. */
+static const char *short_name(const char *name)
+{
+	static const char *const makers[] = {"NVIDIA ", "Tesla ", "GeForce ", "Quadro "};
+
+	for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+		if (strncmp(name, makers[i], strlen(makers[i])) == 0 && name[strlen(makers[i])])
+			name += strlen(makers[i]);
+	return name;
+}
+
+/* ---- heading ---- */
+
+/* "8 × V100-SXM2-16GB, 1 × …": the models in the order of their first GPU. */
+static void add_models(struct text *out, const gpualloc_machine *machine)
+{
+	size_t count = gpualloc_machine_device_count(machine), models = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = gpualloc_device_name(gpualloc_machine_device(machine, i));
+		size_t same = 0, before = 0;
+
+		for (size_t j = 0; j < count; j++) {
+			const char *other =
+				gpualloc_device_name(gpualloc_machine_device(machine, j));
+
+			if (strcmp(other ? other : "", name ? name : "") == 0) {
+				same++;
+				before += j < i;
+			}
+		}
+		if (before > 0)
+			continue;
+		if (models++ == 3) {
+			text_add(out, ", \xe2\x80\xa6");
+			return;
+		}
+		text_format(out, "%s%zu \xc3\x97 ", models > 1 ? ", " : "", same);
+		text_cut(out, name ? name : "GPU of unknown model", 40);
+	}
+}
+
+static void add_heading(struct text *out, const struct layout *layout,
+			const gpualloc_machine *machine)
+{
+	const char *name = gpualloc_machine_name(machine);
+	const char *driver = gpualloc_machine_driver(machine);
+	auto_text struct text title = {0}, subtitle = {0};
+	struct rect badge = {.y = 23, .width = 74, .height = 18};
+
+	text_cut(&title, name ? name : "a machine without a name", 40);
+	add_models(&subtitle, machine);
+	if (gpualloc_machine_device_count(machine) == 0)
+		text_add(&subtitle, "no GPUs");
+	if (driver)
+		text_format(&subtitle, " \xc2\xb7 driver %.40s", driver);
+	if (title.failed || subtitle.failed) {
+		out->failed = true;
+		return;
+	}
+	svg_text(out, LAYOUT_MARGIN, 38, "title", title.data);
+	svg_text(out, LAYOUT_MARGIN, 60, "muted", subtitle.data);
+	if (!gpualloc_machine_is_simulated(machine))
+		return;
+	badge.x = layout->width - LAYOUT_MARGIN - badge.width;
+	svg_rect(out, &badge, 9, "badge");
+	svg_text(out, badge.x + badge.width / 2, badge.y + 13, "badgetext", "simulated");
+}
+
+/* ---- boxes ---- */
+
+static const char *const box_labels[] = {
+	[GROUP_PHB] = "PHB", [GROUP_PXB] = "PXB", [GROUP_PIX] = "PIX", [GROUP_BOARD] = "BOARD"};
+
+/* With the CPUs where there is room for all of them; in the smallest boxes there never is. */
+enum { CPUS_SHOWN = 16 };
+
+static void numa_caption(struct text *caption, const struct layout *layout,
+			 const struct group *group, size_t room)
+{
+	const gpualloc_device *device =
+		gpualloc_machine_device(layout->groups.machine, layout->groups.order[group->first]);
+	const char *cpus = gpualloc_device_cpus(device);
+
+	if (gpualloc_device_numa(device) >= 0)
+		text_format(caption, "NUMA %lld", (long long)gpualloc_device_numa(device));
+	else
+		text_add(caption, "NUMA node not known");
+	if (cpus && caption->data && layout->groups.count <= CPUS_SHOWN &&
+	    columns_of(caption->data) + strlen(" - CPUs ") + columns_of(cpus) <= room)
+		text_format(caption, " \xc2\xb7 CPUs %s", cpus);
+}
+
+static void add_box_text(struct text *out, const struct layout *layout, const struct group_box *box)
+{
+	const struct rect *rect = &box->rect;
+	enum group_kind kind = box->group->kind;
+	bool mirrored = row_is_mirrored(box->row);
+	size_t room = (size_t)(rect->width - 8) * 10 / 58;
+	auto_text struct text label = {0};
+	int y;
+
+	if (kind == GROUP_HOST)
+		return;
+	if (kind == GROUP_NUMA) {
+		numa_caption(&label, layout, box->group, room);
+	} else {
+		text_add(&label, box_labels[kind]);
+		mirrored = !mirrored; /* on the side where no arcs are */
+	}
+	if (kind <= GROUP_NUMA)
+		y = mirrored ? rect->y + rect->height - 7 : rect->y + 15;
+	else
+		y = mirrored ? rect->y + rect->height - 4 : rect->y + 11;
+	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small\">", rect->x + 8, y);
+	out->failed = out->failed || label.failed;
+	if (label.data)
+		svg_cut(out, label.data, room);
+	text_add(out, "</text>\n");
+}
+
+static void add_boxes(struct text *out, const struct layout *layout)
+{
+	for (size_t i = 0; i < layout->box_count; i++) {
+		const struct group_box *box = &layout->boxes[i];
+		enum group_kind kind = box->group->kind;
+
+		svg_rect(out, &box->rect, kind <= GROUP_NUMA ? 12 : 10,
+			 kind == GROUP_HOST   ? "host"
+			 : kind == GROUP_NUMA ? "numa"
+					      : "switch");
+		add_box_text(out, layout, box);
+	}
+}
+
+/* ---- GPUs ---- */
+
+/* How many of a GPU's seven slices a profile takes: 2 of "2g.10gb" and "1c.2g.10gb". */
+static int slices_of(const gpualloc_device *instance)
+{
+	const char *profile = gpualloc_device_profile(instance);
+	const char *g = profile ? strchr(profile, 'g') : NULL;
+
+	return g && g > profile && g[-1] >= '1' && g[-1] <= '7' ? g[-1] - '0' : 1;
+}
+
+static void add_instances(struct text *out, const struct rect *rect, const gpualloc_device *device)
+{
+	size_t count = gpualloc_device_mig_count(device);
+	int slices = 0, room = rect->width - 20, at = 0;
+	auto_text struct text words = {0};
+
+	for (size_t i = 0; i < count; i++)
+		slices += slices_of(gpualloc_device_mig(device, i));
+	slices = slices < 7 ? 7 : slices;
+	for (size_t i = 0; i < count; i++) {
+		const gpualloc_device *instance = gpualloc_device_mig(device, i);
+		const char *profile = gpualloc_device_profile(instance);
+		int size = slices_of(instance), left = room * at / slices;
+		int width = room * (at + size) / slices - left - 2;
+
+		text_format(
+			out,
+			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" class=\"mig\">"
+			"<title>",
+			rect->x + 10 + left, rect->y + rect->height - 19, width > 1 ? width : 1);
+		svg_escaped(out, profile ? profile : "MIG instance");
+		text_add(out, "</title></rect>\n");
+		at += size;
+	}
+	add_count(&words, count, "MIG instance");
+	out->failed = out->failed || words.failed;
+	if (words.data)
+		svg_text(out, rect->x + rect->width / 2, rect->y + rect->height - 25,
+			 "muted small middle", words.data);
+}
+
+static void add_gpu(struct text *out, const struct layout *layout, size_t i)
+{
+	const gpualloc_device *device = gpualloc_machine_device(layout->groups.machine, i);
+	const struct rect *rect = &layout->gpus[i].rect;
+	bool sick = gpualloc_device_health(device) != GPUALLOC_HEALTH_OK;
+	const char *name = gpualloc_device_name(device);
+	int middle = rect->x + rect->width / 2, body = rect->height - (layout->has_mig ? 30 : 0);
+
+	text_format(out, "<g id=\"gpu-%lld\"><title>GPU %lld: ",
+		    (long long)gpualloc_device_index(device),
+		    (long long)gpualloc_device_index(device));
+	svg_escaped(out, name ? name : "model not known");
+	text_add(out, "</title>\n");
+	svg_rect(out, rect, 9, sick ? "gpu sick" : "gpu");
+	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"index%s\">%lld</text>\n", middle,
+		    rect->y + body / 2 + (body < 48 ? 0 : 2), body < 48 ? " less" : "",
+		    (long long)gpualloc_device_index(device));
+	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small middle\">", middle,
+		    rect->y + body - 9);
+	svg_cut(out,
+		sick   ? gpualloc_health_name(gpualloc_device_health(device))
+		: name ? short_name(name)
+		       : "",
+		(size_t)(rect->width - 6) * 10 / 64);
+	text_add(out, "</text>\n");
+	if (gpualloc_device_mig_enabled(device))
+		add_instances(out, rect, device);
+	text_add(out, "</g>\n");
+}
+
+/* ---- links ---- */
+
+/* Where the number of a link stands. */
+struct spot {
+	int x, y;
+};
+
+static struct spot add_neighbours(struct text *out, const struct rect *a, const struct rect *b)
+{
+	int from = a->x < b->x ? a->x + a->width : b->x + b->width;
+	int to = a->x < b->x ? b->x : a->x, y = a->y + a->height / 2;
+
+	text_format(out, "<path d=\"M%d %dH%d\"", from, y, to);
+	return (struct spot){(from + to) / 2, y};
+}
+
+static struct spot add_arc(struct text *out, const struct direct_link *link, const struct rect *a,
+			   bool below, int height)
+{
+	int y = below ? a->y + a->height : a->y, reach = below ? height : -height;
+
+	text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, y, link->a_x,
+		    y + reach * 4 / 3, link->b_x, y + reach * 4 / 3, link->b_x, y);
+	return (struct spot){(link->a_x + link->b_x) / 2, y + reach};
+}
+
+static struct spot add_crossing(struct text *out, const struct direct_link *link,
+				const struct rect *a, const struct rect *b)
+{
+	int a_y = a->y < b->y ? a->y + a->height : a->y;
+	int b_y = a->y < b->y ? b->y : b->y + b->height, middle = (a_y + b_y) / 2;
+
+	text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, a_y, link->a_x, middle,
+		    link->b_x, middle, link->b_x, b_y);
+	return (struct spot){(link->a_x + link->b_x) / 2, middle};
+}
+
+static struct spot add_link(struct text *out, const struct layout *layout,
+			    const struct direct_link *link)
+{
+	const struct gpu_place *a = &layout->gpus[link->a], *b = &layout->gpus[link->b];
+	int height = arc_height(layout, link);
+
+	if (a->row != b->row)
+		return add_crossing(out, link, &a->rect, &b->rect);
+	if (height == 0)
+		return add_neighbours(out, &a->rect, &b->rect);
+	return add_arc(out, link, &a->rect, row_is_mirrored(a->row), height);
+}
+
+static void add_number(struct text *out, struct spot spot, int count)
+{
+	int half = count > 9 ? 10 : 7;
+	struct rect pill = {spot.x - half, spot.y - 7, 2 * half, 14};
+
+	svg_rect(out, &pill, 7, "pill");
+	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n", spot.x, spot.y + 4,
+		    count);
+}
+
+/* Numbers are drawn over all lines, and only where lines differ. */
+static void add_links(struct text *out, const struct layout *layout, const struct scale *scale)
+{
+	auto_free struct spot *spots = calloc(layout->link_count + 1, sizeof *spots);
+
+	if (!spots) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < layout->link_count; i++) {
+		spots[i] = add_link(out, layout, &layout->links[i]);
+		svg_link_style(out, scale, layout->links[i].count);
+	}
+	for (size_t i = 0; scale->kinds > 1 && i < layout->link_count; i++)
+		add_number(out, spots[i], layout->links[i].count);
+}
+
+static void add_bar(struct text *out, const struct layout *layout, const struct fabric_bar *bar,
+		    const struct scale *scale)
+{
+	const struct rect *rect = &bar->rect;
+
+	for (size_t i = 0; i < layout->groups.count; i++) {
+		const struct gpu_place *place = &layout->gpus[i];
+		int count = fabric_links(&layout->groups, i);
+		int x = place->rect.x + place->rect.width / 2;
+		bool below = row_is_mirrored(place->row);
+		int y = below ? place->rect.y : place->rect.y + place->rect.height;
+
+		if (layout->groups.fabric[i] != bar->fabric || place->row / 2 != bar->pair)
+			continue;
+		text_format(out, "<path d=\"M%d %dV%d\"", x, y, rect->y + rect->height / 2);
+		svg_link_style(out, scale, count);
+		text_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n",
+			    x + (count > 9 ? 13 : 10),
+			    below ? rect->y + rect->height + 18 : rect->y - 10, count);
+	}
+	svg_rect(out, rect, 8, "bar");
+	svg_text(out, rect->x + rect->width / 2, rect->y + rect->height / 2 + 4, "onbar",
+		 "NVSwitch");
+}
+
+static void add_bars(struct text *out, const struct layout *layout, const struct scale *scale)
+{
+	for (size_t i = 0; i < layout->bar_count; i++)
+		for (size_t j = i + 1; layout->left && j < layout->bar_count; j++) {
+			const struct rect *a = &layout->bars[i].rect, *b = &layout->bars[j].rect;
+
+			if (layout->bars[i].fabric != layout->bars[j].fabric)
+				continue;
+			text_format(out,
+				    "<path d=\"M%d %dV%d\" class=\"link\" stroke-width=\"7\"/>\n",
+				    a->x + 4, a->y + a->height / 2, b->y + b->height / 2);
+			break;
+		}
+	for (size_t i = 0; i < layout->bar_count; i++)
+		add_bar(out, layout, &layout->bars[i], scale);
+}
+
+/* ---- the whole ---- */
+
+static void add_picture(struct text *out, const struct layout *layout,
+			const gpualloc_machine *machine)
+{
+	struct scale scale = svg_scale(layout);
+	auto_text struct text inside = {0};
+	struct rect card = {.x = 1, .y = 1, .width = layout->width - 2};
+	int height;
+
+	add_heading(&inside, layout, machine);
+	add_boxes(&inside, layout);
+	add_bars(&inside, layout, &scale);
+	add_links(&inside, layout, &scale);
+	for (size_t i = 0; i < layout->groups.count; i++)
+		add_gpu(&inside, layout, i);
+	height = svg_legend(&inside, layout, &scale);
+	text_format(out,
+		    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+		    "height=\"%d\" role=\"img\">\n<title>",
+		    layout->width, height, layout->width, height);
+	svg_escaped(out, gpualloc_machine_name(machine) ? gpualloc_machine_name(machine) : "GPUs");
+	if (gpualloc_machine_is_simulated(machine))
+		text_add(out, " (simulated)");
+	text_add(out, "</title>\n");
+	svg_style(out);
+	card.height = height - 2;
+	svg_rect(out, &card, 14, "card");
+	out->failed = out->failed || inside.failed;
+	if (inside.data)
+		text_append(out, inside.data, inside.size);
+	text_add(out, "</svg>\n");
+}
+
+void topo_svg(struct text *text, const gpualloc_machine *machine)
+{
+	auto_call(layout_free) struct layout layout = {0};
+
+	if (layout_make(&layout, machine))
+		add_picture(text, &layout, machine);
+	else
+		text->failed = true;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `gpualloc topo` for people: the matrix that nvidia-smi made known, so that what reads one reads
+ * the other. On a terminal it is folded into as many blocks of columns as fit beside each other;
+ * elsewhere each row is one line.
+ */
+#include "open.h"
+#include "topo.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CELL_SIZE = 24 };
+static const char cpu_title[] = "CPU Affinity", numa_title[] = "NUMA Affinity";
+
+struct matrix {
+	const gpualloc_machine *machine;
+	const struct terminal *terminal;
+	size_t count;
+	size_t label; /* columns of "GPU0" and, wider, of a cell */
+	size_t cpus;
+	size_t gap; /* between columns */
+};
+
+static void label_of(const struct matrix *matrix, size_t i, char label[static CELL_SIZE])
+{
+	const gpualloc_device *device = gpualloc_machine_device(matrix->machine, i);
+
+	(void)snprintf(label, CELL_SIZE, "GPU%lld", (long long)gpualloc_device_index(device));
+}
+
+/* As nvidia-smi has it, the PCIe level is not shown where there are NVLinks. */
+static void cell_of(const struct matrix *matrix, size_t i, size_t j, char cell[static CELL_SIZE])
+{
+	int nvlinks = gpualloc_machine_nvlinks(matrix->machine, i, j);
+
+	if (nvlinks > 0)
+		(void)snprintf(cell, CELL_SIZE, "NV%d", nvlinks);
+	else
+		(void)snprintf(cell, CELL_SIZE, "%s%s", i == j ? " " : "",
+			       gpualloc_level_name(gpualloc_machine_level(matrix->machine, i, j)));
+}
+
+static enum colour colour_of(const struct matrix *matrix, size_t i, size_t j)
+{
+	if (gpualloc_machine_nvlinks(matrix->machine, i, j) > 0)
+		return COLOUR_BRIGHT_GREEN;
+	switch (gpualloc_machine_level(matrix->machine, i, j)) {
+	case GPUALLOC_LEVEL_BOARD:
+	case GPUALLOC_LEVEL_PIX:
+	case GPUALLOC_LEVEL_PXB: return COLOUR_GREEN;
+	case GPUALLOC_LEVEL_PHB: return COLOUR_CYAN;
+	case GPUALLOC_LEVEL_NODE: return COLOUR_YELLOW;
+	case GPUALLOC_LEVEL_SYS: return COLOUR_RED;
+	default: return COLOUR_DIM;
+	}
+}
+
+static const char *cpus_of(const struct matrix *matrix, size_t i)
+{
+	const char *cpus = gpualloc_device_cpus(gpualloc_machine_device(matrix->machine, i));
+
+	return cpus ? cpus : "N/A";
+}
+
+static struct matrix measure(const gpualloc_machine *machine, const struct terminal *terminal)
+{
+	struct matrix matrix = {.machine = machine,
+				.terminal = terminal,
+				.count = gpualloc_machine_device_count(machine),
+				.label = strlen("NODE"),
+				.cpus = strlen(cpu_title),
+				.gap = 2};
+
+	for (size_t i = 0; i < matrix.count; i++) {
+		char label[CELL_SIZE];
+		size_t cpus = columns_of(cpus_of(&matrix, i));
+
+		label_of(&matrix, i, label);
+		matrix.label = strlen(label) > matrix.label ? strlen(label) : matrix.label;
+		matrix.cpus = cpus > matrix.cpus ? cpus : matrix.cpus;
+	}
+	/* Where it has to be folded, fewer blocks are worth more than wide gaps. */
+	if (terminal->is_terminal && (matrix.label + matrix.gap) * matrix.count > terminal->width)
+		matrix.gap = 1;
+	return matrix;
+}
+
+/* ---- one block: the columns first … last - 1, and the affinities behind the last of all ---- */
+
+struct block {
+	size_t first, last;
+	size_t cpus; /* columns for the CPUs; 0 where the affinities are not in this block */
+};
+
+static void add_header(struct text *text, const struct matrix *matrix, const struct block *block)
+{
+	char label[CELL_SIZE];
+
+	text_repeat(text, ' ', matrix->label);
+	colour_start(text, matrix->terminal, COLOUR_BOLD);
+	for (size_t j = block->first; j < block->last; j++) {
+		label_of(matrix, j, label);
+		text_repeat(text, ' ', matrix->gap);
+		if (j + 1 == block->last && !block->cpus)
+			text_add(text, label);
+		else
+			text_left(text, label, matrix->label);
+	}
+	if (block->cpus) {
+		text_repeat(text, ' ', matrix->gap);
+		text_left(text, cpu_title, block->cpus);
+		text_repeat(text, ' ', matrix->gap);
+		text_add(text, numa_title);
+	}
+	colour_end(text, matrix->terminal, COLOUR_BOLD);
+	text_char(text, '\n');
+}
+
+static void add_affinities(struct text *text, const struct matrix *matrix,
+			   const struct block *block, size_t i)
+{
+	int64_t numa = gpualloc_device_numa(gpualloc_machine_device(matrix->machine, i));
+
+	text_repeat(text, ' ', matrix->gap);
+	text_left(text, cpus_of(matrix, i), block->cpus);
+	text_repeat(text, ' ', matrix->gap);
+	if (numa >= 0)
+		text_format(text, "%lld", (long long)numa);
+	else
+		text_add(text, "N/A");
+}
+
+static void add_row(struct text *text, const struct matrix *matrix, const struct block *block,
+		    size_t i)
+{
+	char word[CELL_SIZE];
+
+	label_of(matrix, i, word);
+	colour_start(text, matrix->terminal, COLOUR_BOLD);
+	text_left(text, word, matrix->label);
+	colour_end(text, matrix->terminal, COLOUR_BOLD);
+	for (size_t j = block->first; j < block->last; j++) {
+		enum colour colour = colour_of(matrix, i, j);
+
+		cell_of(matrix, i, j, word);
+		text_repeat(text, ' ', matrix->gap);
+		colour_start(text, matrix->terminal, colour);
+		text_add(text, word);
+		colour_end(text, matrix->terminal, colour);
+		if (j + 1 < block->last || block->cpus)
+			text_repeat(text, ' ', matrix->label - strlen(word));
+	}
+	if (block->cpus)
+		add_affinities(text, matrix, block, i);
+	text_char(text, '\n');
+}
+
+static void add_block(struct text *text, const struct matrix *matrix, const struct block *block)
+{
+	text_char(text, '\n');
+	add_header(text, matrix, block);
+	for (size_t i = 0; i < matrix->count; i++)
+		add_row(text, matrix, block, i);
+}
+
+/* The columns there are for CPUs beside used others; 0 where they would be cut beyond use. */
+static size_t room_for_cpus(const struct matrix *matrix, size_t used)
+{
+	size_t others = used + matrix->gap + matrix->gap + strlen(numa_title),
+	       width = matrix->terminal->width;
+
+	if (others + strlen(cpu_title) > width)
+		return 0;
+	return others + matrix->cpus <= width ? matrix->cpus : width - others;
+}
+
+static void add_folded(struct text *text, const struct matrix *matrix)
+{
+	size_t step = matrix->label + matrix->gap;
+	size_t cells = (matrix->terminal->width - matrix->label) / step;
+	struct block block = {0};
+
+	while (block.last < matrix->count) {
+		size_t left = matrix->count - block.last, here = left < cells ? left : cells;
+
+		block.first = block.last;
+		block.last += here;
+		if (block.last == matrix->count)
+			block.cpus = room_for_cpus(matrix, matrix->label + here * step);
+		add_block(text, matrix, &block);
+	}
+	if (!block.cpus) {
+		block.first = block.last;
+		block.cpus = room_for_cpus(matrix, matrix->label);
+		add_block(text, matrix, &block);
+	}
+}
+
+static void add_matrix(struct text *text, const struct matrix *matrix)
+{
+	struct block whole = {.last = matrix->count, .cpus = matrix->cpus};
+
+	if (matrix->terminal->is_terminal)
+		add_folded(text, matrix);
+	else
+		add_block(text, matrix, &whole);
+}
+
+/* ---- legend: only what is there ---- */
+
+static const struct {
+	enum gpualloc_level level;
+	const char *sentence;
+} levels[] = {
+	{GPUALLOC_LEVEL_SELF, "Self"},
+	{GPUALLOC_LEVEL_SYS, "PCIe and the interconnect between NUMA nodes"},
+	{GPUALLOC_LEVEL_NODE, "PCIe and the interconnect between host bridges of a NUMA node"},
+	{GPUALLOC_LEVEL_PHB, "PCIe and a host bridge (typically the CPU)"},
+	{GPUALLOC_LEVEL_PXB, "several PCIe bridges, without a host bridge"},
+	{GPUALLOC_LEVEL_PIX, "one PCIe bridge"},
+	{GPUALLOC_LEVEL_BOARD, "on one board"},
+	{GPUALLOC_LEVEL_UNKNOWN, "not known"},
+};
+
+struct seen {
+	bool level[GPUALLOC_LEVEL_SELF + 1];
+	bool nvlinks;
+	size_t inferred;
+};
+
+static struct seen look(const struct matrix *matrix)
+{
+	struct seen seen = {0};
+
+	for (size_t i = 0; i < matrix->count; i++)
+		for (size_t j = i; j < matrix->count; j++) {
+			bool nvlinks = gpualloc_machine_nvlinks(matrix->machine, i, j) > 0;
+
+			seen.nvlinks = seen.nvlinks || nvlinks;
+			if (!nvlinks)
+				seen.level[gpualloc_machine_level(matrix->machine, i, j)] = true;
+			seen.inferred +=
+				gpualloc_machine_level_is_inferred(matrix->machine, i, j) != 0;
+		}
+	return seen;
+}
+
+static void add_legend(struct text *text, const struct matrix *matrix)
+{
+	struct seen seen = look(matrix);
+
+	text_add(text, "\nLegend:\n\n");
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+		if (seen.level[levels[i].level])
+			text_format(text, "  %-4s = %s\n", gpualloc_level_name(levels[i].level),
+				    levels[i].sentence);
+	if (seen.nvlinks)
+		text_add(text, "  NV#  = # NVLinks, direct or through switches\n");
+	if (seen.inferred) {
+		text_add(text, "\nThe PCIe level of ");
+		add_count(text, seen.inferred, "pair");
+		text_add(text, " was concluded, not read; --json tells which.\n");
+	}
+}
+
+/* What all pairs have in common, which is all there is to say of a machine with one big switch. */
+static void add_summary(struct text *text, const struct matrix *matrix)
+{
+	char first[CELL_SIZE], cell[CELL_SIZE];
+
+	if (matrix->count < 3)
+		return;
+	cell_of(matrix, 0, 1, first);
+	for (size_t i = 0; i < matrix->count; i++)
+		for (size_t j = i + 1; j < matrix->count; j++) {
+			cell_of(matrix, i, j, cell);
+			if (strcmp(cell, first) != 0)
+				return;
+		}
+	text_format(text, ", %s between any two", first);
+}
+
+void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal)
+{
+	struct matrix matrix = measure(machine, terminal);
+
+	colour_start(text, terminal, COLOUR_BOLD);
+	add_machine_name(text, machine);
+	text_add(text, ": ");
+	if (matrix.count == 0)
+		text_add(text, "no GPUs");
+	else
+		add_count(text, matrix.count, "GPU");
+	add_summary(text, &matrix);
+	colour_end(text, terminal, COLOUR_BOLD);
+	text_char(text, '\n');
+	if (matrix.count == 0)
+		return;
+	add_matrix(text, &matrix);
+	add_legend(text, &matrix);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help, written from the tables of commands and options. */
+#ifndef CLI_USAGE_H
+#define CLI_USAGE_H
+
+#include "command.h"
+#include "text.h"
+
+void usage_of_all(struct text *text);
+void usage_of_command(struct text *text, const struct command *command);
+/* Says which commands there are and which may have been meant; returns the exit status. */
+int unknown_command(const char *word);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GPUs that fell off the bus: nvidia-smi says so in a line of its own, among or before its usual
+ * output, and leaves the GPU out of everything else.
+ */
+#include "smi.h"
+
+#include "cleanup.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* What one such line tells; the parts that it does not have are empty or unknown. */
+struct lost {
+	char pci[20];
+	int64_t index;
+	struct ga_view reason;
+};
+
+static const char start[] = "Unable to determine the device handle for ";
+
+static struct ga_view next_word(struct ga_view *rest)
+{
+	struct ga_view word = *rest = ga_view_trim(rest->text, rest->size);
+
+	for (word.size = 0; word.size < rest->size; word.size++)
+		if (word.text[word.size] == ' ' || word.text[word.size] == '\t')
+			break;
+	rest->text += word.size;
+	rest->size -= word.size;
+	return word;
+}
+
+/* "GPU 0000:03:00.0: …", "GPU0: 0000:01:00.0: …", "gpu 0000:0B:00.0: …" */
+static bool parse(struct ga_view line, struct lost *ret_lost)
+{
+	struct lost lost = {.index = GA_UNKNOWN};
+
+	line = ga_view_trim(line.text, line.size);
+	if (line.size < sizeof start || strncasecmp(line.text, start, sizeof start - 1) != 0)
+		return false;
+	line.text += sizeof start - 1;
+	line.size -= sizeof start - 1;
+	while (line.size > 0 && !*lost.pci) {
+		struct ga_view word = next_word(&line);
+
+		if (word.size > 0 && word.text[word.size - 1] == ':')
+			word.size--;
+		if (word.size > 3 && strncasecmp(word.text, "GPU", 3) == 0)
+			(void)ga_text_number(word.text + 3, word.size - 3, INT32_MAX, &lost.index);
+		else
+			(void)ga_pci_normalise(word.text, word.size, lost.pci);
+	}
+	lost.reason = ga_view_trim(line.text, line.size);
+	*ret_lost = lost;
+	return true;
+}
+
+static struct gpualloc_device *find(gpualloc_machine *part, const struct lost *lost)
+{
+	for (size_t i = 0; i < part->device_count; i++) {
+		struct gpualloc_device *device = &part->devices[i];
+
+		if (*lost->pci ? device->pci && strcmp(device->pci, lost->pci) == 0
+			       : device->index == lost->index)
+			return device;
+	}
+	return NULL;
+}
+
+static int add(gpualloc_machine *part, const struct lost *lost)
+{
+	static const char no_permission[] = "Insufficient Permissions";
+	struct gpualloc_device *device = find(part, lost);
+	ga_auto_free char *reason = ga_text_clean(lost->reason.text, lost->reason.size);
+
+	if (!reason)
+		return GPUALLOC_ENOMEM;
+	/* A GPU that is another container's is not ours to show, but is none that is lost. */
+	if (ga_text_starts(reason, no_permission) || (!*lost->pci && lost->index < 0))
+		return ga_machine_note(part, "a GPU%s%s cannot be used: %s",
+				       *lost->pci ? " at " : "", lost->pci, reason);
+	if (!device)
+		device = ga_machine_add_device(part);
+	if (!device)
+		return GPUALLOC_ENOMEM;
+	if (device->index < 0)
+		device->index = lost->index;
+	if (*lost->pci && ga_set_text(&device->pci, lost->pci) < 0)
+		return GPUALLOC_ENOMEM;
+	return ga_smi_ail(device, GPUALLOC_HEALTH_LOST, reason);
+}
+
+int ga_smi_lost_read(const char *text, size_t size, gpualloc_machine *part)
+{
+	struct ga_view rest = {text, size}, line;
+	struct lost lost;
+	int result = 0;
+
+	for (size_t found = 0;
+	     result == 0 && found < GA_DEVICES_MAX && ga_view_line(&rest, &line);) {
+		if (!parse(line, &lost))
+			continue;
+		found++;
+		if (part->device_count < GA_DEVICES_MAX)
+			result = add(part, &lost);
+	}
+	return result;
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the command share: running it, with or without a terminal, and telling
+what came of it as TAP. A test is a function marked @case; a failed assert is a red line."""
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import traceback
+import unicodedata
+
+GPUALLOC = os.environ["GPUALLOC"]
+ROOT = os.environ["TEST_ROOT"]
+BUILT_IN = ["a100-mig", "dgx-a100", "dgx1-pascal", "dgx1-volta", "dgx2", "hgx-h100", "nvl72",
+            "pcie16", "rtx8000x4"]
+CASES = []
+
+
+class Skip(Exception):
+    """Raised with the reason why a case cannot be run here."""
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def machine_file(name):
+    return os.path.join(ROOT, "machines", "files", name)
+
+
+def environment(**more):
+    """Ours, but for what would change what the command does; None takes a variable away."""
+    env = {key: value for key, value in os.environ.items()
+           if not key.startswith("GPUALLOC") and key not in ("NO_COLOR", "COLUMNS", "LC_ALL")}
+    env.update(TERM="xterm-256color")
+    for key, value in more.items():
+        env.pop(key, None)
+        if value is not None:
+            env[key] = value
+    return env
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.raw, self.err = code, out, err
+        self.out = out.decode(errors="replace")
+
+    def __repr__(self):
+        return f"exit {self.code}, stdout {self.out[:600]!r}, stderr {self.err[:600]!r}"
+
+
+def run(*words, env=None, **options):
+    done = subprocess.run([GPUALLOC, *words], env=environment(**(env or {})), timeout=120,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, **options)
+    return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def ok(*words, env=None, **options):
+    """Runs a command that has to succeed without a word on stderr; what it printed."""
+    result = run(*words, env=env, **options)
+    assert result.code == 0, f"{words}: {result!r}"
+    assert result.err == "", f"{words}: {result!r}"
+    return result.out
+
+
+def refused(code, *words, env=None, says=(), **options):
+    """Runs a command that has to fail: with that exit status, with nothing on stdout, and with a
+    sentence on stderr that contains all that says lists."""
+    result = run(*words, env=env, **options)
+    assert result.code == code, f"{words}: expected exit {code}: {result!r}"
+    assert result.raw == b"", f"{words}: stdout is not empty: {result!r}"
+    assert result.err.startswith("gpualloc: "), f"{words}: {result!r}"
+    for part in says:
+        assert part in result.err, f"{words}: no {part!r} in {result!r}"
+    return result.err
+
+
+def on_terminal(*words, columns=80, env=None):
+    """Runs a command on a terminal of that width; what appeared on it."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    child = subprocess.Popen([GPUALLOC, *words], env=environment(**(env or {})), stdin=slave,
+                             stdout=slave, stderr=slave)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert child.wait() == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+def columns_of(line):
+    """By Python's own tables, not by ours."""
+    return sum(0 if unicodedata.combining(char)
+               else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
+
+
+def widest(text):
+    return max(columns_of(line) for line in text.splitlines())
+
+
+def folder():
+    return tempfile.TemporaryDirectory(prefix="gpualloc-test-")
+
+
+def is_sanitized():
+    with open(GPUALLOC, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
+def main():
+    failed = False
+    print(f"1..{len(CASES)}")
+    for number, function in enumerate(CASES, 1):
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+            print("ok", number, "-", name)
+        except Skip as reason:
+            print("ok", number, "-", name, "# SKIP", reason)
+        except Exception:  # whatever it was, the other cases are still worth running
+            failed = True
+            for line in traceback.format_exc().splitlines():
+                print("#", line)
+            print("not ok", number, "-", name)
+        sys.stdout.flush()
+    sys.exit(failed)

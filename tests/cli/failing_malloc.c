@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loaded before the C library: lets the allocation fail whose number, from 0, is in FAIL_AT. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static long done = -1, fail_at = -2;
+
+static bool fails(void)
+{
+	if (fail_at == -2) {
+		const char *number = getenv("FAIL_AT");
+
+		fail_at = number ? strtol(number, NULL, 10) : -1;
+	}
+	if (++done != fail_at)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *malloc(size_t size)
+{
+	return fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __libc_realloc(old, size);
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Help, completion, manual and version: one table, and all four agree with it."""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from cli import (BUILT_IN, GPUALLOC, ROOT, Skip, case, environment, folder, main, ok, refused, run,
+                 widest)
+
+
+def commands():
+    return re.findall(r"^  ([a-z]+) {2,}\S", ok("--help"), re.M)
+
+
+def options(command):
+    """By the command's own help: {"machine": True} for one with a value."""
+    return {name: bool(value) for name, value in
+            re.findall(r"^ +(?:-\w, )?--([a-z-]+)( [A-Z]+)?", ok("help", command), re.M)}
+
+
+def manual(page):
+    with open(os.path.join(ROOT, "..", "docs", page), encoding="utf-8") as file:
+        return file.read()
+
+
+@case
+def alone_it_prints_help_to_stderr():
+    result = run()
+    assert result.code == 64 and result.raw == b"" and result.err == ok("--help"), result
+    assert ok("help") == ok("--help") == ok("-h")
+    assert commands() == ["list", "snapshot", "topo", "completion", "help", "version"]
+
+
+@case
+def every_command_explains_itself_in_80_columns():
+    assert widest(ok("--help")) <= 80
+    for command in commands():
+        text = ok("help", command)
+        assert text == ok(command, "--help") == ok(command, "-h"), command
+        assert text.startswith(f"usage: gpualloc {command}"), text
+        assert widest(text) <= 80, f"{command}: {widest(text)} columns"
+        assert "help" in options(command), command
+        if "machine" in options(command):
+            for machine in BUILT_IN:
+                assert re.search(rf"^  {machine} ", text, re.M), f"{command}: {machine}"
+
+
+@case
+def every_example_works():
+    for command in commands():
+        example = re.search(r"^example:\n  (.+)$", ok("help", command), re.M)
+        assert example, command
+        with folder() as where:
+            os.symlink(GPUALLOC, os.path.join(where, "gpualloc"))
+            path = where + ":" + os.environ["PATH"]
+            done = subprocess.run(["sh", "-c", example[1]], cwd=where, capture_output=True,
+                                  text=True, env=environment(PATH=path), check=False)
+        assert done.returncode == 0 and done.stdout and not done.stderr, (example[1], done)
+
+
+@case
+def near_misses_are_understood():
+    for typed, meant in (("lst", "list"), ("lits", "list"), ("snap", "snapshot"),
+                         ("tpoo", "topo"), ("versoin", "version")):
+        refused(64, typed, says=[f'"{typed}" is no command', f"did you mean {meant}?"])
+    refused(64, "help", "lsit", says=["did you mean list?"])
+    for typed, meant in (("jsno", "json"), ("machines=x", "machine"), ("dedline=3s", "deadline")):
+        refused(64, "list", "--" + typed, says=[f"did you mean --{meant}?"])
+    refused(64, "list", "--machine", "dgx1-vola", says=["did you mean --machine dgx1-volta?"])
+
+
+@case
+def commands_of_other_versions_are_no_commands_here():
+    for word in ("run", "pick", "explain", "leases", "hold", "setup"):
+        says = refused(64, word, "-n", "2", says=[f'"{word}" is no command', "list"])
+        assert "did you mean" not in says, says
+    assert not re.search(r"^  (run|pick|leases|hold|setup)\b", ok("--help"), re.M)
+
+
+@case
+def the_manual_has_every_command_and_option():
+    page = manual("gpualloc.1.scd")
+    sections = dict(re.findall(r"^## (gpualloc .+?)\n(.*?)(?=^##? |\Z)", page, re.M | re.S))
+    for command in commands():
+        heading = [name for name in sections if f"gpualloc {command}" in name]
+        assert len(heading) == 1, f"{command} has {len(heading)} sections"
+        for option in options(command):
+            assert f"*--{option}*" in sections[heading[0]] or command in ("help", "completion",
+                                                                          "version"), \
+                f"{command} --{option}"
+            assert f"*--{option}*" in page, option
+    known = {option for command in commands() for option in options(command)} | {"version"}
+    for option in re.findall(r"--([a-z][a-z-]+)", page):
+        assert option in known, f"the manual tells of --{option}, which is not there"
+    for command in re.findall(r"^## gpualloc ([a-z]+)", page, re.M):
+        assert command in commands(), command
+
+
+@case
+def completion_has_every_command_and_option():
+    fish, bash = ok("completion", "fish"), ok("completion", "bash")
+    for command in commands():
+        listed = re.findall(rf"seen_subcommand_from {command}' -l ([a-z-]+)", fish)
+        assert sorted(listed) == sorted(options(command)), command
+        words = re.search(rf"^    {command}:\*\) words=\"(.*)\"", bash, re.M)[1].split()
+        assert [word[2:] for word in words if word.startswith("--")] == sorted(options(command))
+        assert f"    {command}) _arguments" in ok("completion", "zsh")
+    refused(64, "completion", says=["bash|fish|zsh"])
+    refused(64, "completion", "tcsh", says=["bash, fish, zsh"])
+
+
+def complete(*words):
+    """What bash would offer for the last word."""
+    script = ok("completion", "bash") + """
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpualloc; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True,
+                          env=environment(), check=True)
+    return done.stdout.split()
+
+
+@case
+def bash_completes():
+    if not shutil.which("bash"):
+        raise Skip("no bash here")
+    assert complete("gpualloc", "l") == ["list"]
+    assert complete("gpualloc", "topo", "--s") == ["--svg"]
+    assert complete("gpualloc", "list", "--machine", "dgx1-v") == ["dgx1-volta"]
+    assert complete("gpualloc", "completion", "z") == ["zsh"]
+    assert "topo" in complete("gpualloc", "help", "")
+    assert complete("gpualloc", "list", "--deadline", "") == []
+
+
+@case
+def the_other_shells_read_their_scripts():
+    tried = 0
+    for shell in ("zsh", "fish"):
+        if shutil.which(shell):
+            tried += 1
+            subprocess.run([shell, "-n", "/dev/stdin"], input=ok("completion", shell), text=True,
+                           check=True, capture_output=True)
+    if not tried:
+        raise Skip("neither zsh nor fish here")
+
+
+@case
+def the_version_is_one():
+    text = ok("version")
+    assert re.fullmatch(r"gpualloc \d+\.\d+\.\d+\n", text) and text == ok("--version")
+    assert json.loads(ok("version", "--json")) == {
+        "schema": 1, "command": "version", "version": text.split()[1]}
+
+
+main()

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each allocation of a command fails in turn: it says so, or did not need it."""
+import os
+
+from cli import Skip, case, is_sanitized, main, ok, run
+
+# As many runs in a row without a failure as no command has allocations it can do without.
+ENOUGH = 6
+
+
+def check(*words):
+    if is_sanitized():
+        raise Skip("the sanitizer has allocations of its own")
+    whole = ok(*words)
+    number = good = 0
+    while good < ENOUGH:
+        result = run(*words, env={"LD_PRELOAD": os.environ["FAILING_MALLOC"],
+                                  "FAIL_AT": str(number)})
+        if result.code == 0:
+            assert result.out == whole, f"{words}, allocation {number}: {result!r}"
+            good += 1
+        else:
+            good = 0
+            assert result.code == 71 and result.raw == b"", \
+                f"{words}, allocation {number}: {result!r}"
+            assert result.err == "gpualloc: out of memory\n", \
+                f"{words}, allocation {number}: {result!r}"
+        number += 1
+    assert number > ENOUGH, words
+
+
+@case
+def list_runs_out_of_memory():
+    for form in ([], ["--json"], ["--csv"]):
+        check("list", "--machine", "a100-mig", *form)
+
+
+@case
+def topo_runs_out_of_memory():
+    for form in ([], ["--json"]):
+        check("topo", "--machine", "rtx8000x4", *form)
+
+
+@case
+def the_picture_runs_out_of_memory():
+    for machine in ("rtx8000x4", "a100-mig", "hgx-h100", "pcie16"):
+        check("topo", "--svg", "-", "--machine", machine)
+
+
+@case
+def snapshot_runs_out_of_memory():
+    check("snapshot", "--machine", "a100-mig", "--anonymous")
+
+
+@case
+def the_rest_runs_out_of_memory():
+    for words in (["help"], ["help", "list"], ["version", "--json"], ["completion", "zsh"]):
+        check(*words)
+
+
+main()

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""gpualloc topo: the matrix, its way through text and back, and the picture."""
+import json
+import os
+import re
+import resource
+import stat
+import xml.etree.ElementTree as tree
+
+from cli import (BUILT_IN, ROOT, Skip, case, folder, is_sanitized, machine_file, main, ok,
+                 on_terminal, refused, run, widest)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def document(machine):
+    return json.loads(run("topo", "--json", "-q", "--machine", machine).out)
+
+
+@case
+def the_matrix_looks_as_nvidia_smi_made_it_known():
+    assert ok("topo", "--machine", "rtx8000x4") == """\
+rtx8000x4 (simulated): 4 GPUs
+
+      GPU0  GPU1  GPU2  GPU3  CPU Affinity  NUMA Affinity
+GPU0   X    NODE  SYS   NV2   0-15,32-47    0
+GPU1  NODE   X    NV2   SYS   0-15,32-47    0
+GPU2  SYS   NV2    X    NODE  16-31,48-63   1
+GPU3  NV2   SYS   NODE   X    16-31,48-63   1
+
+Legend:
+
+  X    = Self
+  SYS  = PCIe and the interconnect between NUMA nodes
+  NODE = PCIe and the interconnect between host bridges of a NUMA node
+  NV#  = # NVLinks, direct or through switches
+"""
+
+
+@case
+def unknown_cells_are_question_marks_and_conclusions_are_counted():
+    text = ok("topo", "--machine", machine_file("odd.json"))
+    assert re.search(r"^GPU0 +X +\? +PIX +NODE +N/A +N/A$", text, re.M), text
+    assert "The PCIe level of 1 pair was concluded" in text, text
+
+
+@case
+def a_wide_matrix_is_folded_on_a_terminal_and_nothing_is_lost():
+    for columns in (80, 120, 200):
+        shown = on_terminal("topo", "--machine", "nvl72", columns=columns, env={"NO_COLOR": "1"})
+        assert widest(shown) <= columns, f"{widest(shown)} of {columns}"
+        for label in (f"GPU{i}" for i in range(72)):
+            headers = re.findall(rf"^ .*\b{label}\b", shown, re.M)
+            assert len(headers) == 1, f"{label} heads {len(headers)} columns"
+        assert shown.count("NV18 ") + shown.count("NV18\n") == 72 * 71 + 1, shown.count("NV18")
+        assert shown.count("CPU Affinity") == 1 and "2520-2591" in shown
+    assert "72 GPUs, NV18 between any two" in ok("topo", "--machine", "nvl72")
+
+
+@case
+def colour_by_closeness_only_on_a_terminal():
+    shown = on_terminal("topo", "--machine", "dgx1-volta")
+    assert "\033[1;32mNV2\033[0m" in shown and "\033[31mSYS\033[0m" in shown, shown
+    plain = on_terminal("topo", "--machine", "dgx1-volta", env={"NO_COLOR": "1"})
+    assert re.sub(r"\033\[[0-9;]*m", "", shown) == plain
+    assert "\033" not in ok("topo", "--machine", "dgx1-volta")
+
+
+@case
+def json_has_the_matrices_of_the_machine_file():
+    for machine in BUILT_IN + [machine_file("busy.json"), machine_file("odd.json")]:
+        shown = document(machine)
+        file = json.loads(ok("snapshot", "--machine", machine))
+        count = len(file["devices"])
+        none = [[0] * count for _ in range(count)]
+        assert list(shown) == ["schema", "command", "machine", "devices", "pcie", "nvlink",
+                               "inferred"], list(shown)
+        assert shown["schema"] == 1 and shown["command"] == "topo"
+        assert shown["pcie"] == file["pcie"], machine
+        assert shown["nvlink"] == file.get("nvlink", none), machine
+        assert shown["inferred"] == file.get("inferred", []), machine
+        keys = ("index", "uuid", "name", "numa", "cpus")
+        assert shown["devices"] == [{key: device.get(key) for key in keys}
+                                    for device in file["devices"]], machine
+
+
+@case
+def its_text_reads_back_as_the_same_links():
+    with folder() as where:
+        for machine in BUILT_IN + [machine_file("busy.json")]:
+            path = os.path.join(where, "topo.txt")
+            text = ok("topo", "--machine", machine)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            first, second = document(machine), document(path)
+            assert second["nvlink"] == first["nvlink"], machine
+            for i, row in enumerate(first["pcie"]):
+                for j, level in enumerate(row):
+                    if not first["nvlink"][i][j]:
+                        assert second["pcie"][i][j] == level, f"{machine}: pcie[{i}][{j}]"
+            for one, other in zip(first["devices"], second["devices"]):
+                assert (one["index"], one["numa"], one["cpus"]) == \
+                    (other["index"], other["numa"], other["cpus"]), machine
+            rows = [line for line in text.splitlines() if line.startswith("GPU")]
+            again = [line for line in run("topo", "--machine", path).out.splitlines()
+                     if line.startswith("GPU")]
+            assert again == rows, machine
+
+
+# ---- the picture ----
+
+@case
+def the_picture_is_xml_with_every_gpu_and_link():
+    for machine in BUILT_IN + [machine_file(name) for name in
+                               ("busy.json", "crowded.json", "odd.json", "empty.json")]:
+        text = ok("topo", "--svg", "-", "--machine", machine)
+        picture = tree.fromstring(text)
+        shown = document(machine)
+        assert picture.tag == SVG + "svg" and picture.get("viewBox"), machine
+        ids = [group.get("id") for group in picture.iter(SVG + "g")]
+        assert sorted(ids) == sorted(f"gpu-{device['index']}" for device in shown["devices"])
+        words = [element.text for element in picture.iter(SVG + "text")]
+        for device in shown["devices"]:
+            assert str(device["index"]) in words, f"{machine}: {device['index']}"
+        assert ("simulated" in words) == shown["machine"]["simulated"], machine
+        assert not re.search(r"<script|href|@import|url\(", text), machine
+        if shown["machine"]["name"]:
+            assert words[0][:20] == shown["machine"]["name"][:20], words[0]
+
+
+def lines_of(machine):
+    picture = tree.fromstring(ok("topo", "--svg", "-", "--machine", machine))
+    # Those of the legend are drawn with a relative "h".
+    return [path.get("stroke-width") for path in picture.iter(SVG + "path")
+            if "h22" not in path.get("d")]
+
+
+@case
+def a_mesh_has_a_line_a_pair_and_a_switch_has_a_line_a_gpu():
+    assert len(lines_of("dgx1-volta")) == 16
+    assert len(set(lines_of("dgx1-volta"))) == 2, "widths of one and two NVLinks"
+    assert len(set(lines_of("dgx1-pascal"))) == 1
+    assert len(lines_of("rtx8000x4")) == 2
+    assert len(lines_of("hgx-h100")) == 8
+    assert len(lines_of("dgx2")) == 16
+    assert len(lines_of("nvl72")) == 72 + 2, "a line a GPU, and two between the three bars"
+    assert len(lines_of("pcie16")) == 0
+
+
+@case
+def nothing_of_the_picture_lies_outside_it_and_no_two_gpus_overlap():
+    for machine in BUILT_IN:
+        picture = tree.fromstring(ok("topo", "--svg", "-", "--machine", machine))
+        width, height = map(int, picture.get("viewBox").split()[2:])
+        gpus = []
+        for rect in picture.iter(SVG + "rect"):
+            x, y, w, h = (int(rect.get(key)) for key in ("x", "y", "width", "height"))
+            assert 0 <= x and x + w <= width and 0 <= y and y + h <= height, machine
+            if rect.get("class").startswith("gpu"):
+                gpus.append((x, y, w, h))
+        for i, (ax, ay, aw, ah) in enumerate(gpus):
+            for bx, by, bw, bh in gpus[:i]:
+                assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay, machine
+
+
+@case
+def every_captured_matrix_is_drawn_and_shown():
+    where = os.path.join(ROOT, "machines", "topo")
+    drawn = 0
+    for name in sorted(os.listdir(where)):
+        path = os.path.join(where, name)
+        result = run("topo", "-q", "--svg", "-", "--machine", path)
+        assert result.code in (0, 65), f"{name}: {result!r}"
+        if result.code == 65:
+            continue
+        picture = tree.fromstring(result.out)
+        count = len(document(path)["devices"])
+        assert len(list(picture.iter(SVG + "g"))) == count, name
+        shown = on_terminal("topo", "-q", "--machine", path, env={"NO_COLOR": "1"})
+        assert widest(shown) <= 80, f"{name}: {widest(shown)} columns"
+        drawn += 1
+    assert drawn > 30, drawn
+
+
+@case
+def the_same_machine_gives_the_same_bytes():
+    for machine in BUILT_IN:
+        assert ok("topo", "--svg", "-", "--machine", machine) == \
+            ok("topo", "--svg", "-", "--machine", machine)
+
+
+@case
+def the_picture_in_the_documents_is_the_one_it_draws():
+    path = os.path.join(ROOT, "..", "docs", "dgx1-volta.svg")
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == ok("topo", "--svg", "-", "--machine", "dgx1-volta"), \
+            "draw it again: gpualloc topo --machine dgx1-volta --svg docs/dgx1-volta.svg"
+
+
+@case
+def the_file_is_written_whole_with_usual_rights():
+    with folder() as where:
+        path = os.path.join(where, "a.svg")
+        assert ok("topo", "--svg", path, "--machine", "dgx2", umask=0o027) == ""
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+        tree.parse(path)
+        os.chmod(path, 0o600)
+        ok("topo", "--svg", path, "--machine", "nvl72")
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        assert os.listdir(where) == ["a.svg"]
+        link = os.path.join(where, "link.svg")
+        os.symlink("a.svg", link)
+        ok("topo", "--svg", link, "--machine", "rtx8000x4")
+        assert os.path.islink(link) and "rtx8000x4" in open(path, encoding="utf-8").read()
+
+
+@case
+def what_cannot_be_written_leaves_what_was_there():
+    if is_sanitized():
+        raise Skip("a limit on file sizes stops the sanitizer too")
+    with folder() as where:
+        path = os.path.join(where, "a.svg")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("mine")
+        refused(74, "topo", "--svg", path, "--machine", "nvl72", says=[path, "too large"],
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        assert os.listdir(where) == ["a.svg"]
+        assert open(path, encoding="utf-8").read() == "mine"
+        refused(74, "topo", "--svg", where, "--machine", "dgx2", says=["Is a directory"])
+        refused(74, "topo", "--svg", where + "/no/a.svg", "--machine", "dgx2", says=["No such"])
+        refused(74, "topo", "--svg", "/dev/full", "--machine", "dgx2", says=["No space"])
+        refused(64, "topo", "--svg", "", "--machine", "dgx2")
+        assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@case
+def one_form_at_a_time():
+    refused(64, "topo", "--json", "--svg", "-", "--machine", "dgx2", says=["--json and --svg"])
+
+
+main()

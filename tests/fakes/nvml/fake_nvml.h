@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Our own libnvidia-ml.so.1: it serves a machine file through NVML's binary interface, as the
+ * driver would whose number it was built with. How it is told what to play:
+ *
+ *   FAKE_MACHINE=PATH            the machine file; without it nvmlInit finds no driver
+ *   FAKE_LOST=INDEX[,INDEX…]     no handle for these: the GPU is lost
+ *   FAKE_RESET=INDEX[,INDEX…]    these answer every question with "GPU requires reset"
+ *   FAKE_HANG=INDEX|init         a question to this GPU, or the beginning, never ends
+ *   FAKE_CRASH=INDEX             a question to this GPU ends the process
+ *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
+ *   FAKE_MISMATCH=1              nvmlInit finds a kernel module of another version
+ *   FAKE_MIG_VANISH=1            each MIG instance is gone when it is asked anything
+ *   FAKE_MIG_PLAIN_NAMES=1       the names of MIG instances do not tell their profile
+ *   FAKE_SWITCH=typed|foreign|all-f  what NVLinks into a switch look like: of that type (the
+ *                                default); of unknown type and with a PCI address that is no GPU's;
+ *                                of unknown type and without an address
+ *   FAKE_DEAD_LINK=INDEX[,INDEX…]  the first NVLink of these is down at their end
+ *   FAKE_LINKS_UNREADABLE=INDEX[,INDEX…]  these do not tell the state of their NVLinks
+ *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
+ *
+ * NVLinks in a machine file are counts for pairs. A GPU has 18 links at most, so a machine with a
+ * GPU whose counts add up to more has NVSwitches: then each GPU has as many links as its largest
+ * count, all into switches. In every other machine the links are direct. GPUs that no path of
+ * NVLinks joins are in different cliques of the fabric.
+ */
+#ifndef FAKE_NVML_H
+#define FAKE_NVML_H
+
+#include "machine.h"
+#include "nvml_abi.h"
+
+enum { FAKE_LINKS_MAX = 64, FAKE_DIRECT_LINKS_MAX = 18 };
+
+/* The driver that this library belongs to: 390 … 580. */
+extern const int fake_driver;
+
+struct fake_link {
+	int gpu; /* the device at the other end, -1 for a switch */
+};
+
+struct fake_gpu {
+	bool lost;
+	bool needs_reset;
+	bool hangs;
+	bool crashes;
+	bool links_unknown;
+	bool first_link_down;
+	struct fake_link links[FAKE_LINKS_MAX];
+	unsigned link_count; /* that are up */
+	unsigned clique;
+};
+
+struct fake_state {
+	gpualloc_machine *machine; /* NULL before nvmlInit */
+	struct fake_gpu *gpus;
+	unsigned cliques;
+	bool mig_denied;
+	bool mig_vanishes;
+	bool mig_plain_names;
+	enum { SWITCH_TYPED, SWITCH_FOREIGN, SWITCH_ALL_F } switch_form;
+};
+extern struct fake_state fake;
+
+/* Counts a call (NULL does not count); the result when nothing was initialised. */
+int fake_called(const char *function);
+
+/*
+ * Counts a call about a device and finds it: a GPU, or a MIG instance where that is allowed. Plays
+ * what that GPU was told to play; not 0 is the result.
+ */
+enum fake_kind { FAKE_GPU, FAKE_MIG, FAKE_GPU_OR_MIG };
+int fake_asked(const char *function, ga_nvml_handle handle, enum fake_kind kind,
+	       const struct gpualloc_device **ret_device);
+struct fake_gpu *fake_gpu_of(const struct gpualloc_device *device);
+ga_nvml_handle fake_handle(const struct gpualloc_device *device);
+
+/* Puts a text where the caller wants it, as NVML does: too small is no excuse. */
+int fake_give_text(const char *from, char *text, unsigned size);
+int fake_give_number(int64_t from, unsigned *number);
+
+/* 9 for Hopper; concluded from the name. */
+int fake_compute_major(const struct gpualloc_device *device);
+/* Lays the links of a machine that was just read. */
+void fake_lay_links(void);
+
+#endif
