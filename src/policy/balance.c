@@ -34,13 +34,14 @@ static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget
 		      int64_t *ret_ideal)
 {
 	ga_auto_found struct ga_found found = {0};
+	ga_auto_free bool *none = calloc(whole->graph.count + 1, sizeof *none);
 	struct ga_bandwidth_value value;
 	struct ga_search search = {
 		.graph = &whole->graph,
 		.vertices = whole->vertices,
 		.count = whole->graph.count,
 		.want = size,
-		.required = whole->required,
+		.required = none,
 		.idle = whole->idle,
 		.budget = budget,
 		.value_alone = true,
@@ -49,7 +50,7 @@ static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget
 	*ret_ideal = 0;
 	if (size < 2 || size > whole->graph.count)
 		return 0;
-	if (ga_bandwidth_search(&search, &value) < 0 || ga_search_run(&search, &found) < 0)
+	if (!none || ga_bandwidth_search(&search, &value) < 0 || ga_search_run(&search, &found) < 0)
 		return GPUALLOC_ENOMEM;
 	*ret_ideal = found.rank.value;
 	return 0;
@@ -72,20 +73,23 @@ static int whole_machine(const gpualloc_machine *machine, struct ga_field *ret_w
 	return ga_field_init(&question, ret_whole);
 }
 
-static int find_ideals(const gpualloc_machine *machine, uint64_t budget, struct ga_balance *balance)
+/* For what comes later only where the table will not show it by itself. */
+static int find_ideals(const gpualloc_machine *machine, const struct ga_field *field,
+		       uint64_t budget, struct ga_balance *balance)
 {
 	ga_auto_field struct ga_field whole = {0};
+	bool by_table = field->whole && field->graph.count <= GA_TABLE_MAX;
 
-	if (whole_machine(machine, &whole) < 0)
+	if (!field->whole && whole_machine(machine, &whole) < 0)
 		return GPUALLOC_ENOMEM;
-	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
-		if (find_ideal(&whole, size, budget, &balance->ideal[size]) < 0)
+	if (!field->whole)
+		field = &whole;
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last && !by_table; size++)
+		if (find_ideal(field, size, budget, &balance->ideal[size]) < 0)
 			return GPUALLOC_ENOMEM;
-	if (balance->want >= GA_LATER_FIRST && balance->want <= balance->later_last) {
-		balance->ideal_own = balance->ideal[balance->want];
+	if (balance->want >= GA_LATER_FIRST && balance->want <= balance->later_last)
 		return 0;
-	}
-	return find_ideal(&whole, balance->want, budget, &balance->ideal_own);
+	return find_ideal(field, balance->want, budget, &balance->ideal_own);
 }
 
 /* How many can be left idle at most: devices that are not idle may be taken first. */
@@ -132,8 +136,10 @@ int ga_balance_init(const gpualloc_machine *machine, const struct ga_field *fiel
 		balance.later_last = machine->device_count;
 	for (size_t i = 0; i < field->graph.count && i < GA_TABLE_MAX; i++)
 		balance.idle_mask |= (uint32_t)field->idle[i] << i;
-	if (find_ideals(machine, question->budget, &balance) < 0 || allocate(&balance) < 0)
+	if (find_ideals(machine, field, question->budget, &balance) < 0 || allocate(&balance) < 0)
 		return GPUALLOC_ENOMEM;
+	if (balance.want >= GA_LATER_FIRST && balance.want <= balance.later_last)
+		balance.ideal_own = balance.ideal[balance.want];
 	*ret_balance = balance;
 	balance = (struct ga_balance){0};
 	return 0;

@@ -49,6 +49,7 @@ static inline int32_t ga_balance_later(const struct ga_balance *balance, size_t 
 /* Of a size that does not fit: worse than the slowest path. */
 int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size);
 
+/* Also finds the ideals that are still 0: the best in the table. */
 int ga_balance_fill_table(struct ga_balance *balance);
 /* Without a table: a good set by greedy growth; no more than the truth. Or GPUALLOC_ENOMEM. */
 int64_t ga_balance_estimate(struct ga_balance *balance, const size_t *rest, size_t count,

@@ -5,37 +5,79 @@
  * vertex after the other. On large ones a set is grown.
  */
 #include "balance.h"
+#include "cleanup.h"
 
 #include <string.h>
 
+enum { HALF = GA_TABLE_MAX / 2, HALVES = 1 << HALF };
+
 struct filling {
 	const struct ga_balance *balance;
-	int32_t *lags; /* of the size at hand, by set */
-	int32_t last;  /* the lag worked out last, and for what */
-	int64_t last_bandwidth;
+	/* NVLinks of each vertex with the vertices of each half set, below HALF and above. */
+	int64_t (*links)[2][HALVES];
+	int32_t *lags; /* of the size at hand, by set; at first bandwidths, 0 for other sizes */
+	int32_t most;
 };
 
-static size_t list(uint32_t mask, size_t *set)
+static void fill_links(const struct ga_graph *graph, int64_t (*links)[2][HALVES])
 {
+	for (size_t v = 0; v < graph->count; v++)
+		for (size_t half = 0; half < 2; half++)
+			for (uint32_t mask = 1; mask < HALVES; mask++) {
+				size_t other = (size_t)__builtin_ctz(mask) + half * HALF;
+				int64_t rest = links[v][half][mask & (mask - 1)];
+
+				links[v][half][mask] =
+					rest + (other < graph->count
+							? ga_graph_nvlink(graph, v, other)
+							: 0);
+			}
+}
+
+/* Lists the set and finds the least that joins one of it to the rest, as a sum of two. */
+static int64_t list(const struct filling *filling, uint32_t mask, size_t *set)
+{
+	int64_t least = INT64_MAX;
 	size_t count = 0;
 
-	for (; mask; mask &= mask - 1)
-		set[count++] = (size_t)__builtin_ctz(mask);
-	return count;
+	for (uint32_t left = mask; left; left &= left - 1) {
+		size_t v = (size_t)__builtin_ctz(left);
+		int64_t degree =
+			filling->links[v][0][mask % HALVES] + filling->links[v][1][mask / HALVES];
+
+		set[count++] = v;
+		if (degree < least)
+			least = degree;
+	}
+	return least;
 }
 
 static void fill_set(struct filling *filling, size_t size, uint32_t mask)
 {
+	const struct ga_graph *graph = filling->balance->graph;
 	size_t set[GA_LATER_LAST];
-	int64_t bandwidth;
+	int64_t least = list(filling, mask, set);
+	int64_t bandwidth = least > 0 ? ga_graph_cut(graph, set, size, least) : 0;
 
-	list(mask, set);
-	bandwidth = ga_graph_bandwidth(filling->balance->graph, set, size, 0);
-	if (bandwidth != filling->last_bandwidth) { /* few values, and dividing is slow */
-		filling->last_bandwidth = bandwidth;
-		filling->last = ga_balance_lag(filling->balance->ideal[size], bandwidth);
+	if (bandwidth == 0)
+		bandwidth = ga_graph_bottleneck(graph, set, size, 0);
+	filling->lags[mask] = (int32_t)bandwidth; /* 15 pairs of 1024 links at most */
+	if (filling->lags[mask] > filling->most)
+		filling->most = filling->lags[mask];
+}
+
+/* Bandwidths become lags; there are few different ones, and dividing is slow. */
+static void turn_into_lags(int32_t *lags, size_t sets, int64_t ideal, int32_t impossible)
+{
+	int32_t last_bandwidth = 0, last = impossible;
+
+	for (size_t i = 0; i < sets; i++) {
+		if (lags[i] != 0 && lags[i] != last_bandwidth) {
+			last_bandwidth = lags[i];
+			last = ga_balance_lag(ideal, last_bandwidth);
+		}
+		lags[i] = lags[i] != 0 ? last : impossible;
 	}
-	filling->lags[mask] = filling->last;
 }
 
 /* The next larger number with as many bits. */
@@ -68,24 +110,32 @@ static void spread(int32_t *lags, size_t vertices)
 			take_less(lags + base, lags + base + bit, bit);
 }
 
+static void fill_size(struct filling *filling, struct ga_balance *balance, size_t size)
+{
+	size_t sets = (size_t)1 << balance->graph->count;
+
+	filling->lags = balance->table + (size - GA_LATER_FIRST) * sets;
+	filling->most = 0;
+	for (uint32_t mask = (1U << size) - 1; mask < sets; mask = next_of_size(mask))
+		if ((mask & ~balance->idle_mask) == 0)
+			fill_set(filling, size, mask);
+	if (balance->ideal[size] == 0)
+		balance->ideal[size] = filling->most;
+	turn_into_lags(filling->lags, sets, balance->ideal[size],
+		       ga_balance_lag_impossible(balance, size));
+	spread(filling->lags, balance->graph->count);
+}
+
 int ga_balance_fill_table(struct ga_balance *balance)
 {
-	size_t vertices = balance->graph->count, sets = (size_t)1 << vertices;
+	ga_auto_free int64_t(*links)[2][HALVES] = calloc(GA_TABLE_MAX, sizeof *links);
+	struct filling filling = {.balance = balance, .links = links};
 
-	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++) {
-		int32_t impossible = ga_balance_lag_impossible(balance, size);
-		struct filling filling = {
-			.balance = balance,
-			.lags = balance->table + (size - GA_LATER_FIRST) * sets,
-		};
-
-		for (size_t i = 0; i < sets; i++)
-			filling.lags[i] = impossible;
-		for (uint32_t mask = (1U << size) - 1; mask < sets; mask = next_of_size(mask))
-			if ((mask & ~balance->idle_mask) == 0)
-				fill_set(&filling, size, mask);
-		spread(filling.lags, vertices);
-	}
+	if (!links)
+		return GPUALLOC_ENOMEM;
+	fill_links(balance->graph, links);
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
+		fill_size(&filling, balance, size);
 	return 0;
 }
 

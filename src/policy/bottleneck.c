@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { EXACT = 15, MAX = 64 };
+enum { EXACT = 15, MAX = 64, GIGABYTE = 1000 };
 /* Steps that a search takes before it gives up: where the table can decide, and where not. */
 enum { GLANCE = 64, PATIENCE = 4000 };
 
@@ -116,46 +116,35 @@ static bool has_ring(struct ring *ring)
 	return ring->left == 0 && ring->count <= EXACT && closes_exactly(ring);
 }
 
-/* The slowest pair, and by way of next the next bandwidth above a given one. */
-static int32_t slowest_above(const struct ga_graph *graph, const size_t *set, size_t count,
-			     int32_t above)
+/* Which bandwidths the pairs have: bit n for n GB/s; the constants are whole ones. */
+static uint32_t rates_of(const struct ga_graph *graph, const size_t *set, size_t count)
 {
-	int32_t slowest = INT32_MAX;
+	uint32_t rates = 0;
 
 	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < i; j++) {
-			int32_t rate = ga_graph_ring(graph, set[i], set[j]);
-
-			if (rate > above && rate < slowest)
-				slowest = rate;
-		}
-	return slowest;
-}
-
-static bool reaches(const struct ga_graph *graph, const size_t *set, int32_t rate,
-		    struct ring *ring)
-{
-	set_near(graph, set, rate, ring);
-	return has_ring(ring);
+		for (size_t j = 0; j < i; j++)
+			rates |= 1U << ga_graph_ring(graph, set[i], set[j]) / GIGABYTE;
+	return rates;
 }
 
 int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count,
 			    int32_t floor)
 {
-	int32_t reached = slowest_above(graph, set, count, 0), next;
+	uint32_t rates = rates_of(graph, set, count);
+	int32_t reached = __builtin_ctz(rates) * GIGABYTE;
 	struct ring ring = {.count = count};
 
 	if (graph->tree || count <= 2 || count > MAX)
 		return reached;
-	if (reached < floor) {
-		if (!reaches(graph, set, floor, &ring))
-			return reached;
-		reached = floor;
-	}
-	for (;;) {
-		next = slowest_above(graph, set, count, reached);
-		if (next == INT32_MAX || !reaches(graph, set, next, &ring))
+	while (rates &= rates - 1) {
+		int32_t next = __builtin_ctz(rates) * GIGABYTE;
+
+		if (next < floor) /* whether it is reached does not matter */
+			continue;
+		set_near(graph, set, next, &ring);
+		if (!has_ring(&ring))
 			return reached;
 		reached = next;
 	}
+	return reached;
 }

@@ -37,6 +37,21 @@ static size_t list_places(const struct ga_question *question, size_t *places)
 	return count;
 }
 
+static bool is_whole(const struct ga_field *field, const struct ga_question *question,
+		     const size_t *places)
+{
+	size_t count = field->graph.count;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (places[i] == places[j])
+				return false;
+	for (size_t i = 0; i < count; i++)
+		if (!field->idle[i])
+			return false;
+	return count == question->machine->device_count;
+}
+
 int ga_field_init(const struct ga_question *question, struct ga_field *ret_field)
 {
 	ga_auto_field struct ga_field field = {0};
@@ -58,6 +73,7 @@ int ga_field_init(const struct ga_question *question, struct ga_field *ret_field
 	}
 	for (size_t i = 0; i < question->required_count; i++)
 		field.required[question->required[i]] = true;
+	field.whole = is_whole(&field, question, places);
 	*ret_field = field;
 	field = (struct ga_field){0};
 	return 0;

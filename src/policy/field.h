@@ -13,6 +13,7 @@ struct ga_field {
 	size_t *vertices;      /* 0, 1, … */
 	bool *required;        /* by vertex */
 	bool *idle;
+	bool whole; /* every GPU of the machine is in it once, and idle */
 };
 int ga_field_init(const struct ga_question *question, struct ga_field *ret_field);
 void ga_field_free(struct ga_field *field);

@@ -34,7 +34,7 @@ static void set_pair(const gpualloc_machine *machine, const size_t *places, cons
 	const struct ga_links *links = &machine->links;
 	int count = ga_links_nvlinks(links, places[a], places[b]);
 	int32_t rate = rates[a] < rates[b] ? rates[a] : rates[b];
-	int32_t nvlink = count > 0 ? count * rate : 0;
+	int32_t nvlink = rate * (count < 0 ? 0 : count < GA_NVLINKS_MAX ? count : GA_NVLINKS_MAX);
 	int32_t pcie = ga_rate_pcie(ga_links_level(links, places[a], places[b]));
 	size_t here = a * graph->count + b, there = b * graph->count + a;
 
