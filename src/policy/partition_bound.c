@@ -183,6 +183,26 @@ static bool find_nearest(struct ga_bound *bound)
 	return true;
 }
 
+/* Clusters of a level lie inside those of the level before. */
+static bool comes_before(const struct ga_bound *bound, size_t a, size_t b)
+{
+	for (size_t i = 0; i < bound->level_count; i++)
+		if (bound->levels[i].cluster[a] != bound->levels[i].cluster[b])
+			return bound->levels[i].cluster[a] < bound->levels[i].cluster[b];
+	return a < b;
+}
+
+static void put_in_order(struct ga_bound *bound)
+{
+	for (size_t c = 0; c < bound->classes->count; c++) {
+		size_t at = c;
+
+		for (; at > 0 && comes_before(bound, c, bound->order[at - 1]); at--)
+			bound->order[at] = bound->order[at - 1];
+		bound->order[at] = (uint8_t)c;
+	}
+}
+
 static int64_t common_unit(const struct ga_partition_problem *problem)
 {
 	int64_t unit = 0;
@@ -208,7 +228,10 @@ bool ga_bound_init(struct ga_bound *bound, const struct ga_classes *classes,
 	bound->level_count = 0;
 	bound->tables = NULL;
 	bound->nearest = NULL;
-	return find_tree(bound, problem->count) && (!bound->mates || find_nearest(bound));
+	if (!find_tree(bound, problem->count) || (bound->mates && !find_nearest(bound)))
+		return false;
+	put_in_order(bound);
+	return true;
 }
 
 void ga_bound_free(struct ga_bound *bound)
@@ -309,14 +332,19 @@ static int64_t level_pairs(const struct ga_bound *bound, const struct ga_level *
 	return pairs + (int64_t)clusters[GA_ALONE] * prices->cluster[1];
 }
 
+static int64_t all_pairs(const struct ga_bound *bound, size_t total)
+{
+	const size_t rest = total % bound->size;
+
+	return (int64_t)(total / bound->size) * ga_pairs(bound->size) +
+	       (rest > 0 ? ga_pairs(rest) : 0);
+}
+
 /* What the first so many levels are worth at most. */
 static int64_t bound_by_tree(const struct ga_bound *bound, size_t levels, const uint8_t *counts,
 			     size_t total)
 {
-	const size_t rest = total % bound->size;
-	int64_t all = (int64_t)(total / bound->size) * ga_pairs(bound->size) +
-		      (rest > 0 ? ga_pairs(rest) : 0);
-	int64_t sum = bound->base * all;
+	int64_t sum = bound->base * all_pairs(bound, total);
 
 	for (size_t i = 0; i < levels; i++) {
 		const struct ga_level *level = &bound->levels[i];
@@ -350,4 +378,15 @@ int64_t ga_bound_last_level(const struct ga_bound *bound, const uint8_t *counts,
 int64_t ga_bound_but_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total)
 {
 	return bound_by_tree(bound, bound->level_count - 1, counts, total);
+}
+
+int64_t ga_bound_room(const struct ga_bound *bound, const uint8_t *counts, size_t total,
+		      int64_t need)
+{
+	int64_t room = (bound->base * all_pairs(bound, total) - need) * GA_PRICE_SCALE;
+
+	for (size_t i = 0; i < bound->level_count; i++)
+		room += bound->levels[i].step *
+			level_pairs(bound, &bound->levels[i], 1, counts, total);
+	return room;
 }

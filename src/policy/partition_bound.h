@@ -49,6 +49,8 @@ struct ga_bound {
 			 */
 	size_t level_count;
 	struct ga_level levels[GA_LEVELS_MAX];
+	uint8_t order[GA_SEARCH_MAX]; /* of classes: those of a cluster lie together on each level
+				       */
 	int32_t *tables;
 	uint8_t *nearest; /* count × count: for each class all classes, best mates first */
 };
@@ -64,6 +66,18 @@ void ga_bound_tighten(struct ga_bound *bound, const struct ga_partition_problem 
 		      const uint16_t *group);
 /* The pairs, scaled, that the last level has at most with the prices found. */
 int64_t ga_bound_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total);
+/* By how much the tree bound with the prices found exceeds need, scaled. */
+int64_t ga_bound_room(const struct ga_bound *bound, const uint8_t *counts, size_t total,
+		      int64_t need);
+
+/* Groups that take of each class of a state no less than low and no more than high. */
+struct ga_taking {
+	const uint8_t *counts, *low, *high;
+	int64_t room; /* of the state */
+};
+
+/* Whether the tree bound knows nothing against such a group of size devices. */
+bool ga_bound_allows(const struct ga_bound *bound, const struct ga_taking *taking, size_t size);
 /* What all other levels are worth at most. */
 int64_t ga_bound_but_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total);
 

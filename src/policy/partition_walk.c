@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first of the best partitions: group by group, the first group from which the value can still
- * be reached. Of groups that a symmetry turns into each other only the first is asked for: of each
- * class the lowest devices, and within a run the pieces go to classes as they come first.
+ * be reached. A group grows device by device in their order, where the tree bound allows it; a
+ * class of which a device was passed over gives no more, as its devices are taken in order, and of
+ * classes that may change places the one that comes first gives most. A whole group is right if
+ * swaps, or failing them the search, reach what is missing with the devices that are left.
  */
 #include "partition_search.h"
 
@@ -10,212 +12,246 @@
 
 #include <string.h>
 
-enum { NO_DEVICE = 255 };
-
 struct walker {
 	struct ga_search *search;
+	int64_t value;                 /* still to be reached */
 	uint8_t counts[GA_SEARCH_MAX]; /* left of each class: always its last devices */
 	size_t total;
+	uint16_t *group; /* of each device that has one */
+	uint16_t number; /* of the group that grows */
+	/* The group that grows: of each class so many, and of some no more. */
+	uint8_t taken[GA_SEARCH_MAX];
+	bool closed[GA_SEARCH_MAX];
+	uint8_t runs[GA_SEARCH_MAX];
+	size_t filled;
+	int64_t room;
 };
 
-/* A group with its option: what is taken of each class, and the devices, NO_DEVICE behind them. */
-struct step {
-	int64_t weight;
-	uint8_t *taken;
-	uint8_t *devices;
-};
-
-/* Where the pieces of a run, by size, still have to go. */
-struct pieces {
-	uint16_t at[GA_SEARCH_MAX];                                  /* of a run, into the others */
-	uint8_t there[2 * GA_SEARCH_MAX], wanted[2 * GA_SEARCH_MAX]; /* of this size and larger */
-};
-
-static void lay_out(const struct walker *walker, const uint8_t *runs, const uint8_t *taken,
-		    struct pieces *pieces)
-{
-	size_t places = 0;
-
-	memset(pieces->there, 0, sizeof pieces->there);
-	memset(pieces->wanted, 0, sizeof pieces->wanted);
-	for (size_t c = 0; c < walker->search->classes.count; c++) {
-		if (runs[c] == c) {
-			pieces->at[c] = (uint16_t)places;
-			places += walker->counts[c] + 1U;
-		}
-		for (size_t x = 1; x <= taken[c]; x++)
-			pieces->there[pieces->at[runs[c]] + x]++;
-	}
-}
-
-/*
- * Devices in order: each is taken if the pieces allow its class one more. Where they do not, the
- * class has its piece. taken changes from the option's to this assignment.
- */
-static void assign(const struct walker *walker, const uint8_t *runs, size_t size, uint8_t *taken,
-		   uint8_t *devices)
+static bool is_left(const struct walker *walker, size_t device)
 {
 	const struct ga_classes *classes = &walker->search->classes;
-	bool closed[GA_SEARCH_MAX] = {false};
-	struct pieces pieces;
-	size_t filled = 0;
+	size_t class = classes->of[device];
+	size_t gone = (size_t)(classes->size[class] - walker->counts[class]);
 
-	lay_out(walker, runs, taken, &pieces);
-	memset(taken, 0, classes->count);
-	for (size_t device = 0; device < walker->search->problem->count && filled < size;
-	     device++) {
-		size_t c = classes->of[device];
-		size_t gone = (size_t)(classes->size[c] - walker->counts[c]) + taken[c];
-		uint8_t *there = pieces.there + pieces.at[runs[c]];
-		uint8_t *wanted = pieces.wanted + pieces.at[runs[c]];
-
-		if (closed[c] || gone >= classes->size[c] ||
-		    classes->members[classes->first[c] + gone] != device)
-			continue;
-		if (wanted[taken[c] + 1] < there[taken[c] + 1]) {
-			wanted[++taken[c]]++;
-			devices[filled++] = (uint8_t)device;
-			continue;
-		}
-		closed[c] = true;
-		for (size_t x = 1; x <= taken[c]; x++) {
-			there[x]--;
-			wanted[x]--;
-		}
-	}
+	for (size_t i = gone + walker->taken[class]; i < classes->size[class]; i++)
+		if (classes->members[classes->first[class] + i] == device)
+			return true;
+	return false;
 }
 
-static int compare_steps(const void *a, const void *b, void *size)
+/* ---- whether a group may still become one ---- */
+
+/* With all of the required or none, bounds of classes for what the group takes. */
+static void set_limits(const struct walker *walker, bool required, uint8_t *low, uint8_t *high)
 {
-	const struct step *left = a, *right = b;
-
-	return memcmp(left->devices, right->devices, *(const size_t *)size);
-}
-
-/* Makes steps of options; both lists of each lie behind the steps, in one piece. */
-static struct step *list_steps(const struct walker *walker, const struct ga_options *options,
-			       const uint8_t *runs)
-{
-	const struct ga_search *search = walker->search;
-	size_t classes = search->classes.count, size = search->problem->size;
-	struct step *steps = malloc(options->count * (sizeof *steps + classes + size) + 1);
-	uint8_t *lists = (uint8_t *)(steps + options->count);
-
-	if (!steps)
-		return NULL;
-	for (size_t i = 0; i < options->count; i++, lists += classes + size) {
-		const struct ga_option *option = ga_option_at(search, options->begin, i);
-		size_t members = 0;
-
-		steps[i] = (struct step){option->weight, lists, lists + classes};
-		memcpy(steps[i].taken, option->taken, classes);
-		memset(steps[i].devices, NO_DEVICE, size);
-		for (size_t c = 0; c < classes; c++)
-			members += option->taken[c];
-		assign(walker, runs, members, steps[i].taken, steps[i].devices);
-	}
-	qsort_r(steps, options->count, sizeof *steps, compare_steps, &size);
-	return steps;
-}
-
-/* All groups for the class of the first device that is left, with and without the required. */
-static void expand(const struct walker *walker, int64_t need, struct ga_options *ret_options)
-{
-	struct ga_search *search = walker->search;
-	const struct ga_classes *classes = &search->classes;
-	struct ga_expansion expansion = {
-		.counts = walker->counts, .total = walker->total, .need = need};
-	size_t first = NO_DEVICE;
-	struct ga_options with = {0};
+	const struct ga_classes *classes = &walker->search->classes;
 
 	for (size_t c = 0; c < classes->count; c++) {
-		size_t next = walker->counts[c] == 0
-				      ? NO_DEVICE
-				      : classes->members[classes->first[c] + classes->size[c] -
-							 walker->counts[c]];
-
-		if (next < first) {
-			first = next;
-			expansion.pivot = c;
-		}
+		low[c] = walker->taken[c];
+		high[c] = walker->closed[c] ? walker->taken[c] : walker->counts[c];
+		if (classes->required[c] && required)
+			low[c] = walker->counts[c];
+		if (classes->required[c] && !required)
+			high[c] = 0;
 	}
-	*ret_options = (struct ga_options){.begin = search->options_used};
-	if (!classes->required[expansion.pivot])
-		ga_search_expand(search, &expansion, ret_options);
-	if (search->exhausted || !ga_search_has_required(search, walker->counts))
-		return;
-	expansion.take_required = true;
-	if (classes->required[expansion.pivot])
-		expansion.pivot = GA_NO_CLASS;
-	ga_search_expand(search, &expansion, &with);
-	ret_options->count += with.count;
 }
 
-/* Whether the value can be reached with this step; if so it is made. */
-static bool make_step(struct walker *walker, const struct step *step, int64_t value)
+static bool may_become(const struct walker *walker, bool required)
+{
+	const struct ga_search *search = walker->search;
+	const size_t size = search->problem->size, rest = walker->total % size;
+	uint8_t low[GA_SEARCH_MAX], high[GA_SEARCH_MAX];
+	const struct ga_taking taking = {walker->counts, low, high, walker->room};
+
+	set_limits(walker, required, low, high);
+	for (size_t c = 0; c < search->classes.count; c++)
+		if (low[c] > high[c])
+			return false;
+	if (!search->bound.tree)
+		return true;
+	return ga_bound_allows(&search->bound, &taking, size) ||
+	       (rest > 0 && !required && walker->filled <= rest &&
+		ga_bound_allows(&search->bound, &taking, rest));
+}
+
+static bool may_go_on(struct walker *walker)
 {
 	struct ga_search *search = walker->search;
-	uint8_t rest[GA_SEARCH_MAX];
-	size_t left = 0;
 
-	for (size_t c = 0; c < search->classes.count; c++) {
-		rest[c] = (uint8_t)(walker->counts[c] - step->taken[c]);
-		left += rest[c];
-	}
-	ga_symmetry_apply(ga_search_symmetry(search, ga_search_has_required(search, rest)), rest);
-	value -= step->weight;
-	if (ga_search_solve(search, rest, left, value, value) < value || search->exhausted)
+	if (++search->steps > search->budget)
+		search->exhausted = true;
+	if (search->exhausted)
 		return false;
-	for (size_t c = 0; c < search->classes.count; c++)
-		walker->counts[c] = (uint8_t)(walker->counts[c] - step->taken[c]);
+	return may_become(walker, false) ||
+	       (ga_search_has_required(search, walker->counts) && may_become(walker, true));
+}
+
+/* Whether a class of the same run was passed over when it had given as much. */
+static bool comes_too_late(const struct walker *walker, size_t class)
+{
+	for (size_t c = 0; c < walker->search->classes.count; c++)
+		if (walker->closed[c] && walker->runs[c] == walker->runs[class] &&
+		    walker->taken[c] == walker->taken[class])
+			return true;
+	return false;
+}
+
+/* ---- whether the rest is good enough ---- */
+
+/* What swaps make of the devices that no group has; 0 where there is no memory. */
+static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
+{
+	struct ga_search *search = walker->search;
+	const struct ga_partition_problem *problem = search->problem;
+	ga_auto_free int32_t *weights = calloc(left, left * sizeof *weights);
+	ga_auto_free uint16_t *group = calloc(left, sizeof *group);
+	size_t devices[GA_SEARCH_MAX], required[GA_SEARCH_MAX], count = 0;
+	struct ga_partition_problem part = {
+		.count = left, .size = problem->size, .weights = weights, .required = required};
+	struct ga_partition partition = {.group = group};
+
+	if (!weights || !group) {
+		search->exhausted = search->no_memory = true;
+		return 0;
+	}
+	for (size_t i = 0; i < problem->count; i++) {
+		if (walker->group[i] != UINT16_MAX)
+			continue;
+		if (search->classes.required[search->classes.of[i]])
+			required[part.required_count++] = count;
+		devices[count++] = i;
+	}
+	for (size_t i = 0; i < left; i++)
+		for (size_t j = 0; j < left; j++)
+			weights[i * left + j] = ga_weight(problem, devices[i], devices[j]);
+	if (!ga_partition_by_swaps(&part, need, &partition)) {
+		search->exhausted = search->no_memory = true;
+		return 0;
+	}
+	return partition.value;
+}
+
+static bool reaches(struct walker *walker, const uint8_t *rest, size_t left, int64_t need)
+{
+	struct ga_search *search = walker->search;
+	bool required = ga_search_has_required(search, rest);
+	uint8_t form[GA_SEARCH_MAX];
+	const struct ga_memo_entry *known;
+
+	memcpy(form, rest, search->classes.count);
+	ga_symmetry_apply(ga_search_symmetry(search, required), form);
+	known = ga_memo_find(&search->memo, form);
+	if (known && known->high < need)
+		return false;
+	if (left > search->problem->size && ga_bound_of(&search->bound, form, left) < need)
+		return false;
+	if (left > search->problem->size && !(known && known->low >= need) &&
+	    try_swaps(walker, left, need) >= need)
+		return true;
+	return !search->exhausted && ga_search_solve(search, form, left, need, need) >= need &&
+	       !search->exhausted;
+}
+
+/* The group is whole: it is the one if the rest reaches the value. */
+static bool settle(struct walker *walker)
+{
+	const size_t count = walker->search->classes.count;
+	int64_t need = walker->value - ga_search_weight(walker->search, walker->taken);
+	size_t left = walker->total - walker->filled;
+	uint8_t rest[GA_SEARCH_MAX];
+
+	walker->search->transitions++;
+	for (size_t c = 0; c < count; c++)
+		rest[c] = (uint8_t)(walker->counts[c] - walker->taken[c]);
+	if (!reaches(walker, rest, left, need))
+		return false;
+	memcpy(walker->counts, rest, count);
 	walker->total = left;
+	walker->value = need;
 	return true;
 }
 
-/* The first group from which the value can be reached; what remains of it, or -1. */
-static int64_t walk_on(struct walker *walker, int64_t value, uint16_t number, uint16_t *group)
+/* ---- growing ---- */
+
+static void put(struct walker *walker, size_t device, bool in)
+{
+	size_t class = walker->search->classes.of[device];
+
+	walker->group[device] = in ? walker->number : UINT16_MAX;
+	walker->taken[class] = (uint8_t)(in ? walker->taken[class] + 1 : walker->taken[class] - 1);
+	walker->filled = in ? walker->filled + 1 : walker->filled - 1;
+}
+
+/* The short group must not hold what is required. */
+static bool may_be_short(const struct walker *walker)
+{
+	const struct ga_classes *classes = &walker->search->classes;
+	const size_t rest = walker->total % walker->search->problem->size;
+
+	for (size_t c = 0; c < classes->count; c++)
+		if (classes->required[c] && walker->taken[c] > 0)
+			return false;
+	return rest > 0 && walker->filled == rest;
+}
+
+/* Completes the group with devices from this one on; if there is no way, it is as before. */
+static bool grow(struct walker *walker, size_t device)
+{
+	const struct ga_search *search = walker->search;
+	bool closed[GA_SEARCH_MAX];
+
+	if (walker->filled == search->problem->size)
+		return settle(walker);
+	memcpy(closed, walker->closed, sizeof closed);
+	for (; device < search->problem->count; device++) {
+		size_t class = search->classes.of[device];
+
+		if (walker->closed[class] || !is_left(walker, device))
+			continue;
+		if (!comes_too_late(walker, class)) {
+			put(walker, device, true);
+			if (may_go_on(walker) && grow(walker, device + 1))
+				return true;
+			put(walker, device, false);
+		}
+		/* Every group begins with the first device that is left. */
+		if (walker->filled == 0)
+			return false;
+		walker->closed[class] = true;
+		if (!may_go_on(walker))
+			break;
+	}
+	memcpy(walker->closed, closed, sizeof closed);
+	return may_be_short(walker) && !search->exhausted && settle(walker);
+}
+
+static bool find_group(struct walker *walker)
 {
 	struct ga_search *search = walker->search;
-	uint8_t runs[GA_SEARCH_MAX];
-	struct ga_options options;
-	ga_auto_free struct step *steps = NULL;
-	int64_t left = -1;
 
-	expand(walker, value, &options);
-	ga_search_find_runs(search, walker->counts, runs);
-	if (!search->exhausted)
-		steps = list_steps(walker, &options, runs);
-	search->options_used = options.begin;
-	if (!steps && !search->exhausted)
-		search->exhausted = search->no_memory = true;
-	for (size_t i = 0; steps && i < options.count && !search->exhausted; i++) {
-		if (!make_step(walker, &steps[i], value))
-			continue;
-		left = value - steps[i].weight;
-		for (size_t d = 0; d < search->problem->size; d++)
-			if (steps[i].devices[d] != NO_DEVICE)
-				group[steps[i].devices[d]] = number;
-		break;
-	}
-	return left;
+	memset(walker->taken, 0, sizeof walker->taken);
+	memset(walker->closed, 0, sizeof walker->closed);
+	walker->filled = 0;
+	ga_search_find_runs(search, walker->counts, walker->runs);
+	if (search->bound.tree)
+		walker->room =
+			ga_bound_room(&search->bound, walker->counts, walker->total, walker->value);
+	return grow(walker, 0) && !search->exhausted;
 }
 
 bool ga_search_walk(struct ga_search *search, int64_t value, uint16_t *group)
 {
 	const struct ga_classes *classes = &search->classes;
-	struct walker walker = {.search = search, .total = search->problem->count};
-	uint16_t found[GA_SEARCH_MAX], number = 0;
+	uint16_t found[GA_SEARCH_MAX];
+	struct walker walker = {
+		.search = search, .value = value, .total = search->problem->count, .group = found};
 
+	memset(found, 0xff, sizeof found);
 	memcpy(walker.counts, classes->size, classes->count);
-	for (; walker.total > search->problem->size; number++) {
-		value = walk_on(&walker, value, number, found);
-		if (value < 0)
+	for (; walker.total > search->problem->size; walker.number++)
+		if (!find_group(&walker))
 			return false;
-	}
-	for (size_t c = 0; c < classes->count; c++)
-		for (size_t i = 0; i < walker.counts[c]; i++)
-			found[classes->members[classes->first[c] + classes->size[c] - 1U - i]] =
-				number;
-	memcpy(group, found, search->problem->count * sizeof *found);
+	for (size_t i = 0; i < search->problem->count; i++)
+		group[i] = found[i] == UINT16_MAX ? walker.number : found[i];
 	return true;
 }
