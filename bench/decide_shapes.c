@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machines behind the bars of DESIGN, section 6: real shapes, whole and partly taken. */
+/* The machines behind the bars: real shapes, whole and partly taken. */
 #include "decide.h"
 
 #include "source.h"

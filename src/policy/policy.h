@@ -84,7 +84,7 @@ extern const struct ga_policy ga_policy_worst_fit;
 
 /* ---- what sets are worth; places are GPUs of the machine ---- */
 
-/* DESIGN's pair score: 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
+/* 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b);
 int64_t ga_set_score(const gpualloc_machine *machine, const size_t *places, size_t count);
 /*

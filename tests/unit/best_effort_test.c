@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* best-effort answers as its definition says, in content and order; see DESIGN, section 5.1. */
+/* best-effort answers as its definition says, in content and order. */
 #include "partition_shapes.h"
 #include "policy.h"
 #include "test.h"
