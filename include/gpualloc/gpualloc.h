@@ -357,6 +357,110 @@ GPUALLOC_EXPORT int gpualloc_device_describe(const gpualloc_machine *machine,
 					     const gpualloc_device *device, char **ret_text,
 					     gpualloc_error *error);
 
+/* ---- leases: the right to use devices, held by processes and by nothing else ---- */
+
+typedef struct gpualloc_store gpualloc_store;
+typedef struct gpualloc_lease gpualloc_lease;
+typedef struct gpualloc_leases gpualloc_leases;
+
+/* The path the environment or the system names: GPUALLOC_STATE_DIR, else /run/gpualloc. */
+GPUALLOC_EXPORT const char *gpualloc_store_default(void);
+/*
+ * Opens the store at path (NULL: the default), or with own != 0 a private one, made where it is
+ * missing. GPUALLOC_EPERM where there is none, or none that can be trusted.
+ */
+GPUALLOC_EXPORT int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
+					gpualloc_error *error);
+GPUALLOC_EXPORT void gpualloc_store_free(gpualloc_store *store);
+GPUALLOC_EXPORT const char *gpualloc_store_path(const gpualloc_store *store);
+/* Makes the store for everybody (root), says what is wrong with one, removes one nobody uses. */
+GPUALLOC_EXPORT int gpualloc_store_setup(const char *path, gpualloc_error *error);
+GPUALLOC_EXPORT int gpualloc_store_check(const char *path, gpualloc_error *error);
+GPUALLOC_EXPORT int gpualloc_store_remove(const char *path, gpualloc_error *error);
+
+/*
+ * Called while waiting, at once and then whenever something changes: the place in the queue (1 is
+ * next) and a sentence about who holds what. Anything but 0 gives up with GPUALLOC_ETIMEOUT.
+ */
+typedef int gpualloc_wait_function(void *context, size_t place, const char *sentence);
+
+struct gpualloc_lease_wish; /* see gpualloc_lease_wish_new() */
+typedef struct gpualloc_lease_wish gpualloc_lease_wish;
+
+/* What is wanted beyond the request; NULL when there is no memory. */
+GPUALLOC_EXPORT gpualloc_lease_wish *gpualloc_lease_wish_new(void);
+GPUALLOC_EXPORT void gpualloc_lease_wish_free(gpualloc_lease_wish *wish);
+/* The machine, as gpualloc_machine_open() takes it; it is looked at again while waiting. */
+GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
+						    unsigned deadline_ms);
+/* 0 (the default): fail at once when busy; -1: as long as it takes. */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
+						  gpualloc_wait_function *function, void *context);
+/* Shown by gpualloc_leases_…; the command defaults to this program's. */
+GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
+GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);
+
+/*
+ * Chooses and claims in one step. All or nothing: GPUALLOC_EBUSY, GPUALLOC_EIMPOSSIBLE,
+ * GPUALLOC_ETIMEOUT. Inside a lease (proved by its descriptor, or by a live lease of the same user
+ * that the environment names) the lease's own devices are shared out.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_acquire(const gpualloc_store *store,
+					   const gpualloc_request *request,
+					   const gpualloc_lease_wish *wish,
+					   gpualloc_lease **ret_lease, gpualloc_error *error);
+/* Gives the devices back, for every process that has the lease; only who acquired it may. */
+GPUALLOC_EXPORT int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error);
+/* Closes this process's share of it; the lease ends with the last process that has one. */
+GPUALLOC_EXPORT void gpualloc_lease_free(gpualloc_lease *lease);
+/*
+ * Puts the lease's descriptor at a number above 511 (where there is one) and lets programs that are
+ * started from now on inherit it; *ret_fd is that number.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_hand_on(gpualloc_lease *lease, int *ret_fd,
+					   gpualloc_error *error);
+
+GPUALLOC_EXPORT const char *gpualloc_lease_id(const gpualloc_lease *lease);
+GPUALLOC_EXPORT const gpualloc_machine *gpualloc_lease_machine(const gpualloc_lease *lease);
+/* In an order in which neighbours are best connected; they live as long as the lease object. */
+GPUALLOC_EXPORT size_t gpualloc_lease_count(const gpualloc_lease *lease);
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_lease_device(const gpualloc_lease *lease, size_t i);
+/* Bytes of each device, -1 where they are held whole. */
+GPUALLOC_EXPORT int64_t gpualloc_lease_memory(const gpualloc_lease *lease);
+/* A sentence of what had to be gone without (no record, no order); NULL after the last. */
+GPUALLOC_EXPORT const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i);
+
+/* Who holds what and who waits for what, at one moment. */
+GPUALLOC_EXPORT int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
+					 gpualloc_error *error);
+GPUALLOC_EXPORT void gpualloc_leases_free(gpualloc_leases *leases);
+GPUALLOC_EXPORT size_t gpualloc_leases_count(const gpualloc_leases *leases);
+/* Strings that are not known are NULL, numbers -1; since is seconds since 1970. */
+GPUALLOC_EXPORT const char *gpualloc_leases_id(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT const char *gpualloc_leases_user(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_leases_pid(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_leases_since(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT const char *gpualloc_leases_command(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT const char *gpualloc_leases_note(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_leases_memory(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT size_t gpualloc_leases_device_count(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT const char *gpualloc_leases_device(const gpualloc_leases *leases, size_t i,
+						   size_t device);
+/* Waiting, in order. */
+GPUALLOC_EXPORT size_t gpualloc_leases_waiting_count(const gpualloc_leases *leases);
+GPUALLOC_EXPORT const char *gpualloc_leases_waiting_user(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i);
+GPUALLOC_EXPORT const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases,
+							    size_t i);
+
+/* Notes on every device of a machine whether it is leased, and by whom: its state knows then. */
+GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,
+						const gpualloc_store *store, gpualloc_error *error);
+/* The lease on a device, after gpualloc_machine_add_leases(); NULL where there is none. */
+GPUALLOC_EXPORT const char *gpualloc_device_lease(const gpualloc_device *device);
+GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *device);
+
 #ifdef __cplusplus
 }
 #endif

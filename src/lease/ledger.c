@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's address space, and locks in it; see ledger.h. */
+#include "ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20, GI_MOST = 63, CI_MOST = 7 };
+
+static uint64_t hash(const char *text)
+{
+	uint64_t value = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		value = (value ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return value ^ value >> 32;
+}
+
+static off_t level_start(const gpualloc_device *device, unsigned level)
+{
+	const gpualloc_device *gpu = device->parent ? device->parent : device;
+	uint64_t region = hash(gpu->uuid) & ((UINT64_C(1) << 30) - 1);
+
+	return (off_t)(region << REGION_BITS | (uint64_t)level << LEVEL_BITS);
+}
+
+/* An instance of which GI and CI are not known has a place by its UUID: too much may be excluded,
+   never too little, for nobody knows such an instance by its numbers. */
+static off_t instance_start(const gpualloc_device *instance)
+{
+	uint64_t place;
+
+	if (instance->gi >= 0 && instance->gi <= GI_MOST && instance->ci >= 0 &&
+	    instance->ci <= CI_MOST)
+		return (off_t)((uint64_t)instance->gi << GI_BITS | (uint64_t)instance->ci
+									   << CI_BITS);
+	place = hash(instance->uuid ? instance->uuid : "") & ((1u << (LEVEL_BITS - CI_BITS)) - 1);
+	return (off_t)(place << CI_BITS);
+}
+
+struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level)
+{
+	off_t start = level_start(device, level);
+
+	if (!device->parent)
+		return (struct ga_range){start, (off_t)1 << LEVEL_BITS};
+	return (struct ga_range){start + instance_start(device), (off_t)1 << CI_BITS};
+}
+
+struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
+				 int64_t count)
+{
+	struct ga_range whole = ga_ledger_device(device, level);
+
+	if (count < 1)
+		count = 1;
+	if (first >= whole.length)
+		first = whole.length - 1;
+	if (count > whole.length - first)
+		count = whole.length - first;
+	return (struct ga_range){whole.start + first, count};
+}
+
+struct ga_range ga_ledger_id(uint64_t id)
+{
+	uint64_t place = id & ((UINT64_C(1) << GA_ID_BITS) - 1);
+
+	return (struct ga_range){(off_t)(UINT64_C(1) << 62 | place), 1};
+}
+
+bool ga_range_meets(struct ga_range a, struct ga_range b)
+{
+	return a.start < b.start + b.length && b.start < a.start + a.length;
+}
+
+static int set_lock(int ledger, struct ga_range range, short type)
+{
+	struct flock lock = {.l_type = type,
+			     .l_whence = SEEK_SET,
+			     .l_start = range.start,
+			     .l_len = range.length};
+	int result;
+
+	do {
+		result = fcntl(ledger, F_OFD_SETLK, &lock);
+	} while (result < 0 && errno == EINTR);
+	return result;
+}
+
+int ga_ledger_lock(int ledger, struct ga_range range, gpualloc_error *error)
+{
+	if (set_lock(ledger, range, F_WRLCK) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return ga_error_set(error, GPUALLOC_EBUSY, "somebody else has it");
+	return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot lock the ledger");
+}
+
+int ga_ledger_unlock(int ledger, struct ga_range range)
+{
+	return set_lock(ledger, range, F_UNLCK) == 0 ? 0 : GPUALLOC_EIO;
+}
+
+int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_part)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = range.start,
+			     .l_len = range.length};
+	off_t end = range.start + range.length, part_end;
+
+	if (fcntl(ledger, F_OFD_GETLK, &lock) < 0)
+		return -1;
+	if (lock.l_type == F_UNLCK)
+		return 0;
+	/* A lock "to the end of everything" has length 0; a stranger may hold one. */
+	part_end = lock.l_len == 0 || lock.l_start + lock.l_len > end ? end
+								      : lock.l_start + lock.l_len;
+	ret_part->start = lock.l_start < range.start ? range.start : lock.l_start;
+	ret_part->length = part_end - ret_part->start;
+	return 1;
+}
+
+/* The kernel names a conflict, not the first: what lies before it is looked at before it is told.
+ */
+int ga_ledger_probe(int ledger, struct ga_range range,
+		    int (*found)(void *context, struct ga_range part), void *context)
+{
+	while (range.length > 0) {
+		struct ga_range part, before = range;
+		int result = ga_ledger_is_held(ledger, range, &part);
+
+		if (result < 0)
+			return GPUALLOC_EIO;
+		if (result == 0)
+			return 0;
+		before.length = part.start - range.start;
+		if (before.length > 0)
+			result = ga_ledger_probe(ledger, before, found, context);
+		else
+			result = 0;
+		if (result == 0)
+			result = found(context, part);
+		if (result != 0)
+			return result;
+		range.length -= part.start + part.length - range.start;
+		range.start = part.start + part.length;
+	}
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger: one file whose content is never read. Its address space is the account book, and the
+ * kernel keeps it: a lease is one open file description with write locks on the ranges of its
+ * devices and on a byte of its own. Locks go when the last copy of the description is closed,
+ * however the holders end; no other truth about who has what exists.
+ *
+ *   GPU      a region of 2^32 bytes, found by hashing its UUID to 30 bits: a collision of two GPUs
+ *            only keeps them from being leased at once
+ *   level    eight in a region, for leases within leases; level 0 is where everybody starts
+ *   MIG      in a level, 2^23 bytes a GPU instance and in these 2^20 a compute instance
+ *   memory   in a level, a byte a MiB
+ *   id       behind all regions, one byte a lease
+ */
+#ifndef GA_LEASE_LEDGER_H
+#define GA_LEASE_LEDGER_H
+
+#include "machine.h"
+
+#include <sys/types.h>
+
+struct ga_range {
+	off_t start;
+	off_t length; /* never 0: to the kernel that would mean "to the end of everything" */
+};
+
+enum { GA_LEVELS = 8, GA_ID_BITS = 40 };
+
+/* What a whole device, GPU or MIG instance, takes on a level. Needs the GPU's UUID. */
+struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level);
+/* From megabyte first on, count of them. */
+struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
+				 int64_t count);
+struct ga_range ga_ledger_id(uint64_t id);
+
+/* Whether two ranges have a byte in common. */
+bool ga_range_meets(struct ga_range a, struct ga_range b);
+
+/*
+ * Locks a range for this description: 0, or GPUALLOC_EBUSY where somebody else has a part of it.
+ * Never waits.
+ */
+int ga_ledger_lock(int ledger, struct ga_range range, gpualloc_error *error);
+int ga_ledger_unlock(int ledger, struct ga_range range);
+
+/* Whether anybody but this description has a part of the range; -1 where it cannot be told. */
+int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_part);
+/*
+ * Calls found for every lock of others that meets the range, in order of their starts, until it
+ * returns something else than 0; returns that, or a negative GPUALLOC_E….
+ */
+int ga_ledger_probe(int ledger, struct ga_range range,
+		    int (*found)(void *context, struct ga_range part), void *context);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: the folder with the ledger, and what lies around it.
+ *
+ *   ledger    the account book; see ledger.h. Its owner alone can remove or replace it
+ *   arbiter   an flock on it gives claims an order; safety does not depend on it
+ *   records/  what holders say of their leases: sticky, for everybody
+ *
+ * A store is trusted when its folder and its two files belong to root or to oneself, can be
+ * replaced by nobody else, and lie on a file system whose locks are the kernel's own.
+ */
+#ifndef GA_LEASE_STORE_H
+#define GA_LEASE_STORE_H
+
+#include "buffer.h"
+#include "cleanup.h"
+#include "error.h"
+
+#define GA_STORE_DEFAULT "/run/gpualloc"
+
+struct ga_store {
+	char *path;
+	int folder;
+	int probe;   /* the ledger, for looking only */
+	int records; /* the folder of records */
+	bool is_private;
+};
+
+#define GA_STORE_CLOSED ((struct ga_store){.folder = -1, .probe = -1, .records = -1})
+
+void ga_store_close(struct ga_store *store);
+#define ga_auto_store ga_cleanup(ga_store_close)
+
+/*
+ * Opens a store that is there. GPUALLOC_EPERM where there is none or where it cannot be trusted,
+ * with the reason and what to do.
+ */
+int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *error);
+/* Makes what is missing of a store, and opens it; for_all: others may use it. */
+int ga_store_make(const char *path, bool for_all, struct ga_store *ret_store,
+		  gpualloc_error *error);
+/* Whether a folder is there at all, trusted or not. */
+bool ga_store_exists(const char *path);
+/* Removes a store nobody holds anything in. */
+int ga_store_remove(const char *path, gpualloc_error *error);
+
+/* A store of one's own: one path for each user. */
+int ga_store_private_path(char **ret_path, gpualloc_error *error);
+
+/* A description of the ledger of one's own, to lock with; close-on-exec. */
+int ga_store_open_ledger(const struct ga_store *store, int *ret_ledger, gpualloc_error *error);
+
+/*
+ * Takes the arbiter, for two seconds at most. *ret_arbiter is -1 where somebody sits on it; then
+ * *ret_note says who, and one goes on without order, but never without the ledger's locks.
+ */
+int ga_store_arbitrate(const struct ga_store *store, int *ret_arbiter, struct ga_buffer *note,
+		       gpualloc_error *error);
+
+#endif
