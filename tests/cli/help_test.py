@@ -101,6 +101,17 @@ def the_manual_has_every_command_and_option():
 
 
 @case
+def the_manual_has_every_policy():
+    page = manual("gpualloc.1.scd")
+    policies = re.search(r"^policies:\n((?:  .*\n)+)", ok("help", "pick"), re.M)[1]
+    names = re.findall(r"^  ([a-z0-9-]+)", policies, re.M)
+    assert len(names) == 12, names
+    section = page[page.index("# POLICIES"):]
+    for name in names:
+        assert f"*{name}*" in section, name
+
+
+@case
 def completion_has_every_command_and_option():
     fish, bash = ok("completion", "fish"), ok("completion", "bash")
     for command in commands():
