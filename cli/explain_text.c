@@ -85,26 +85,36 @@ static const char *unit_of(const char *policy)
 	return "";
 }
 
-static void add_worth(struct text *text, const gpualloc_choice *choice)
+static void add_value(struct text *text, const gpualloc_choice *choice)
 {
 	int64_t value = gpualloc_choice_value(choice), bound = gpualloc_choice_bound(choice);
 
-	if (gpualloc_choice_bandwidth(choice) >= 0) {
-		text_add(text, "  predicted bandwidth ");
-		add_bandwidth(text, gpualloc_choice_bandwidth(choice));
-		text_format(text, ", sum of pair scores %lld\n",
-			    (long long)gpualloc_choice_score(choice));
-	}
-	if (value < 0)
-		return;
-	text_format(text, "  value %lld%s, ", (long long)value,
+	text_format(text, "value %lld%s, ", (long long)value,
 		    unit_of(gpualloc_choice_policy(choice)));
 	if (gpualloc_choice_proven(choice))
-		text_add(text, "proven: no set has more\n");
+		text_add(text, "proven: no set has more");
 	else
-		text_format(text, "not proven: no set has more than %lld (a gap of %.1f %%)\n",
+		text_format(text, "not proven: no set has more than %lld (a gap of %.1f %%)",
 			    (long long)bound,
 			    bound > 0 ? 100.0 * (double)(bound - value) / (double)bound : 0.0);
+}
+
+static void add_worth(struct text *text, const gpualloc_choice *choice, size_t columns)
+{
+	auto_text struct text links = {0}, value = {0};
+
+	if (gpualloc_choice_bandwidth(choice) >= 0) {
+		text_add(&links, "predicted bandwidth ");
+		add_bandwidth(&links, gpualloc_choice_bandwidth(choice));
+		text_format(&links, ", sum of pair scores %lld",
+			    (long long)gpualloc_choice_score(choice));
+		text_wrap(text, links.data ? links.data : "", 2, columns, 4);
+	}
+	if (gpualloc_choice_value(choice) >= 0) {
+		add_value(&value, choice);
+		text_wrap(text, value.data ? value.data : "", 2, columns, 4);
+	}
+	text->failed = text->failed || links.failed || value.failed;
 }
 
 static void add_device(struct text *text, const gpualloc_device *device, size_t columns)
@@ -154,7 +164,7 @@ static void add_chosen(struct text *text, const struct chosen *chosen, size_t co
 	add_ids(&title, devices, count);
 	text->failed = text->failed || title.failed;
 	text_wrap(text, title.data ? title.data : "", 0, columns, 100);
-	add_worth(text, choice);
+	add_worth(text, choice, columns);
 	text_add(text, "\nCHOSEN\n");
 	for (size_t i = 0; i < count && (i < CHOSEN_MAX || count == CHOSEN_MAX + 1); i++)
 		add_device(text, devices[i], columns);

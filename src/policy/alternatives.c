@@ -19,6 +19,7 @@ enum { SETS_MAX = 20000, POOL_MAX = 24 };
 /* A set that may become an alternative. */
 struct set {
 	size_t *numbers;
+	size_t count;
 	int64_t value, score, bandwidth;
 };
 
@@ -87,6 +88,7 @@ static int measure(struct ranking *ranking, const size_t *numbers, struct set *r
 
 	for (size_t i = 0; i < question->want; i++)
 		ranking->places[i] = question->candidates[numbers[i]].place;
+	ret_set->count = question->want;
 	ret_set->value = GA_UNKNOWN;
 	ret_set->score = ga_set_score(question->machine, ranking->places, question->want);
 	ret_set->bandwidth = ga_set_bandwidth(question->machine, ranking->places, question->want);
@@ -234,7 +236,13 @@ static int compare_sets(const void *a, const void *b)
 {
 	const struct set *one = a, *other = b;
 
-	return is_better(one, other) ? -1 : is_better(other, one);
+	if (is_better(one, other) || is_better(other, one))
+		return is_better(one, other) ? -1 : 1;
+	/* As they were offered: the same machine gives the same list everywhere. */
+	for (size_t i = 0; i < one->count; i++)
+		if (one->numbers[i] != other->numbers[i])
+			return one->numbers[i] < other->numbers[i] ? -1 : 1;
+	return 0;
 }
 
 static int keep_best(struct ranking *ranking)
