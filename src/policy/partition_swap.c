@@ -17,8 +17,6 @@ enum {
 	KICKED_MORE = 4,
 };
 
-static const uint64_t kicks_cost = 1000000; /* pairs that are looked at for the sake of kicks */
-
 struct swapper {
 	const struct ga_partition_problem *problem;
 	size_t groups;
@@ -200,10 +198,11 @@ static void kick(struct swapper *s)
 }
 
 /* From the best there is: a few exchanges at random, and on from there where it is no worse. */
-static void search_around(struct swapper *s, int64_t bound, struct ga_partition *partition)
+static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
+			  struct ga_partition *partition)
 {
 	const size_t size = s->problem->count * sizeof *s->group;
-	const uint64_t end = s->tried + kicks_cost;
+	const uint64_t end = s->tried + looks;
 
 	memcpy(s->group, partition->group, size);
 	count_gains(s);
@@ -222,7 +221,7 @@ static void search_around(struct swapper *s, int64_t bound, struct ga_partition 
 	}
 }
 
-static void search(struct swapper *s, int64_t bound, struct ga_partition *partition)
+static void search(struct swapper *s, int64_t bound, uint64_t looks, struct ga_partition *partition)
 {
 	const size_t count = s->problem->count;
 	const size_t starts = count > MANY ? STARTS_OF_MANY : STARTS;
@@ -239,14 +238,13 @@ static void search(struct swapper *s, int64_t bound, struct ga_partition *partit
 			memcpy(partition->group, s->group, count * sizeof *s->group);
 		}
 	}
-	if (count <= MANY)
-		search_around(s, bound, partition);
+	search_around(s, bound, looks, partition);
 	ga_partition_number(s->problem, partition->group);
 	partition->transitions = s->tried;
 }
 
 bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t bound,
-			   struct ga_partition *partition)
+			   uint64_t looks, struct ga_partition *partition)
 {
 	const size_t count = problem->count;
 	const size_t groups = (count + problem->size - 1) / problem->size;
@@ -268,6 +266,6 @@ bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t b
 		order[i] = (uint16_t)i;
 	for (size_t i = 0; i < problem->required_count; i++)
 		fixed[problem->required[i]] = true;
-	search(&swapper, bound, partition);
+	search(&swapper, bound, looks, partition);
 	return true;
 }
