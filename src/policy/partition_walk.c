@@ -124,7 +124,7 @@ static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
 	for (size_t i = 0; i < left; i++)
 		for (size_t j = 0; j < left; j++)
 			weights[i * left + j] = ga_weight(problem, devices[i], devices[j]);
-	if (!ga_partition_by_swaps(&part, need, &partition)) {
+	if (!ga_partition_by_swaps(&part, need, search->looks / 4, &partition)) {
 		search->exhausted = search->no_memory = true;
 		return 0;
 	}
