@@ -8,8 +8,8 @@
 
 enum {
 	DEFAULT_BUDGET = 4000000,
-	LOOKS_A_STEP = 10, /* looks of swaps are cheap, but no replacement for a proof */
-	LOOKS_MAX = 1000000,
+	LOOKS_A_STEP = 10, /* of swaps: they are cheap, but no replacement for a proof */
+	LOOKS_A_PAIR = 400,
 };
 
 /* ---- options, the most promising first ---- */
@@ -240,8 +240,9 @@ bool ga_partition_by_search(const struct ga_partition_problem *problem, bool ali
 		return false;
 	search->problem = problem;
 	search->budget = problem->budget ? problem->budget : DEFAULT_BUDGET;
-	search->looks = search->budget < LOOKS_MAX / LOOKS_A_STEP ? search->budget * LOOKS_A_STEP
-								  : LOOKS_MAX;
+	search->looks = (uint64_t)ga_pairs(problem->count) * LOOKS_A_PAIR;
+	if (search->looks > search->budget * LOOKS_A_STEP)
+		search->looks = search->budget * LOOKS_A_STEP;
 	good = begin(search, problem, alike) && run(search, partition);
 	finish(search);
 	free(search);

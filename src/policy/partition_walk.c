@@ -56,22 +56,31 @@ static void set_limits(const struct walker *walker, bool required, uint8_t *low,
 	}
 }
 
-static bool may_become(const struct walker *walker, bool required)
+/* Whether there are groups of size devices within the limits, for all that is known. */
+static bool allows(const struct walker *walker, const struct ga_taking *taking, size_t size)
 {
 	const struct ga_search *search = walker->search;
-	const size_t size = search->problem->size, rest = walker->total % size;
+	size_t least = 0, most = 0;
+
+	for (size_t c = 0; c < search->classes.count; c++) {
+		if (taking->low[c] > taking->high[c])
+			return false;
+		least += taking->low[c];
+		most += taking->high[c];
+	}
+	return least <= size && size <= most &&
+	       (!search->bound.tree || ga_bound_allows(&search->bound, taking, size));
+}
+
+static bool may_become(const struct walker *walker, bool required)
+{
+	const size_t size = walker->search->problem->size, rest = walker->total % size;
 	uint8_t low[GA_SEARCH_MAX], high[GA_SEARCH_MAX];
 	const struct ga_taking taking = {walker->counts, low, high, walker->room};
 
 	set_limits(walker, required, low, high);
-	for (size_t c = 0; c < search->classes.count; c++)
-		if (low[c] > high[c])
-			return false;
-	if (!search->bound.tree)
-		return true;
-	return ga_bound_allows(&search->bound, &taking, size) ||
-	       (rest > 0 && !required && walker->filled <= rest &&
-		ga_bound_allows(&search->bound, &taking, rest));
+	return allows(walker, &taking, size) ||
+	       (rest > 0 && !required && allows(walker, &taking, rest));
 }
 
 static bool may_go_on(struct walker *walker)
