@@ -7,7 +7,7 @@ MESON_TEST ?=
 
 export CC
 
-.PHONY: all check clean demo deps format help install
+.PHONY: all bench check clean demo deps format help install
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -15,6 +15,7 @@ all: $(BUILD)/build.ninja
 help:
 	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
 	@echo 'make check    build and run every test'
+	@echo 'make bench    measure, in a release build: what a decision costs, what policies are worth'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -30,12 +31,22 @@ $(BUILD)/build.ninja:
 demo: all
 	$(BUILD)/cli/gpualloc list --machine dgx1-volta
 	$(BUILD)/cli/gpualloc topo --machine dgx1-volta
+	$(BUILD)/cli/gpualloc explain --machine dgx1-volta -n 4
 
 check:
 	@tools/install-deps all
 	@$(MAKE) --no-print-directory all
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs $(MESON_TEST)
 	@tools/test-summary $(BUILD)
+
+bench:
+	@tools/install-deps all
+	@$(MAKE) --no-print-directory all BUILD=$(BUILD)-bench SETUP='-Dbuildtype=release -Dbench=true'
+	@for policy in best-effort bandwidth balanced; do \
+	  echo; echo "decide --policy $$policy --bars"; \
+	  $(BUILD)-bench/bench/decide --policy $$policy --bars || exit; \
+	done
+	@echo; echo stream; $(BUILD)-bench/bench/stream
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
@@ -44,4 +55,4 @@ format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD)-bench

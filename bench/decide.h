@@ -21,7 +21,8 @@ void decide_measure(const struct ga_policy *policy, const struct ga_question *qu
 /* A row of the table of bars: shapes that are asked, each for every number of devices. */
 struct bar {
 	const char *title;
-	uint64_t nanoseconds;
+	uint64_t partition; /* what best-effort may take, in nanoseconds; 0: no bar */
+	uint64_t bandwidth; /* what bandwidth and balanced may take */
 	void (*ask)(const struct ga_policy *policy, struct cost *cost);
 };
 

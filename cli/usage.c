@@ -25,8 +25,8 @@ static void add_commands(struct text *text, bool aside)
 
 void usage_of_all(struct text *text)
 {
-	text_add(text, "gpualloc shows the GPUs of a machine, how they are linked, and who uses "
-		       "them.\n\nusage: gpualloc COMMAND [OPTION...]\n\n");
+	text_add(text, "gpualloc shows the GPUs of a machine, how they are linked and who uses "
+		       "them, and\nchooses among them.\n\nusage: gpualloc COMMAND [OPTION...]\n\n");
 	add_commands(text, false);
 	text_char(text, '\n');
 	add_commands(text, true);

@@ -6,12 +6,14 @@
  */
 #include "partition.h"
 
-#include "partition_engine.h"
+#include "partition_classes.h"
 
 enum {
 	SUBSETS_CHEAP = 40000, /* transitions: a twentieth of a millisecond */
 	STEP_COST = 100,       /* a step of the search takes as long as so many transitions */
 	SEARCH_LEAST = 1000,   /* steps; set-up takes as long */
+	SUBSETS_PLAIN =
+		4000000, /* transitions that are rather made than searched for a way around */
 };
 
 static const uint64_t subsets_affordable = UINT64_C(1) << 28; /* a third of a second */
@@ -63,10 +65,21 @@ static bool solve_many(const struct ga_partition_problem *problem, struct ga_par
 	for (size_t i = 0; i < problem->count * problem->count; i++)
 		most = problem->weights[i] > most ? problem->weights[i] : most;
 	partition->bound = pairs * most;
-	if (!ga_partition_by_swaps(problem, partition->bound, partition))
+	if (!ga_partition_by_swaps(problem, partition->bound, 0, partition))
 		return false;
 	partition->proven = partition->value == partition->bound;
 	return true;
+}
+
+/* Where hardly two devices are alike, the search has nothing to go by. */
+static bool is_irregular(const struct ga_partition_problem *problem, bool *ret_irregular)
+{
+	struct ga_classes classes;
+	bool good = ga_classes_init(&classes, problem, true);
+
+	*ret_irregular = classes.count * 2 > problem->count;
+	ga_classes_free(&classes);
+	return good;
 }
 
 /* The search, for as long as subsets would take; then subsets, whose time is known. */
@@ -75,6 +88,12 @@ static bool solve_either_way(const struct ga_partition_problem *problem, uint64_
 {
 	struct ga_partition_problem brief = *problem;
 	uint64_t tried;
+	bool irregular;
+
+	if (!is_irregular(problem, &irregular))
+		return false;
+	if (irregular && cost <= SUBSETS_PLAIN)
+		return ga_partition_by_subsets(problem, partition);
 
 	brief.budget = cost / STEP_COST > SEARCH_LEAST ? cost / STEP_COST : SEARCH_LEAST;
 	if (!ga_partition_by_search(&brief, true, partition))

@@ -226,6 +226,7 @@ bool ga_bound_init(struct ga_bound *bound, const struct ga_classes *classes,
 	bound->base = 0;
 	bound->tree = bound->separable = false;
 	bound->level_count = 0;
+	bound->joint.of_use = false;
 	bound->tables = NULL;
 	bound->nearest = NULL;
 	if (!find_tree(bound, problem->count) || (bound->mates && !find_nearest(bound)))
@@ -362,6 +363,14 @@ int64_t ga_bound_of(const struct ga_bound *bound, const uint8_t *counts, size_t 
 
 	if (bound->tree)
 		best = bound_by_tree(bound, bound->level_count, counts, total);
+	if (bound->joint.of_use) {
+		int64_t joint = ga_bound_by_joint(bound, counts, total);
+
+		if (joint < INT64_MAX) {
+			joint += bound_by_tree(bound, bound->level_count - 2, counts, total);
+			best = joint < best ? joint : best;
+		}
+	}
 	if (bound->mates) {
 		int64_t mates = bound_by_mates(bound, counts, total);
 

@@ -20,6 +20,7 @@
 
 enum {
 	GA_LEVELS_MAX = 6,
+	GA_JOINT_LISTS_MAX = 128,
 	GA_ALONE = 255,      /* the cluster of a class whose devices are clusters of their own */
 	GA_PRICE_SCALE = 64, /* prices are parts of a pair */
 	GA_PRICE_LISTS = 2,  /* none, and what was found */
@@ -37,6 +38,15 @@ struct ga_level {
 	size_t cluster_count;
 	size_t largest; /* cluster, of the whole problem */
 	struct ga_prices prices[GA_PRICE_LISTS];
+	double price[GA_SEARCH_MAX + 1]; /* as found, of pieces by their size */
+};
+
+/* Prices of the last two levels together, where they are simple enough; partition_joint.c. */
+struct ga_joint {
+	bool of_use;
+	size_t radix, lists;
+	int64_t seller[GA_JOINT_LISTS_MAX]; /* by what it has, scaled */
+	int64_t group[GA_SEARCH_MAX + 1];
 };
 
 struct ga_bound {
@@ -49,6 +59,7 @@ struct ga_bound {
 			 */
 	size_t level_count;
 	struct ga_level levels[GA_LEVELS_MAX];
+	struct ga_joint joint;
 	uint8_t order[GA_SEARCH_MAX]; /* of classes: those of a cluster lie together on each level
 				       */
 	int32_t *tables;
@@ -78,6 +89,11 @@ struct ga_taking {
 
 /* Whether the tree bound knows nothing against such a group of size devices. */
 bool ga_bound_allows(const struct ga_bound *bound, const struct ga_taking *taking, size_t size);
+/* The same for the last two levels together, beginning at the prices of each. */
+void ga_bound_join_levels(struct ga_bound *bound, const struct ga_partition_problem *problem,
+			  const uint16_t *group);
+/* What the last two levels are worth at most; INT64_MAX where that is not known. */
+int64_t ga_bound_by_joint(const struct ga_bound *bound, const uint8_t *counts, size_t total);
 /* What all other levels are worth at most. */
 int64_t ga_bound_but_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total);
 

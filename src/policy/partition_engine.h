@@ -33,9 +33,13 @@ bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
 
 /* ---- exchanging devices between groups: partition_swap.c ---- */
 
-/* A good partition; ends at once where it reaches bound. Value, group and transitions are set. */
+/*
+ * A good partition; ends at once where it reaches bound. Where it does not, it goes on from the
+ * best that was found, until so many pairs of devices were looked at. Value, group and transitions
+ * are set.
+ */
 bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t bound,
-			   struct ga_partition *partition);
+			   uint64_t looks, struct ga_partition *partition);
 
 /* ---- branch and bound over classes of devices: partition_search.c ---- */
 

@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-enum { DEFAULT_BUDGET = 4000000 };
+enum {
+	DEFAULT_BUDGET = 50000, /* what would take longer than some 10 ms goes without a proof */
+	LOOKS_A_STEP = 10, /* of swaps: they are cheap, but no replacement for a proof */
+	LOOKS_A_PAIR = 400,
+};
 
 /* ---- options, the most promising first ---- */
 
@@ -205,12 +209,15 @@ static bool run(struct ga_search *search, struct ga_partition *partition)
 	const uint8_t *sizes = search->classes.size;
 	int64_t bound = ga_bound_of(&search->bound, sizes, problem->count), value;
 
-	if (!ga_partition_by_swaps(problem, bound, partition))
+	if (!ga_partition_by_swaps(problem, bound, 0, partition))
 		return false;
 	if (search->bound.tree && partition->value < bound) {
 		ga_bound_tighten(&search->bound, problem, partition->group);
 		bound = ga_bound_of(&search->bound, sizes, problem->count);
 	}
+	if (partition->value < bound &&
+	    !ga_partition_by_swaps(problem, bound, search->looks, partition))
+		return false;
 	value = partition->value;
 	if (value < bound)
 		value = find_value(search, value);
@@ -233,6 +240,9 @@ bool ga_partition_by_search(const struct ga_partition_problem *problem, bool ali
 		return false;
 	search->problem = problem;
 	search->budget = problem->budget ? problem->budget : DEFAULT_BUDGET;
+	search->looks = (uint64_t)ga_pairs(problem->count) * LOOKS_A_PAIR;
+	if (search->looks > search->budget * LOOKS_A_STEP)
+		search->looks = search->budget * LOOKS_A_STEP;
 	good = begin(search, problem, alike) && run(search, partition);
 	finish(search);
 	free(search);

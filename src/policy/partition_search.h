@@ -29,6 +29,7 @@ struct ga_search {
 	size_t option_size, options_used, options_room;
 	int32_t *least; /* of losses; a table of the expansion under way */
 	uint64_t steps, transitions, budget;
+	uint64_t looks; /* that swaps may have beyond their plain beginnings */
 	bool exhausted; /* results mean nothing any more */
 	bool no_memory; /* and this is why */
 };

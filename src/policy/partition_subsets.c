@@ -14,7 +14,8 @@
 #include "cleanup.h"
 
 /* IMPOSSIBLE is further below 0 than the best partition is above, and its double fits. */
-enum { IMPOSSIBLE = -(1 << 28), HALF_MAX = 1 << (GA_SUBSETS_MAX / 2) };
+enum { IMPOSSIBLE = -(1 << 28), HALF_BITS = GA_SUBSETS_MAX / 2 };
+enum { HALF_MAX = 1 << HALF_BITS, WORTH_SWAPS = 60000 /* transitions */ };
 
 /* Which of a set's devices besides the lowest fill a group: bits count devices, not numbers. */
 struct choices {
@@ -29,6 +30,11 @@ struct subsets {
 	unsigned low_bits;
 	uint32_t low[HALF_MAX], high[HALF_MAX]; /* from a choice's halves to devices of a set */
 	uint64_t transitions;
+	/* What a partition is known to reach, and twice what sets can at most, by halves of the
+	 * set. */
+	int32_t known;
+	int32_t mates_low[HALF_MAX], mates_high[HALF_MAX];
+	int32_t least_loss; /* of twice that, for the devices of the short group */
 };
 
 static unsigned top_bit(uint32_t set)
@@ -154,6 +160,17 @@ static void list_for_size(struct subsets *s, unsigned size)
 		list_choices(&s->part, size - 1, s->rest - 1);
 }
 
+/* Whether a set that lacks one group may belong to a best partition. */
+static bool is_promising(const struct subsets *s, uint32_t set, bool part)
+{
+	const uint32_t gone = ((1U << s->count) - 1) ^ set;
+	int32_t mates = s->mates_low[set & (HALF_MAX - 1)] + s->mates_high[set >> HALF_BITS];
+
+	if (part)
+		mates -= (int32_t)s->rest * s->least_loss;
+	return s->best[gone] + mates / 2 >= s->known;
+}
+
 static void solve_size(struct subsets *s, unsigned size)
 {
 	/* So many groups are gone, and with them the first devices, one a group at least. */
@@ -162,12 +179,65 @@ static void solve_size(struct subsets *s, unsigned size)
 
 	list_for_size(s, size);
 	for (uint32_t set = (1U << size) - 1; set < end; set = next_of_size(set)) {
+		if (gone == 1 && s->known > 0 && !is_promising(s, set, s->part.count > 0)) {
+			s->best[set] = IMPOSSIBLE;
+			continue;
+		}
 		open_set(s, set, size);
 
 		int32_t best = best_choice(s, set, &s->full, IMPOSSIBLE);
 
 		s->best[set] = best_choice(s, set, &s->part, best);
 	}
+}
+
+/* Twice what a device brings at most in a full group, and what it would lose in the short one. */
+static int32_t best_mates(const struct subsets *s, const struct ga_partition_problem *problem,
+			  size_t device, int32_t *ret_loss)
+{
+	int32_t sorted[GA_SUBSETS_MAX], full = 0, part = 0;
+	unsigned count = 0;
+
+	for (size_t other = 0; other < problem->count; other++) {
+		const int32_t weight = ga_weight(problem, device, other);
+		unsigned at = count;
+
+		if (other == device)
+			continue;
+		for (; at > 0 && sorted[at - 1] < weight; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = weight;
+		count++;
+	}
+	for (unsigned i = 0; i < s->size - 1; i++) {
+		full += sorted[i];
+		part += i + 1 < s->rest ? sorted[i] : 0;
+	}
+	*ret_loss = full - part;
+	return full;
+}
+
+/* For problems that take long enough to be worth it. */
+static bool find_promise(struct subsets *s, const struct ga_partition_problem *problem)
+{
+	uint16_t group[GA_SUBSETS_MAX];
+	struct ga_partition partition = {.group = group};
+
+	s->least_loss = INT32_MAX;
+	s->mates_low[0] = s->mates_high[0] = 0;
+	for (unsigned bit = 0; bit < s->count; bit++) {
+		int32_t *half = bit < HALF_BITS ? s->mates_low : s->mates_high;
+		const uint32_t block = 1U << (bit < HALF_BITS ? bit : bit - HALF_BITS);
+		int32_t loss, mates = best_mates(s, problem, s->count - 1 - bit, &loss);
+
+		s->least_loss = loss < s->least_loss ? loss : s->least_loss;
+		for (uint32_t x = 0; x < block; x++)
+			half[block + x] = half[x] + mates;
+	}
+	if (!ga_partition_by_swaps(problem, INT64_MAX, 0, &partition))
+		return false;
+	s->known = (int32_t)partition.value;
+	return true;
 }
 
 static void solve_all(struct subsets *s)
@@ -269,6 +339,7 @@ static void solve_tiny(const struct ga_partition_problem *problem, struct ga_par
 	s.full.list = full;
 	s.part.list = part;
 	s.transitions = 0;
+	s.known = 0;
 	solve(&s, problem, partition);
 }
 
@@ -297,6 +368,9 @@ bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
 	s.full.list = full;
 	s.part.list = part;
 	s.transitions = 0;
+	s.known = 0;
+	if (ga_partition_subsets_cost(s.count, s.size) > WORTH_SWAPS && !find_promise(&s, problem))
+		return false;
 	solve(&s, problem, partition);
 	return true;
 }

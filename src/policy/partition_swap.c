@@ -8,7 +8,14 @@
 
 #include <string.h>
 
-enum { STARTS = 8, STARTS_OF_MANY = 3, MANY = 256, PASSES_MAX = 200 };
+enum {
+	STARTS = 8,
+	STARTS_OF_MANY = 3,
+	MANY = 256,
+	PASSES_MAX = 200,
+	KICKED_MIN = 2, /* exchanges of a kick, and how many more there may be */
+	KICKED_MORE = 4,
+};
 
 struct swapper {
 	const struct ga_partition_problem *problem;
@@ -151,7 +158,70 @@ static void start(struct swapper *s, size_t number)
 		place_in_order(s);
 }
 
-static void search(struct swapper *s, int64_t bound, struct ga_partition *partition)
+static int64_t improve(struct swapper *s)
+{
+	for (size_t pass = 0; pass < PASSES_MAX && improve_once(s); pass++)
+		;
+	return ga_partition_value(s->problem, s->group);
+}
+
+/* The device of its group, not fixed, that goes best with a device; itself if there is none. */
+static size_t best_partner(const struct swapper *s, size_t device)
+{
+	size_t best = device;
+
+	for (size_t i = 0; i < s->problem->count; i++)
+		if (i != device && s->group[i] == s->group[device] && !s->fixed[i] &&
+		    (best == device ||
+		     ga_weight(s->problem, device, i) > ga_weight(s->problem, device, best)))
+			best = i;
+	return best;
+}
+
+/* Exchanges two devices, and in every other case their best partners too: pairs move as pairs. */
+static void kick(struct swapper *s)
+{
+	for (size_t times = KICKED_MIN + draw(s, KICKED_MORE); times > 0; times--) {
+		size_t a = draw(s, s->problem->count), b = draw(s, s->problem->count);
+		size_t a_partner = a, b_partner = b;
+
+		if (s->group[a] == s->group[b] || s->fixed[a] || s->fixed[b])
+			continue;
+		if (draw(s, 2)) {
+			a_partner = best_partner(s, a);
+			b_partner = best_partner(s, b);
+		}
+		exchange(s, a, b);
+		if (a_partner != a && b_partner != b)
+			exchange(s, a_partner, b_partner);
+	}
+}
+
+/* From the best there is: a few exchanges at random, and on from there where it is no worse. */
+static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
+			  struct ga_partition *partition)
+{
+	const size_t size = s->problem->count * sizeof *s->group;
+	const uint64_t end = s->tried + looks;
+
+	memcpy(s->group, partition->group, size);
+	count_gains(s);
+	while (partition->value < bound && s->tried < end) {
+		kick(s);
+
+		int64_t value = improve(s);
+
+		if (value >= partition->value) {
+			partition->value = value;
+			memcpy(partition->group, s->group, size);
+		} else {
+			memcpy(s->group, partition->group, size);
+			count_gains(s);
+		}
+	}
+}
+
+static void search(struct swapper *s, int64_t bound, uint64_t looks, struct ga_partition *partition)
 {
 	const size_t count = s->problem->count;
 	const size_t starts = count > MANY ? STARTS_OF_MANY : STARTS;
@@ -160,22 +230,21 @@ static void search(struct swapper *s, int64_t bound, struct ga_partition *partit
 	for (size_t number = 0; number < starts && partition->value < bound; number++) {
 		start(s, number);
 		count_gains(s);
-		for (size_t pass = 0; pass < PASSES_MAX && improve_once(s); pass++)
-			;
 
-		int64_t value = ga_partition_value(s->problem, s->group);
+		int64_t value = improve(s);
 
 		if (value > partition->value) {
 			partition->value = value;
 			memcpy(partition->group, s->group, count * sizeof *s->group);
 		}
 	}
+	search_around(s, bound, looks, partition);
 	ga_partition_number(s->problem, partition->group);
 	partition->transitions = s->tried;
 }
 
 bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t bound,
-			   struct ga_partition *partition)
+			   uint64_t looks, struct ga_partition *partition)
 {
 	const size_t count = problem->count;
 	const size_t groups = (count + problem->size - 1) / problem->size;
@@ -197,6 +266,6 @@ bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t b
 		order[i] = (uint16_t)i;
 	for (size_t i = 0; i < problem->required_count; i++)
 		fixed[problem->required[i]] = true;
-	search(&swapper, bound, partition);
+	search(&swapper, bound, looks, partition);
 	return true;
 }

@@ -56,22 +56,31 @@ static void set_limits(const struct walker *walker, bool required, uint8_t *low,
 	}
 }
 
-static bool may_become(const struct walker *walker, bool required)
+/* Whether there are groups of size devices within the limits, for all that is known. */
+static bool allows(const struct walker *walker, const struct ga_taking *taking, size_t size)
 {
 	const struct ga_search *search = walker->search;
-	const size_t size = search->problem->size, rest = walker->total % size;
+	size_t least = 0, most = 0;
+
+	for (size_t c = 0; c < search->classes.count; c++) {
+		if (taking->low[c] > taking->high[c])
+			return false;
+		least += taking->low[c];
+		most += taking->high[c];
+	}
+	return least <= size && size <= most &&
+	       (!search->bound.tree || ga_bound_allows(&search->bound, taking, size));
+}
+
+static bool may_become(const struct walker *walker, bool required)
+{
+	const size_t size = walker->search->problem->size, rest = walker->total % size;
 	uint8_t low[GA_SEARCH_MAX], high[GA_SEARCH_MAX];
 	const struct ga_taking taking = {walker->counts, low, high, walker->room};
 
 	set_limits(walker, required, low, high);
-	for (size_t c = 0; c < search->classes.count; c++)
-		if (low[c] > high[c])
-			return false;
-	if (!search->bound.tree)
-		return true;
-	return ga_bound_allows(&search->bound, &taking, size) ||
-	       (rest > 0 && !required && walker->filled <= rest &&
-		ga_bound_allows(&search->bound, &taking, rest));
+	return allows(walker, &taking, size) ||
+	       (rest > 0 && !required && allows(walker, &taking, rest));
 }
 
 static bool may_go_on(struct walker *walker)
@@ -124,7 +133,7 @@ static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
 	for (size_t i = 0; i < left; i++)
 		for (size_t j = 0; j < left; j++)
 			weights[i * left + j] = ga_weight(problem, devices[i], devices[j]);
-	if (!ga_partition_by_swaps(&part, need, &partition)) {
+	if (!ga_partition_by_swaps(&part, need, search->looks / 4, &partition)) {
 		search->exhausted = search->no_memory = true;
 		return 0;
 	}

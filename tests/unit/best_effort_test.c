@@ -44,7 +44,7 @@ static void answers_the_vectors(void)
 
 /* ---- the definition, word for word ---- */
 
-enum { PLAIN_MAX = 12 };
+enum { PLAIN_MAX = 20 }; /* places of 10 devices in groups of 9 or 10, the missing with them */
 
 /* Groups are lists of positions; a position from count on is a missing place of the short group. */
 struct plain {
@@ -283,6 +283,26 @@ static void refuses_what_makes_no_sense(void)
 	question_of_shape_free(&asked);
 }
 
+static void answers_for_more_than_any_machine_has(void)
+{
+	struct question_of_shape asked;
+	const size_t required[] = {1999, 2};
+	struct ga_answer answer = {0};
+
+	question_of_shape_new(&asked, 2000, NULL, 2000);
+	asked.question.want = 3;
+	asked.question.required = required;
+	asked.question.required_count = 2;
+	CHECK_INT(ga_policy_best_effort.choose(&asked.question, &answer, NULL), 0);
+	CHECK_INT(answer.count, 3);
+	CHECK_INT(answer.chosen[0], 0);
+	CHECK_INT(answer.chosen[1], 2);
+	CHECK_INT(answer.chosen[2], 1999);
+	CHECK(!answer.proven);
+	ga_answer_free(&answer);
+	question_of_shape_free(&asked);
+}
+
 static void scores_pairs_and_sets(void)
 {
 	struct question_of_shape asked;
@@ -307,6 +327,7 @@ static const struct test_case cases[] = {
 	{"never answers with a short group", never_answers_with_a_short_group},
 	{"holds the required with seven groups", holds_the_required_with_seven_groups},
 	{"refuses what makes no sense", refuses_what_makes_no_sense},
+	{"answers for more than any machine has", answers_for_more_than_any_machine_has},
 	{"scores pairs and sets", scores_pairs_and_sets},
 };
 TEST_MAIN(cases)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engines that solve partitions agree, prove what they should, and keep to their budget. */
-#include "partition_engine.h"
+#include "partition_bound.h"
+#include "partition_memo.h"
 #include "partition_shapes.h"
 #include "test.h"
 
@@ -113,7 +114,7 @@ static void engines_agree_on_random_machines(void)
 {
 	struct shapes shapes = {.state = 5};
 
-	for (size_t i = 0; i < 600; i++) {
+	for (size_t i = 0; i < 3000; i++) {
 		struct question_of_shape asked;
 
 		shapes_random_question(&shapes, 3 + i % 8, &asked);
@@ -148,12 +149,211 @@ static void engines_agree_on_trees(void)
 	struct shapes shapes = {.state = 11};
 	const int nvlinks[] = {4, 0, 1, 0};
 
-	for (size_t i = 0; i < 240; i++)
+	for (size_t i = 0; i < 960; i++)
 		ask_part_of_tree(&shapes, trees[i % 8], i % 16 < 8 ? nvlinks : NULL, 12 + i % 3);
+}
+
+static void engines_agree_up_to_20(void)
+{
+	static const size_t trees[][4] = {{4, 2, 0}, {5, 0}, {2, 4, 2, 0}, {20, 0}};
+	struct shapes shapes = {.state = 3};
+	const int nvlinks[] = {2, 0, 0, 0};
+
+	for (size_t i = 0; i < 24; i++)
+		ask_part_of_tree(&shapes, trees[i % 4], i % 8 < 4 ? nvlinks : NULL, 15 + i % 6);
+}
+
+/* ---- many devices ---- */
+
+struct shape {
+	const char *name;
+	size_t count, sizes[4];
+	int nvlinks[4];
+};
+
+static const struct shape large_shapes[] = {
+	{"72 alike", 72, {72}, {0}},
+	{"18 trays of 4", 72, {4}, {18, 18}},
+	{"18 trays of 2 boards of 2", 72, {2, 2}, {18, 18, 18}},
+	{"8 x 7", 56, {7}, {0}},
+	{"8 x 7 on 2 sockets", 56, {7, 4}, {0}},
+	{"8 x 8", 64, {8}, {0}},
+	{"32 on PCIe", 32, {4, 4}, {0}},
+	{"128 = 16 x 8", 128, {8, 8}, {0}},
+};
+
+static void solve_shape(const struct shape *shape, size_t size, const size_t *required,
+			struct ga_partition *partition)
+{
+	struct question_of_shape asked;
+	struct ga_partition_problem problem;
+
+	question_of_shape_new(&asked, shape->count, NULL, shape->count);
+	shape_tree(asked.machine, shape->sizes, shape->nvlinks);
+	problem_new(&problem, &asked.question);
+	problem.size = size;
+	problem.required = required;
+	problem.required_count = required ? 2 : 0;
+	problem.budget = 200000;
+	test_about("%s, %zu wanted%s", shape->name, size, required ? ", 2 required" : "");
+	CHECK(ga_partition_solve(&problem, partition));
+	check_form(&problem, partition);
+	problem_free(&problem);
+	question_of_shape_free(&asked);
+}
+
+static void large_shapes_are_proven(void)
+{
+	static const size_t sizes[] = {2, 3, 4, 5, 8, 16, 20};
+	const size_t required[] = {3, 9};
+	uint16_t group[128];
+	struct ga_partition partition = {.group = group};
+
+	for (size_t i = 0; i < sizeof large_shapes / sizeof *large_shapes; i++)
+		for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+			solve_shape(&large_shapes[i], sizes[j], NULL, &partition);
+			CHECK(partition.proven || large_shapes[i].count > 72);
+			/* What is not proven is close. */
+			CHECK(partition.value * 100 >= partition.bound * 99);
+			if (j % 2 == 0)
+				solve_shape(&large_shapes[i], sizes[j], required, &partition);
+		}
+}
+
+static void first_of_equals_in_order(void)
+{
+	uint16_t group[128];
+	struct ga_partition partition = {.group = group};
+
+	solve_shape(&large_shapes[0], 5, NULL, &partition);
+	for (size_t i = 0; i < 72; i++)
+		CHECK_INT(group[i], i / 5);
+	solve_shape(&large_shapes[1], 4, NULL, &partition);
+	for (size_t i = 0; i < 72; i++)
+		CHECK_INT(group[i], i / 4);
+	/* Two to a board come first, and then the boards in order. */
+	solve_shape(&large_shapes[2], 2, NULL, &partition);
+	for (size_t i = 0; i < 72; i++)
+		CHECK_INT(group[i], i / 2);
+}
+
+static void budget_is_kept(void)
+{
+	struct shapes shapes = {.state = 9, .machines = 1};
+	struct question_of_shape asked;
+	struct ga_partition_problem problem;
+	uint16_t group[2][40];
+	struct ga_partition first = {.group = group[0]}, second = {.group = group[1]};
+
+	shapes_random_question(&shapes, 40, &asked);
+	problem_new(&problem, &asked.question);
+	problem.size = 5;
+	problem.budget = 1000;
+	CHECK(ga_partition_solve(&problem, &first));
+	check_form(&problem, &first);
+	CHECK(!first.proven);
+	CHECK(first.value < first.bound);
+	CHECK(first.transitions <= 1000);
+	CHECK(ga_partition_solve(&problem, &second));
+	for (size_t i = 0; i < 40; i++)
+		CHECK_INT(second.group[i], first.group[i]);
+	CHECK_INT(second.bound, first.bound);
+	problem_free(&problem);
+	question_of_shape_free(&asked);
+}
+
+static void thousand_devices_are_answered(void)
+{
+	struct question_of_shape asked;
+	struct ga_partition_problem problem;
+	const size_t required[] = {17, 400};
+	const size_t sizes[] = {8, 5, 0};
+	uint16_t group[1000];
+	struct ga_partition partition = {.group = group};
+
+	question_of_shape_new(&asked, 1000, NULL, 1000);
+	shape_tree(asked.machine, sizes, NULL);
+	problem_new(&problem, &asked.question);
+	problem.size = 6;
+	problem.required = required;
+	problem.required_count = 2;
+	CHECK(ga_partition_solve(&problem, &partition));
+	check_form(&problem, &partition);
+	CHECK(!partition.proven);
+	problem_free(&problem);
+	question_of_shape_free(&asked);
+}
+
+static void memory_has_an_end(void)
+{
+	struct ga_memo memo;
+	uint64_t key[16] = {0};
+	size_t bytes, before = 0;
+
+	ga_memo_init(&memo, sizeof key);
+	while (ga_memo_get(&memo, (const uint8_t *)key, 0, (int64_t)key[0])) {
+		before++;
+		key[0]++;
+		key[15] += 3;
+	}
+	CHECK(memo.full);
+	CHECK(!memo.no_memory);
+	CHECK_INT(memo.count, before);
+	bytes = memo.room * (memo.entry_size + 2 * sizeof *memo.table);
+	CHECK(bytes > GA_MEMO_BYTES_MAX / 4);
+	CHECK(bytes <= GA_MEMO_BYTES_MAX);
+	/* What is there can still be found. */
+	key[0] = 7;
+	key[15] = 21;
+	CHECK(ga_memo_find(&memo, (const uint8_t *)key));
+	CHECK_INT(ga_memo_find(&memo, (const uint8_t *)key)->high, 7);
+	key[15] = 20;
+	CHECK(!ga_memo_find(&memo, (const uint8_t *)key));
+	ga_memo_free(&memo);
+}
+
+/* No group that a random partition is made of beats the bound. */
+static void bounds_hold(void)
+{
+	struct shapes shapes = {.state = 31};
+
+	for (size_t i = 0; i < 300; i++) {
+		struct question_of_shape asked;
+		struct ga_partition_problem problem;
+		struct ga_classes classes;
+		struct ga_bound bound;
+		uint16_t group[GA_SUBSETS_MAX], plain[GA_SUBSETS_MAX];
+		struct ga_partition best = {.group = group}, swaps = {.group = plain};
+
+		shapes_random_question(&shapes, 5 + i % 8, &asked);
+		problem_new(&problem, &asked.question);
+		problem.size = 2 + shapes_draw(&shapes, problem.count - 2);
+		test_about("machine %zu, %zu of %zu", i, problem.size, problem.count);
+		CHECK(ga_partition_by_subsets(&problem, &best));
+		CHECK(ga_partition_by_swaps(&problem, INT64_MAX, 1000, &swaps));
+		CHECK(swaps.value <= best.value);
+		CHECK(ga_classes_init(&classes, &problem, true));
+		CHECK(ga_bound_init(&bound, &classes, &problem));
+		CHECK(ga_bound_of(&bound, classes.size, problem.count) >= best.value);
+		if (bound.tree)
+			ga_bound_tighten(&bound, &problem, swaps.group);
+		CHECK(ga_bound_of(&bound, classes.size, problem.count) >= best.value);
+		ga_bound_free(&bound);
+		ga_classes_free(&classes);
+		problem_free(&problem);
+		question_of_shape_free(&asked);
+	}
 }
 
 static const struct test_case cases[] = {
 	{"engines agree on random machines", engines_agree_on_random_machines},
 	{"engines agree on trees", engines_agree_on_trees},
+	{"engines agree up to 20 devices", engines_agree_up_to_20},
+	{"bounds hold", bounds_hold},
+	{"large shapes are proven", large_shapes_are_proven},
+	{"the first of equals comes in order", first_of_equals_in_order},
+	{"a budget is kept", budget_is_kept},
+	{"a thousand devices are answered", thousand_devices_are_answered},
+	{"memory has an end", memory_has_an_end},
 };
 TEST_MAIN(cases)
