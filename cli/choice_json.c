@@ -6,12 +6,12 @@
 #include "list.h"
 #include "open.h"
 
-static void add_device(struct json *json, const char *key, const gpualloc_device *device)
+static void add_device(struct json *json, const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 	char id[ID_SIZE];
 
-	json_open(json, key, '{');
+	json_open(json, NULL, '{');
 	json_text(json, "id", list_id(device, id));
 	json_number(json, "index", gpualloc_device_index(parent ? parent : device));
 	json_text(json, "uuid", gpualloc_device_uuid(device));
@@ -45,6 +45,7 @@ static void add_alternatives(struct json *json, const gpualloc_choice *choice)
 			json_text(json, NULL, list_id(devices[d], id));
 		}
 		json_close(json, ']');
+		json_number(json, "value", gpualloc_choice_alternative_value(choice, i));
 		json_number(json, "score", score);
 		json_number(json, "bandwidth", bandwidth);
 		json_close(json, '}');
@@ -60,9 +61,11 @@ static void add_rejected(struct json *json, const gpualloc_choice *choice)
 	json_line(json, "\n ");
 	json_open(json, "rejected", '[');
 	for (size_t i = 0; (device = gpualloc_choice_rejected(choice, i, &reason)); i++) {
+		char id[ID_SIZE];
+
 		json_line(json, "\n  ");
 		json_open(json, NULL, '{');
-		add_device(json, "device", device);
+		json_text(json, "device", list_id(device, id));
 		json_text(json, "reason", reason);
 		json_close(json, '}');
 	}
@@ -79,7 +82,7 @@ void choice_json(struct text *text, const struct call *call, const struct chosen
 	json_open(&json, "devices", '[');
 	for (size_t i = 0; i < gpualloc_choice_count(choice); i++) {
 		json_line(&json, "\n  ");
-		add_device(&json, NULL, gpualloc_choice_device(choice, i));
+		add_device(&json, gpualloc_choice_device(choice, i));
 	}
 	json_close(&json, ']');
 	json_line(&json, "\n ");

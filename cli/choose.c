@@ -46,7 +46,7 @@ static int read_count(const struct call *call, gpualloc_request *request)
 		return 0;
 	if (!read_number(word, INT64_MAX, &count) || count == 0)
 		return fail_usage(call->command,
-				  "--count: \"%s\" devices cannot be chosen; give a whole number "
+				  "--count: \"%s\" is no number of devices; give a whole number "
 				  "from 1",
 				  word);
 	gpualloc_request_set_count(request, (int64_t)count);
@@ -61,7 +61,8 @@ static int read_seed(const struct call *call, gpualloc_request *request)
 	if (!word)
 		return 0;
 	if (!read_number(word, UINT64_MAX, &seed))
-		return fail_usage(call->command, "--seed: \"%s\" is no whole number", word);
+		return fail_usage(call->command,
+				  "--seed: \"%s\" is no seed; give a whole number from 0", word);
 	gpualloc_request_set_seed(request, seed);
 	return 0;
 }
@@ -117,6 +118,15 @@ static int read_policy(const struct call *call, struct chosen *chosen)
 	return fail_usage(call->command, "%s", gpualloc_error_message(error));
 }
 
+static int read_model(const struct call *call, gpualloc_request *request)
+{
+	const char *word = call->value[OPTION_MODEL];
+
+	if (word && !*word)
+		return fail_usage(call->command, "--model: give a part of a GPU's name");
+	return gpualloc_request_set_model(request, word) < 0 ? fail_memory() : 0;
+}
+
 static int read_texts(const struct call *call, gpualloc_request *request)
 {
 	bool environment = !call->value[OPTION_IGNORE_ENV];
@@ -127,8 +137,6 @@ static int read_texts(const struct call *call, gpualloc_request *request)
 		result = gpualloc_request_set_exclude(request, call->value[OPTION_EXCLUDE]);
 	if (result == 0)
 		result = gpualloc_request_set_require(request, call->value[OPTION_REQUIRE]);
-	if (result == 0)
-		result = gpualloc_request_set_model(request, call->value[OPTION_MODEL]);
 	if (result == 0 && mig)
 		result = gpualloc_request_set_mig(request, *mig ? mig : NULL);
 	if (result == 0 && environment)
@@ -154,6 +162,8 @@ int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen
 		result = read_memory(call, ret_chosen->request);
 	if (result == 0)
 		result = read_policy(call, ret_chosen);
+	if (result == 0)
+		result = read_model(call, ret_chosen->request);
 	if (result == 0)
 		result = read_texts(call, ret_chosen->request);
 	if (result == 0)

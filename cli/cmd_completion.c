@@ -66,7 +66,9 @@ static void bash_values(struct text *text, const struct command *command)
 
 		if (!info->argument)
 			continue;
-		text_format(text, "    %s:--%s", command->name, info->name);
+		text_format(text, "    %s:--%s=", command->name, info->name);
+		if (!info->may_lack) /* else the next word is another option */
+			text_format(text, "|%s:--%s", command->name, info->name);
 		if (info->letter)
 			text_format(text, "|%s:-%c", command->name, info->letter);
 		text_add(text, ") words=\"");
@@ -91,11 +93,17 @@ static void bash_script(struct text *text)
 	text_add(text, "# bash completion for gpualloc, made by `gpualloc completion bash`\n"
 		       "_gpualloc() {\n"
 		       "  local word=${COMP_WORDS[COMP_CWORD]} words= files=0\n"
+		       "  local before=${COMP_WORDS[COMP_CWORD-1]}\n"
+		       "  if [[ $word == = ]]; then\n"
+		       "    word= before+==\n"
+		       "  elif [[ $before == = ]]; then\n"
+		       "    before=${COMP_WORDS[COMP_CWORD-2]}=\n"
+		       "  fi\n"
 		       "  if ((COMP_CWORD == 1)); then\n"
 		       "    words=\"");
 	add_words(text, COMPLETE_COMMAND);
 	text_add(text, " --help --version\"\n"
-		       "  else case ${COMP_WORDS[1]}:${COMP_WORDS[COMP_CWORD-1]} in\n");
+		       "  else case ${COMP_WORDS[1]}:$before in\n");
 	for (size_t i = 0; (command = command_at(i)); i++)
 		bash_values(text, command);
 	for (size_t i = 0; (command = command_at(i)); i++)
@@ -121,9 +129,9 @@ static void fish_option(struct text *text, const struct command *command,
 		    command->name, info->name);
 	if (info->letter)
 		text_format(text, " -s %c", info->letter);
-	if (info->argument)
+	if (info->argument && !info->may_lack)
 		text_add(text, takes_files(info->complete) ? " -r -F" : " -x");
-	if (info->complete == COMPLETE_MACHINE) {
+	if (info->complete != COMPLETE_NOTHING && info->complete != COMPLETE_FILE) {
 		text_add(text, " -a '");
 		add_words(text, info->complete);
 		text_char(text, '\'');
@@ -197,10 +205,11 @@ static void zsh_command(struct text *text, const struct command *command)
 			text_format(text, "'(-%c --%s)'{-%c,--%s}", info->letter, info->name,
 				    info->letter, info->name);
 		else
-			text_format(text, "--%s", info->name);
+			text_format(text, "--%s%s", info->name, info->may_lack ? "=-" : "");
 		text_add(text, "'[");
 		zsh_sentence(text, info->sentence);
 		text_char(text, ']');
+		text_add(text, info->may_lack ? ":" : "");
 		if (info->argument)
 			zsh_action(text, info->argument, info->complete);
 		text_char(text, '\'');

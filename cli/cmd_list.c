@@ -38,6 +38,17 @@ char *list_reason(const gpualloc_device *device)
 	return reason;
 }
 
+/* Asking whether there are GPUs at all is asking for this exit status. */
+static int no_gpus(const gpualloc_machine *machine)
+{
+	const char *source = gpualloc_machine_source(machine);
+	const char *driver = gpualloc_machine_driver(machine);
+
+	return fail(gpualloc_exit_status(GPUALLOC_ENOSOURCE), "no GPU is on this machine%s%s%s%s",
+		    source ? ": source " : "", source ? source : "",
+		    source && driver ? ", driver " : "", source && driver ? driver : "");
+}
+
 static int run(const struct call *call)
 {
 	auto_machine gpualloc_machine *machine = NULL;
@@ -50,6 +61,8 @@ static int run(const struct call *call)
 	result = open_machine(call, &machine);
 	if (result)
 		return result;
+	if (gpualloc_machine_device_count(machine) == 0)
+		return no_gpus(machine);
 	if (call->value[OPTION_JSON])
 		list_json(&text, call, machine);
 	else if (call->value[OPTION_CSV])
@@ -65,7 +78,8 @@ const struct command command_list = {
 	.description =
 		"Shows every GPU, and under it its MIG instances: whether it is free and why not, "
 		"memory used and there in all, utilization, how many processes are on it, and as "
-		"much of its UUID as tells it from the others. What is not known is \"-\".",
+		"much of its UUID as tells it from the others. What is not known is \"-\". A machine "
+		"without a GPU is exit status 69.",
 	.example = "gpualloc list --machine a100-mig",
 	.options = (const enum option_id[]){OPTION_CSV, OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
 					    OPTION_MACHINE, OPTION_QUIET, OPTION_END},

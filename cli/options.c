@@ -220,11 +220,56 @@ static int read_deadline(const struct command *command, struct call *call)
 			  from, word);
 }
 
-static int check_operands(const struct command *command, const struct call *call)
+static enum option_id find_long(const struct command *command, const char *word)
+{
+	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
+		if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, infos[*id].name) == 0)
+			return *id;
+	return OPTION_END;
+}
+
+/*
+ * The first word behind a long option that does not take it: what was meant for a value and is
+ * none. Looked for before getopt_long() moves words about.
+ */
+struct stray {
+	const char *word;
+	enum option_id option;
+};
+
+static struct stray find_stray(const struct command *command, int argc, char **argv)
+{
+	for (int i = 2; i < argc && strcmp(argv[i - 1], "--") != 0; i++) {
+		enum option_id id = find_long(command, argv[i - 1]);
+
+		if (id != OPTION_END && (infos[id].may_lack || !infos[id].argument) &&
+		    argv[i][0] != '-')
+			return (struct stray){argv[i], id};
+	}
+	return (struct stray){NULL, OPTION_END};
+}
+
+static int too_many_words(const struct command *command, const struct stray *stray,
+			  const char *word)
+{
+	enum option_id id = stray->word == word ? stray->option : OPTION_END;
+
+	if (id != OPTION_END && infos[id].may_lack)
+		return fail_usage(command,
+				  "%s does not know what to do with \"%s\"; did you mean --%s=%s?",
+				  command->name, word, infos[id].name, word);
+	if (id != OPTION_END && !infos[id].argument)
+		return fail_usage(command,
+				  "%s does not know what to do with \"%s\"; --%s takes no value",
+				  command->name, word, infos[id].name);
+	return fail_usage(command, "%s does not know what to do with \"%s\"", command->name, word);
+}
+
+static int check_operands(const struct command *command, const struct call *call,
+			  const struct stray *stray)
 {
 	if (call->operand_count > command->operands_most)
-		return fail_usage(command, "%s does not know what to do with \"%s\"", command->name,
-				  call->operands[command->operands_most]);
+		return too_many_words(command, stray, call->operands[command->operands_most]);
 	if (call->operand_count < command->operands_least)
 		return fail_usage(command, "%s needs a word more: gpualloc %s %s", command->name,
 				  command->name, command->operand);
@@ -242,6 +287,7 @@ static bool has_option(const struct command *command, enum option_id wanted)
 int options_read(const struct command *command, int argc, char **argv, struct call *ret_call)
 {
 	struct getopt_tables tables;
+	struct stray stray = find_stray(command, argc, argv);
 	struct call call = {.command = command};
 	int result = 0;
 
@@ -257,6 +303,11 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 		if (code == '?' || code == ':')
 			return bad_option(command, code, argv[optind > at ? optind - 1 : at]);
 		id = id_of(command, code);
+		/* "--mig=$PROFILE" with nothing in it does not mean any profile. */
+		if (optarg && !*optarg && infos[id].may_lack)
+			return fail_usage(command, "--%s= has no value behind it; --%s=%s, or --%s",
+					  infos[id].name, infos[id].name, infos[id].argument,
+					  infos[id].name);
 		call.value[id] = optarg ? optarg : "";
 		if (id == OPTION_HELP) {
 			*ret_call = call;
@@ -265,7 +316,7 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	}
 	call.operands = argv + optind;
 	call.operand_count = (size_t)(argc - optind);
-	result = check_operands(command, &call);
+	result = check_operands(command, &call, &stray);
 	if (result == 0 && has_option(command, OPTION_DEADLINE))
 		result = read_deadline(command, &call);
 	if (result == 0)

@@ -77,6 +77,14 @@ GPUALLOC_EXPORT int gpualloc_machine_read(const void *data, size_t size, const c
 
 GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
 
+/*
+ * Whether GPUs are available at all: 1 where the machine has one, 0 where a driver answers and has
+ * none, or where no driver is there (then the error says what was tried). spec and deadline_ms as
+ * above.
+ */
+GPUALLOC_EXPORT int gpualloc_available(const char *spec, unsigned deadline_ms,
+				       gpualloc_error *error);
+
 /* The names gpualloc_machine_open() knows besides paths, in order; NULL after the last. */
 GPUALLOC_EXPORT const char *gpualloc_spec_name(size_t i);
 GPUALLOC_EXPORT const char *gpualloc_spec_description(size_t i);
@@ -187,6 +195,13 @@ GPUALLOC_EXPORT const char *gpualloc_device_profile(const gpualloc_device *devic
 GPUALLOC_EXPORT int64_t gpualloc_device_gi(const gpualloc_device *device);
 GPUALLOC_EXPORT int64_t gpualloc_device_ci(const gpualloc_device *device);
 
+/*
+ * The ids of several devices, "0-3,6" or "1:7:0,1:8:0", as lists of devices are read; as
+ * snprintf, the length it would need is returned.
+ */
+GPUALLOC_EXPORT size_t gpualloc_device_ids(const gpualloc_device *const *devices, size_t count,
+					   char *text, size_t size);
+
 /* Processes; known is 0 when the source could not tell, which is not the same as none. */
 GPUALLOC_EXPORT int gpualloc_device_processes_known(const gpualloc_device *device);
 GPUALLOC_EXPORT size_t gpualloc_device_process_count(const gpualloc_device *device);
@@ -287,7 +302,10 @@ GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_device(const gpualloc_cho
 GPUALLOC_EXPORT int64_t gpualloc_choice_value(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int64_t gpualloc_choice_bound(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int gpualloc_choice_proven(const gpualloc_choice *choice);
-/* Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s; -1 for one. */
+/*
+ * Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s, -1 for one
+ * device. Both are -1 for MIG instances, which have no links.
+ */
 GPUALLOC_EXPORT int64_t gpualloc_choice_score(const gpualloc_choice *choice);
 GPUALLOC_EXPORT int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice);
 GPUALLOC_EXPORT uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice);
@@ -295,12 +313,16 @@ GPUALLOC_EXPORT uint64_t gpualloc_choice_transitions(const gpualloc_choice *choi
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_rejected(const gpualloc_choice *choice,
 								size_t i, const char **ret_reason);
 /*
- * Other sets, by predicted bandwidth and pair score, best first; returns how many devices the i-th
- * has, 0 after the last. Complete where there are few sets, else those that differ in one device.
+ * Other sets, by the policy's own value, then predicted bandwidth and pair score, best first;
+ * returns how many devices the i-th has, 0 after the last. Where there are few sets all were looked
+ * at, else those that differ in one device.
  */
 GPUALLOC_EXPORT size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
 						   const gpualloc_device *const **ret_devices,
 						   int64_t *ret_score, int64_t *ret_bandwidth);
+
+/* As gpualloc_choice_value(). */
+GPUALLOC_EXPORT int64_t gpualloc_choice_alternative_value(const gpualloc_choice *choice, size_t i);
 
 /* Scores a given set: sum of pair scores, predicted collective bandwidth in MB/s. */
 GPUALLOC_EXPORT int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices,

@@ -290,6 +290,11 @@ size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
 	return choice->count;
 }
 
+int64_t gpualloc_choice_alternative_value(const gpualloc_choice *choice, size_t i)
+{
+	return i < choice->alternative_count ? choice->alternatives[i].value : GA_UNKNOWN;
+}
+
 int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices, size_t count,
 			   int64_t *ret_score, int64_t *ret_bandwidth, gpualloc_error *error)
 {
@@ -308,6 +313,12 @@ int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *device
 
 /* ---- a device's other names ---- */
 
+size_t gpualloc_device_ids(const gpualloc_device *const *devices, size_t count, char *text,
+			   size_t size)
+{
+	return ga_device_ids(devices, count, text, size);
+}
+
 int gpualloc_device_framework_name(const gpualloc_machine *machine, const gpualloc_device *device,
 				   const char *visible_devices, const char *device_order,
 				   char **ret_name, gpualloc_error *error)
@@ -324,9 +335,11 @@ int gpualloc_device_framework_name(const gpualloc_machine *machine, const gpuall
 			continue;
 		return asprintf(ret_name, "cuda:%zu", i) < 0 ? ga_error_memory(error) : 0;
 	}
-	return ga_error_set(
-		error, GPUALLOC_EIMPOSSIBLE, "device %s is not visible to a framework here%s",
-		ga_device_id(device, id), visible_devices ? " (CUDA_VISIBLE_DEVICES is set)" : "");
+	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+			    "device %s is not visible to a framework here: %s",
+			    ga_device_id(device, id),
+			    visible_devices ? "CUDA_VISIBLE_DEVICES leaves it out"
+					    : "name it in CUDA_VISIBLE_DEVICES");
 }
 
 int gpualloc_device_describe(const gpualloc_machine *machine, const gpualloc_device *device,

@@ -31,6 +31,16 @@ int gpualloc_machine_open(const char *spec, unsigned deadline_ms, gpualloc_machi
 	return ga_source_open(spec, &request, ret_machine, error);
 }
 
+int gpualloc_available(const char *spec, unsigned deadline_ms, gpualloc_error *error)
+{
+	ga_auto_machine gpualloc_machine *machine = NULL;
+	int result = gpualloc_machine_open(spec, deadline_ms, &machine, error);
+
+	if (result < 0)
+		return result == GPUALLOC_ENOSOURCE ? 0 : result;
+	return machine->device_count > 0;
+}
+
 int gpualloc_machine_read(const void *data, size_t size, const char *name,
 			  gpualloc_machine **ret_machine, gpualloc_error *error)
 {

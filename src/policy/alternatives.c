@@ -1,26 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next best sets beside a chosen one, by predicted bandwidth and then by pair score. Where
- * there are few sets all are looked at; else those that differ from the chosen one in one device.
- * And of each device that was offered and not chosen, what it would have made of the set.
+ * The next best sets beside a chosen one. Where there are few sets all are looked at, else those
+ * that differ from the chosen one in one device; the best by predicted bandwidth and pair score are
+ * shown to the policy, whose own value then decides. And of each device that was offered and not
+ * chosen, what it would have made of the set.
  */
 #include "decide.h"
 
+#include "size.h"
 #include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS_MAX = 20000 };
+enum { SETS_MAX = 20000, POOL_MAX = 24 };
+
+/* A set that may become an alternative. */
+struct set {
+	size_t *numbers;
+	size_t count;
+	int64_t value, score, bandwidth;
+};
 
 struct ranking {
 	gpualloc_choice *choice;
 	const struct ga_question *question;
+	const struct ga_asked *asked;
 	bool one_model;
-	size_t *places; /* room for one set */
+	bool by_topology;
 	const size_t *chosen;
+	size_t *places; /* room for one set */
+	struct set pool[POOL_MAX];
+	size_t pool_count;
 };
+
+static void free_pool(struct ranking *ranking)
+{
+	for (size_t i = 0; i < ranking->pool_count; i++)
+		free(ranking->pool[i].numbers);
+}
+#define auto_ranking ga_cleanup(free_pool)
 
 static bool in_set(const size_t *set, size_t count, size_t number)
 {
@@ -54,48 +74,71 @@ static bool is_allowed(const struct ranking *ranking, const size_t *set)
 	return !same;
 }
 
-static bool is_better(const struct ga_alternative *a, const struct ga_alternative *b)
+static bool is_better(const struct set *a, const struct set *b)
 {
+	if (a->value != b->value)
+		return a->value > b->value;
 	return a->bandwidth != b->bandwidth ? a->bandwidth > b->bandwidth : a->score > b->score;
 }
 
-static int insert(struct ranking *ranking, const struct ga_alternative *found, const size_t *set)
+/* What links make of a set. */
+static int measure(struct ranking *ranking, const size_t *numbers, struct set *ret_set)
 {
-	gpualloc_choice *choice = ranking->choice;
-	struct ga_alternative *list = choice->alternatives;
-	size_t at = choice->alternative_count, want = ranking->question->want;
-	const gpualloc_device **devices;
+	const struct ga_question *question = ranking->question;
 
-	while (at > 0 && is_better(found, &list[at - 1]))
+	for (size_t i = 0; i < question->want; i++)
+		ranking->places[i] = question->candidates[numbers[i]].place;
+	ret_set->count = question->want;
+	ret_set->value = GA_UNKNOWN;
+	ret_set->score = ga_set_score(question->machine, ranking->places, question->want);
+	ret_set->bandwidth = ga_set_bandwidth(question->machine, ranking->places, question->want);
+	return ret_set->bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : 0;
+}
+
+static void sort_numbers(size_t *numbers, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		for (size_t j = i; j > 0 && numbers[j - 1] > numbers[j]; j--) {
+			size_t less = numbers[j];
+
+			numbers[j] = numbers[j - 1];
+			numbers[j - 1] = less;
+		}
+}
+
+static int pool_insert(struct ranking *ranking, const struct set *found, const size_t *numbers)
+{
+	struct set *pool = ranking->pool;
+	size_t at = ranking->pool_count, want = ranking->question->want;
+	size_t *copy;
+
+	while (at > 0 && is_better(found, &pool[at - 1]))
 		at--;
-	if (at == GA_ALTERNATIVES_MAX)
+	if (at == POOL_MAX)
 		return 0;
-	devices = calloc(want, sizeof *devices);
-	if (!devices)
+	copy = malloc(want * sizeof *copy);
+	if (!copy)
 		return GPUALLOC_ENOMEM;
-	for (size_t i = 0; i < want; i++)
-		devices[i] = ranking->question->candidates[set[i]].device;
-	if (choice->alternative_count == GA_ALTERNATIVES_MAX)
-		free(list[--choice->alternative_count].devices);
-	memmove(&list[at + 1], &list[at], (choice->alternative_count - at) * sizeof *list);
-	list[at] = *found;
-	list[at].devices = devices;
-	choice->alternative_count++;
+	memcpy(copy, numbers, want * sizeof *copy);
+	sort_numbers(copy, want);
+	if (ranking->pool_count == POOL_MAX)
+		free(pool[--ranking->pool_count].numbers);
+	memmove(&pool[at + 1], &pool[at], (ranking->pool_count - at) * sizeof *pool);
+	pool[at] = *found;
+	pool[at].numbers = copy;
+	ranking->pool_count++;
 	return 0;
 }
 
-static int consider(struct ranking *ranking, const size_t *set)
+static int consider(struct ranking *ranking, const size_t *numbers)
 {
-	const struct ga_question *question = ranking->question;
-	struct ga_alternative found = {0};
+	struct set found = {0};
+	int result;
 
-	if (!is_allowed(ranking, set))
+	if (!is_allowed(ranking, numbers))
 		return 0;
-	for (size_t i = 0; i < question->want; i++)
-		ranking->places[i] = question->candidates[set[i]].place;
-	found.score = ga_set_score(question->machine, ranking->places, question->want);
-	found.bandwidth = ga_set_bandwidth(question->machine, ranking->places, question->want);
-	return found.bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : insert(ranking, &found, set);
+	result = measure(ranking, numbers, &found);
+	return result < 0 ? result : pool_insert(ranking, &found, numbers);
 }
 
 /* Whether there are at most SETS_MAX ways to take k of n. */
@@ -152,81 +195,233 @@ static int look_at_neighbours(struct ranking *ranking, size_t *set)
 	return 0;
 }
 
+/* ---- what the policy makes of a set ---- */
+
+/*
+ * A policy that must take exactly these says what they are worth to it. NOT_TAKEN where it would
+ * never take them, as a policy of fixed sets.
+ */
+enum { NOT_TAKEN = 1 };
+
+static int value_set(const struct ranking *ranking, struct set *set)
+{
+	struct ga_question question = *ranking->question;
+	ga_auto_free struct ga_candidate *candidates =
+		calloc(question.candidate_count, sizeof *candidates);
+	ga_auto_free size_t *required = calloc(question.want, sizeof *required);
+	ga_auto_answer struct ga_answer answer = {0};
+	int result;
+
+	if (!candidates || !required)
+		return GPUALLOC_ENOMEM;
+	question.candidate_count = question.required_count = 0;
+	for (size_t i = 0; i < ranking->question->candidate_count; i++) {
+		if (ranking->one_model &&
+		    !ga_text_same(model_of(ranking, i), model_of(ranking, set->numbers[0])))
+			continue;
+		if (in_set(set->numbers, question.want, i))
+			required[question.required_count++] = question.candidate_count;
+		candidates[question.candidate_count++] = ranking->question->candidates[i];
+	}
+	question.candidates = candidates;
+	question.required = required;
+	result = ga_ask(ranking->asked, &question, &answer, NULL);
+	if (result < 0)
+		return result == GPUALLOC_ENOMEM ? result : NOT_TAKEN;
+	set->value = answer.value;
+	return 0;
+}
+
+static int compare_sets(const void *a, const void *b)
+{
+	const struct set *one = a, *other = b;
+
+	if (is_better(one, other) || is_better(other, one))
+		return is_better(one, other) ? -1 : 1;
+	/* As they were offered: the same machine gives the same list everywhere. */
+	for (size_t i = 0; i < one->count; i++)
+		if (one->numbers[i] != other->numbers[i])
+			return one->numbers[i] < other->numbers[i] ? -1 : 1;
+	return 0;
+}
+
+static int keep_best(struct ranking *ranking)
+{
+	gpualloc_choice *choice = ranking->choice;
+	size_t kept = 0, want = ranking->question->want;
+
+	for (size_t i = 0; i < ranking->pool_count; i++) {
+		struct set set = ranking->pool[i];
+		int result = value_set(ranking, &set);
+
+		if (result < 0)
+			return result;
+		ranking->pool[i] = ranking->pool[kept];
+		ranking->pool[kept] = set;
+		kept += result != NOT_TAKEN;
+	}
+	qsort(ranking->pool, kept, sizeof *ranking->pool, compare_sets);
+	for (size_t i = 0; i < kept && i < GA_ALTERNATIVES_MAX; i++) {
+		const struct set *set = &ranking->pool[i];
+		const gpualloc_device **devices = calloc(want, sizeof *devices);
+
+		if (!devices)
+			return GPUALLOC_ENOMEM;
+		for (size_t d = 0; d < want; d++)
+			devices[d] = ranking->question->candidates[set->numbers[d]].device;
+		choice->alternatives[choice->alternative_count++] =
+			(struct ga_alternative){devices, set->value, set->score, set->bandwidth};
+	}
+	return 0;
+}
+
 /* ---- why not the others ---- */
 
-/* The best set in which the candidate takes the place of one chosen; false where none is allowed.
+/*
+ * The best set in which the candidate takes the place of one chosen. Returns 1 where one is
+ * allowed, 0 where none is, GPUALLOC_ENOMEM.
  */
-static bool best_with(struct ranking *ranking, size_t number, size_t *set, size_t *ret_out,
-		      struct ga_alternative *ret_best)
+static int best_with(struct ranking *ranking, size_t number, size_t *numbers, size_t *ret_out,
+		     struct set *ret_best)
 {
 	const struct ga_question *question = ranking->question;
-	bool any = false;
+	int any = 0;
 
 	for (size_t out = 0; out < question->want; out++) {
-		struct ga_alternative found = {0};
+		struct set found = {0};
 
-		memcpy(set, ranking->chosen, question->want * sizeof *set);
-		set[out] = number;
-		if (!is_allowed(ranking, set))
+		memcpy(numbers, ranking->chosen, question->want * sizeof *numbers);
+		numbers[out] = number;
+		if (!is_allowed(ranking, numbers))
 			continue;
-		for (size_t i = 0; i < question->want; i++)
-			ranking->places[i] = question->candidates[set[i]].place;
-		found.score = ga_set_score(question->machine, ranking->places, question->want);
-		found.bandwidth =
-			ga_set_bandwidth(question->machine, ranking->places, question->want);
+		if (measure(ranking, numbers, &found) < 0)
+			return GPUALLOC_ENOMEM;
 		if (!any || is_better(&found, ret_best)) {
 			*ret_best = found;
 			*ret_out = out;
 		}
-		any = true;
+		any = 1;
 	}
 	return any;
 }
 
-static void say_why_not(struct ranking *ranking, size_t number, bool by_topology, size_t *set)
+static void say_what_is_less(const struct ranking *ranking, const struct set *best, size_t out,
+			     char reason[static GA_REASON_SIZE])
 {
-	gpualloc_choice *choice = ranking->choice;
-	struct ga_selection *selection = &choice->selection;
-	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
-	struct ga_alternative best = {0};
+	const gpualloc_choice *choice = ranking->choice;
 	char id[GA_DEVICE_ID_SIZE];
+	size_t length = 0;
+
+	(void)ga_device_id(choice->devices[out], id);
+	if (best->value == choice->answer.value && best->bandwidth == choice->bandwidth &&
+	    best->score == choice->score) {
+		(void)snprintf(reason, GA_REASON_SIZE, "free, and in place of %s worth the same",
+			       id);
+		return;
+	}
+	length = (size_t)snprintf(reason, GA_REASON_SIZE, "free, but in place of %s:", id);
+	if (best->bandwidth >= 0)
+		length += (size_t)snprintf(
+			reason + length, GA_REASON_SIZE - length, " %lld.%lld GB/s, score %lld%s",
+			(long long)best->bandwidth / 1000, (long long)best->bandwidth % 1000 / 100,
+			(long long)best->score, best->value >= 0 ? "," : "");
+	if (best->value >= 0)
+		(void)snprintf(reason + length, GA_REASON_SIZE - length, " value %lld",
+			       (long long)best->value);
+}
+
+static void say_who_came_first(const struct ranking *ranking, size_t number,
+			       char reason[static GA_REASON_SIZE])
+{
+	int64_t room = ranking->question->candidates[number].free;
+	char text[GA_SIZE_TEXT];
+
+	if (room >= 0)
+		(void)snprintf(reason, GA_REASON_SIZE, "has %s free; policy %s took others first",
+			       ga_size_text(room, text), ranking->choice->policy);
+	else
+		(void)snprintf(reason, GA_REASON_SIZE, "free; policy %s took others first",
+			       ranking->choice->policy);
+}
+
+static int say_why_not(struct ranking *ranking, size_t number, size_t *numbers)
+{
+	struct ga_selection *selection = &ranking->choice->selection;
+	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
+	struct set best = {.numbers = numbers};
 	size_t out = 0;
+	int result = best_with(ranking, number, numbers, &out, &best);
 
 	rejection->device = ranking->question->candidates[number].device;
 	rejection->for_now = true;
-	if (!best_with(ranking, number, set, &out, &best))
+	if (result < 0)
+		return result;
+	if (result == 0) {
 		(void)snprintf(rejection->reason, sizeof rejection->reason,
 			       "free, but it does not go with what is required");
-	else if (!by_topology)
+		return 0;
+	}
+	if (!ranking->by_topology) {
+		say_who_came_first(ranking, number, rejection->reason);
+		return 0;
+	}
+	memcpy(numbers, ranking->chosen, ranking->question->want * sizeof *numbers);
+	numbers[out] = number;
+	best.numbers = numbers;
+	result = value_set(ranking, &best);
+	if (result == NOT_TAKEN)
 		(void)snprintf(rejection->reason, sizeof rejection->reason,
-			       "free too; policy %s preferred the chosen", choice->policy);
-	else
-		(void)snprintf(rejection->reason, sizeof rejection->reason,
-			       "free, but in place of %s it gives %lld.%lld GB/s and score %lld "
-			       "(chosen: %lld.%lld GB/s, %lld)",
-			       ga_device_id(choice->devices[out], id),
-			       (long long)best.bandwidth / 1000,
-			       (long long)best.bandwidth % 1000 / 100, (long long)best.score,
-			       (long long)choice->bandwidth / 1000,
-			       (long long)choice->bandwidth % 1000 / 100, (long long)choice->score);
+			       "free, but policy %s has no set of it and the others chosen",
+			       ranking->choice->policy);
+	else if (result == 0)
+		say_what_is_less(ranking, &best, out, rejection->reason);
+	return result < 0 ? result : 0;
+}
+
+static int compare_numbers(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* As the machine lists them. */
+static int compare_rejections(const void *a, const void *b)
+{
+	const gpualloc_device *one = ((const struct ga_rejection *)a)->device;
+	const gpualloc_device *other = ((const struct ga_rejection *)b)->device;
+	int result = compare_numbers((one->parent ? one->parent : one)->index,
+				     (other->parent ? other->parent : other)->index);
+
+	return result ? result : compare_numbers(one->index, other->index);
 }
 
 int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_question *question,
-				bool one_model, bool by_topology, gpualloc_error *error)
+				const struct ga_asked *asked, bool one_model, gpualloc_error *error)
 {
 	ga_auto_free size_t *places = calloc(question->want, sizeof *places);
 	ga_auto_free size_t *set = calloc(question->want, sizeof *set);
-	struct ranking ranking = {choice, question, one_model, places, choice->answer.chosen};
-	int result;
+	auto_ranking struct ranking ranking = {
+		.choice = choice,
+		.question = question,
+		.asked = asked,
+		.one_model = one_model,
+		.by_topology = asked->own || asked->built_in->by_topology,
+		.chosen = choice->answer.chosen,
+		.places = places,
+	};
+	int result = 0;
 
 	if (!places || !set)
 		return ga_error_memory(error);
-	result = !by_topology ? 0
-		 : are_few(question->candidate_count, question->want)
-			 ? look_at_all(&ranking, set)
-			 : look_at_neighbours(&ranking, set);
+	if (ranking.by_topology)
+		result = are_few(question->candidate_count, question->want)
+				 ? look_at_all(&ranking, set)
+				 : look_at_neighbours(&ranking, set);
+	if (result == 0)
+		result = keep_best(&ranking);
 	for (size_t i = 0; result == 0 && i < question->candidate_count; i++)
 		if (!in_set(ranking.chosen, question->want, i))
-			say_why_not(&ranking, i, by_topology, set);
+			result = say_why_not(&ranking, i, set);
+	qsort(choice->selection.rejections, choice->selection.rejection_count,
+	      sizeof *choice->selection.rejections, compare_rejections);
 	return result < 0 ? ga_error_memory(error) : 0;
 }

@@ -3,6 +3,7 @@
 #include "decide.h"
 
 #include "device_state.h"
+#include "refuse.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -65,18 +66,14 @@ static int ask_own(const struct ga_own_policy *own, const struct ga_question *qu
 	return 0;
 }
 
-struct asked {
-	const struct ga_policy *built_in;
-	const struct ga_own_policy *own;
-};
-
-static struct asked asked_of(const struct gpualloc_policy *policy, const struct ga_policy *built_in)
+static struct ga_asked asked_of(const struct gpualloc_policy *policy,
+				const struct ga_policy *built_in)
 {
-	return (struct asked){built_in, policy && !policy->built_in ? &policy->own : NULL};
+	return (struct ga_asked){built_in, policy && !policy->built_in ? &policy->own : NULL};
 }
 
-static int ask(const struct asked *asked, const struct ga_question *question,
-	       struct ga_answer *ret_answer, gpualloc_error *error)
+int ga_ask(const struct ga_asked *asked, const struct ga_question *question,
+	   struct ga_answer *ret_answer, gpualloc_error *error)
 {
 	return asked->own ? ask_own(asked->own, question, ret_answer, error)
 			  : ga_policy_choose(asked->built_in, question, ret_answer, error);
@@ -159,7 +156,7 @@ static int64_t bandwidth_of(const struct ga_question *question, const size_t *ch
 }
 
 /* How good one model's answer is beside another's; more is better. */
-static int64_t worth(const struct asked *asked, const struct ga_question *question,
+static int64_t worth(const struct ga_asked *asked, const struct ga_question *question,
 		     const struct ga_answer *answer)
 {
 	int64_t sum = 0, score;
@@ -222,7 +219,7 @@ static bool seen_before(const struct ga_question *question, size_t i)
 	return false;
 }
 
-static int ask_model(const struct asked *asked, const struct ga_question *question,
+static int ask_model(const struct ga_asked *asked, const struct ga_question *question,
 		     const struct model *model, struct ga_answer *ret_answer, gpualloc_error *error)
 {
 	struct ga_question part = *question;
@@ -232,13 +229,16 @@ static int ask_model(const struct asked *asked, const struct ga_question *questi
 	part.candidate_count = model->count;
 	part.required = model->required;
 	part.required_count = model->required_count;
-	result = ask(asked, &part, ret_answer, error);
+	result = ga_ask(asked, &part, ret_answer, error);
 	for (size_t i = 0; result == 0 && i < ret_answer->count; i++)
 		ret_answer->chosen[i] = model->numbers[ret_answer->chosen[i]];
 	return result;
 }
 
-static int ask_by_model(const struct asked *asked, const struct ga_question *question,
+/* Besides GPUALLOC_E…: no model has as many devices as are wanted, and nothing was said of it. */
+enum { NO_MODEL = 1 };
+
+static int ask_by_model(const struct ga_asked *asked, const struct ga_question *question,
 			struct ga_answer *ret_answer, gpualloc_error *error)
 {
 	ga_auto_answer struct ga_answer best = {0};
@@ -285,10 +285,7 @@ static int ask_by_model(const struct asked *asked, const struct ga_question *que
 	}
 	if (refused < 0)
 		return refused;
-	return ga_error_set(
-		error, GPUALLOC_EBUSY,
-		"%zu devices of one model are not free now; --mixed takes several models",
-		question->want);
+	return NO_MODEL;
 }
 
 /* ---- the choice ---- */
@@ -304,6 +301,9 @@ static int remember(gpualloc_choice *choice, const struct ga_question *question,
 	for (size_t i = 0; i < question->want; i++)
 		choice->devices[i] = question->candidates[chosen[i]].device;
 	choice->count = question->want;
+	choice->score = choice->bandwidth = GA_UNKNOWN;
+	if (choice->devices[0]->parent) /* instances have no links of their own */
+		return 0;
 	choice->bandwidth = bandwidth_of(question, chosen, &choice->score);
 	return choice->bandwidth == GPUALLOC_ENOMEM ? ga_error_memory(error) : 0;
 }
@@ -334,7 +334,7 @@ int ga_decide(const gpualloc_machine *machine, const gpualloc_request *request,
 	      gpualloc_choice **ret_choice, gpualloc_error *error)
 {
 	auto_choice gpualloc_choice *choice = NULL;
-	struct asked asked = asked_of(request->policy, ga_request_policy(request));
+	struct ga_asked asked = asked_of(request->policy, ga_request_policy(request));
 	struct ga_question question;
 	bool one_model;
 	int result = new_choice(machine, asked.own ? asked.own->name : asked.built_in->name,
@@ -357,13 +357,13 @@ int ga_decide(const gpualloc_machine *machine, const gpualloc_request *request,
 	};
 	one_model = question.want > 1 && !request->mixed && models_differ(&question);
 	result = one_model ? ask_by_model(&asked, &question, &choice->answer, error)
-			   : ask(&asked, &question, &choice->answer, error);
+			   : ga_ask(&asked, &question, &choice->answer, error);
+	if (result == NO_MODEL)
+		result = ga_refuse_models(&choice->selection, error);
 	if (result == 0)
 		result = remember(choice, &question, error);
 	if (result == 0 && request->alternatives)
-		result = ga_choice_find_alternatives(choice, &question, one_model,
-						     asked.own || asked.built_in->by_topology,
-						     error);
+		result = ga_choice_find_alternatives(choice, &question, &asked, one_model, error);
 	if (result == 0)
 		*ret_choice = ga_steal(&choice);
 	return result;
@@ -374,12 +374,12 @@ int ga_decide_among(const gpualloc_machine *machine, const struct ga_question *q
 		    gpualloc_error *error)
 {
 	auto_choice gpualloc_choice *choice = NULL;
-	struct asked asked = asked_of(policy, policy ? policy->built_in : &ga_policy_balanced);
+	struct ga_asked asked = asked_of(policy, policy ? policy->built_in : &ga_policy_balanced);
 	int result = new_choice(machine, asked.own ? asked.own->name : asked.built_in->name,
 				&choice, error);
 
 	if (result == 0)
-		result = ask(&asked, question, &choice->answer, error);
+		result = ga_ask(&asked, question, &choice->answer, error);
 	if (result == 0)
 		result = remember(choice, question, error);
 	if (result == 0)

@@ -10,6 +10,7 @@
 
 struct ga_alternative {
 	const gpualloc_device **devices;
+	int64_t value; /* what the policy makes of it; GA_UNKNOWN where it maximises nothing */
 	int64_t score;
 	int64_t bandwidth;
 };
@@ -42,8 +43,18 @@ struct ga_candidate ga_candidate_of(const gpualloc_machine *machine, size_t plac
 
 void ga_choice_free(gpualloc_choice *choice);
 
-/* Finds the alternatives of a choice; see gpualloc_choice_alternative(). */
+/* Whoever is asked: a policy of ours, or the caller's own. */
+struct ga_asked {
+	const struct ga_policy *built_in;
+	const struct ga_own_policy *own; /* NULL: built_in */
+};
+
+int ga_ask(const struct ga_asked *asked, const struct ga_question *question,
+	   struct ga_answer *ret_answer, gpualloc_error *error);
+
+/* Finds the alternatives of a choice, and says of everything that was on offer why not. */
 int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_question *question,
-				bool one_model, bool by_topology, gpualloc_error *error);
+				const struct ga_asked *asked, bool one_model,
+				gpualloc_error *error);
 
 #endif

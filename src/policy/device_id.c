@@ -57,6 +57,39 @@ const char *ga_device_id(const gpualloc_device *device, char text[static GA_DEVI
 	return text;
 }
 
+/* How many devices from the first on are GPUs whose indices follow each other. */
+static size_t run_length(const gpualloc_device *const *devices, size_t count)
+{
+	size_t length = 1;
+
+	while (length < count && !devices[0]->parent && !devices[length]->parent &&
+	       devices[length]->index == devices[0]->index + (int64_t)length)
+		length++;
+	return length;
+}
+
+size_t ga_device_ids(const gpualloc_device *const *devices, size_t count, char *text, size_t size)
+{
+	size_t length = 0;
+
+	if (size > 0)
+		*text = '\0';
+	for (size_t i = 0; i < count;) {
+		size_t run = run_length(devices + i, count - i);
+		char first[GA_DEVICE_ID_SIZE], last[GA_DEVICE_ID_SIZE];
+		bool fits = length < size;
+
+		if (run < 3)
+			run = 1;
+		length += (size_t)snprintf(fits ? text + length : NULL, fits ? size - length : 0,
+					   "%s%s%s%s", i > 0 ? "," : "",
+					   ga_device_id(devices[i], first), run > 1 ? "-" : "",
+					   run > 1 ? ga_device_id(devices[i + run - 1], last) : "");
+		i += run;
+	}
+	return length;
+}
+
 struct search {
 	const gpualloc_machine *machine;
 	struct ga_device_list *list;

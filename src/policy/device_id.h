@@ -26,5 +26,7 @@ int ga_device_list_add(struct ga_device_list *list, const gpualloc_device *devic
 /* How messages name a device: its index, or parent:gi:ci. */
 enum { GA_DEVICE_ID_SIZE = 64 };
 const char *ga_device_id(const gpualloc_device *device, char text[static GA_DEVICE_ID_SIZE]);
+/* The ids of several, "0-3,1:7:0", as a list is read; as snprintf. Three in a row are a range. */
+size_t ga_device_ids(const gpualloc_device *const *devices, size_t count, char *text, size_t size);
 
 #endif

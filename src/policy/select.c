@@ -3,6 +3,7 @@
 #include "select.h"
 
 #include "device_state.h"
+#include "refuse.h"
 #include "size.h"
 #include "text.h"
 
@@ -96,6 +97,15 @@ static bool contains(const char *text, const char *part)
 	return length == 0;
 }
 
+static const char another_model[] = "another model: ", another_profile[] = "another profile: ";
+
+static const char *model_of(const gpualloc_device *device)
+{
+	const gpualloc_device *gpu = device->parent ? device->parent : device;
+
+	return gpu->name ? gpu->name : "?";
+}
+
 /* What the request says of the device, whatever it does just now; "" where nothing speaks against.
  */
 static const char *unwanted(const struct selecting *selecting, const gpualloc_device *device)
@@ -113,9 +123,9 @@ static const char *unwanted(const struct selecting *selecting, const gpualloc_de
 	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
 		return "not in the inherited CUDA_VISIBLE_DEVICES (--ignore-env would override)";
 	if (request->model && !contains(gpu->name, request->model))
-		return "another model";
+		return another_model;
 	if (request->profile && !ga_text_same(device->profile, request->profile))
-		return "another profile";
+		return another_profile;
 	return "";
 }
 
@@ -127,9 +137,11 @@ static int64_t capacity(const gpualloc_device *device)
 				 : memory->total - (memory->reserved > 0 ? memory->reserved : 0);
 }
 
-/* Memory of the processes that make the device busy. */
+/* Memory of the processes that make the device busy; what cannot be told apart counts as a whole.
+ */
 static int64_t busy_memory(const gpualloc_device *device)
 {
+	bool any = false;
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < device->process_count; i++) {
@@ -140,21 +152,28 @@ static int64_t busy_memory(const gpualloc_device *device)
 		if (process->memory < 0)
 			return INT64_MAX;
 		sum += process->memory;
+		any = true;
 	}
-	return sum;
+	if (any && !device->processes_hidden)
+		return sum;
+	if (device->memory.used < 0)
+		return INT64_MAX;
+	return device->memory.used > sum ? device->memory.used : sum;
 }
 
-/* Two amounts beside each other; to the byte where they would look the same. */
-static bool reject_amount(struct selecting *selecting, const gpualloc_device *device, bool for_now,
-			  int64_t has, const char *it)
+/* "has 9.5 GiB free, 10.0 GiB are asked for"; to the byte where they would look the same. */
+static const char *compare_amounts(int64_t has, const char *how, int64_t wanted,
+				   char text[static GA_REASON_SIZE])
 {
-	int64_t wanted = selecting->request->memory;
-	char want_text[GA_SIZE_TEXT], text[GA_SIZE_TEXT];
+	char want_text[GA_SIZE_TEXT], has_text[GA_SIZE_TEXT];
 
-	if (strcmp(ga_size_text(has, text), ga_size_text(wanted, want_text)) == 0)
-		return reject(selecting, device, for_now, "%s %lld bytes, %lld are asked for", it,
-			      (long long)has, (long long)wanted);
-	return reject(selecting, device, for_now, "%s %s, %s are asked for", it, text, want_text);
+	if (strcmp(ga_size_text(has, has_text), ga_size_text(wanted, want_text)) == 0)
+		(void)snprintf(text, GA_REASON_SIZE, "has %lld bytes%s, %lld are asked for",
+			       (long long)has, how, (long long)wanted);
+	else
+		(void)snprintf(text, GA_REASON_SIZE, "has %s%s, %s are asked for", has_text, how,
+			       want_text);
+	return text;
 }
 
 /* Of the four checks those that nobody can change come first: they decide what is said. */
@@ -172,35 +191,49 @@ static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 
 static bool is_too_small(struct selecting *selecting, const gpualloc_device *device)
 {
-	int64_t most = capacity(device);
+	int64_t most = capacity(device), wanted = selecting->request->memory;
+	char amounts[GA_REASON_SIZE];
 
-	if (selecting->request->memory < 0)
+	if (wanted < 0)
 		return false;
 	if (most < 0 || ga_device_memory_free(device) < 0)
 		return reject(selecting, device, false, "its free memory is not known");
-	return most < selecting->request->memory &&
-	       reject_amount(selecting, device, false, most, "too small: it has");
+	return most < wanted && reject(selecting, device, false, "too small: %s",
+				       compare_amounts(most, "", wanted, amounts));
 }
 
 static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 {
 	const gpualloc_request *request = selecting->request;
-	char reason[GA_REASON_SIZE];
+	char reason[GA_REASON_SIZE], has[GA_SIZE_TEXT], tolerated[GA_SIZE_TEXT];
+	int64_t busy;
 
 	if (ga_device_state(device) != GPUALLOC_STATE_IN_USE || ga_request_by_memory(request) ||
-	    request->share || request->tolerate >= busy_memory(device))
+	    request->share)
+		return false;
+	busy = busy_memory(device);
+	if (busy <= request->tolerate)
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return reject(selecting, device, true, "in use: %.180s (--ignore-processes would override)",
-		      reason);
+	if (request->tolerate < 0)
+		return reject(selecting, device, true,
+			      "in use: %.180s (--ignore-processes would override)", reason);
+	return reject(selecting, device, true,
+		      "in use: %.140s; processes have %s, tolerated are %s", reason,
+		      busy == INT64_MAX ? "nobody knows how much" : ga_size_text(busy, has),
+		      ga_size_text(request->tolerate, tolerated));
 }
 
 static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
 {
-	int64_t now = ga_device_memory_free(device);
+	int64_t now = ga_device_memory_free(device), wanted = selecting->request->memory;
+	char amounts[GA_REASON_SIZE], reason[GA_REASON_SIZE];
 
-	return now < selecting->request->memory &&
-	       reject_amount(selecting, device, true, now, "it has free");
+	if (now >= wanted)
+		return false;
+	(void)ga_device_reason(device, reason, sizeof reason);
+	return reject(selecting, device, true, "%s%s%.140s",
+		      compare_amounts(now, " free", wanted, amounts), *reason ? "; " : "", reason);
 }
 
 static void consider(struct selecting *selecting, const gpualloc_device *device, size_t place)
@@ -209,7 +242,10 @@ static void consider(struct selecting *selecting, const gpualloc_device *device,
 	const char *why = unwanted(selecting, device);
 
 	if (*why) {
-		(void)reject(selecting, device, false, "%s", why);
+		(void)reject(selecting, device, false, "%s%.80s", why,
+			     why == another_model     ? model_of(device)
+			     : why == another_profile ? device->profile ? device->profile : "?"
+						      : "");
 		return;
 	}
 	if (is_unfit(selecting, device) || is_too_small(selecting, device) ||
@@ -237,13 +273,21 @@ static void consider_gpu(struct selecting *selecting, size_t place)
 
 /* ---- the order in which they are offered ---- */
 
+/*
+ * In GiB, so that GPUs of one model stay in order. What is not known counts as the largest: "the
+ * least that suffices" cannot be said of it.
+ */
+static uint64_t size_class(const gpualloc_device *device)
+{
+	int64_t total = device->memory.total;
+
+	return total < 0 ? UINT64_MAX : ((uint64_t)total + (UINT64_C(1) << 29)) >> 30;
+}
+
 static int compare_candidates(const void *a, const void *b)
 {
 	const struct ga_candidate *one = a, *other = b;
-	/* What is not known counts as the largest: "the least that suffices" cannot be said of it.
-	 */
-	uint64_t size = (uint64_t)capacity(one->device);
-	uint64_t other_size = (uint64_t)capacity(other->device);
+	uint64_t size = size_class(one->device), other_size = size_class(other->device);
 
 	if ((one->device->display == 1) != (other->device->display == 1))
 		return one->device->display == 1 ? 1 : -1;
@@ -398,73 +442,14 @@ static int check_mig_rule(struct selecting *selecting)
 			    SEVERAL_SINCE);
 }
 
-static int check_profile(struct selecting *selecting)
-{
-	const char *profile = selecting->request->profile;
-	char known[512] = "";
-	size_t length = 0;
-
-	for (size_t i = 0; i < selecting->machine->device_count; i++)
-		for (size_t m = 0; m < selecting->machine->devices[i].mig_count; m++) {
-			const char *one = selecting->machine->devices[i].mig[m].profile;
-
-			if (!profile || ga_text_same(one, profile))
-				return 0;
-			/* The blanks around it keep 1g.5gb from being found in 1g.5gb+me. */
-			char word[64];
-
-			(void)snprintf(word, sizeof word, " %.50s,", one ? one : "?");
-			if (!strstr(known, word) && length < sizeof known)
-				length += (size_t)snprintf(known + length, sizeof known - length,
-							   "%s", word);
-		}
-	if (!profile)
-		return 0;
-	if (length == 0)
-		return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
-				    "no MIG instance is on this machine");
-	known[length < sizeof known ? length - 1 : sizeof known - 1] = '\0';
-	return ga_error_set(selecting->error, GPUALLOC_EUSAGE,
-			    "no MIG profile %s here; this machine has%s", profile, known);
-}
-
-/* ---- enough of them? ---- */
-
-static int too_few(struct selecting *selecting)
-{
-	const struct ga_selection *selection = selecting->selection;
-	size_t later = selection->candidate_count;
-	const char *kind = selecting->request->mig ? "MIG instance" : "GPU";
-	const char *plural = selection->want == 1 ? "" : "s";
-	char id[GA_DEVICE_ID_SIZE], why[2048] = "";
-	size_t length = 0;
-
-	for (size_t i = 0; i < selection->rejection_count; i++) {
-		const struct ga_rejection *rejection = &selection->rejections[i];
-
-		later += rejection->for_now;
-		if (i < 8 && length < sizeof why)
-			length += (size_t)snprintf(why + length, sizeof why - length, "\n  %s: %s",
-						   ga_device_id(rejection->device, id),
-						   rejection->reason);
-	}
-	if (selection->rejection_count > 8 && length < sizeof why)
-		(void)snprintf(why + length, sizeof why - length, "\n  and %zu more",
-			       selection->rejection_count - 8);
-	if (later >= selection->want)
-		return ga_error_set(selecting->error, GPUALLOC_EBUSY,
-				    "%zu %s%s asked for, %zu free now%s", selection->want, kind,
-				    plural, selection->candidate_count, why);
-	return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
-			    "%zu %s%s asked for, this machine has %zu that can ever be had%s",
-			    selection->want, kind, plural, later, why);
-}
+/* ---- the whole machine ---- */
 
 static int gather(struct selecting *selecting)
 {
 	struct ga_selection *selection = selecting->selection;
 	const gpualloc_machine *machine = selecting->machine;
 	size_t most = machine->device_count;
+
 	for (size_t i = 0; i < machine->device_count; i++)
 		most += machine->devices[i].mig_count;
 	selection->candidates = calloc(most + 1, sizeof *selection->candidates);
@@ -499,7 +484,7 @@ int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
 	if (result == 0)
 		result = parse_lists(machine, request, &lists, error);
 	if (result == 0)
-		result = check_profile(&selecting);
+		result = ga_refuse_unknown_profile(machine, request, error);
 	if (result == 0)
 		result = gather(&selecting);
 	if (result < 0)
@@ -515,6 +500,6 @@ int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
 	if (result == 0)
 		result = check_mig_rule(&selecting);
 	if (result == 0 && ret_selection->candidate_count < ret_selection->want)
-		result = too_few(&selecting);
+		result = ga_refuse_too_few(ret_selection, request, error);
 	return result;
 }

@@ -10,9 +10,10 @@
 
 /* GPUs in the order CUDA counts them; by PCI address where it is asked for, else where one model
    makes "fastest first" the same. */
-static int by_cuda_order(const gpualloc_machine *machine, const char *order,
+static int by_cuda_order(const gpualloc_machine *machine, const struct ga_environment *environment,
 			 struct ga_device_list *gpus, gpualloc_error *error)
 {
+	const char *order = environment->device_order;
 	bool by_pci = order && strcmp(order, "PCI_BUS_ID") == 0;
 
 	for (size_t i = 0; i < machine->device_count; i++) {
@@ -20,10 +21,15 @@ static int by_cuda_order(const gpualloc_machine *machine, const char *order,
 
 		if (!by_pci && !ga_text_same(machine->devices[i].name, machine->devices[0].name))
 			return ga_error_set(error, GPUALLOC_EUSAGE,
-					    "CUDA_VISIBLE_DEVICES has indices, and on a machine "
-					    "with several models they mean nothing certain: set "
-					    "CUDA_DEVICE_ORDER=PCI_BUS_ID, use UUIDs, or "
-					    "--ignore-env");
+					    environment->visible_devices
+						    ? "CUDA_VISIBLE_DEVICES has indices, and on a "
+						      "machine with several models they mean "
+						      "nothing certain: set "
+						      "CUDA_DEVICE_ORDER=PCI_BUS_ID, use UUIDs, or "
+						      "--ignore-env"
+						    : "on a machine with several models a "
+						      "framework's numbers mean nothing certain: "
+						      "set CUDA_DEVICE_ORDER=PCI_BUS_ID");
 		if (ga_device_list_add(gpus, &machine->devices[i]) < 0)
 			return ga_error_memory(error);
 		/* Indices of the driver follow PCI addresses; a file may have them otherwise. */
@@ -127,18 +133,28 @@ static int read_list(const gpualloc_machine *machine, const char *text,
 	}
 }
 
+/* A list that begins with neither a UUID nor an index ("", "-1", "NoDevFiles") shows nothing. */
+static bool shows_nothing(const char *text)
+{
+	struct ga_view first = ga_view_trim(text, strcspn(text, ","));
+	int64_t number;
+
+	return !is_uuid(first) && !leading_number(first, &number);
+}
+
 int ga_visible_devices(const gpualloc_machine *machine, const struct ga_environment *environment,
 		       struct ga_device_list *ret_list, gpualloc_error *error)
 {
 	ga_auto_device_list struct ga_device_list gpus = {0}, list = {0};
 	const char *text = environment->visible_devices;
+	bool nothing = text && shows_nothing(text);
 	bool uuids = text && is_uuid(ga_view_trim(text, strcspn(text, ",")));
-	int result = uuids ? 0 : by_cuda_order(machine, environment->device_order, &gpus, error);
+	int result = nothing || uuids ? 0 : by_cuda_order(machine, environment, &gpus, error);
 
 	for (size_t i = 0; result == 0 && !text && i < gpus.count; i++)
 		if (ga_device_list_add(&list, shown_as(gpus.devices[i])) < 0)
 			result = ga_error_memory(error);
-	if (result == 0 && text)
+	if (result == 0 && text && !nothing)
 		result = read_list(machine, text, &gpus, &list, error);
 	if (result < 0)
 		return result;

@@ -18,7 +18,7 @@ def commands():
 def options(command):
     """By the command's own help: {"machine": True} for one with a value."""
     return {name: bool(value) for name, value in
-            re.findall(r"^ +(?:-\w, )?--([a-z-]+)( [A-Z]+)?", ok("help", command), re.M)}
+            re.findall(r"^ +(?:-\w, )?--([a-z-]+)( [A-Z]+|\[=[A-Z]+\])?", ok("help", command), re.M)}
 
 
 def manual(page):
@@ -31,7 +31,8 @@ def alone_it_prints_help_to_stderr():
     result = run()
     assert result.code == 64 and result.raw == b"" and result.err == ok("--help"), result
     assert ok("help") == ok("--help") == ok("-h")
-    assert commands() == ["list", "snapshot", "topo", "completion", "help", "version"]
+    assert commands() == ["explain", "list", "pick", "snapshot", "topo", "completion", "help",
+                          "version"]
 
 
 @case
@@ -74,10 +75,10 @@ def near_misses_are_understood():
 
 @case
 def commands_of_other_versions_are_no_commands_here():
-    for word in ("run", "pick", "explain", "leases", "hold", "setup"):
+    for word in ("run", "leases", "hold", "setup"):
         says = refused(64, word, "-n", "2", says=[f'"{word}" is no command', "list"])
         assert "did you mean" not in says, says
-    assert not re.search(r"^  (run|pick|leases|hold|setup)\b", ok("--help"), re.M)
+    assert not re.search(r"^  (run|leases|hold|setup)\b", ok("--help"), re.M)
 
 
 @case
@@ -97,6 +98,17 @@ def the_manual_has_every_command_and_option():
         assert option in known, f"the manual tells of --{option}, which is not there"
     for command in re.findall(r"^## gpualloc ([a-z]+)", page, re.M):
         assert command in commands(), command
+
+
+@case
+def the_manual_has_every_policy():
+    page = manual("gpualloc.1.scd")
+    policies = re.search(r"^policies:\n((?:  .*\n)+)", ok("help", "pick"), re.M)[1]
+    names = re.findall(r"^  ([a-z0-9-]+)", policies, re.M)
+    assert len(names) == 12, names
+    section = page[page.index("# POLICIES"):]
+    for name in names:
+        assert f"*{name}*" in section, name
 
 
 @case
@@ -132,6 +144,17 @@ def bash_completes():
     assert complete("gpualloc", "completion", "z") == ["zsh"]
     assert "topo" in complete("gpualloc", "help", "")
     assert complete("gpualloc", "list", "--deadline", "") == []
+    assert complete("gpualloc", "pick", "--policy", "static-dgx1-p") == ["static-dgx1-pascal"]
+    assert complete("gpualloc", "pick", "-p", "bal") == ["balanced"]
+    assert complete("gpualloc", "pick", "--format", "") == \
+        ["env", "index", "json", "pci", "torch", "uuid"]
+    # What may stand behind "=" only: the next word is another option.
+    assert complete("gpualloc", "pick", "--mig", "--se") == ["--seed"]
+    assert complete("gpualloc", "pick", "--mig", "=") == []
+    assert complete("gpualloc", "pick", "--ignore-processes", "=", "8") == []
+    # bash makes a word of the "=".
+    assert complete("gpualloc", "pick", "--policy", "=", "wor") == ["worst-fit"]
+    assert "dgx2" in complete("gpualloc", "pick", "--machine", "=")
 
 
 @case

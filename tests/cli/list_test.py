@@ -111,11 +111,10 @@ def simulated_machines_say_so_everywhere():
 
 
 @case
-def a_machine_without_gpus_is_said_and_no_failure():
-    assert ok("list", "--machine", machine_file("empty.json")) == \
-        "none: no GPUs, driver 550.54.15, source nvml\n"
-    assert json.loads(ok("list", "--json", "--machine", machine_file("empty.json")))["devices"] \
-        == []
+def a_machine_without_gpus_is_69_and_a_sentence():
+    for form in ([], ["--json"], ["--csv"]):
+        refused(69, "list", *form, "--machine", machine_file("empty.json"),
+                says=["no GPU is on this machine", "source nvml, driver 550.54.15"])
 
 
 USE = {"utilization": None, "lease": None}

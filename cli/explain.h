@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A choice and its reasons for a person. */
+#ifndef CLI_EXPLAIN_H
+#define CLI_EXPLAIN_H
+
+#include "choose.h"
+#include "text.h"
+
+/* No line is wider than columns, unless a UUID or a name is. */
+void explain_text(struct text *text, const struct chosen *chosen, size_t columns);
+
+#endif

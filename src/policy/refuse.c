@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said of a request that cannot be met; see refuse.h. */
+#include "refuse.h"
+
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* So many lines of reasons; a person reads no more. */
+enum {
+	REASONS_MAX = 8,
+	IDS_SIZE = 160,
+	WHY_SIZE = REASONS_MAX * (IDS_SIZE + GA_REASON_SIZE + 8) + 32,
+};
+
+/* Devices that share a reason share a line. Returns how many have the reason of the i-th. */
+static size_t gather_alike(const struct ga_selection *selection, size_t i,
+			   const gpualloc_device **alike)
+{
+	const struct ga_rejection *rejections = selection->rejections;
+	size_t count = 0;
+
+	for (size_t j = 0; j < selection->rejection_count; j++) {
+		if (strcmp(rejections[j].reason, rejections[i].reason) != 0)
+			continue;
+		if (j < i)
+			return 0;
+		alike[count++] = rejections[j].device;
+	}
+	return count;
+}
+
+static int list_reasons(const struct ga_selection *selection, char why[static WHY_SIZE])
+{
+	ga_auto_free const gpualloc_device **alike =
+		calloc(selection->rejection_count + 1, sizeof *alike);
+	size_t length = 0, lines = 0, said = 0;
+
+	if (!alike)
+		return GPUALLOC_ENOMEM;
+	why[0] = '\0';
+	for (size_t i = 0; i < selection->rejection_count && lines < REASONS_MAX; i++) {
+		size_t count = gather_alike(selection, i, alike);
+		char ids[IDS_SIZE];
+
+		if (count == 0)
+			continue;
+		if (ga_device_ids(alike, count, ids, sizeof ids) >= sizeof ids)
+			(void)snprintf(ids, sizeof ids, "%zu devices", count);
+		length += (size_t)snprintf(why + length, WHY_SIZE - length, "\n  %s: %s", ids,
+					   selection->rejections[i].reason);
+		lines++;
+		said += count;
+	}
+	if (said < selection->rejection_count)
+		(void)snprintf(why + length, WHY_SIZE - length, "\n  and %zu more",
+			       selection->rejection_count - said);
+	return 0;
+}
+
+int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_request *request,
+		      gpualloc_error *error)
+{
+	size_t now = selection->candidate_count, later = now;
+	size_t all = now + selection->rejection_count;
+	const char *kind = request->mig ? "MIG instance" : "GPU";
+	const char *plural = selection->want == 1 ? "" : "s";
+	char why[WHY_SIZE], most[32] = "none";
+
+	for (size_t i = 0; i < selection->rejection_count; i++)
+		later += selection->rejections[i].for_now;
+	if (list_reasons(selection, why) < 0)
+		return ga_error_memory(error);
+	if (later >= selection->want)
+		return ga_error_set(error, GPUALLOC_EBUSY, "%zu %s%s asked for, %zu free now%s",
+				    selection->want, kind, plural, now, why);
+	if (later == all)
+		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+				    "%zu %s%s asked for, this machine has %zu%s", selection->want,
+				    kind, plural, all, why);
+	if (later > 0)
+		(void)snprintf(most, sizeof most, "only %zu", later);
+	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+			    "%zu %s%s asked for, %s can ever be had here%s", selection->want, kind,
+			    plural, most, why);
+}
+
+/* ---- profiles ---- */
+
+/* Adds ", NAME" unless it is there; the blank and the comma keep 1g.5gb out of 1g.5gb+me. */
+static void add_profile(char *known, size_t size, const char *name)
+{
+	size_t length = strlen(known);
+	char word[64];
+
+	(void)snprintf(word, sizeof word, " %.50s,", name ? name : "?");
+	if (!strstr(known, word) && length + strlen(word) < size)
+		(void)snprintf(known + length, size - length, "%s", word);
+}
+
+int ga_refuse_unknown_profile(const gpualloc_machine *machine, const gpualloc_request *request,
+			      gpualloc_error *error)
+{
+	char known[512] = "";
+
+	if (!request->profile)
+		return 0;
+	for (size_t i = 0; i < machine->device_count; i++)
+		for (size_t m = 0; m < machine->devices[i].mig_count; m++) {
+			const char *one = machine->devices[i].mig[m].profile;
+
+			if (ga_text_same(one, request->profile))
+				return 0;
+			add_profile(known, sizeof known, one);
+		}
+	if (!*known)
+		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+				    "no MIG instance is on this machine");
+	known[strlen(known) - 1] = '\0';
+	return ga_error_set(error, GPUALLOC_EUSAGE, "no MIG profile %.50s here; this machine has%s",
+			    request->profile, known);
+}
+
+/* ---- models ---- */
+
+static const char *model_of(const gpualloc_device *device)
+{
+	return device->parent ? device->parent->name : device->name;
+}
+
+/* How many there would be of one model if those that are busy were not. */
+static size_t count_model(const struct ga_selection *selection, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < selection->candidate_count; i++)
+		count += ga_text_same(model_of(selection->candidates[i].device), name);
+	for (size_t i = 0; i < selection->rejection_count; i++)
+		count += selection->rejections[i].for_now &&
+			 ga_text_same(model_of(selection->rejections[i].device), name);
+	return count;
+}
+
+static bool required_differ(const struct ga_selection *selection)
+{
+	for (size_t i = 1; i < selection->required_count; i++) {
+		size_t one = selection->required[0], other = selection->required[i];
+
+		if (!ga_text_same(model_of(selection->candidates[one].device),
+				  model_of(selection->candidates[other].device)))
+			return true;
+	}
+	return false;
+}
+
+int ga_refuse_models(const struct ga_selection *selection, gpualloc_error *error)
+{
+	size_t most = 0;
+
+	if (required_differ(selection))
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "the required devices are of several models; --mixed takes "
+				    "several");
+	for (size_t i = 0; i < selection->candidate_count; i++) {
+		const gpualloc_device *device = selection->candidates[i].device;
+		size_t count = count_model(selection, model_of(device));
+
+		if (selection->required_count > 0 && i != selection->required[0])
+			continue;
+		most = count > most ? count : most;
+	}
+	if (most >= selection->want)
+		return ga_error_set(error, GPUALLOC_EBUSY,
+				    "%zu devices of one model are not free now; --mixed takes "
+				    "several models",
+				    selection->want);
+	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+			    "%zu devices asked for, of one model there are %zu; --mixed takes "
+			    "several models",
+			    selection->want, most);
+}
