@@ -128,9 +128,21 @@ static int read_model(const struct call *call, gpualloc_request *request)
 	return gpualloc_request_set_model(request, word) < 0 ? fail_memory() : 0;
 }
 
+/* A program that is to be given devices may well be started where none are to be seen. */
+static bool environment_restricts(const struct call *call)
+{
+	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+
+	if (call->value[OPTION_IGNORE_ENV])
+		return false;
+	if (call->command != &command_run && call->command != &command_hold)
+		return true;
+	return visible && *visible && strcmp(visible, "-1") != 0;
+}
+
 static int read_texts(const struct call *call, gpualloc_request *request)
 {
-	bool environment = !call->value[OPTION_IGNORE_ENV];
+	bool environment = environment_restricts(call);
 	const char *mig = call->value[OPTION_MIG];
 	int result = gpualloc_request_set_only(request, call->value[OPTION_ONLY]);
 

@@ -2,6 +2,7 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "choose.h"
 #include "cleanup.h"
+#include "keeper.h"
 #include "launcher.h"
 #include "leasing.h"
 #include "message.h"
@@ -11,14 +12,17 @@
 #include "stores.h"
 #include "waiting.h"
 
-#include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* Shells overwrite low numbers, and at the end high ones are let go first. */
+enum { FD_OF_LEASES = 512 };
 
 /* What run owns until it becomes the command. */
 struct job {
@@ -141,13 +145,13 @@ static int end_as(int status)
 	return WEXITSTATUS(status);
 }
 
-static int supervise(const struct call *call, struct job *job)
+static int supervise(const struct call *call, struct job *job, char *const *environment)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	int status = 0;
-	int result = gpualloc_program_supervise(job->path, call->operands, job->environment,
-						job->limit_ms, tell, (void *)(uintptr_t)call,
-						&status, error);
+	int result =
+		gpualloc_program_supervise(job->path, call->operands, environment, job->limit_ms,
+					   tell, (void *)(uintptr_t)call, &status, error);
 
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
@@ -156,14 +160,14 @@ static int supervise(const struct call *call, struct job *job)
 	return result < 0 ? fail_error(result, error) : end_as(status);
 }
 
-static int start(const struct call *call, struct job *job)
+static int start(const struct call *call, struct job *job, char *const *environment)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	int result;
 
 	if (call->value[OPTION_SUPERVISE] || call->value[OPTION_TIME_LIMIT])
-		return supervise(call, job);
-	result = gpualloc_program_become(job->path, call->operands, job->environment, error);
+		return supervise(call, job, environment);
+	result = gpualloc_program_become(job->path, call->operands, environment, error);
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
 	return result > 0 ? fail(result, "%s", gpualloc_error_message(error))
@@ -197,7 +201,7 @@ static int run_leased(const struct call *call, struct job *job)
 	}
 	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
 		say_lease(job->lease);
-	return start(call, job);
+	return start(call, job, job->environment);
 }
 
 static int run_without_lease(const struct call *call, struct job *job)
@@ -218,7 +222,64 @@ static int run_without_lease(const struct call *call, struct job *job)
 	if (!call->value[OPTION_QUIET])
 		say("note: %s runs without a lease: others may be given the same devices",
 		    call->operands[0]);
-	return start(call, job);
+	return start(call, job, job->environment);
+}
+
+/* ---- in a hold ---- */
+
+static int refuse_choice(const struct call *call)
+{
+	static const enum option_id choices[] = {OPTION_COUNT,   OPTION_EXCLUDE, OPTION_FORM,
+						 OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,
+						 OPTION_MODEL,   OPTION_ONLY,    OPTION_POLICY,
+						 OPTION_REQUIRE, OPTION_SHARE,   OPTION_WAIT};
+
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+		if (call->value[choices[i]])
+			return fail_usage(call->command,
+					  "--in runs on all devices of the lease; --%s chooses "
+					  "some: gpualloc run --in %s gpualloc run --%s ...",
+					  option_info(choices[i])->name, call->value[OPTION_IN],
+					  option_info(choices[i])->name);
+	return 0;
+}
+
+/* The lease's variables in this process's environment, which the command then inherits. */
+static int enter(char *variables, int fd)
+{
+	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
+	char number[16];
+
+	if (high < 0)
+		high = fcntl(fd, F_DUPFD, 0);
+	close(fd);
+	for (char *at = variables, *next; *at; at = next) {
+		next = at + strlen(at) + 1;
+		if (putenv(at) != 0)
+			return fail_memory();
+	}
+	(void)snprintf(number, sizeof number, "%d", high);
+	return setenv("GPUALLOC_FD", number, 1) == 0 && high >= 0 ? 0 : fail_memory();
+}
+
+static int run_in_hold(const struct call *call, struct job *job)
+{
+	char *variables;
+	int fd, result = refuse_choice(call);
+
+	if (result)
+		return result;
+	if (!keeper_join(call->value[OPTION_IN], &fd, &variables))
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "no hold of yours is called \"%s\"; `gpualloc leases` shows what there "
+			    "is",
+			    call->value[OPTION_IN]);
+	unsetenv("GPUALLOC_MEMORY");
+	result = enter(variables, fd);
+	if (result == 0)
+		result = start(call, job, environ);
+	free(variables);
+	return result;
 }
 
 static int run(const struct call *call)
@@ -228,6 +289,8 @@ static int run(const struct call *call)
 
 	if (result)
 		return result;
+	if (call->value[OPTION_IN])
+		return run_in_hold(call, &job);
 	return call->value[OPTION_IGNORE_LEASES] ? run_without_lease(call, &job)
 						 : run_leased(call, &job);
 }

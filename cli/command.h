@@ -25,6 +25,7 @@ enum option_id {
 	OPTION_IGNORE_ENV,
 	OPTION_IGNORE_LEASES,
 	OPTION_IGNORE_PROCESSES,
+	OPTION_IN,
 	OPTION_JSON,
 	OPTION_MACHINE,
 	OPTION_MEMORY,
@@ -98,9 +99,11 @@ struct command {
 extern const struct command command_completion;
 extern const struct command command_explain;
 extern const struct command command_help;
+extern const struct command command_hold;
 extern const struct command command_leases;
 extern const struct command command_list;
 extern const struct command command_pick;
+extern const struct command command_release;
 extern const struct command command_run;
 extern const struct command command_setup;
 extern const struct command command_snapshot;

@@ -54,6 +54,9 @@ static const struct option_info infos[] = {
 				     .sentence =
 					     "tolerate processes of others, up to SIZE of their "
 					     "memory on a device"},
+	[OPTION_IN] = {.name = "in",
+		       .argument = "LEASE",
+		       .sentence = "run inside a hold of one's own, on all of its devices"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are bytes, null is not known"},
 	[OPTION_MACHINE] = {.name = "machine",
