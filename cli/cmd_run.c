@@ -318,6 +318,7 @@ const struct command command_run = {
 					    OPTION_IGNORE_ENV,
 					    OPTION_IGNORE_LEASES,
 					    OPTION_IGNORE_PROCESSES,
+					    OPTION_IN,
 					    OPTION_MACHINE,
 					    OPTION_MEMORY,
 					    OPTION_MIG,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -178,6 +179,7 @@ int keeper_main(char *const *words)
 	int lease = atoi(words[0]), door = atoi(words[1]);
 	int64_t end = now_ms() + atoll(words[2]);
 
+	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	/* Nobody can be told of an end by a terminal here; SIGTERM ends it as usual. */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
