@@ -132,7 +132,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpualloc; printf '%s\\n' "${COMPREPL
 def bash_completes():
     if not shutil.which("bash"):
         raise Skip("no bash here")
-    assert complete("gpualloc", "l") == ["list"]
+    assert complete("gpualloc", "li") == ["list"]
     assert complete("gpualloc", "topo", "--s") == ["--svg"]
     assert complete("gpualloc", "list", "--machine", "dgx1-v") == ["dgx1-volta"]
     assert complete("gpualloc", "completion", "z") == ["zsh"]
