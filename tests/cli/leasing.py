@@ -40,7 +40,7 @@ class Holder:
         return self.end()
 
 
-HOLD = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; read line"]
+HOLD = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; read line; exit 0"]
 
 
 class Store:

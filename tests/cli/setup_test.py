@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """gpualloc setup, and what a real machine does without a store."""
 import os
+import shutil
 
 from cli import Skip, case, folder, machine_file, main, ok, refused, run
 
@@ -33,7 +34,7 @@ def a_store_that_others_can_change_is_refused():
         os.chmod(store, 0o777)
         refused(77, "setup", "--check", env=env, says=[store])
         refused(77, "run", "--machine", "dgx2", "true", env=env, says=[store])
-        os.rmdir(store)
+        shutil.rmtree(store)
         os.symlink(where, store)
         refused(77, "run", "--machine", "dgx2", "true", env=env)
 
