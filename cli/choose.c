@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "message.h"
 #include "open.h"
+#include "stores.h"
 #include "suggest.h"
 
 #include <limits.h>
@@ -129,9 +130,21 @@ static int read_model(const struct call *call, gpualloc_request *request)
 	return gpualloc_request_set_model(request, word) < 0 ? fail_memory() : 0;
 }
 
+/* A program that is to be given devices may well be started where none are to be seen. */
+static bool environment_restricts(const struct call *call)
+{
+	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+
+	if (call->value[OPTION_IGNORE_ENV])
+		return false;
+	if (call->command != &command_run && call->command != &command_hold)
+		return true;
+	return visible && *visible && strcmp(visible, "-1") != 0;
+}
+
 static int read_texts(const struct call *call, gpualloc_request *request)
 {
-	bool environment = !call->value[OPTION_IGNORE_ENV];
+	bool environment = environment_restricts(call);
 	const char *mig = call->value[OPTION_MIG];
 	int result = gpualloc_request_set_only(request, call->value[OPTION_ONLY]);
 
@@ -148,15 +161,13 @@ static int read_texts(const struct call *call, gpualloc_request *request)
 	return result < 0 ? fail_memory() : 0;
 }
 
-int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen)
+int request_read(const struct call *call, struct chosen *ret_chosen)
 {
-	auto_error gpualloc_error *error = gpualloc_error_new();
 	int result;
 
 	ret_chosen->request = gpualloc_request_new();
 	if (!ret_chosen->request)
 		return fail_memory();
-	gpualloc_request_set_alternatives(ret_chosen->request, alternatives);
 	result = read_count(call, ret_chosen->request);
 	if (result == 0)
 		result = read_seed(call, ret_chosen->request);
@@ -168,10 +179,21 @@ int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen
 		result = read_model(call, ret_chosen->request);
 	if (result == 0)
 		result = read_texts(call, ret_chosen->request);
+	return result;
+}
+
+int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = request_read(call, ret_chosen);
+
 	if (result == 0)
 		result = open_machine(call, &ret_chosen->machine);
+	if (result == 0 && !call->value[OPTION_IGNORE_LEASES])
+		result = add_leases(call, ret_chosen->machine);
 	if (result)
 		return result;
+	gpualloc_request_set_alternatives(ret_chosen->request, alternatives);
 	result = gpualloc_choose(ret_chosen->machine, ret_chosen->request, &ret_chosen->choice,
 				 error);
 	return result < 0 ? fail_error(result, error) : 0;

@@ -17,6 +17,12 @@ void chosen_free(struct chosen *chosen);
 #define auto_chosen __attribute__((cleanup(chosen_free)))
 
 /*
+ * Reads the options of choice into a request. Returns 0, or the exit status of a mistake about
+ * which everything has been said.
+ */
+int request_read(const struct call *call, struct chosen *ret_chosen);
+
+/*
  * Opens the machine and chooses as the options say; alternatives: the choice explains itself.
  * Returns 0, or the exit status of a failure about which everything has been said.
  */
@@ -24,9 +30,10 @@ int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen
 
 /* The options of choice, for a command's table. */
 #define OPTIONS_OF_CHOICE_BEFORE_FORMAT OPTION_COUNT, OPTION_DEADLINE, OPTION_EXCLUDE
-#define OPTIONS_OF_CHOICE_TO_MIXED                                                                 \
-	OPTION_HELP, OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES, OPTION_JSON, OPTION_MACHINE,      \
-		OPTION_MEMORY, OPTION_MIG, OPTION_MIXED, OPTION_MODEL, OPTION_ONLY, OPTION_POLICY, \
-		OPTION_QUIET, OPTION_REQUIRE, OPTION_SEED, OPTION_SHARE
+#define OPTIONS_OF_CHOICE_TO_MIXED                                                      \
+	OPTION_HELP, OPTION_IGNORE_ENV, OPTION_IGNORE_LEASES, OPTION_IGNORE_PROCESSES,  \
+		OPTION_JSON, OPTION_MACHINE, OPTION_MEMORY, OPTION_MIG, OPTION_MIXED,   \
+		OPTION_MODEL, OPTION_ONLY, OPTION_POLICY, OPTION_QUIET, OPTION_REQUIRE, \
+		OPTION_SEED, OPTION_SHARE
 
 #endif

@@ -23,8 +23,14 @@ static inline void free_error(gpualloc_error **error)
 	gpualloc_error_free(*error);
 }
 
+static inline void free_store(gpualloc_store **store)
+{
+	gpualloc_store_free(*store);
+}
+
 #define auto_free auto_call(free_pointer)
 #define auto_machine auto_call(free_machine)
 #define auto_error auto_call(free_error)
+#define auto_store auto_call(free_store)
 
 #endif

@@ -29,6 +29,8 @@ static void add_words(struct text *text, enum complete complete)
 	if (complete == COMPLETE_MACHINE)
 		for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
 			text_format(text, " %s", name);
+	if (complete == COMPLETE_FORM)
+		text_add(text, " index uuid");
 	if (complete == COMPLETE_FORMAT)
 		text_add(text, " env index json pci torch uuid");
 	if (complete == COMPLETE_POLICY)
@@ -41,7 +43,8 @@ static void add_words(struct text *text, enum complete complete)
 
 static bool takes_files(enum complete complete)
 {
-	return complete == COMPLETE_FILE || complete == COMPLETE_MACHINE;
+	return complete == COMPLETE_FILE || complete == COMPLETE_MACHINE ||
+	       complete == COMPLETE_PROGRAM;
 }
 
 /* In single quotes, as sh, zsh and fish read them. */

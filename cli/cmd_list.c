@@ -5,6 +5,7 @@
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "stores.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -63,6 +64,9 @@ static int run(const struct call *call)
 		return result;
 	if (gpualloc_machine_device_count(machine) == 0)
 		return no_gpus(machine);
+	result = add_leases(call, machine);
+	if (result)
+		return result;
 	if (call->value[OPTION_JSON])
 		list_json(&text, call, machine);
 	else if (call->value[OPTION_CSV])

@@ -13,28 +13,40 @@
 /* Every option of every command has one meaning: it is described once, in options.c. */
 enum option_id {
 	OPTION_ANONYMOUS,
+	OPTION_CHECK,
 	OPTION_COUNT,
 	OPTION_CSV,
 	OPTION_DEADLINE,
 	OPTION_EXCLUDE,
+	OPTION_FOR,
+	OPTION_FORM,
 	OPTION_FORMAT,
 	OPTION_HELP,
 	OPTION_IGNORE_ENV,
+	OPTION_IGNORE_LEASES,
 	OPTION_IGNORE_PROCESSES,
+	OPTION_IN,
 	OPTION_JSON,
 	OPTION_MACHINE,
 	OPTION_MEMORY,
 	OPTION_MIG,
 	OPTION_MIXED,
 	OPTION_MODEL,
+	OPTION_NOTE,
 	OPTION_ONLY,
 	OPTION_OUTPUT,
 	OPTION_POLICY,
+	OPTION_PRIVATE,
 	OPTION_QUIET,
+	OPTION_REMOVE,
 	OPTION_REQUIRE,
 	OPTION_SEED,
 	OPTION_SHARE,
+	OPTION_SUPERVISE,
 	OPTION_SVG,
+	OPTION_TIME_LIMIT,
+	OPTION_WAIT,
+	OPTION_WATCH,
 	OPTION_END
 };
 
@@ -43,9 +55,11 @@ enum complete {
 	COMPLETE_NOTHING,
 	COMPLETE_COMMAND,
 	COMPLETE_FILE,
+	COMPLETE_FORM,
 	COMPLETE_FORMAT,
 	COMPLETE_MACHINE,
 	COMPLETE_POLICY,
+	COMPLETE_PROGRAM,
 	COMPLETE_SHELL,
 };
 
@@ -53,7 +67,7 @@ struct option_info {
 	const char *name;     /* long, without dashes */
 	char letter;          /* 0 when there is none */
 	const char *argument; /* as --help names it; NULL for a flag */
-	bool may_lack; /* the argument may be left out; then the value is "" */
+	bool may_lack;        /* the argument may be left out; then the value is "" */
 	enum complete complete;
 	const char *sentence;
 };
@@ -63,8 +77,9 @@ struct call {
 	const struct command *command;
 	const char *value[OPTION_END]; /* "" for a flag; NULL for what was not given */
 	unsigned deadline_ms;
-	char *const *operands;
+	char *const *operands; /* NULL behind the last */
 	size_t operand_count;
+	bool dashes; /* "--" stands before the operands */
 };
 
 struct command {
@@ -75,6 +90,7 @@ struct command {
 	const char *operand;     /* as usage names it, "[COMMAND]"; NULL when it takes none */
 	size_t operands_least, operands_most;
 	enum complete complete;
+	bool others_words;                   /* from the first operand on nothing is an option */
 	bool aside;                          /* about gpualloc itself: listed after the others */
 	const enum option_id *options;       /* alphabetical, ended by OPTION_END */
 	int (*run)(const struct call *call); /* returns the exit status */
@@ -83,8 +99,13 @@ struct command {
 extern const struct command command_completion;
 extern const struct command command_explain;
 extern const struct command command_help;
+extern const struct command command_hold;
+extern const struct command command_leases;
 extern const struct command command_list;
 extern const struct command command_pick;
+extern const struct command command_release;
+extern const struct command command_run;
+extern const struct command command_setup;
 extern const struct command command_snapshot;
 extern const struct command command_topo;
 extern const struct command command_version;

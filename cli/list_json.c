@@ -52,7 +52,7 @@ static void add_use(struct json *json, const gpualloc_device *device)
 	add_memory(json, device);
 	json_number(json, "utilization", gpualloc_device_utilization(device));
 	add_processes(json, device);
-	json_null(json, "lease");
+	json_text(json, "lease", gpualloc_device_lease(device));
 }
 
 static void add_instances(struct json *json, const gpualloc_device *device)

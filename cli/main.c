@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc: finds the command, reads its options, runs it. What a command is, see command.h. */
+#include "keeper.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
@@ -12,8 +13,9 @@
 
 /* Alphabetical. */
 static const struct command *const commands[] = {
-	&command_completion, &command_explain,  &command_help, &command_list,
-	&command_pick,       &command_snapshot, &command_topo, &command_version,
+	&command_completion, &command_explain, &command_help,    &command_hold, &command_leases,
+	&command_list,       &command_pick,    &command_release, &command_run,  &command_setup,
+	&command_snapshot,   &command_topo,    &command_version,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -86,6 +88,8 @@ int main(int argc, char **argv)
 	output_prepare();
 	if (argc < 2)
 		return nothing_asked();
+	if (argc == 5 && strcmp(argv[1], KEEPER_WORD) == 0)
+		return keeper_main(argv + 2);
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);
 	command = command_find(argv[1]);

@@ -14,6 +14,7 @@ static const struct option_info infos[] = {
 	[OPTION_ANONYMOUS] = {.name = "anonymous",
 			      .sentence = "replace UUIDs, serial numbers, users, names of "
 					  "processes and of the machine"},
+	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with it"},
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',
 			  .argument = "N",
@@ -29,6 +30,14 @@ static const struct option_info infos[] = {
 			    .argument = "LIST",
 			    .sentence = "none of these: indices, ranges 0-3, UUIDs or their "
 					"beginnings, PCI addresses, parent:gi[:ci] for MIG"},
+	[OPTION_FOR] = {.name = "for",
+			.argument = "DURATION",
+			.sentence = "how long: 30m, 4h, 2d; then it ends by itself"},
+	[OPTION_FORM] = {.name = "format",
+			 .argument = "FORM",
+			 .complete = COMPLETE_FORM,
+			 .sentence = "how the command is told of its devices: index (default where "
+				     "no GPU is in MIG mode) or uuid"},
 	[OPTION_FORMAT] = {.name = "format",
 			   .argument = "FORM",
 			   .complete = COMPLETE_FORMAT,
@@ -37,12 +46,17 @@ static const struct option_info infos[] = {
 	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this and end"},
 	[OPTION_IGNORE_ENV] = {.name = "ignore-env",
 			       .sentence = "an inherited CUDA_VISIBLE_DEVICES does not restrict"},
+	[OPTION_IGNORE_LEASES] = {.name = "ignore-leases",
+				  .sentence = "as if nobody leased; run then runs without a lease"},
 	[OPTION_IGNORE_PROCESSES] = {.name = "ignore-processes",
 				     .argument = "SIZE",
 				     .may_lack = true,
 				     .sentence =
 					     "tolerate processes of others, up to SIZE of their "
 					     "memory on a device"},
+	[OPTION_IN] = {.name = "in",
+		       .argument = "LEASE",
+		       .sentence = "run inside a hold of one's own, on all of its devices"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are bytes, null is not known"},
 	[OPTION_MACHINE] = {.name = "machine",
@@ -65,6 +79,9 @@ static const struct option_info infos[] = {
 	[OPTION_MODEL] = {.name = "model",
 			  .argument = "TEXT",
 			  .sentence = "only GPUs whose name contains TEXT"},
+	[OPTION_NOTE] = {.name = "note",
+			 .argument = "TEXT",
+			 .sentence = "what others are to know about it"},
 	[OPTION_ONLY] = {.name = "only",
 			 .argument = "LIST",
 			 .sentence = "only these, offered in this order"},
@@ -79,9 +96,12 @@ static const struct option_info infos[] = {
 			   .complete = COMPLETE_POLICY,
 			   .sentence =
 				   "how to choose; default balanced, with --mig or --share pack"},
+	[OPTION_PRIVATE] = {.name = "private",
+			    .sentence = "a store of one's own: others do not see these leases"},
 	[OPTION_QUIET] = {.name = "quiet",
 			  .letter = 'q',
 			  .sentence = "only errors on stderr, no notes"},
+	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove it, where nobody uses it"},
 	[OPTION_REQUIRE] = {.name = "require",
 			    .argument = "LIST",
 			    .sentence = "these must be among the chosen"},
@@ -91,10 +111,23 @@ static const struct option_info infos[] = {
 	[OPTION_SHARE] = {.name = "share",
 			  .sentence = "with --memory: only that much of each is wanted, others may "
 				      "have the rest"},
+	[OPTION_SUPERVISE] = {.name = "supervise",
+			      .sentence = "stay until the last process of the command has ended, "
+					  "for commands that close all descriptors"},
 	[OPTION_SVG] = {.name = "svg",
 			.argument = "FILE",
 			.complete = COMPLETE_FILE,
 			.sentence = "draw a picture into FILE; - is stdout"},
+	[OPTION_TIME_LIMIT] = {.name = "time-limit",
+			       .argument = "DURATION",
+			       .sentence = "end the command after so long: SIGTERM, and 10s later "
+					   "SIGKILL; implies --supervise"},
+	[OPTION_WAIT] = {.name = "wait",
+			 .argument = "DURATION",
+			 .may_lack = true,
+			 .sentence = "wait in the queue, as long as it takes or at most so long: "
+				     "30s, 5m, 2h, 1d; default: fail at once when busy"},
+	[OPTION_WATCH] = {.name = "watch", .sentence = "show it again and again, until Ctrl-C"},
 };
 
 enum { DEADLINE_MOST_MS = 24 * 60 * 60 * 1000 };
@@ -104,35 +137,56 @@ const struct option_info *option_info(enum option_id id)
 	return &infos[id];
 }
 
-bool duration_read(const char *word, unsigned *ret_ms)
+/* A whole number and a unit, from 1 ms to most. */
+static bool read_time(const char *word, int64_t most, int64_t *ret_ms)
 {
 	static const struct {
 		const char *unit;
-		unsigned ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+		int64_t ms;
+	} units[] = {{"ms", 1},
+		     {"s", 1000},
+		     {"m", 60 * 1000},
+		     {"h", 60 * 60 * 1000},
+		     {"d", 24 * 60 * 60 * 1000}};
 	const char *unit = word + strspn(word, "0123456789");
-	unsigned number = 0;
+	int64_t number = 0;
 
 	if (unit == word)
 		return false;
 	for (const char *digit = word; digit < unit; digit++) {
-		number = number * 10 + (unsigned)(*digit - '0');
-		if (number > DEADLINE_MOST_MS)
+		number = number * 10 + (*digit - '0');
+		if (number > most)
 			return false;
 	}
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 		if (strcmp(unit, units[i].unit) == 0 && number > 0 &&
-		    number <= DEADLINE_MOST_MS / units[i].ms) {
+		    number <= most / units[i].ms) {
 			*ret_ms = number * units[i].ms;
 			return true;
 		}
 	return false;
 }
 
+bool duration_read(const char *word, unsigned *ret_ms)
+{
+	int64_t ms;
+
+	/* A driver that takes days is none. */
+	if (strchr(word, 'd') || !read_time(word, DEADLINE_MOST_MS, &ms))
+		return false;
+	*ret_ms = (unsigned)ms;
+	return true;
+}
+
+bool long_duration_read(const char *word, int64_t *ret_ms)
+{
+	return read_time(word, (int64_t)365 * DEADLINE_MOST_MS, ret_ms);
+}
+
 /* What getopt_long() wants to know, made from a command's table. */
 struct getopt_tables {
 	struct option longs[OPTION_END + 1];
-	char shorts[2 * OPTION_END + 2];
+	char shorts[2 * OPTION_END + 3];
 };
 
 /* Long options are told by their id behind every letter; a letter stands for its id too. */
@@ -144,6 +198,8 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 	size_t count = 0;
 
 	*tables = (struct getopt_tables){0};
+	if (command->others_words)
+		*letter++ = '+';
 	*letter++ = ':';
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++) {
 		const struct option_info *info = &infos[*id];
@@ -316,6 +372,7 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	}
 	call.operands = argv + optind;
 	call.operand_count = (size_t)(argc - optind);
+	call.dashes = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
 	result = check_operands(command, &call, &stray);
 	if (result == 0 && has_option(command, OPTION_DEADLINE))
 		result = read_deadline(command, &call);

@@ -15,5 +15,7 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 
 /* "500ms", "10s", "2m", "1h", from 1ms to 24h; nothing else. */
 bool duration_read(const char *word, unsigned *ret_ms);
+/* The same up to 365d. */
+bool long_duration_read(const char *word, int64_t *ret_ms);
 
 #endif

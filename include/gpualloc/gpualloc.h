@@ -483,6 +483,58 @@ GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,
 GPUALLOC_EXPORT const char *gpualloc_device_lease(const gpualloc_device *device);
 GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *device);
 
+/* ---- starting programs ---- */
+
+/* How a program is told of its devices. */
+enum gpualloc_form {
+	GPUALLOC_FORM_DEFAULT = 0, /* numbers where no GPU is in MIG mode, else UUIDs */
+	GPUALLOC_FORM_INDEX,       /* numbers in the order of PCI addresses */
+	GPUALLOC_FORM_UUID
+};
+
+/*
+ * The environment of a program that runs in a lease: what is inherited, with the variables that
+ * name its devices and its lease set exactly once. fd is what gpualloc_lease_hand_on() gave, or -1;
+ * spec the machine where one was named, else NULL. The caller frees *ret_environment with free();
+ * inherited must live as long as it.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_environment(const gpualloc_lease *lease, int fd,
+					       enum gpualloc_form form, const char *spec,
+					       char *const *inherited, char ***ret_environment,
+					       gpualloc_error *error);
+/* The same for a program that runs without a lease. */
+GPUALLOC_EXPORT int gpualloc_choice_environment(const gpualloc_machine *machine,
+						const gpualloc_choice *choice,
+						enum gpualloc_form form, const char *spec,
+						char *const *inherited, char ***ret_environment,
+						gpualloc_error *error);
+
+/*
+ * Where a program is, by PATH if its name has no slash: 0 and its path, which the caller frees with
+ * free(); 126 where it cannot be run, 127 where there is none; or a negative GPUALLOC_E….
+ */
+GPUALLOC_EXPORT int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error);
+/* Becomes the program; comes back only with 126, 127 or a negative GPUALLOC_E…. */
+GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *arguments,
+					    char *const *environment, gpualloc_error *error);
+
+enum gpualloc_supervise_event {
+	GPUALLOC_SUPERVISE_TIME_LIMIT, /* its time is up: it is asked to end, then killed */
+	GPUALLOC_SUPERVISE_LEFT_BEHIND /* it has ended, processes that it started have not */
+};
+typedef void gpualloc_supervise_function(void *context, enum gpualloc_supervise_event event);
+
+/*
+ * Runs the program as a child in a process group of its own, hands it the terminal and signals, and
+ * waits for the last process that it started, however far that one cut itself loose. Takes over
+ * this process's signals and all its children meanwhile. time_limit_ms 0 is none; tell may be NULL.
+ * *ret_status is as waitpid() has it. Else as gpualloc_program_become().
+ */
+GPUALLOC_EXPORT int gpualloc_program_supervise(const char *path, char *const *arguments,
+					       char *const *environment, int64_t time_limit_ms,
+					       gpualloc_supervise_function *tell, void *context,
+					       int *ret_status, gpualloc_error *error);
+
 #ifdef __cplusplus
 }
 #endif

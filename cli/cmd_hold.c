@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc hold: a lease for a time, held by a keeper. */
+#include "choose.h"
+#include "cleanup.h"
+#include "json.h"
+#include "keeper.h"
+#include "leasing.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "settle.h"
+#include "stores.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* The pipe to who called, once everything inherited is closed. */
+enum { ANSWER_FD = 3, STATUS_DIED = 74 };
+
+/* What the keeper-to-be has to say: a status, and what goes to stdout. */
+struct answer {
+	int status;
+	size_t size;
+};
+
+static void free_lease(gpualloc_lease **lease)
+{
+	gpualloc_lease_free(*lease);
+}
+
+static void add_answer(struct text *text, const struct call *call, const gpualloc_lease *lease)
+{
+	struct json json = {.out = text};
+
+	if (!call->value[OPTION_JSON]) {
+		text_format(text, "%s\n", gpualloc_lease_id(lease));
+		return;
+	}
+	json_open(&json, NULL, '{');
+	json_number(&json, "schema", 1);
+	json_text(&json, "command", call->command->name);
+	json_text(&json, "lease", gpualloc_lease_id(lease));
+	json_number(&json, "pid", getpid());
+	json_open(&json, "devices", '[');
+	for (size_t i = 0; i < gpualloc_lease_count(lease); i++)
+		json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_char(text, '\n');
+}
+
+static int send_answer(int status, const struct text *text)
+{
+	struct answer answer = {status, text ? text->size : 0};
+
+	if (write(ANSWER_FD, &answer, sizeof answer) != (ssize_t)sizeof answer)
+		return STATUS_DIED;
+	if (answer.size && write(ANSWER_FD, text->data, text->size) != (ssize_t)text->size)
+		return STATUS_DIED;
+	return status;
+}
+
+/* ---- in the keeper-to-be ---- */
+
+static int become_keeper(const struct call *call, int64_t for_ms, gpualloc_lease *lease)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_free char **environment = NULL;
+	auto_text struct text text = {0};
+	char title[64];
+	int fd, result = gpualloc_lease_hand_on(lease, &fd, error);
+
+	if (result == 0)
+		result = gpualloc_lease_environment(lease, fd, GPUALLOC_FORM_DEFAULT,
+						    call->value[OPTION_MACHINE], environ,
+						    &environment, error);
+	if (result < 0)
+		return fail_error(result, error);
+	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
+		say_lease(lease);
+	add_answer(&text, call, lease);
+	if (text.failed)
+		return fail_memory();
+	(void)snprintf(title, sizeof title, "gpualloc-hold %.32s", gpualloc_lease_id(lease));
+	if (send_answer(0, &text) != 0)
+		return STATUS_DIED;
+	return fail(STATUS_DIED, "cannot leave a keeper: %s",
+		    strerror(keeper_become(title, fd, for_ms, environment)));
+}
+
+static int hold(const struct call *call, int64_t for_ms)
+{
+	char word[] = "hold", *const words[] = {word, NULL};
+	auto_chosen struct chosen chosen = {0};
+	auto_store gpualloc_store *store = NULL;
+	auto_call(free_lease) gpualloc_lease *lease = NULL;
+	int result = request_read(call, &chosen);
+
+	if (result == 0)
+		result = store_to_lease(call, &store);
+	if (result == 0)
+		result = acquire(call, store, chosen.request, words, &lease);
+	if (result == 0)
+		result = settle(call, lease);
+	if (result == 0)
+		result = become_keeper(call, for_ms, lease);
+	if (lease)
+		(void)gpualloc_lease_release(lease, NULL);
+	return result;
+}
+
+/*
+ * Nothing that the caller has open may stay open in a keeper: it would keep the caller's locks and
+ * pipes. The lease is acquired in the process that keeps it, so that it is its lease.
+ */
+static void be_keeper(const struct call *call, int64_t for_ms, int answer)
+{
+	int result;
+
+	if (dup3(answer, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
+		_exit(STATUS_DIED);
+	(void)close_range(ANSWER_FD + 1, ~0U, 0);
+	result = hold(call, for_ms);
+	(void)send_answer(result, NULL);
+	_exit(result);
+}
+
+/* ---- in the caller ---- */
+
+static int take_answer(int from)
+{
+	auto_text struct text text = {0};
+	struct answer answer;
+	char part[512];
+	ssize_t size;
+
+	if (read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
+		return STATUS_DIED; /* ended by a signal, which ended us as well */
+	if (answer.status)
+		return answer.status;
+	/* To the end: it comes when the keeper is one, and nothing of ours is open in it. */
+	while ((size = read(from, part, sizeof part)) > 0)
+		text_append(&text, part, (size_t)size);
+	if (text.size != answer.size)
+		return STATUS_DIED;
+	return output_print(&text);
+}
+
+/* Two forks, so that the keeper is nobody's child. */
+static int fork_keeper(const struct call *call, int64_t for_ms)
+{
+	int answer[2], result;
+	pid_t child;
+
+	if (pipe2(answer, O_CLOEXEC) < 0)
+		return fail(STATUS_DIED, "cannot leave a keeper: %s", strerror(errno));
+	child = fork();
+	if (child == 0) {
+		close(answer[0]);
+		child = fork();
+		if (child == 0)
+			be_keeper(call, for_ms, answer[1]);
+		_exit(child < 0);
+	}
+	close(answer[1]);
+	if (child > 0)
+		(void)waitpid(child, NULL, 0);
+	result = child < 0 ? fail(STATUS_DIED, "cannot leave a keeper: %s", strerror(errno))
+			   : take_answer(answer[0]);
+	close(answer[0]);
+	return result;
+}
+
+static int run(const struct call *call)
+{
+	const char *word = call->value[OPTION_FOR];
+	int64_t for_ms = 0;
+	int result = check_wait(call);
+
+	if (result)
+		return result;
+	if (!word)
+		return fail_usage(call->command, "for how long? --for 4h");
+	if (!long_duration_read(word, &for_ms))
+		return fail_usage(call->command,
+				  "--for: \"%s\" is no duration; give a whole number and a unit: "
+				  "30m, 4h, 2d",
+				  word);
+	return fork_keeper(call, for_ms);
+}
+
+const struct command command_hold = {
+	.name = "hold",
+	.sentence = "lease devices for a time, without a command",
+	.description =
+		"Leases devices as run does and prints the lease. A small process of its own, "
+		"gpualloc-hold, keeps it until its time is over, also when the terminal is gone. "
+		"gpualloc run --in LEASE runs commands there, gpualloc release LEASE ends it; what "
+		"still runs in it then keeps it until it ends.",
+	.example = "gpualloc hold --machine dgx1-volta -n 2 --for 1s",
+	.options = (const enum option_id[]){OPTION_COUNT,
+					    OPTION_DEADLINE,
+					    OPTION_EXCLUDE,
+					    OPTION_FOR,
+					    OPTION_HELP,
+					    OPTION_IGNORE_ENV,
+					    OPTION_IGNORE_PROCESSES,
+					    OPTION_JSON,
+					    OPTION_MACHINE,
+					    OPTION_MEMORY,
+					    OPTION_MIG,
+					    OPTION_MIXED,
+					    OPTION_MODEL,
+					    OPTION_NOTE,
+					    OPTION_ONLY,
+					    OPTION_POLICY,
+					    OPTION_PRIVATE,
+					    OPTION_QUIET,
+					    OPTION_REQUIRE,
+					    OPTION_SEED,
+					    OPTION_SHARE,
+					    OPTION_WAIT,
+					    OPTION_END},
+	.run = run,
+};

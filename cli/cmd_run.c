@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc run: leases devices, then becomes the command, or stays its parent. */
+#include "choose.h"
+#include "cleanup.h"
+#include "keeper.h"
+#include "launcher.h"
+#include "leasing.h"
+#include "message.h"
+#include "open.h"
+#include "options.h"
+#include "settle.h"
+#include "stores.h"
+#include "waiting.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Shells overwrite low numbers, and at the end high ones are let go first. */
+enum { FD_OF_LEASES = 512 };
+
+/* What run owns until it becomes the command. */
+struct job {
+	struct chosen chosen; /* of it the request; with --ignore-leases all */
+	gpualloc_store *store;
+	gpualloc_lease *lease;
+	char *path;
+	char *spec; /* for GPUALLOC_MACHINE; NULL where --machine was not given */
+	char **environment;
+	enum gpualloc_form form;
+	int64_t limit_ms;
+};
+
+static void job_free(struct job *job)
+{
+	gpualloc_lease_free(job->lease);
+	gpualloc_store_free(job->store);
+	chosen_free(&job->chosen);
+	free(job->path);
+	free(job->spec);
+	free(job->environment);
+}
+
+/* ---- reading ---- */
+
+static int read_form(const struct call *call, struct job *job)
+{
+	const char *word = call->value[OPTION_FORM];
+
+	if (!word)
+		return 0;
+	if (strcmp(word, "index") != 0 && strcmp(word, "uuid") != 0)
+		return fail_usage(call->command,
+				  "--format: no form \"%s\"; there are index and uuid", word);
+	job->form = *word == 'i' ? GPUALLOC_FORM_INDEX : GPUALLOC_FORM_UUID;
+	return 0;
+}
+
+/* The command may change its folder: a file is named so that it is found from anywhere. */
+static int read_spec(const struct call *call, struct job *job)
+{
+	const char *word = call->value[OPTION_MACHINE], *name;
+
+	if (!word)
+		return 0;
+	for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
+		if (strcmp(name, word) == 0)
+			break;
+	if (!name && *word != '/')
+		job->spec = realpath(word, NULL);
+	if (!job->spec)
+		job->spec = strdup(word);
+	return job->spec ? 0 : fail_memory();
+}
+
+static int read_limit(const struct call *call, struct job *job)
+{
+	const char *word = call->value[OPTION_TIME_LIMIT];
+
+	if (!word || long_duration_read(word, &job->limit_ms))
+		return 0;
+	return fail_usage(
+		call->command,
+		"--time-limit: \"%s\" is no duration; give a whole number and a unit: 30s, "
+		"5m, 2h, 1d",
+		word);
+}
+
+static int find_program(const struct call *call, struct job *job)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = gpualloc_program_find(call->operands[0], &job->path, error);
+
+	if (result > 0)
+		return fail(result, "%s", gpualloc_error_message(error));
+	return result < 0 ? fail_error(result, error) : 0;
+}
+
+static int read_job(const struct call *call, struct job *job)
+{
+	int result = read_form(call, job);
+
+	if (result == 0)
+		result = read_spec(call, job);
+	if (result == 0)
+		result = read_limit(call, job);
+	if (result == 0)
+		result = check_wait(call);
+	if (result == 0)
+		result = launcher_check(call);
+	if (result == 0)
+		result = find_program(call, job);
+	if (result == 0)
+		result = request_read(call, &job->chosen);
+	return result;
+}
+
+/* ---- starting ---- */
+
+static void tell(void *context, enum gpualloc_supervise_event event)
+{
+	const struct call *call = context;
+
+	if (event == GPUALLOC_SUPERVISE_TIME_LIMIT)
+		say("the time limit of %s is over: the command is asked to end, and killed 10s "
+		    "later",
+		    call->value[OPTION_TIME_LIMIT]);
+	else if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
+		say("the command has ended; processes that it started have not, and keep the "
+		    "lease (Ctrl-C ends them)");
+}
+
+/* A caller sees the same that it would have seen of the command. */
+static int end_as(int status)
+{
+	if (WIFSIGNALED(status)) {
+		die_by(WTERMSIG(status));
+		return 128 + WTERMSIG(status);
+	}
+	return WEXITSTATUS(status);
+}
+
+static int supervise(const struct call *call, struct job *job, char *const *environment)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int status = 0;
+	int result =
+		gpualloc_program_supervise(job->path, call->operands, environment, job->limit_ms,
+					   tell, (void *)(uintptr_t)call, &status, error);
+
+	if (job->lease)
+		(void)gpualloc_lease_release(job->lease, NULL);
+	if (result > 0)
+		return fail(result, "%s", gpualloc_error_message(error));
+	return result < 0 ? fail_error(result, error) : end_as(status);
+}
+
+static int start(const struct call *call, struct job *job, char *const *environment)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result;
+
+	if (call->value[OPTION_SUPERVISE] || call->value[OPTION_TIME_LIMIT])
+		return supervise(call, job, environment);
+	result = gpualloc_program_become(job->path, call->operands, environment, error);
+	if (job->lease)
+		(void)gpualloc_lease_release(job->lease, NULL);
+	return result > 0 ? fail(result, "%s", gpualloc_error_message(error))
+			  : fail_error(result, error);
+}
+
+/* ---- with a lease, and without ---- */
+
+static int run_leased(const struct call *call, struct job *job)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int fd = -1, result = store_to_lease(call, &job->store);
+
+	if (result == 0)
+		result =
+			acquire(call, job->store, job->chosen.request, call->operands, &job->lease);
+	if (result)
+		return result;
+	result = settle(call, job->lease);
+	if (result) {
+		(void)gpualloc_lease_release(job->lease, NULL);
+		return result;
+	}
+	result = gpualloc_lease_hand_on(job->lease, &fd, error);
+	if (result == 0)
+		result = gpualloc_lease_environment(job->lease, fd, job->form, job->spec, environ,
+						    &job->environment, error);
+	if (result < 0) {
+		(void)gpualloc_lease_release(job->lease, NULL);
+		return fail_error(result, error);
+	}
+	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
+		say_lease(job->lease);
+	return start(call, job, job->environment);
+}
+
+static int run_without_lease(const struct call *call, struct job *job)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = open_machine(call, &job->chosen.machine);
+
+	if (result)
+		return result;
+	result = gpualloc_choose(job->chosen.machine, job->chosen.request, &job->chosen.choice,
+				 error);
+	if (result == 0)
+		result = gpualloc_choice_environment(job->chosen.machine, job->chosen.choice,
+						     job->form, job->spec, environ,
+						     &job->environment, error);
+	if (result < 0)
+		return fail_error(result, error);
+	if (!call->value[OPTION_QUIET])
+		say("note: %s runs without a lease: others may be given the same devices",
+		    call->operands[0]);
+	return start(call, job, job->environment);
+}
+
+/* ---- in a hold ---- */
+
+static int refuse_choice(const struct call *call)
+{
+	static const enum option_id choices[] = {OPTION_COUNT,   OPTION_EXCLUDE, OPTION_FORM,
+						 OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,
+						 OPTION_MODEL,   OPTION_ONLY,    OPTION_POLICY,
+						 OPTION_REQUIRE, OPTION_SHARE,   OPTION_WAIT};
+
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+		if (call->value[choices[i]])
+			return fail_usage(call->command,
+					  "--in runs on all devices of the lease; --%s chooses "
+					  "some: gpualloc run --in %s gpualloc run --%s ...",
+					  option_info(choices[i])->name, call->value[OPTION_IN],
+					  option_info(choices[i])->name);
+	return 0;
+}
+
+/* The lease's variables in this process's environment, which the command then inherits. */
+static int enter(char *variables, int fd)
+{
+	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
+	char number[16];
+
+	if (high < 0)
+		high = fcntl(fd, F_DUPFD, 0);
+	close(fd);
+	for (char *at = variables, *next; *at; at = next) {
+		next = at + strlen(at) + 1;
+		if (putenv(at) != 0)
+			return fail_memory();
+	}
+	(void)snprintf(number, sizeof number, "%d", high);
+	return setenv("GPUALLOC_FD", number, 1) == 0 && high >= 0 ? 0 : fail_memory();
+}
+
+static int run_in_hold(const struct call *call, struct job *job)
+{
+	char *variables;
+	int fd, result = refuse_choice(call);
+
+	if (result)
+		return result;
+	if (!keeper_join(call->value[OPTION_IN], &fd, &variables))
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "no hold of yours is called \"%s\"; `gpualloc leases` shows what there "
+			    "is",
+			    call->value[OPTION_IN]);
+	unsetenv("GPUALLOC_MEMORY");
+	result = enter(variables, fd);
+	if (result == 0)
+		result = start(call, job, environ);
+	free(variables);
+	return result;
+}
+
+static int run(const struct call *call)
+{
+	auto_call(job_free) struct job job = {0};
+	int result = read_job(call, &job);
+
+	if (result)
+		return result;
+	if (call->value[OPTION_IN])
+		return run_in_hold(call, &job);
+	return call->value[OPTION_IGNORE_LEASES] ? run_without_lease(call, &job)
+						 : run_leased(call, &job);
+}
+
+const struct command command_run = {
+	.name = "run",
+	.sentence = "lease devices, then run a command there",
+	.description =
+		"Chooses devices as pick does, leases them so that nobody else gets them, and "
+		"becomes the command, which finds them as CUDA_VISIBLE_DEVICES. The lease lasts as "
+		"long as a process of the command has the descriptor that it inherits, however "
+		"it ends. All devices that were asked for, or exit status 75 and who has them. "
+		"Options end at the first word that is none; -- may stand before the command.",
+	.example = "gpualloc run --machine dgx1-volta -n 2 env",
+	.operand = "[--] COMMAND...",
+	.operands_least = 1,
+	.operands_most = SIZE_MAX,
+	.complete = COMPLETE_PROGRAM,
+	.others_words = true,
+	.options = (const enum option_id[]){OPTION_COUNT,
+					    OPTION_DEADLINE,
+					    OPTION_EXCLUDE,
+					    OPTION_FORM,
+					    OPTION_HELP,
+					    OPTION_IGNORE_ENV,
+					    OPTION_IGNORE_LEASES,
+					    OPTION_IGNORE_PROCESSES,
+					    OPTION_IN,
+					    OPTION_MACHINE,
+					    OPTION_MEMORY,
+					    OPTION_MIG,
+					    OPTION_MIXED,
+					    OPTION_MODEL,
+					    OPTION_NOTE,
+					    OPTION_ONLY,
+					    OPTION_POLICY,
+					    OPTION_PRIVATE,
+					    OPTION_QUIET,
+					    OPTION_REQUIRE,
+					    OPTION_SEED,
+					    OPTION_SHARE,
+					    OPTION_SUPERVISE,
+					    OPTION_TIME_LIMIT,
+					    OPTION_WAIT,
+					    OPTION_END},
+	.run = run,
+};

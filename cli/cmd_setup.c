@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc setup: the store of leases for everybody on this machine. */
+#include "cleanup.h"
+#include "message.h"
+#include "output.h"
+
+static int run(const struct call *call)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_text struct text text = {0};
+	const char *path = gpualloc_store_default(), *state;
+	int result;
+
+	if (call->value[OPTION_CHECK] && call->value[OPTION_REMOVE])
+		return fail_usage(call->command, "--check and --remove are two things; take one");
+	if (call->value[OPTION_CHECK]) {
+		result = gpualloc_store_check(path, error);
+		state = "is in order";
+	} else if (call->value[OPTION_REMOVE]) {
+		result = gpualloc_store_remove(path, error);
+		state = "is gone";
+	} else {
+		result = gpualloc_store_setup(path, error);
+		state = "is ready: whoever may use this machine can lease its GPUs";
+	}
+	if (result < 0)
+		return fail_error(result, error);
+	text_format(&text, "the store %s %s\n", path, state);
+	return output_print(&text);
+}
+
+const struct command command_setup = {
+	.name = "setup",
+	.sentence = "the store of leases (administrator)",
+	.description =
+		"Makes the store where the leases of all users are: /run/gpualloc, or what "
+		"GPUALLOC_STATE_DIR names. It needs root once after each boot, unless the package "
+		"did it. What is there and in order stays as it is.",
+	.example = "GPUALLOC_STATE_DIR=./store gpualloc setup",
+	.options = (const enum option_id[]){OPTION_CHECK, OPTION_HELP, OPTION_REMOVE, OPTION_END},
+	.run = run,
+};

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that are not what they seem; see launcher.h. */
+#include "launcher.h"
+
+#include "message.h"
+#include "options.h"
+
+#include <string.h>
+
+/* ---- values without their option ---- */
+
+/* "1g.5gb", "1c.2g.10gb", "1g.10gb+me" */
+static bool is_profile(const char *word)
+{
+	size_t digits = strspn(word, "0123456789");
+
+	if (digits == 0)
+		return false;
+	if (strncmp(word + digits, "c.", 2) == 0)
+		return is_profile(word + digits + 2);
+	if (strncmp(word + digits, "g.", 2) != 0)
+		return false;
+	word += digits + 2;
+	digits = strspn(word, "0123456789");
+	return digits > 0 && strncmp(word + digits, "gb", 2) == 0;
+}
+
+static bool lacks_value(const struct call *call, enum option_id id)
+{
+	return call->value[id] && !*call->value[id];
+}
+
+static int check_value(const struct call *call, const char *word)
+{
+	const char *option = NULL;
+	int64_t number;
+
+	if (is_profile(word))
+		option = "mig";
+	else if (lacks_value(call, OPTION_IGNORE_PROCESSES) && !lacks_value(call, OPTION_WAIT) &&
+		 gpualloc_size_parse(word, &number, NULL) == 0)
+		option = "ignore-processes";
+	else if (long_duration_read(word, &number))
+		option = "wait";
+	if (!option)
+		return 0;
+	return fail_usage(call->command,
+			  "\"%s\" reads like a value and is taken for the command; did you mean "
+			  "--%s=%s? (-- %s runs it)",
+			  word, option, word, word);
+}
+
+/* ---- containers ---- */
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_one_of(const char *word, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(word, *list) == 0)
+			return true;
+	return false;
+}
+
+/* Options of `docker run` and `podman run` that are whole without another word. */
+static bool stands_alone(const char *word)
+{
+	static const char *const flags[] = {"--detach",
+					    "--disable-content-trust",
+					    "--init",
+					    "--interactive",
+					    "--no-healthcheck",
+					    "--no-hosts",
+					    "--oom-kill-disable",
+					    "--privileged",
+					    "--publish-all",
+					    "--quiet",
+					    "--read-only",
+					    "--replace",
+					    "--rm",
+					    "--rmi",
+					    "--sig-proxy",
+					    "--tls-verify",
+					    "--tty",
+					    NULL};
+
+	if (word[1] != '-')
+		return word[1 + strspn(word + 1, "ditPq")] == '\0' || strlen(word) > 2;
+	return strchr(word, '=') || is_one_of(word, flags);
+}
+
+static bool detaches(const char *word)
+{
+	if (strcmp(word, "--detach") == 0 || strcmp(word, "--detach=true") == 0)
+		return true;
+	return word[0] == '-' && word[1] != '-' && strchr(word, 'd') &&
+	       word[1 + strspn(word + 1, "ditPq")] == '\0';
+}
+
+/* Whether `docker [container] run OPTION… IMAGE` comes back while the container runs on. */
+static bool is_detached(char *const *words)
+{
+	words++;
+	if (*words && strcmp(*words, "container") == 0)
+		words++;
+	if (!*words || strcmp(*words, "run") != 0)
+		return false;
+	for (words++; *words && **words == '-'; words++) {
+		if (detaches(*words))
+			return true;
+		if (!stands_alone(*words) && !*++words)
+			return false;
+	}
+	return false;
+}
+
+/* ---- programs ---- */
+
+static int refuse_multiplexer(const struct call *call, const char *name)
+{
+	return fail_usage(call->command,
+			  "%s's server would keep the lease until it ends, and its windows would "
+			  "not hold it; put gpualloc inside: %s gpualloc run -- COMMAND",
+			  name, strcmp(name, "tmux") == 0 ? "tmux new-session" : "screen");
+}
+
+static const struct {
+	const char *name, *hint;
+} launchers[] = {
+	{"at", "at starts the program later and elsewhere, without this lease; put gpualloc "
+	       "inside: echo 'gpualloc run -- COMMAND' | at ..."},
+	{"srun", "srun's tasks are no children of this process and do not hold its lease; put "
+		 "gpualloc inside: srun ... gpualloc run -- COMMAND"},
+	{"ssh", "what ssh starts runs on the other machine, where this lease means nothing; put "
+		"gpualloc inside: ssh HOST gpualloc run -- COMMAND"},
+	{"sudo", "sudo closes the lease's descriptor, and the lease ends; put gpualloc inside: "
+		 "sudo gpualloc run -- COMMAND"},
+	{"systemd-run", "systemd starts the program, without this lease; put gpualloc inside: "
+			"systemd-run ... gpualloc run -- COMMAND"},
+};
+
+static void hint(const char *name)
+{
+	for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
+		if (strcmp(name, launchers[i].name) == 0)
+			say("hint: %s", launchers[i].hint);
+}
+
+int launcher_check(const struct call *call)
+{
+	static const char *const multiplexers[] = {"screen", "tmux", NULL};
+	static const char *const engines[] = {"docker", "podman", NULL};
+	const char *name = base_name(call->operands[0]);
+	int result = call->dashes ? 0 : check_value(call, call->operands[0]);
+
+	if (result)
+		return result;
+	if (is_one_of(name, multiplexers))
+		return refuse_multiplexer(call, name);
+	if (is_one_of(name, engines) && is_detached(call->operands))
+		return fail_usage(call->command,
+				  "a detached container is no child of gpualloc, and the lease "
+				  "would end at once; leave the container attached: gpualloc run "
+				  "-- %s run ... without -d",
+				  name);
+	if (!call->value[OPTION_QUIET])
+		hint(name);
+	return 0;
+}

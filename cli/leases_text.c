@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leases for a person and for a program; see leases.h. What others wrote is made harmless. */
+#include "json.h"
+#include "leases.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { ID_WIDTH = 10, USER_WIDTH = 10, PID_WIDTH = 8, SINCE_WIDTH = 12, UUID_SHOWN = 12 };
+
+/* "10:42:07" today, else "Nov 21 10:42". */
+static void add_since(struct text *text, int64_t since)
+{
+	time_t then = (time_t)since, now = time(NULL);
+	struct tm at, today;
+	char word[32] = "-";
+
+	if (since >= 0 && localtime_r(&then, &at) && localtime_r(&now, &today))
+		(void)strftime(word, sizeof word,
+			       at.tm_yday == today.tm_yday && at.tm_year == today.tm_year
+				       ? "%H:%M:%S"
+				       : "%b %e %H:%M",
+			       &at);
+	text_left(text, word, SINCE_WIDTH);
+}
+
+static void add_pid(struct text *text, int64_t pid)
+{
+	char word[24] = "-";
+
+	if (pid >= 0)
+		(void)snprintf(word, sizeof word, "%lld", (long long)pid);
+	text_left(text, word, PID_WIDTH);
+}
+
+/* Another user's word: no control character of it reaches the terminal. */
+static void add_foreign(struct text *text, const char *word, size_t columns)
+{
+	auto_text struct text clean = {0};
+
+	for (; *word; word++)
+		text_char(&clean, (unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word);
+	text->failed = text->failed || clean.failed;
+	if (clean.data)
+		text_cut(text, clean.data, columns);
+}
+
+static void add_heading(struct text *text, const struct terminal *terminal, const char *last)
+{
+	colour_start(text, terminal, COLOUR_DIM);
+	text_left(text, "LEASE", ID_WIDTH);
+	text_char(text, ' ');
+	text_left(text, "USER", USER_WIDTH);
+	text_char(text, ' ');
+	text_left(text, "PID", PID_WIDTH);
+	text_char(text, ' ');
+	text_left(text, "SINCE", SINCE_WIDTH);
+	text_format(text, " %s", last);
+	colour_end(text, terminal, COLOUR_DIM);
+	text_char(text, '\n');
+}
+
+static void add_cells(struct text *text, const char *id, const char *user, int64_t pid,
+		      int64_t since)
+{
+	text_left(text, id ? id : "-", ID_WIDTH);
+	text_char(text, ' ');
+	text_left(text, user ? user : "-", USER_WIDTH);
+	text_char(text, ' ');
+	add_pid(text, pid);
+	text_char(text, ' ');
+	add_since(text, since);
+	text_char(text, ' ');
+}
+
+static size_t rest_of(const struct terminal *terminal)
+{
+	size_t before = ID_WIDTH + USER_WIDTH + PID_WIDTH + SINCE_WIDTH + 4;
+
+	return terminal->width > before + 20 ? terminal->width - before : 20;
+}
+
+/* ---- what is held ---- */
+
+static void add_devices(struct text *text, const gpualloc_leases *leases, size_t i)
+{
+	size_t count = gpualloc_leases_device_count(leases, i);
+	int64_t memory = gpualloc_leases_memory(leases, i);
+
+	text_repeat(text, ' ', 2);
+	if (memory >= 0)
+		text_format(text, "%lld MiB of each of ", (long long)(memory >> 20));
+	for (size_t d = 0; d < count; d++) {
+		const char *device = gpualloc_leases_device(leases, i, d);
+		size_t kind = strncmp(device, "MIG-GPU-", 8) == 0 ? 4 : 0;
+
+		text_add(text, d ? ", " : "");
+		add_foreign(text, device, UUID_SHOWN + kind + 1);
+	}
+	text_char(text, '\n');
+}
+
+static void add_lease(struct text *text, const gpualloc_leases *leases, size_t i,
+		      const struct terminal *terminal)
+{
+	const char *command = gpualloc_leases_command(leases, i);
+	const char *note = gpualloc_leases_note(leases, i);
+
+	add_cells(text, gpualloc_leases_id(leases, i), gpualloc_leases_user(leases, i),
+		  gpualloc_leases_pid(leases, i), gpualloc_leases_since(leases, i));
+	add_foreign(text, command ? command : "held, no record", rest_of(terminal));
+	text_char(text, '\n');
+	add_devices(text, leases, i);
+	if (note) {
+		text_add(text, "  note: ");
+		add_foreign(text, note, terminal->width - 8);
+		text_char(text, '\n');
+	}
+}
+
+/* ---- who waits ---- */
+
+static void add_waiting(struct text *text, const gpualloc_leases *leases,
+			const struct terminal *terminal)
+{
+	size_t count = gpualloc_leases_waiting_count(leases);
+
+	if (count == 0)
+		return;
+	text_add(text, "\nWAITING, the first in the queue first\n");
+	for (size_t i = 0; i < count; i++) {
+		const char *request = gpualloc_leases_waiting_request(leases, i);
+
+		add_cells(text, NULL, gpualloc_leases_waiting_user(leases, i),
+			  gpualloc_leases_waiting_pid(leases, i),
+			  gpualloc_leases_waiting_since(leases, i));
+		add_foreign(text, request ? request : "-", rest_of(terminal));
+		text_char(text, '\n');
+	}
+}
+
+void leases_text(struct text *text, const gpualloc_store *store, const gpualloc_leases *leases,
+		 const struct terminal *terminal)
+{
+	size_t count = leases ? gpualloc_leases_count(leases) : 0;
+
+	if (!store) {
+		text_format(text, "no leases: there is no store %s\n", gpualloc_store_default());
+		return;
+	}
+	if (count == 0)
+		text_format(text, "no leases in %s\n", gpualloc_store_path(store));
+	else
+		add_heading(text, terminal, "COMMAND");
+	for (size_t i = 0; i < count; i++)
+		add_lease(text, leases, i, terminal);
+	add_waiting(text, leases, terminal);
+}
+
+/* ---- JSON ---- */
+
+static void json_lease(struct json *json, const gpualloc_leases *leases, size_t i)
+{
+	json_line(json, "\n  ");
+	json_open(json, NULL, '{');
+	json_text(json, "id", gpualloc_leases_id(leases, i));
+	json_text(json, "user", gpualloc_leases_user(leases, i));
+	json_number(json, "pid", gpualloc_leases_pid(leases, i));
+	json_number(json, "since", gpualloc_leases_since(leases, i));
+	json_text(json, "command", gpualloc_leases_command(leases, i));
+	json_text(json, "note", gpualloc_leases_note(leases, i));
+	json_number(json, "memory", gpualloc_leases_memory(leases, i));
+	json_open(json, "devices", '[');
+	for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
+		json_text(json, NULL, gpualloc_leases_device(leases, i, d));
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void json_waiting(struct json *json, const gpualloc_leases *leases, size_t i)
+{
+	json_line(json, "\n  ");
+	json_open(json, NULL, '{');
+	json_text(json, "user", gpualloc_leases_waiting_user(leases, i));
+	json_number(json, "pid", gpualloc_leases_waiting_pid(leases, i));
+	json_number(json, "since", gpualloc_leases_waiting_since(leases, i));
+	json_text(json, "request", gpualloc_leases_waiting_request(leases, i));
+	json_null(json, "keeps");
+	json_close(json, '}');
+}
+
+void leases_json(struct text *text, const struct call *call, const gpualloc_store *store,
+		 const gpualloc_leases *leases)
+{
+	struct json json = {.out = text};
+
+	json_open(&json, NULL, '{');
+	json_number(&json, "schema", 1);
+	json_text(&json, "command", call->command->name);
+	json_text(&json, "store", store ? gpualloc_store_path(store) : NULL);
+	json_line(&json, "\n ");
+	json_open(&json, "leases", '[');
+	for (size_t i = 0; leases && i < gpualloc_leases_count(leases); i++)
+		json_lease(&json, leases, i);
+	json_close(&json, ']');
+	json_line(&json, "\n ");
+	json_open(&json, "waiting", '[');
+	for (size_t i = 0; leases && i < gpualloc_leases_waiting_count(leases); i++)
+		json_waiting(&json, leases, i);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_char(text, '\n');
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leasing; see leasing.h. */
+#include "leasing.h"
+
+#include "cleanup.h"
+#include "message.h"
+#include "open.h"
+#include "options.h"
+#include "waiting.h"
+
+#include <string.h>
+
+static void free_wish(gpualloc_lease_wish **wish)
+{
+	gpualloc_lease_wish_free(*wish);
+}
+
+/* 0: at once; -1: as long as it takes. */
+static bool read_wait(const struct call *call, int64_t *ret_ms)
+{
+	const char *word = call->value[OPTION_WAIT];
+
+	*ret_ms = word ? -1 : 0;
+	return !word || !*word || long_duration_read(word, ret_ms);
+}
+
+int check_wait(const struct call *call)
+{
+	int64_t ms;
+
+	if (read_wait(call, &ms))
+		return 0;
+	return fail_usage(call->command,
+			  "--wait: \"%s\" is no duration; give a whole number and a unit: 30s, 5m, "
+			  "2h, 1d",
+			  call->value[OPTION_WAIT]);
+}
+
+static bool join_words(struct text *text, char *const *words)
+{
+	for (size_t i = 0; words[i]; i++)
+		text_format(text, "%s%s", i ? " " : "", words[i]);
+	return !text->failed;
+}
+
+static int fill_wish(const struct call *call, char *const *words, struct waiting *waiting,
+		     gpualloc_lease_wish *wish)
+{
+	auto_text struct text text = {0};
+	int64_t wait_ms = 0;
+	int result;
+
+	if (!wish || !join_words(&text, words))
+		return fail_memory();
+	(void)read_wait(call, &wait_ms);
+	result = gpualloc_lease_wish_set_machine(wish, call->value[OPTION_MACHINE],
+						 call->deadline_ms);
+	if (result == 0)
+		result = gpualloc_lease_wish_set_command(wish, text.data);
+	if (result == 0 && call->value[OPTION_NOTE])
+		result = gpualloc_lease_wish_set_note(wish, call->value[OPTION_NOTE]);
+	gpualloc_lease_wish_set_wait(wish, wait_ms, waiting_tell, waiting);
+	return result < 0 ? fail_memory() : 0;
+}
+
+static void say_notes(const struct call *call, const gpualloc_lease *lease)
+{
+	const gpualloc_machine *machine = gpualloc_lease_machine(lease);
+	const char *note;
+
+	if (call->value[OPTION_QUIET])
+		return;
+	for (size_t i = 0; (note = gpualloc_machine_note(machine, i)); i++)
+		say("note: %s", note);
+	for (size_t i = 0; (note = gpualloc_lease_note(lease, i)); i++)
+		say("note: %s", note);
+}
+
+/* The wish is gone when this comes back, so that a signal may end the process then. */
+static int acquire_or_signal(const struct call *call, const gpualloc_store *store,
+			     const gpualloc_request *request, char *const *words,
+			     gpualloc_lease **ret_lease, int *ret_signal)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_call(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	struct waiting waiting = {0};
+	int result = fill_wish(call, words, &waiting, wish);
+
+	if (result)
+		return result;
+	if (call->value[OPTION_WAIT])
+		waiting_begin(&waiting, call->value[OPTION_QUIET] != NULL);
+	result = gpualloc_lease_acquire(store, request, wish, ret_lease, error);
+	if (call->value[OPTION_WAIT])
+		*ret_signal = waiting_end(&waiting);
+	if (*ret_signal && result == 0)
+		(void)gpualloc_lease_release(*ret_lease, NULL);
+	return result < 0 && !*ret_signal ? fail_error(result, error) : 0;
+}
+
+int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
+	    char *const *words, gpualloc_lease **ret_lease)
+{
+	int signal = 0;
+	int result = acquire_or_signal(call, store, request, words, ret_lease, &signal);
+
+	if (signal) {
+		die_by(signal);
+		return 128 + signal;
+	}
+	if (result == 0)
+		say_notes(call, *ret_lease);
+	return result;
+}
+
+void say_lease(const gpualloc_lease *lease)
+{
+	auto_text struct text text = {0};
+	size_t count = gpualloc_lease_count(lease);
+	const gpualloc_device *first = gpualloc_lease_device(lease, 0);
+	const gpualloc_device *parent = gpualloc_device_parent(first);
+	const char *name = gpualloc_device_name(parent ? parent : first);
+	int64_t memory = gpualloc_lease_memory(lease);
+
+	add_machine_name(&text, gpualloc_lease_machine(lease));
+	text_format(&text, ": %s ", parent ? "MIG" : "GPU");
+	for (size_t i = 0; i < count; i++) {
+		const gpualloc_device *device = gpualloc_lease_device(lease, i);
+		char id[96];
+
+		(void)gpualloc_device_ids(&device, 1, id, sizeof id);
+		text_format(&text, "%s%s", i ? "," : "", id);
+	}
+	if (name)
+		text_format(&text, " (%s)", name);
+	if (memory >= 0)
+		text_format(&text, ", %lld MiB of each", (long long)(memory >> 20));
+	text_format(&text, ", lease %s", gpualloc_lease_id(lease));
+	if (!text.failed)
+		say("%s", text.data);
+}

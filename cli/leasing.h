@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request to a lease: with or without waiting, and what is said of it. */
+#ifndef CLI_LEASING_H
+#define CLI_LEASING_H
+
+#include "command.h"
+
+/* Whether --wait was given a duration; 0, or the exit status of a mistake that has been said. */
+int check_wait(const struct call *call);
+
+/*
+ * Leases as the options say; words are shown as the command. Returns 0, or the exit status of a
+ * failure about which everything has been said. Ctrl-C while waiting ends this process.
+ */
+int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
+	    char *const *words, gpualloc_lease **ret_lease);
+
+/* "dgx1-volta (simulated): 2 GPUs: 0,3 (Tesla V100-SXM2-16GB), lease 5f3a" on stderr. */
+void say_lease(const gpualloc_lease *lease);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which store; see stores.h. */
+#include "stores.h"
+
+#include "cleanup.h"
+#include "message.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool is_real_machine(const struct call *call)
+{
+	const char *spec = call->value[OPTION_MACHINE];
+
+	if (!spec)
+		spec = getenv("GPUALLOC_MACHINE");
+	return !spec || !*spec || strcmp(spec, "nvml") == 0 || strcmp(spec, "nvidia-smi") == 0;
+}
+
+/* The environment names a store, or the one for everybody has been set up. */
+static bool has_default(void)
+{
+	const char *named = getenv("GPUALLOC_STATE_DIR");
+
+	return (named && *named) || access(gpualloc_store_default(), F_OK) == 0;
+}
+
+static bool wants_own(const struct call *call)
+{
+	return call->value[OPTION_PRIVATE] || (!is_real_machine(call) && !has_default());
+}
+
+/* Who has no GPU is not helped by a store. */
+static int no_store(const struct call *call, const gpualloc_error *store_error, int status)
+{
+	auto_machine gpualloc_machine *machine = NULL;
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = 0;
+
+	if (!has_default())
+		result = gpualloc_machine_open(call->value[OPTION_MACHINE], call->deadline_ms,
+					       &machine, error);
+	return result < 0 ? fail_error(result, error) : fail_error(status, store_error);
+}
+
+int store_to_lease(const struct call *call, gpualloc_store **ret_store)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	bool own = wants_own(call);
+	int result = gpualloc_store_open(NULL, own, ret_store, error);
+
+	if (result < 0)
+		return no_store(call, error, result);
+	if (own && is_real_machine(call) && !call->value[OPTION_QUIET])
+		say("note: this lease is in a store of your own, %s; others do not see it",
+		    gpualloc_store_path(*ret_store));
+	return 0;
+}
+
+gpualloc_store *store_to_look(const struct call *call)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	bool own = wants_own(call);
+	gpualloc_store *store;
+
+	if (!own && access(gpualloc_store_default(), F_OK) < 0)
+		return NULL;
+	if (gpualloc_store_open(NULL, own, &store, error) == 0)
+		return store;
+	if (!own && !call->value[OPTION_QUIET])
+		say("note: leases are not shown: %s", gpualloc_error_message(error));
+	return NULL;
+}
+
+int add_leases(const struct call *call, gpualloc_machine *machine)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_store gpualloc_store *store = store_to_look(call);
+	int result;
+
+	if (!store)
+		return 0;
+	result = gpualloc_machine_add_leases(machine, store, error);
+	return result < 0 ? fail_error(result, error) : 0;
+}

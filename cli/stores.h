@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which store of leases a command uses: everybody's, one that the environment names, or one's own.
+ */
+#ifndef CLI_STORES_H
+#define CLI_STORES_H
+
+#include "command.h"
+
+/*
+ * For who leases. On a real machine there is no way around everybody's store but --private: leases
+ * that others do not see are none. Returns 0, or the exit status of a failure about which
+ * everything has been said.
+ */
+int store_to_lease(const struct call *call, gpualloc_store **ret_store);
+
+/* For who only looks: NULL where there is none that can be trusted, which is as good as no leases.
+ * That one cannot be trusted is said. */
+gpualloc_store *store_to_look(const struct call *call);
+
+/* Lets the machine's devices know their leases. Returns 0 or the exit status, as above. */
+int add_leases(const struct call *call, gpualloc_machine *machine);
+
+/* Whether the call is about the GPUs of this machine, and not a file or one that is built in. */
+bool is_real_machine(const struct call *call);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The line that is painted while waiting; see waiting.h. */
+#include "waiting.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static const int endings[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+enum { ENDINGS = sizeof endings / sizeof *endings };
+
+/* A handler has nowhere else to leave its word. */
+static volatile sig_atomic_t ending;
+
+static void note_ending(int signal)
+{
+	ending = signal;
+}
+
+/* Without SA_RESTART, so that a sleep ends. What is ignored stays ignored. */
+static void set_handlers(void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler}, before;
+
+	for (size_t i = 0; i < ENDINGS; i++)
+		if (sigaction(endings[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			(void)sigaction(endings[i], &action, NULL);
+}
+
+void waiting_begin(struct waiting *waiting, bool quiet)
+{
+	*waiting = (struct waiting){.terminal = terminal_of(STDERR_FILENO)};
+	waiting->terminal.is_terminal = waiting->terminal.is_terminal && !quiet;
+	set_handlers(note_ending);
+}
+
+static void paint(const struct waiting *waiting, const char *line)
+{
+	auto_text struct text text = {0};
+
+	text_add(&text, "\r\033[K");
+	text_cut(&text, line, waiting->terminal.width - 1);
+	if (!text.failed)
+		(void)!write(STDERR_FILENO, text.data, text.size);
+}
+
+int waiting_tell(void *context, size_t place, const char *sentence)
+{
+	struct waiting *waiting = context;
+	auto_text struct text line = {0};
+
+	if (ending)
+		return -1;
+	if (!waiting->terminal.is_terminal)
+		return 0;
+	text_add(&line, "gpualloc: waiting, ");
+	if (place <= 1)
+		text_add(&line, "next in the queue");
+	else
+		text_format(&line, "%zu before you in the queue", place - 1);
+	if (sentence && *sentence)
+		text_format(&line, ": %s", sentence);
+	for (size_t i = 0; i < line.size; i++)
+		if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
+			line.data[i] = ' ';
+	if (!line.failed)
+		paint(waiting, line.data);
+	waiting->painted = true;
+	return 0;
+}
+
+int waiting_end(struct waiting *waiting)
+{
+	set_handlers(SIG_DFL);
+	if (waiting->painted)
+		paint(waiting, "");
+	waiting->painted = false;
+	return ending;
+}
+
+void die_by(int signal)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	struct rlimit no_core = {0};
+	sigset_t one;
+
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	(void)sigaction(signal, &usual, NULL);
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, signal);
+	(void)sigprocmask(SIG_UNBLOCK, &one, NULL);
+	(void)raise(signal);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * getgpu: prints a MIG instance (a GPU where there are none) that is free, for
+ * CUDA_VISIBLE_DEVICES=$(getgpu) PROGRAM, and leaves a keeper behind that holds it until the
+ * program has come and gone. getgpu N prints the N-th and holds nothing.
+ */
+#include "common.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KEEPER_WORD "--keep"
+
+enum { ANSWER_FD = 3, UUID_SIZE = 256, HOLD_MS = 30000, HOLD_MOST_MS = 24 * 60 * 60 * 1000 };
+
+/* What the keeper-to-be tells who called. */
+struct answer {
+	int status;
+	char uuid[UUID_SIZE];
+};
+
+/* ---- getgpu N ---- */
+
+static int print_uuid(const struct one_device *one, const char *uuid)
+{
+	if (printf("%s\n", uuid) < 0 || fflush(stdout) != 0)
+		return fail(one, STATUS_OUTPUT, "cannot write to stdout: %s", strerror(errno));
+	return 0;
+}
+
+static int print_numbered(struct one_device *one, const char *word)
+{
+	const gpualloc_device *device;
+	size_t digits = strspn(word, "0123456789");
+	int result;
+
+	if (digits == 0 || digits > 6 || word[digits])
+		return fail(one, STATUS_USAGE, "\"%s\" is no number; usage: getgpu [N]", word);
+	result = look(one);
+	if (result)
+		return result;
+	device = device_at(one, (size_t)atoi(word));
+	if (!device)
+		return fail(one, STATUS_IMPOSSIBLE, "there is no %s %s on this machine",
+			    one->has_mig ? "MIG instance" : "GPU", word);
+	if (!is_allowed(one, device))
+		return fail(one, STATUS_PERMISSION, "%s is not in the list of allowed GPUs", word);
+	if (!gpualloc_device_uuid(device))
+		return fail(one, STATUS_IMPOSSIBLE, "the UUID of %s is not known", word);
+	return print_uuid(one, gpualloc_device_uuid(device));
+}
+
+/* ---- the keeper ---- */
+
+/* "30s", "500ms", "2m", "1h"; anything else is the default. */
+static int64_t hold_ms(void)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	const char *word = getenv("GPUALLOC_HOLD");
+	char *unit;
+	long number = word ? strtol(word, &unit, 10) : 0;
+
+	for (size_t i = 0; number > 0 && i < sizeof units / sizeof *units; i++)
+		if (strcmp(unit, units[i].unit) == 0 && number <= HOLD_MOST_MS / units[i].ms)
+			return number * units[i].ms;
+	return HOLD_MS;
+}
+
+/* Executed again, it is small, and has a name that says what it is. */
+static int become_keeper(const char *uuid, int fd)
+{
+	char title[UUID_SIZE + 32], time[24], name[] = KEEPER_WORD, id[UUID_SIZE];
+	char *words[] = {title, name, time, id, NULL};
+	char *nothing_more[] = {NULL};
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)fd; /* inherited, and that is all it is for */
+	(void)snprintf(title, sizeof title, "getgpu-hold");
+	(void)snprintf(time, sizeof time, "%lld", (long long)hold_ms());
+	(void)snprintf(id, sizeof id, "%s", uuid);
+	if (nothing < 0 || setsid() < 0 || chdir("/") < 0)
+		return errno;
+	for (int i = 0; i <= 2; i++)
+		if (dup2(nothing, i) < 0)
+			return errno;
+	(void)execve("/proc/self/exe", words, nothing_more);
+	return errno;
+}
+
+static int keep(struct one_device *one, struct answer *answer)
+{
+	const char *uuid;
+	int fd, result = look(one);
+
+	if (result == 0)
+		result = lease_one(one, "random", "getgpu");
+	if (result)
+		return result;
+	uuid = gpualloc_device_uuid(gpualloc_lease_device(one->lease, 0));
+	(void)snprintf(answer->uuid, sizeof answer->uuid, "%s", uuid);
+	result = gpualloc_lease_hand_on(one->lease, &fd, one->error);
+	if (result < 0)
+		return fail_error(one, result);
+	if (write(ANSWER_FD, answer, sizeof *answer) != (ssize_t)sizeof *answer)
+		return STATUS_OUTPUT;
+	return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s",
+		    strerror(become_keeper(answer->uuid, fd)));
+}
+
+/* Nothing that the caller has open stays open here; the lease is the keeper's own. */
+static void be_keeper(struct one_device *one, int pipe)
+{
+	struct answer answer = {0};
+
+	if (dup3(pipe, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
+		_exit(STATUS_OUTPUT);
+	(void)close_range(ANSWER_FD + 1, ~0U, 0);
+	answer.status = keep(one, &answer);
+	(void)!write(ANSWER_FD, &answer, sizeof answer);
+	_exit(answer.status);
+}
+
+/* ---- getgpu ---- */
+
+static int take_answer(const struct one_device *one, int from)
+{
+	struct answer answer;
+	char more;
+
+	if (read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
+		return STATUS_OUTPUT;
+	if (answer.status)
+		return answer.status;
+	/* The end comes when it is a keeper; a second answer when it could not become one. */
+	if (read(from, &more, 1) != 0)
+		return STATUS_OUTPUT;
+	answer.uuid[UUID_SIZE - 1] = '\0';
+	return print_uuid(one, answer.uuid);
+}
+
+static int get(struct one_device *one)
+{
+	int answer[2], result;
+	pid_t child;
+
+	if (pipe2(answer, O_CLOEXEC) < 0)
+		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", strerror(errno));
+	child = fork();
+	if (child == 0) {
+		close(answer[0]);
+		child = fork();
+		if (child == 0)
+			be_keeper(one, answer[1]);
+		_exit(child < 0);
+	}
+	close(answer[1]);
+	if (child > 0)
+		(void)waitpid(child, NULL, 0);
+	result = take_answer(one, answer[0]);
+	close(answer[0]);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	struct one_device one = {.program = "getgpu"};
+	int result;
+
+	if (argc == 4 && strcmp(argv[1], KEEPER_WORD) == 0) {
+		watch_users(argv[3], atoll(argv[2]));
+		return 0;
+	}
+	if (argc > 2)
+		return fail(&one, STATUS_USAGE, "usage: getgpu [N]");
+	result = argc == 2 ? print_numbered(&one, argv[1]) : get(&one);
+	one_device_free(&one);
+	return result;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Watching who uses a device; see watch.h. */
+#include "watch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOOK_MS = 100, READ_SIZE = 1 << 16 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Looks through a whole file of a process, a piece overlapping the one before. */
+static bool file_has(int folder, const char *name, const char *uuid)
+{
+	static char piece[READ_SIZE]; /* a keeper is one thread and small */
+	size_t kept = 0, size = strlen(uuid);
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	bool found = false;
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	while (!found && (got = read(fd, piece + kept, sizeof piece - kept)) > 0) {
+		size_t all = kept + (size_t)got;
+
+		found = memmem(piece, all, uuid, size) != NULL;
+		kept = all < size ? all : size;
+		memmove(piece, piece + all - kept, kept);
+	}
+	close(fd);
+	return found;
+}
+
+static bool is_user(int proc, const char *pid, const char *uuid)
+{
+	int folder = openat(proc, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat status;
+	bool found;
+
+	if (folder < 0)
+		return false;
+	found = fstat(folder, &status) == 0 && status.st_uid == geteuid() &&
+		(file_has(folder, "environ", uuid) || file_has(folder, "cmdline", uuid));
+	close(folder);
+	return found;
+}
+
+/* Some process with the device, but this one; 0 when there is none. */
+static pid_t find_user(const char *uuid)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	pid_t found = 0;
+
+	while (proc && !found && (entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0 && pid != getpid() && is_user(dirfd(proc), entry->d_name, uuid))
+			found = pid;
+	}
+	if (proc)
+		(void)closedir(proc);
+	return found;
+}
+
+static void sleep_until_end(pid_t pid)
+{
+	struct pollfd ending = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+
+	/* Where processes cannot be watched, it is looked again. */
+	(void)poll(&ending, 1, ending.fd >= 0 ? -1 : LOOK_MS);
+	if (ending.fd >= 0)
+		close(ending.fd);
+}
+
+void watch_users(const char *uuid, int64_t none_ms)
+{
+	int64_t deadline = now_ms() + none_ms;
+	bool seen = false;
+
+	while (seen || now_ms() < deadline) {
+		pid_t user = find_user(uuid);
+
+		if (user)
+			sleep_until_end(user);
+		else if (seen)
+			return;
+		else
+			(void)poll(NULL, 0, LOOK_MS);
+		seen = seen || user;
+	}
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exported face of starting programs: each call hands on, none decides. */
+#include "cleanup.h"
+#include "environment.h"
+#include "program.h"
+#include "supervise.h"
+
+#include <stdlib.h>
+
+static int make_environment(struct ga_job *job,
+			    const gpualloc_device *(*device_at)(const void *from, size_t i),
+			    const void *from, char *const *inherited, char ***ret_environment,
+			    gpualloc_error *error)
+{
+	ga_auto_free const gpualloc_device **devices = calloc(job->count + 1, sizeof(void *));
+
+	if (!devices)
+		return ga_error_memory(error);
+	for (size_t i = 0; i < job->count; i++)
+		devices[i] = device_at(from, i);
+	job->devices = devices;
+	return ga_environment_make(job, inherited, ret_environment, error);
+}
+
+static const gpualloc_device *device_of_lease(const void *lease, size_t i)
+{
+	return gpualloc_lease_device(lease, i);
+}
+
+static const gpualloc_device *device_of_choice(const void *choice, size_t i)
+{
+	return gpualloc_choice_device(choice, i);
+}
+
+int gpualloc_lease_environment(const gpualloc_lease *lease, int fd, enum gpualloc_form form,
+			       const char *spec, char *const *inherited, char ***ret_environment,
+			       gpualloc_error *error)
+{
+	struct ga_job job = {
+		.machine = gpualloc_lease_machine(lease),
+		.count = gpualloc_lease_count(lease),
+		.form = form,
+		.lease = gpualloc_lease_id(lease),
+		.fd = fd,
+		.memory = gpualloc_lease_memory(lease),
+		.spec = spec,
+	};
+
+	return make_environment(&job, device_of_lease, lease, inherited, ret_environment, error);
+}
+
+int gpualloc_choice_environment(const gpualloc_machine *machine, const gpualloc_choice *choice,
+				enum gpualloc_form form, const char *spec, char *const *inherited,
+				char ***ret_environment, gpualloc_error *error)
+{
+	struct ga_job job = {
+		.machine = machine,
+		.count = gpualloc_choice_count(choice),
+		.form = form,
+		.fd = -1,
+		.memory = -1,
+		.spec = spec,
+	};
+
+	return make_environment(&job, device_of_choice, choice, inherited, ret_environment, error);
+}
+
+int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error)
+{
+	return ga_program_find(name, getenv("PATH"), ret_path, error);
+}
+
+int gpualloc_program_become(const char *path, char *const *arguments, char *const *environment,
+			    gpualloc_error *error)
+{
+	return ga_program_refused(path, ga_program_become(path, arguments, environment), error);
+}
+
+int gpualloc_program_supervise(const char *path, char *const *arguments, char *const *environment,
+			       int64_t time_limit_ms, gpualloc_supervise_function *tell,
+			       void *context, int *ret_status, gpualloc_error *error)
+{
+	struct ga_supervision how = {
+		.time_limit_ms = time_limit_ms, .tell = tell, .context = context};
+
+	return ga_supervise(path, arguments, environment, &how, ret_status, error);
+}

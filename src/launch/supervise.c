@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor; see supervise.h. It has no handlers: every signal it cares about is blocked and
+ * taken one by one, so nothing ever happens between two lines.
+ */
+#include "supervise.h"
+
+#include "cleanup.h"
+#include "job_control.h"
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { GRACE_MS = 10000, AGAIN_MS = 200 };
+
+/* What somebody may send to the command and would now send to its supervisor. */
+static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+				SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
+enum { PASSED_ON = sizeof passed_on / sizeof *passed_on };
+
+enum phase {
+	PHASE_RUNNING,
+	PHASE_ASKED,  /* the time is up: SIGTERM was sent, the grace runs */
+	PHASE_KILLING /* SIGKILL, to whoever is left */
+};
+
+struct supervisor {
+	struct ga_terminal terminal;
+	const struct ga_supervision *how;
+	sigset_t taken;                /* what sigtimedwait() waits for */
+	sigset_t before;               /* the mask and … */
+	struct sigaction child_before; /* … what SIGCHLD did, for the command */
+	pid_t job;                     /* the command, and the number of its group */
+	bool job_ended;
+	int status; /* the command's, as waitpid() has it */
+	enum phase phase;
+	int64_t deadline; /* of this phase; -1 where there is none */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- signals ---- */
+
+/* A signal that is ignored stays so, here and in the command: nohup, a shell's background. */
+static bool is_ignored(int signal)
+{
+	struct sigaction action;
+
+	return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static void take_signals(struct supervisor *supervisor)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	sigset_t blocked;
+
+	(void)sigemptyset(&supervisor->taken);
+	for (size_t i = 0; i < PASSED_ON; i++)
+		if (!is_ignored(passed_on[i]))
+			(void)sigaddset(&supervisor->taken, passed_on[i]);
+	if (!is_ignored(SIGTSTP))
+		(void)sigaddset(&supervisor->taken, SIGTSTP);
+	(void)sigaddset(&supervisor->taken, SIGCONT);
+	(void)sigaddset(&supervisor->taken, SIGCHLD);
+	blocked = supervisor->taken;
+	(void)sigaddset(&blocked, SIGTTOU);
+	(void)sigaddset(&blocked, SIGTTIN);
+	/* Ignored, it would take the children's statuses away. */
+	(void)sigaction(SIGCHLD, &usual, &supervisor->child_before);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &supervisor->before);
+}
+
+static void give_signals_back(const struct supervisor *supervisor)
+{
+	(void)sigaction(SIGCHLD, &supervisor->child_before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
+}
+
+/*
+ * Processes that the job left behind are now children of this one. Its group is only named while a
+ * child is in it: the number may be another's by now.
+ */
+static void signal_children(pid_t group, int signal)
+{
+	char path[64], line[4096];
+	bool in_group = false;
+	ssize_t size;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	size = read(fd, line, sizeof line - 1);
+	close(fd);
+	if (size <= 0)
+		return;
+	line[size] = '\0';
+	/* A number that was cut off at the end has no blank behind it. */
+	for (char *at = line, *end; (end = strchr(at, ' ')); at = end + 1) {
+		pid_t pid = atoi(at);
+
+		in_group = in_group || getpgid(pid) == group;
+		if (pid > 0 && getpgid(pid) != group)
+			(void)kill(pid, signal);
+	}
+	if (in_group)
+		(void)kill(-group, signal);
+}
+
+static void signal_all(const struct supervisor *supervisor, int signal)
+{
+	signal_children(supervisor->job, signal);
+}
+
+/* What the terminal sends is for the group; what somebody sends to the command's pid, for it. */
+static void pass_on(const struct supervisor *supervisor, const siginfo_t *info)
+{
+	if (supervisor->job_ended)
+		signal_all(supervisor, info->si_signo);
+	else if (info->si_code == SI_KERNEL || info->si_signo == SIGTSTP)
+		(void)kill(-supervisor->job, info->si_signo);
+	else
+		(void)kill(supervisor->job, info->si_signo);
+}
+
+/* ---- time ---- */
+
+static void time_is_up(struct supervisor *supervisor)
+{
+	if (supervisor->phase == PHASE_RUNNING) {
+		if (supervisor->how->tell)
+			supervisor->how->tell(supervisor->how->context,
+					      GPUALLOC_SUPERVISE_TIME_LIMIT);
+		signal_all(supervisor, SIGTERM);
+		signal_all(supervisor, SIGCONT);
+		supervisor->phase = PHASE_ASKED;
+		supervisor->deadline = now_ms() + GRACE_MS;
+		return;
+	}
+	/* Again and again: the children of who is killed become children of this process. */
+	signal_all(supervisor, SIGKILL);
+	supervisor->phase = PHASE_KILLING;
+	supervisor->deadline = now_ms() + AGAIN_MS;
+}
+
+/* The next signal, or 0 when the time of this phase is up. */
+static int next_signal(const struct supervisor *supervisor, siginfo_t *info)
+{
+	for (;;) {
+		int64_t left = supervisor->deadline - now_ms();
+		struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+		int signal;
+
+		if (supervisor->deadline < 0)
+			signal = sigwaitinfo(&supervisor->taken, info);
+		else if (left <= 0)
+			return 0;
+		else
+			signal = sigtimedwait(&supervisor->taken, info, &wait);
+		if (signal > 0)
+			return signal;
+		if (errno == EAGAIN)
+			return 0;
+	}
+}
+
+/* ---- the job ---- */
+
+/* In the child: the same signals as before, a group of its own, the terminal if it was ours. */
+static void become_job(struct supervisor *supervisor, const char *path, char *const *arguments,
+		       char *const *environment, bool foreground, int report)
+{
+	int reason;
+
+	(void)setpgid(0, 0);
+	if (foreground)
+		ga_terminal_give(&supervisor->terminal, getpid());
+	give_signals_back(supervisor);
+	reason = ga_program_become(path, arguments, environment);
+	(void)!write(report, &reason, sizeof reason);
+	_exit(GA_NOT_RUNNABLE);
+}
+
+/* 0, or the errno with which the program could not be started. */
+static int read_report(int report)
+{
+	int reason = 0;
+	ssize_t size;
+
+	do
+		size = read(report, &reason, sizeof reason);
+	while (size < 0 && errno == EINTR);
+	return size == (ssize_t)sizeof reason ? reason : 0;
+}
+
+static int start(struct supervisor *supervisor, const char *path, char *const *arguments,
+		 char *const *environment, gpualloc_error *error)
+{
+	bool foreground = ga_terminal_is_ours(&supervisor->terminal);
+	int report[2], reason;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot supervise");
+	supervisor->job = fork();
+	if (supervisor->job == 0)
+		become_job(supervisor, path, arguments, environment, foreground, report[1]);
+	reason = errno;
+	close(report[1]);
+	if (supervisor->job > 0) {
+		/* Both do it: whoever comes first, nobody acts before it is done. */
+		(void)setpgid(supervisor->job, supervisor->job);
+		if (foreground)
+			ga_terminal_give(&supervisor->terminal, supervisor->job);
+		reason = read_report(report[0]);
+	}
+	close(report[0]);
+	if (supervisor->job < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, reason, "cannot start a process");
+	if (reason == 0)
+		return 0;
+	(void)waitpid(supervisor->job, NULL, 0);
+	ga_terminal_take_back(&supervisor->terminal, supervisor->job);
+	return ga_program_refused(path, reason, error);
+}
+
+static void job_has_ended(struct supervisor *supervisor, int status)
+{
+	supervisor->job_ended = true;
+	supervisor->status = status;
+	ga_terminal_take_back(&supervisor->terminal, supervisor->job);
+}
+
+/* Takes what children have to say; false when there is none left. */
+static bool look_after_children(struct supervisor *supervisor)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
+
+		if (pid == 0)
+			return true;
+		if (pid < 0)
+			return errno == EINTR;
+		if (WIFSTOPPED(status)) {
+			if (pid == supervisor->job && supervisor->phase == PHASE_RUNNING)
+				ga_job_stopped(&supervisor->terminal, supervisor->job,
+					       WSTOPSIG(status));
+		} else if (pid == supervisor->job) {
+			job_has_ended(supervisor, status);
+		}
+	}
+}
+
+static void stay(struct supervisor *supervisor)
+{
+	bool told = false;
+
+	while (look_after_children(supervisor)) {
+		siginfo_t info;
+		int signal;
+
+		if (supervisor->job_ended && !told && supervisor->how->tell)
+			supervisor->how->tell(supervisor->how->context,
+					      GPUALLOC_SUPERVISE_LEFT_BEHIND);
+		told = supervisor->job_ended;
+		signal = next_signal(supervisor, &info);
+		if (signal == 0)
+			time_is_up(supervisor);
+		else if (signal == SIGCONT && !supervisor->job_ended)
+			ga_job_continue(&supervisor->terminal, supervisor->job);
+		else if (signal != SIGCHLD && signal != SIGCONT)
+			pass_on(supervisor, &info);
+	}
+}
+
+int ga_supervise(const char *path, char *const *arguments, char *const *environment,
+		 const struct ga_supervision *how, int *ret_status, gpualloc_error *error)
+{
+	struct supervisor supervisor = {.how = how, .deadline = -1};
+	int result;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot supervise");
+	ga_terminal_open(&supervisor.terminal);
+	take_signals(&supervisor);
+	result = start(&supervisor, path, arguments, environment, error);
+	if (result == 0) {
+		if (how->time_limit_ms > 0)
+			supervisor.deadline = now_ms() + how->time_limit_ms;
+		stay(&supervisor);
+		*ret_status = supervisor.status;
+	}
+	give_signals_back(&supervisor);
+	ga_terminal_close(&supervisor.terminal);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+	return result;
+}

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of leasing share: a store of their own, holders that say when they hold and end
+when they are told to, and a terminal that one can read and type on. Nothing here sleeps: whoever
+waits reads from a pipe or waits for a process."""
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import cli
+from cli import GPUALLOC, environment
+
+PATIENCE = 60  # seconds after which something that has to happen counts as hanging
+
+
+class Holder:
+    """A command in a lease. It has said that it runs; end() lets it go, kill() does not ask."""
+
+    def __init__(self, store, words, command):
+        self.process = subprocess.Popen(
+            [GPUALLOC, "run", "--machine", store.machine, *words, *command],
+            env=store.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        self.said = self.process.stdout.readline().strip()
+        if not self.said:
+            raise AssertionError(f"{words}: {self.process.communicate()[1]}")
+
+    def end(self):
+        self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        return self.end()
+
+
+HOLD = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; read line; exit 0"]
+
+
+class Store:
+    def __init__(self, where, machine="dgx1-volta"):
+        self.where, self.machine, self.holders = where, machine, []
+        self.path = os.path.join(where, "store")
+
+    def environment(self, **more):
+        return environment(**{"GPUALLOC_STATE_DIR": self.path, **more})
+
+    def run(self, *words, env=None, **options):
+        return cli.run("run", "--machine", self.machine, *words,
+                       env={"GPUALLOC_STATE_DIR": self.path, **(env or {})}, **options)
+
+    def ok(self, *words, **options):
+        result = self.run(*words, **options)
+        assert result.code == 0 and result.err == "", f"{words}: {result!r}"
+        return result.out
+
+    def refused(self, code, *words, says=(), **options):
+        result = self.run(*words, **options)
+        assert result.code == code and result.raw == b"", f"{words}: not {code}: {result!r}"
+        for part in says:
+            assert part in result.err, f"{words}: no {part!r} in {result!r}"
+        return result.err
+
+    def hold(self, *words, command=HOLD):
+        self.holders.append(Holder(self, words, command))
+        return self.holders[-1]
+
+    def ask(self, *words):
+        return cli.ok(*words, env={"GPUALLOC_STATE_DIR": self.path})
+
+    def leases(self):
+        return json.loads(self.ask("leases", "--json"))
+
+    def is_free(self):
+        """Whether nobody holds or waits for anything, as the next one to come sees it."""
+        leases = self.leases()
+        return not leases["leases"] and not leases["waiting"] and \
+            self.run("-n", "8", "true").code == 0
+
+    def files(self):
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.path)
+                      for name in names)
+
+
+@contextlib.contextmanager
+def store(machine="dgx1-volta"):
+    where = tempfile.mkdtemp(prefix="gpualloc-test-")
+    one = Store(where, machine)
+    try:
+        yield one
+    finally:
+        for holder in one.holders:
+            if holder.process.poll() is None:
+                holder.process.kill()
+                holder.process.communicate()
+        shutil.rmtree(where)
+
+
+def variables(text):
+    """What `env -0` printed, as a list of pairs: a name may wrongly be there twice."""
+    return [tuple(entry.split("=", 1)) for entry in text.split("\0") if entry]
+
+
+class Terminal:
+    """A program on a terminal of its own, as the leader of its session."""
+
+    def __init__(self, *words, env):
+        self.shown = ""
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execvpe(words[0], words, env)
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def read_part(self):
+        if not select.select([self.master], [], [], PATIENCE)[0]:
+            raise AssertionError(f"nothing more after {self.shown!r}")
+        try:
+            part = os.read(self.master, 65536)
+        except OSError:  # nobody has the other end any more
+            part = b""
+        self.shown += part.decode(errors="replace")
+        return part
+
+    def until(self, pattern):
+        """Reads until the pattern is there; what was before it is forgotten."""
+        while not (found := re.search(pattern, self.shown)):
+            if not self.read_part():
+                raise AssertionError(f"no {pattern!r} in {self.shown!r}")
+        self.shown = self.shown[found.end():]
+        return found
+
+    def end(self):
+        """Its exit status as a shell sees it, once it has ended by itself."""
+        while self.read_part():
+            pass
+        os.close(self.master)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return code if code >= 0 else 128 - code
