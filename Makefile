@@ -7,7 +7,11 @@ MESON_TEST ?=
 
 export CC
 
-.PHONY: all check clean demo deps format help install
+CHAOS_BUILD ?= build-chaos
+LEASES ?= 1000000
+SEED ?= 1
+
+.PHONY: all chaos check clean demo deps format help install
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -15,6 +19,7 @@ all: $(BUILD)/build.ninja
 help:
 	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
 	@echo 'make check    build and run every test'
+	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -37,6 +42,13 @@ check:
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs $(MESON_TEST)
 	@tools/test-summary $(BUILD)
 
+chaos:
+	@tools/install-deps all
+	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
+	ninja -C $(CHAOS_BUILD) tests/lease/chaos tests/lease/forgetful.so
+	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
+	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -44,4 +56,4 @@ format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(CHAOS_BUILD)
