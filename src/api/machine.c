@@ -13,22 +13,7 @@
 int gpualloc_machine_open(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
 			  gpualloc_error *error)
 {
-	/* secure_getenv() knows nothing in a set-uid process. */
-	struct ga_source_request request = {
-		.root = "",
-		.nvml_library = secure_getenv("GPUALLOC_NVML"),
-		.nvidia_smi = secure_getenv("GPUALLOC_NVIDIA_SMI"),
-		.deadline_ms = deadline_ms ? deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS,
-	};
-	const char *chosen = secure_getenv("GPUALLOC_MACHINE");
-
-	if (request.nvml_library && !*request.nvml_library)
-		request.nvml_library = NULL;
-	if (request.nvidia_smi && !*request.nvidia_smi)
-		request.nvidia_smi = NULL;
-	if (!spec && chosen && *chosen)
-		spec = chosen;
-	return ga_source_open(spec, &request, ret_machine, error);
+	return ga_source_open_here(spec, deadline_ms, ret_machine, error);
 }
 
 int gpualloc_machine_read(const void *data, size_t size, const char *name,

@@ -69,9 +69,43 @@ struct ga_range ga_ledger_id(uint64_t id)
 	return (struct ga_range){(off_t)(UINT64_C(1) << 62 | place), 1};
 }
 
+struct ga_range ga_ledger_deeper(struct ga_range range, unsigned levels)
+{
+	range.start += (off_t)levels << LEVEL_BITS;
+	return range;
+}
+
+unsigned ga_ledger_level(struct ga_range range)
+{
+	return (unsigned)((uint64_t)range.start >> LEVEL_BITS) % GA_LEVELS;
+}
+
+struct ga_range ga_ledger_ticket(uint64_t number)
+{
+	uint64_t place = number & ((UINT64_C(1) << GA_TICKET_BITS) - 1);
+
+	return (struct ga_range){(off_t)((UINT64_C(1) << 62 | UINT64_C(1) << GA_ID_BITS) + place),
+				 1};
+}
+
+struct ga_range ga_ledger_all_ids(void)
+{
+	return (struct ga_range){(off_t)1 << 62, (off_t)1 << GA_ID_BITS};
+}
+
+struct ga_range ga_ledger_all_devices(void)
+{
+	return (struct ga_range){0, (off_t)1 << 62};
+}
+
+struct ga_range ga_ledger_everything(void)
+{
+	return (struct ga_range){0, INT64_MAX};
+}
+
 bool ga_range_meets(struct ga_range a, struct ga_range b)
 {
-	return a.start < b.start + b.length && b.start < a.start + a.length;
+	return a.start - b.start < b.length && b.start - a.start < a.length;
 }
 
 static int set_lock(int ledger, struct ga_range range, short type)
@@ -108,38 +142,56 @@ int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_pa
 			     .l_whence = SEEK_SET,
 			     .l_start = range.start,
 			     .l_len = range.length};
-	off_t end = range.start + range.length, part_end;
+	off_t end = range.start + range.length, part_end; /* no range reaches the last byte */
 
 	if (fcntl(ledger, F_OFD_GETLK, &lock) < 0)
 		return -1;
 	if (lock.l_type == F_UNLCK)
 		return 0;
 	/* A lock "to the end of everything" has length 0; a stranger may hold one. */
-	part_end = lock.l_len == 0 || lock.l_start + lock.l_len > end ? end
-								      : lock.l_start + lock.l_len;
+	part_end = lock.l_len == 0 || lock.l_start >= end - lock.l_len ? end
+								       : lock.l_start + lock.l_len;
 	ret_part->start = lock.l_start < range.start ? range.start : lock.l_start;
 	ret_part->length = part_end - ret_part->start;
 	return 1;
 }
 
-/* The kernel names a conflict, not the first: what lies before it is looked at before it is told.
+/* The lowest lock of others in the range, by narrowing; as ga_ledger_is_held(). */
+static int lowest(int ledger, struct ga_range range, struct ga_range *ret_part)
+{
+	int result = ga_ledger_is_held(ledger, range, ret_part), before = result;
+
+	while (before == 1 && ret_part->start > range.start) {
+		struct ga_range part;
+
+		range.length = ret_part->start - range.start;
+		before = ga_ledger_is_held(ledger, range, &part);
+		if (before == 1)
+			*ret_part = part;
+	}
+	return before < 0 ? before : result;
+}
+
+/*
+ * The kernel names a conflict, not the first: what lies before it is looked at before it is told.
+ * A stranger's many locks must not eat the stack: deep down each is found by narrowing.
  */
-int ga_ledger_probe(int ledger, struct ga_range range,
-		    int (*found)(void *context, struct ga_range part), void *context)
+static int probe(int ledger, struct ga_range range,
+		 int (*found)(void *context, struct ga_range part), void *context, int depth)
 {
 	while (range.length > 0) {
 		struct ga_range part, before = range;
-		int result = ga_ledger_is_held(ledger, range, &part);
+		int result = depth > 0 ? ga_ledger_is_held(ledger, range, &part)
+				       : lowest(ledger, range, &part);
 
 		if (result < 0)
 			return GPUALLOC_EIO;
 		if (result == 0)
 			return 0;
 		before.length = part.start - range.start;
-		if (before.length > 0)
-			result = ga_ledger_probe(ledger, before, found, context);
-		else
-			result = 0;
+		result = depth > 0 && before.length > 0
+				 ? probe(ledger, before, found, context, depth - 1)
+				 : 0;
 		if (result == 0)
 			result = found(context, part);
 		if (result != 0)
@@ -148,4 +200,12 @@ int ga_ledger_probe(int ledger, struct ga_range range,
 		range.start = part.start + part.length;
 	}
 	return 0;
+}
+
+int ga_ledger_probe(int ledger, struct ga_range range,
+		    int (*found)(void *context, struct ga_range part), void *context)
+{
+	enum { DEPTH = 200 };
+
+	return probe(ledger, range, found, context, DEPTH);
 }

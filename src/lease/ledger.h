@@ -11,6 +11,7 @@
  *   MIG      in a level, 2^23 bytes a GPU instance and in these 2^20 a compute instance
  *   memory   in a level, a byte a MiB
  *   id       behind all regions, one byte a lease
+ *   ticket   behind the ids, one byte a request that waits
  */
 #ifndef GA_LEASE_LEDGER_H
 #define GA_LEASE_LEDGER_H
@@ -24,14 +25,21 @@ struct ga_range {
 	off_t length; /* never 0: to the kernel that would mean "to the end of everything" */
 };
 
-enum { GA_LEVELS = 8, GA_ID_BITS = 40 };
+enum { GA_LEVELS = 8, GA_ID_BITS = 40, GA_TICKET_BITS = 40 };
 
 /* What a whole device, GPU or MIG instance, takes on a level. Needs the GPU's UUID. */
 struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level);
 /* From megabyte first on, count of them. */
 struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
 				 int64_t count);
+/* The same place some levels deeper. */
+struct ga_range ga_ledger_deeper(struct ga_range range, unsigned levels);
+unsigned ga_ledger_level(struct ga_range range);
 struct ga_range ga_ledger_id(uint64_t id);
+struct ga_range ga_ledger_ticket(uint64_t number);
+struct ga_range ga_ledger_all_ids(void);
+struct ga_range ga_ledger_all_devices(void);
+struct ga_range ga_ledger_everything(void);
 
 /* Whether two ranges have a byte in common. */
 bool ga_range_meets(struct ga_range a, struct ga_range b);

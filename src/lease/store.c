@@ -2,6 +2,7 @@
 /* The store, made, checked and opened; see store.h. */
 #include "store.h"
 
+#include "file.h"
 #include "text.h"
 
 #include <errno.h>
@@ -20,13 +21,12 @@
 #define BTRFS_SUPER_MAGIC 0x9123683e
 #endif
 
-static const char ledger_name[] = "ledger", arbiter_name[] = "arbiter", records_name[] = "records";
+static const char ledger_name[] = "ledger";
 
-static int close_one(int fd)
+static void close_one(int fd)
 {
 	if (fd >= 0)
 		close(fd);
-	return -1;
 }
 
 void ga_store_close(struct ga_store *store)
@@ -35,6 +35,7 @@ void ga_store_close(struct ga_store *store)
 	close_one(store->folder);
 	close_one(store->probe);
 	close_one(store->records);
+	close_one(store->queue);
 	*store = GA_STORE_CLOSED;
 }
 
@@ -47,14 +48,15 @@ bool ga_store_exists(const char *path)
 
 static int distrust(const char *path, const char *why, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "the store %s cannot be trusted: %s; `sudo gpualloc setup` makes a good "
-			    "one, GPUALLOC_STATE_DIR names another",
-			    path, why);
+	return ga_error_set(
+		error, GPUALLOC_EPERM,
+		"the store %s cannot be trusted: %s; `sudo gpualloc setup` makes a good "
+		"one, GPUALLOC_STATE_DIR names another",
+		path, why);
 }
 
 /* Locks that other machines or layers do not see would be grants that are none. */
-static bool locks_are_local(int fd)
+bool ga_store_locks_are_local(int fd)
 {
 	struct statfs system;
 
@@ -69,9 +71,31 @@ static bool locks_are_local(int fd)
 	}
 }
 
-static bool is_trusted_owner(uid_t owner)
+/*
+ * In a user namespace root of outside shows as the overflow uid, and so does everybody else of
+ * outside. A folder of theirs that is not ours to write is taken for root's.
+ */
+static bool is_root_outside(int fd, const struct stat *status)
 {
-	return owner == 0 || owner == geteuid();
+	char text[32], map[64];
+	int64_t overflow;
+	long length = ga_file_peek("", "/proc/sys/kernel/overflowuid", text, sizeof text);
+	unsigned long inside, outside, count;
+
+	if (length < 1 || !ga_text_number(text, (size_t)length, UINT32_MAX, &overflow) ||
+	    status->st_uid != (uid_t)overflow ||
+	    ga_file_peek("", "/proc/self/uid_map", map, sizeof map) < 1)
+		return false;
+	if (sscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3 ||
+	    (inside == 0 && outside == 0 && count == UINT32_MAX))
+		return false;
+	return !S_ISDIR(status->st_mode) || (status->st_mode & S_ISVTX) ||
+	       faccessat(fd, ".", W_OK, AT_EACCESS) < 0;
+}
+
+static bool is_trusted_owner(int fd, const struct stat *status)
+{
+	return status->st_uid == 0 || status->st_uid == geteuid() || is_root_outside(fd, status);
 }
 
 static int check_folder(const char *path, int fd, gpualloc_error *error)
@@ -82,13 +106,15 @@ static int check_folder(const char *path, int fd, gpualloc_error *error)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	if (!S_ISDIR(status.st_mode))
 		return distrust(path, "it is no folder", error);
-	if (!is_trusted_owner(status.st_uid))
+	if (!is_trusted_owner(fd, &status))
 		return distrust(path, "it belongs to another user than root", error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may write to it, and it is not sticky", error);
-	if (!locks_are_local(fd))
-		return distrust(path, "its file system is none of tmpfs, ext4, xfs and btrfs, whose "
-				      "locks every process of this machine sees", error);
+	if (!ga_store_locks_are_local(fd))
+		return distrust(path,
+				"its file system is none of tmpfs, ext4, xfs and btrfs, whose "
+				"locks every process of this machine sees",
+				error);
 	return 0;
 }
 
@@ -99,7 +125,7 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 
 	if (fstat(fd, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
-	if (S_ISREG(status.st_mode) && status.st_nlink == 1 && is_trusted_owner(status.st_uid))
+	if (S_ISREG(status.st_mode) && status.st_nlink == 1 && is_trusted_owner(fd, &status))
 		return 0;
 	(void)snprintf(why, sizeof why, "its %s is not a plain file of root's or one's own", name);
 	return distrust(path, why, error);
@@ -110,11 +136,13 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 static int open_file(const struct ga_store *store, const char *name, int flags, int *ret_fd,
 		     gpualloc_error *error)
 {
-	int fd = openat(store->folder, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd =
+		openat(store->folder, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int result;
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO))
-		return distrust(store->path, "a part of it is missing or is not a plain file", error);
+		return distrust(store->path, "a part of it is missing or is not a plain file",
+				error);
 	if (fd < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "%s/%s", store->path, name);
 	result = check_file(store->path, name, fd, error);
@@ -126,16 +154,71 @@ static int open_file(const struct ga_store *store, const char *name, int flags, 
 	return 0;
 }
 
-static int open_parts(struct ga_store *store, gpualloc_error *error)
+static int open_part(const struct ga_store *store, const char *name, int *ret_fd,
+		     gpualloc_error *error)
 {
-	int result = open_file(store, ledger_name, O_RDONLY, &store->probe, error);
+	int fd = openat(store->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char why[96];
+	int result;
 
+	if (fd < 0) {
+		(void)snprintf(why, sizeof why, "its folder %s is missing, or is no folder", name);
+		return distrust(store->path, why, error);
+	}
+	result = check_folder(store->path, fd, error);
 	if (result < 0)
-		return result;
-	store->records = openat(store->folder, records_name,
-				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return store->records < 0 ? distrust(store->path, "its folder of records is missing", error)
-				  : check_folder(store->path, store->records, error);
+		close(fd);
+	else
+		*ret_fd = fd;
+	return result;
+}
+
+/* Who may rename the store's folder may replace it. */
+static int check_parent(const char *path, int folder, gpualloc_error *error)
+{
+	ga_auto_close int parent = openat(folder, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat status;
+
+	if (parent < 0 || fstat(parent, &status) < 0)
+		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the folder above %s", path);
+	if (!is_trusted_owner(parent, &status))
+		return distrust(path, "the folder above it belongs to another user than root",
+				error);
+	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
+		return distrust(path, "others may replace it: the folder above it is not sticky",
+				error);
+	return 0;
+}
+
+static int no_store(const char *path, gpualloc_error *error)
+{
+	return ga_error_set(error, GPUALLOC_EPERM,
+			    "there is no store %s for leases: `sudo gpualloc setup` makes it for "
+			    "everybody, --private takes one of your own that others do not see",
+			    path);
+}
+
+static int open_all(const char *path, struct ga_store *store, gpualloc_error *error)
+{
+	int result;
+
+	store->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (store->folder < 0 && errno == ENOENT)
+		return no_store(path, error);
+	if (store->folder < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return distrust(path, "it is no folder", error);
+	if (store->folder < 0)
+		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
+	result = check_folder(path, store->folder, error);
+	if (result == 0)
+		result = check_parent(path, store->folder, error);
+	if (result == 0)
+		result = open_file(store, ledger_name, O_RDONLY, &store->probe, error);
+	if (result == 0)
+		result = open_part(store, "records", &store->records, error);
+	if (result == 0)
+		result = open_part(store, "queue", &store->queue, error);
+	return result;
 }
 
 int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *error)
@@ -143,23 +226,52 @@ int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *
 	ga_auto_store struct ga_store store = GA_STORE_CLOSED;
 	int result;
 
-	if (ga_set_path(&store.path, path) < 0)
+	store.path = strdup(path);
+	if (!store.path)
 		return ga_error_memory(error);
-	store.folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (store.folder < 0 && errno == ENOENT)
-		return ga_error_set(error, GPUALLOC_EPERM,
-				    "there is no store %s for leases: `sudo gpualloc setup` makes it "
-				    "for everybody, --private takes one of your own that others do "
-				    "not see",
-				    path);
-	if (store.folder < 0)
-		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
-	result = check_folder(path, store.folder, error);
-	if (result == 0)
-		result = open_parts(&store, error);
+	result = open_all(path, &store, error);
 	if (result < 0)
 		return result;
 	*ret_store = store;
 	store = GA_STORE_CLOSED;
 	return 0;
+}
+
+int ga_store_copy(const struct ga_store *store, struct ga_store *ret_store, gpualloc_error *error)
+{
+	ga_auto_store struct ga_store copy = GA_STORE_CLOSED;
+
+	copy.path = strdup(store->path);
+	if (!copy.path)
+		return ga_error_memory(error);
+	copy.folder = fcntl(store->folder, F_DUPFD_CLOEXEC, 3);
+	copy.probe = fcntl(store->probe, F_DUPFD_CLOEXEC, 3);
+	copy.records = fcntl(store->records, F_DUPFD_CLOEXEC, 3);
+	copy.queue = fcntl(store->queue, F_DUPFD_CLOEXEC, 3);
+	if (copy.folder < 0 || copy.probe < 0 || copy.records < 0 || copy.queue < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "the store %s", store->path);
+	*ret_store = copy;
+	copy = GA_STORE_CLOSED;
+	return 0;
+}
+
+int ga_store_open_ledger(const struct ga_store *store, int *ret_ledger, gpualloc_error *error)
+{
+	return open_file(store, ledger_name, O_RDWR, ret_ledger, error);
+}
+
+bool ga_store_is_ledger(const struct ga_store *store, int fd)
+{
+	struct stat ours, other;
+
+	return fstat(store->probe, &ours) == 0 && fstat(fd, &other) == 0 &&
+	       ours.st_dev == other.st_dev && ours.st_ino == other.st_ino;
+}
+
+void ga_store_nudge(const struct ga_store *store)
+{
+	int fd;
+
+	if (ga_store_open_ledger(store, &fd, NULL) == 0)
+		close(fd);
 }

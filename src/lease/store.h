@@ -5,6 +5,7 @@
  *   ledger    the account book; see ledger.h. Its owner alone can remove or replace it
  *   arbiter   an flock on it gives claims an order; safety does not depend on it
  *   records/  what holders say of their leases: sticky, for everybody
+ *   queue/    what waiters say of their requests: likewise
  *
  * A store is trusted when its folder and its two files belong to root or to oneself, can be
  * replaced by nobody else, and lie on a file system whose locks are the kernel's own.
@@ -12,9 +13,10 @@
 #ifndef GA_LEASE_STORE_H
 #define GA_LEASE_STORE_H
 
-#include "buffer.h"
 #include "cleanup.h"
 #include "error.h"
+
+#include <stdbool.h>
 
 #define GA_STORE_DEFAULT "/run/gpualloc"
 
@@ -23,10 +25,10 @@ struct ga_store {
 	int folder;
 	int probe;   /* the ledger, for looking only */
 	int records; /* the folder of records */
-	bool is_private;
+	int queue;   /* the folder of tickets */
 };
 
-#define GA_STORE_CLOSED ((struct ga_store){.folder = -1, .probe = -1, .records = -1})
+#define GA_STORE_CLOSED ((struct ga_store){.folder = -1, .probe = -1, .records = -1, .queue = -1})
 
 void ga_store_close(struct ga_store *store);
 #define ga_auto_store ga_cleanup(ga_store_close)
@@ -36,9 +38,10 @@ void ga_store_close(struct ga_store *store);
  * with the reason and what to do.
  */
 int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *error);
-/* Makes what is missing of a store, and opens it; for_all: others may use it. */
-int ga_store_make(const char *path, bool for_all, struct ga_store *ret_store,
-		  gpualloc_error *error);
+/* A second one, with descriptors of its own. */
+int ga_store_copy(const struct ga_store *store, struct ga_store *ret_store, gpualloc_error *error);
+/* Makes what is missing of a store; for_all: others may use it. */
+int ga_store_make(const char *path, bool for_all, gpualloc_error *error);
 /* Whether a folder is there at all, trusted or not. */
 bool ga_store_exists(const char *path);
 /* Removes a store nobody holds anything in. */
@@ -47,14 +50,14 @@ int ga_store_remove(const char *path, gpualloc_error *error);
 /* A store of one's own: one path for each user. */
 int ga_store_private_path(char **ret_path, gpualloc_error *error);
 
+/* Whether a descriptor is open on this store's ledger. */
+bool ga_store_is_ledger(const struct ga_store *store, int fd);
+/* The file system of an open file has locks that every process of this machine sees. */
+bool ga_store_locks_are_local(int fd);
 /* A description of the ledger of one's own, to lock with; close-on-exec. */
 int ga_store_open_ledger(const struct ga_store *store, int *ret_ledger, gpualloc_error *error);
 
-/*
- * Takes the arbiter, for two seconds at most. *ret_arbiter is -1 where somebody sits on it; then
- * *ret_note says who, and one goes on without order, but never without the ledger's locks.
- */
-int ga_store_arbitrate(const struct ga_store *store, int *ret_arbiter, struct ga_buffer *note,
-		       gpualloc_error *error);
+/* Wakes who waits: an unlock alone makes no event, closing what was open for writing does. */
+void ga_store_nudge(const struct ga_store *store);
 
 #endif

@@ -3,6 +3,7 @@
 #include "device_state.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What an idle GPU may show as used: driver 450 to 610 show 0 to 600 MiB without a program. */
 static const int64_t idle_memory = INT64_C(640) << 20;
@@ -75,17 +76,100 @@ static const struct gpualloc_device *user_of(const struct gpualloc_device *devic
 	return NULL;
 }
 
+/* Whether a user is among the holders, whose names are joined by commas. */
+bool ga_device_is_holder(const struct gpualloc_device *device, const char *user)
+{
+	size_t length = strlen(user);
+
+	for (const char *name = device->lease.user; name; name = strchr(name, ',')) {
+		name += *name == ',';
+		if (strncmp(name, user, length) == 0 && (!name[length] || name[length] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever is not known is no intruder. */
+static const struct gpualloc_process *first_intruder(const struct gpualloc_device *device)
+{
+	for (size_t i = 0; device->lease.user && i < device->process_count; i++) {
+		const struct gpualloc_process *process = &device->processes[i];
+
+		if (ga_process_computes(process) && process->user &&
+		    !ga_device_is_holder(device, process->user))
+			return process;
+	}
+	return NULL;
+}
+
+/* Of a holder's process it cannot be told what is within the budget: all of it. */
+static int64_t foreign_memory(const struct gpualloc_device *device)
+{
+	int64_t sum = 0;
+
+	if (!device->lease.held)
+		return device->memory.used > 0 ? device->memory.used : 0;
+	for (size_t i = 0; i < device->process_count; i++) {
+		const struct gpualloc_process *process = &device->processes[i];
+
+		if (process->memory > 0 && process->user && device->lease.user &&
+		    !ga_device_is_holder(device, process->user))
+			sum += process->memory;
+	}
+	return sum;
+}
+
+int64_t ga_device_promisable(const struct gpualloc_device *device)
+{
+	const struct ga_memory *memory = &device->memory;
+	int64_t most;
+
+	if (memory->total < 0)
+		return GA_UNKNOWN;
+	most = memory->total - (memory->reserved > 0 ? memory->reserved : 0) -
+	       foreign_memory(device);
+	return most > 0 ? most : 0;
+}
+
+int64_t ga_device_room(const struct gpualloc_device *device)
+{
+	int64_t room = ga_device_memory_free(device), left;
+
+	if (room < 0 || !device->lease.held)
+		return room;
+	if (device->lease.whole)
+		return 0;
+	left = ga_device_promisable(device) - device->lease.budgets;
+	return left < 0 ? 0 : left < room ? left : room;
+}
+
 enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 {
 	const struct gpualloc_device *whole = device->parent ? device->parent : device;
 
 	if (whole->health != GPUALLOC_HEALTH_OK)
 		return GPUALLOC_STATE_UNHEALTHY;
-	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED)
+	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED ||
+	    device->lease.barred)
 		return GPUALLOC_STATE_EXCLUDED;
+	if (device->lease.held)
+		return first_intruder(device) ? GPUALLOC_STATE_INTRUDER : GPUALLOC_STATE_LEASED;
 	if (user_of(device) || hides_a_user(device) || may_hide_a_user(device))
 		return GPUALLOC_STATE_IN_USE;
 	return GPUALLOC_STATE_FREE;
+}
+
+static size_t lease_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	const struct gpualloc_process *intruder = first_intruder(device);
+	const char *holder = device->lease.reason ? device->lease.reason : "by somebody";
+
+	if (!intruder)
+		return (size_t)snprintf(text, size, "%s", holder);
+	return (size_t)snprintf(
+		text, size, "process %lld of %s%s%s%s is on it, and it is leased %s",
+		(long long)intruder->pid, intruder->user, intruder->name ? " (" : "",
+		intruder->name ? intruder->name : "", intruder->name ? ")" : "", holder);
 }
 
 static size_t process_reason(const struct gpualloc_device *user, bool elsewhere, char *text,
@@ -119,7 +203,13 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 			return (size_t)snprintf(text, size,
 						"in MIG mode: only its %zu instances can be had",
 						device->mig_count);
-		return (size_t)snprintf(text, size, "its compute mode is prohibited");
+		return (size_t)snprintf(text, size, "%s",
+					whole->compute_mode != GA_COMPUTE_PROHIBITED &&
+							device->lease.barred
+						? device->lease.barred
+						: "its compute mode is prohibited");
+	case GPUALLOC_STATE_LEASED:
+	case GPUALLOC_STATE_INTRUDER: return lease_reason(device, text, size);
 	case GPUALLOC_STATE_IN_USE:
 		if (user)
 			return process_reason(user, device->parent && user == device->parent, text,

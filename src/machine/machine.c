@@ -36,6 +36,16 @@ static struct gpualloc_device unknown_device(void)
 	};
 }
 
+void ga_device_forget_lease(struct gpualloc_device *device)
+{
+	free(device->lease.id);
+	free(device->lease.user);
+	free(device->lease.reason);
+	free(device->lease.kept);
+	free(device->lease.barred);
+	device->lease = (struct ga_device_lease){0};
+}
+
 static void free_device(struct gpualloc_device *device)
 {
 	for (size_t i = 0; i < device->process_count; i++) {
@@ -53,6 +63,7 @@ static void free_device(struct gpualloc_device *device)
 	free(device->cpus);
 	free(device->reason);
 	free(device->profile);
+	ga_device_forget_lease(device);
 }
 
 void ga_machine_free(gpualloc_machine *machine)

@@ -48,6 +48,18 @@ struct ga_memory {
 	int64_t used; /* without what is reserved */
 };
 
+/* What the leases of a store say of a device. */
+struct ga_device_lease {
+	bool held;       /* some of it, by somebody */
+	bool whole;      /* so that nobody else can have any of it */
+	int64_t budgets; /* bytes that leases up to a budget have together */
+	char *id;        /* of one of them; NULL where there is no record */
+	char *user;      /* who has it: names with commas; NULL where there is no record */
+	char *reason;    /* the holder in words */
+	char *kept;      /* for whom, who has waited longer; NULL: for nobody */
+	char *barred;    /* why no lease on it can be had from here; NULL: it can */
+};
+
 struct gpualloc_device {
 	int64_t index;
 	char *uuid;
@@ -77,6 +89,8 @@ struct gpualloc_device {
 	char *profile; /* 1g.5gb */
 	int64_t gi;
 	int64_t ci;
+
+	struct ga_device_lease lease;
 };
 
 struct gpualloc_machine {
@@ -125,6 +139,9 @@ int ga_set_text_sized(char **field, const char *text, size_t size);
 /* "7:0.0", "0000:07:00.0", "0x00000000:07:00.0" become 00000000:07:00.0; false where it is no PCI
  * address. */
 bool ga_pci_normalise(const char *text, size_t size, char ret_pci[static 20]);
+
+/* Back to "nobody leases it". */
+void ga_device_forget_lease(struct gpualloc_device *device);
 
 int ga_machine_note(gpualloc_machine *machine, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

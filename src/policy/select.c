@@ -157,14 +157,14 @@ static bool reject_amount(struct selecting *selecting, const gpualloc_device *de
 	return reject(selecting, device, for_now, "%s %s, %s are asked for", it, text, want_text);
 }
 
-/* Of the four checks those that nobody can change come first: they decide what is said. */
+/* Of the five checks those that nobody can change come first: they decide what is said. */
 
 static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 {
 	enum gpualloc_state state = ga_device_state(device);
 	char reason[GA_REASON_SIZE];
 
-	if (state == GPUALLOC_STATE_FREE || state == GPUALLOC_STATE_IN_USE)
+	if (state != GPUALLOC_STATE_UNHEALTHY && state != GPUALLOC_STATE_EXCLUDED)
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
 	return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);
@@ -195,9 +195,23 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 		      reason);
 }
 
+/* A share finds room beside other shares. */
+static bool is_leased(struct selecting *selecting, const gpualloc_device *device)
+{
+	const struct ga_device_lease *lease = &device->lease;
+	char reason[GA_REASON_SIZE];
+
+	if (lease->kept)
+		return reject(selecting, device, true, "kept %.200s", lease->kept);
+	if (!lease->held || (selecting->request->share && !lease->whole))
+		return false;
+	(void)ga_device_reason(device, reason, sizeof reason);
+	return reject(selecting, device, true, "leased: %.200s", reason);
+}
+
 static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
 {
-	int64_t now = ga_device_memory_free(device);
+	int64_t now = ga_device_room(device);
 
 	return now < selecting->request->memory &&
 	       reject_amount(selecting, device, true, now, "it has free");
@@ -213,10 +227,11 @@ static void consider(struct selecting *selecting, const gpualloc_device *device,
 		return;
 	}
 	if (is_unfit(selecting, device) || is_too_small(selecting, device) ||
-	    is_busy(selecting, device) || is_too_full(selecting, device))
+	    is_leased(selecting, device) || is_busy(selecting, device) ||
+	    is_too_full(selecting, device))
 		return;
 	selection->candidates[selection->candidate_count++] =
-		(struct ga_candidate){device, place, ga_device_memory_free(device)};
+		(struct ga_candidate){device, place, ga_device_room(device)};
 }
 
 static void consider_gpu(struct selecting *selecting, size_t place)

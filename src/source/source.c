@@ -9,6 +9,7 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Live sources first, the better one before the other: the automatic choice follows this order. */
@@ -180,4 +181,25 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 	if (*spec == '\0' || (!strchr(spec, '/') && !ga_file_exists("", spec)))
 		return unknown_spec(spec, error);
 	return open_file(spec, ret_machine, error);
+}
+
+int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
+			gpualloc_error *error)
+{
+	/* secure_getenv() knows nothing in a set-uid process. */
+	struct ga_source_request request = {
+		.root = "",
+		.nvml_library = secure_getenv("GPUALLOC_NVML"),
+		.nvidia_smi = secure_getenv("GPUALLOC_NVIDIA_SMI"),
+		.deadline_ms = deadline_ms ? deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS,
+	};
+	const char *chosen = secure_getenv("GPUALLOC_MACHINE");
+
+	if (request.nvml_library && !*request.nvml_library)
+		request.nvml_library = NULL;
+	if (request.nvidia_smi && !*request.nvidia_smi)
+		request.nvidia_smi = NULL;
+	if (!spec && chosen && *chosen)
+		spec = chosen;
+	return ga_source_open(spec, &request, ret_machine, error);
 }

@@ -45,6 +45,9 @@ extern const struct ga_source ga_source_topo_matrix;
 /* spec as gpualloc_machine_open() takes it, but no environment is looked at; NULL is automatic. */
 int ga_source_open(const char *spec, const struct ga_source_request *request,
 		   gpualloc_machine **ret_machine, gpualloc_error *error);
+/* As gpualloc_machine_open(): with what the environment says. */
+int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
+			gpualloc_error *error);
 /* Any text that a source recognises; name is put in front of messages. */
 int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
 		   gpualloc_error *error);

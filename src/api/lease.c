@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exported face of stores and leases: each call hands on, none decides. */
+#include "lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- stores ---- */
+
+static const char *state_dir(void)
+{
+	/* secure_getenv() knows nothing in a set-uid process. */
+	const char *path = secure_getenv("GPUALLOC_STATE_DIR");
+
+	return path && *path ? path : NULL;
+}
+
+const char *gpualloc_store_default(void)
+{
+	const char *path = state_dir();
+
+	return path ? path : GA_STORE_DEFAULT;
+}
+
+static int open_store(const char *path, int own, struct ga_store *ret_store, gpualloc_error *error)
+{
+	ga_auto_free char *mine = NULL;
+	int result = 0;
+
+	if (!path && own) {
+		result = ga_store_private_path(&mine, error);
+		path = mine;
+	} else if (!path) {
+		path = gpualloc_store_default();
+		own = state_dir() != NULL && !ga_store_exists(path);
+		if (state_dir() && geteuid() == 0)
+			result = ga_store_make(path, true, error);
+	}
+	if (result == 0 && own)
+		result = ga_store_make(path, false, error);
+	return result < 0 ? result : ga_store_open(path, ret_store, error);
+}
+
+int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
+			gpualloc_error *error)
+{
+	gpualloc_store *store = calloc(1, sizeof *store);
+	int result = store ? open_store(path, own, &store->files, error) : ga_error_memory(error);
+
+	if (result < 0)
+		free(store);
+	else
+		*ret_store = store;
+	return result;
+}
+
+void gpualloc_store_free(gpualloc_store *store)
+{
+	if (!store)
+		return;
+	ga_store_close(&store->files);
+	free(store);
+}
+
+const char *gpualloc_store_path(const gpualloc_store *store)
+{
+	return store->files.path;
+}
+
+int gpualloc_store_setup(const char *path, gpualloc_error *error)
+{
+	int result = ga_store_make(path ? path : gpualloc_store_default(), true, error);
+
+	return result < 0 ? result : gpualloc_store_check(path, error);
+}
+
+int gpualloc_store_check(const char *path, gpualloc_error *error)
+{
+	ga_auto_store struct ga_store store = GA_STORE_CLOSED;
+
+	return ga_store_open(path ? path : gpualloc_store_default(), &store, error);
+}
+
+int gpualloc_store_remove(const char *path, gpualloc_error *error)
+{
+	return ga_store_remove(path ? path : gpualloc_store_default(), error);
+}
+
+/* ---- wishes ---- */
+
+gpualloc_lease_wish *gpualloc_lease_wish_new(void)
+{
+	return calloc(1, sizeof(gpualloc_lease_wish));
+}
+
+void gpualloc_lease_wish_free(gpualloc_lease_wish *wish)
+{
+	if (!wish)
+		return;
+	free(wish->machine);
+	free(wish->note);
+	free(wish->command);
+	free(wish);
+}
+
+/* A path must stay what it is, to the byte. */
+int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
+				    unsigned deadline_ms)
+{
+	char *copy = spec ? strdup(spec) : NULL;
+
+	if (spec && !copy)
+		return GPUALLOC_ENOMEM;
+	free(wish->machine);
+	wish->machine = copy;
+	wish->deadline_ms = deadline_ms;
+	return 0;
+}
+
+void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
+				  gpualloc_wait_function *function, void *context)
+{
+	wish->wait_ms = wait_ms;
+	wish->function = function;
+	wish->context = context;
+}
+
+int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note)
+{
+	return ga_set_text(&wish->note, note);
+}
+
+int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command)
+{
+	return ga_set_text(&wish->command, command);
+}
+
+/* ---- leases ---- */
+
+int gpualloc_lease_acquire(const gpualloc_store *store, const gpualloc_request *request,
+			   const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
+			   gpualloc_error *error)
+{
+	static const gpualloc_lease_wish plain;
+
+	return ga_lease_acquire(&store->files, request, wish ? wish : &plain, ret_lease, error);
+}
+
+int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error)
+{
+	return ga_lease_release(lease, error);
+}
+
+void gpualloc_lease_free(gpualloc_lease *lease)
+{
+	ga_lease_free(lease);
+}
+
+int gpualloc_lease_hand_on(gpualloc_lease *lease, int *ret_fd, gpualloc_error *error)
+{
+	return ga_lease_hand_on(lease, ret_fd, error);
+}
+
+const char *gpualloc_lease_id(const gpualloc_lease *lease)
+{
+	return lease->id;
+}
+
+const gpualloc_machine *gpualloc_lease_machine(const gpualloc_lease *lease)
+{
+	return lease->machine;
+}
+
+size_t gpualloc_lease_count(const gpualloc_lease *lease)
+{
+	return lease->count;
+}
+
+const gpualloc_device *gpualloc_lease_device(const gpualloc_lease *lease, size_t i)
+{
+	return i < lease->count ? lease->devices[i] : NULL;
+}
+
+int64_t gpualloc_lease_memory(const gpualloc_lease *lease)
+{
+	return lease->memory;
+}
+
+const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i)
+{
+	return i < lease->note_count ? lease->notes[i] : NULL;
+}
+
+/* ---- the list ---- */
+
+int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
+			 gpualloc_error *error)
+{
+	return ga_leases_read(&store->files, ret_leases, error);
+}
+
+void gpualloc_leases_free(gpualloc_leases *leases)
+{
+	ga_leases_free(leases);
+}
+
+size_t gpualloc_leases_count(const gpualloc_leases *leases)
+{
+	return leases->count;
+}
+
+static const struct ga_record *record_at(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->count ? &leases->list[i].record : NULL;
+}
+
+const char *gpualloc_leases_id(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->count && leases->list[i].has_id ? leases->list[i].id : NULL;
+}
+
+const char *gpualloc_leases_user(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->user : NULL;
+}
+
+int64_t gpualloc_leases_pid(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->pid : GA_UNKNOWN;
+}
+
+int64_t gpualloc_leases_since(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->since : GA_UNKNOWN;
+}
+
+const char *gpualloc_leases_command(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->command : NULL;
+}
+
+const char *gpualloc_leases_note(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->note : NULL;
+}
+
+int64_t gpualloc_leases_memory(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->memory : GA_UNKNOWN;
+}
+
+size_t gpualloc_leases_device_count(const gpualloc_leases *leases, size_t i)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record ? record->piece_count : 0;
+}
+
+const char *gpualloc_leases_device(const gpualloc_leases *leases, size_t i, size_t device)
+{
+	const struct ga_record *record = record_at(leases, i);
+
+	return record && device < record->piece_count ? record->pieces[device].uuid : NULL;
+}
+
+size_t gpualloc_leases_waiting_count(const gpualloc_leases *leases)
+{
+	return leases->waiting_count;
+}
+
+const char *gpualloc_leases_waiting_user(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->waiting_count ? leases->waiting[i].user : NULL;
+}
+
+int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->waiting_count ? leases->waiting[i].pid : GA_UNKNOWN;
+}
+
+int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->waiting_count ? leases->waiting[i].since : GA_UNKNOWN;
+}
+
+const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases, size_t i)
+{
+	return i < leases->waiting_count ? leases->waiting[i].request : NULL;
+}
+
+/* ---- leases on the devices of a machine ---- */
+
+int gpualloc_machine_add_leases(gpualloc_machine *machine, const gpualloc_store *store,
+				gpualloc_error *error)
+{
+	ga_auto_nest struct ga_nest nest = {0};
+	bool stale;
+	int result = ga_nest_find(&store->files, &nest, &stale, error);
+
+	return result < 0 ? result : ga_leases_note(&store->files, machine, &nest, false, error);
+}
+
+const char *gpualloc_device_lease(const gpualloc_device *device)
+{
+	return device->lease.id;
+}
+
+const char *gpualloc_device_lease_user(const gpualloc_device *device)
+{
+	return device->lease.user;
+}

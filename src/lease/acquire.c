@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One attempt at a lease; see acquire.h. */
+#include "acquire.h"
+
+#include "clock.h"
+#include "decide.h"
+#include "order.h"
+#include "source.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { SNAPSHOT_MS = 1000, PATIENCE_MS = 2000, CONFLICTS_MS = 1000 };
+
+/* ---- what an attempt knows ---- */
+
+/* What the inherited CUDA_VISIBLE_DEVICES says does not always count. */
+static void settle_request(struct ga_acquiring *acquiring, bool stale)
+{
+	gpualloc_request *request = &acquiring->request;
+
+	if (request->visible && (!*request->visible || strcmp(request->visible, "-1") == 0))
+		request->visible = NULL;
+	if (stale) {
+		ga_acquiring_note(acquiring,
+				  "GPUALLOC_LEASE names no lease that this program is in: it is "
+				  "ignored, and CUDA_VISIBLE_DEVICES with it");
+		request->visible = NULL;
+	}
+	/* Whoever is on the devices of our own lease is there with us. */
+	if (acquiring->nest.rooms)
+		request->tolerate = INT64_MAX;
+}
+
+int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,
+		       const gpualloc_request *request, const gpualloc_lease_wish *wish,
+		       gpualloc_error *error)
+{
+	bool stale;
+	int result;
+
+	*acquiring = (struct ga_acquiring){.store = store,
+					   .wish = wish,
+					   .request = *request,
+					   .ledger = -1,
+					   .notes = GA_BUFFER_INIT(1 << 14)};
+	result = ga_request_check(request, error);
+	if (result == 0)
+		result = ga_acquiring_look(acquiring, 0, error);
+	if (result == 0)
+		result = ga_nest_find(store, &acquiring->nest, &stale, error);
+	if (result == 0)
+		result = ga_store_open_ledger(store, &acquiring->ledger, error);
+	if (result == 0)
+		settle_request(acquiring, stale);
+	return result;
+}
+
+void ga_acquiring_end(struct ga_acquiring *acquiring)
+{
+	if (acquiring->ledger >= 0)
+		close(acquiring->ledger);
+	ga_nest_free(&acquiring->nest);
+	ga_machine_free(acquiring->machine);
+	ga_buffer_free(&acquiring->notes);
+}
+
+void ga_acquiring_note(struct ga_acquiring *acquiring, const char *text)
+{
+	ga_buffer_append(&acquiring->notes, text, strlen(text) + 1);
+}
+
+int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpualloc_error *error)
+{
+	gpualloc_machine *machine = NULL;
+	int result;
+
+	if (acquiring->machine && ga_clock_ms() - acquiring->machine_at <= max_age_ms)
+		return 0;
+	result = ga_source_open_here(acquiring->wish->machine, acquiring->wish->deadline_ms,
+				     &machine, error);
+	if (result < 0)
+		return result;
+	ga_machine_free(acquiring->machine);
+	acquiring->machine = machine;
+	acquiring->machine_at = ga_clock_ms();
+	return 0;
+}
+
+void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *arbiter)
+{
+	ga_auto_buffer struct ga_buffer note = GA_BUFFER_INIT(1024);
+	bool before = acquiring->arbiter_is_blocked;
+
+	ga_arbiter_take(acquiring->store, before ? 0 : PATIENCE_MS, arbiter, &note);
+	acquiring->arbiter_is_blocked = arbiter->fd < 0;
+	if (acquiring->arbiter_is_blocked && !before && note.data && !note.failed)
+		ga_acquiring_note(acquiring, note.data);
+}
+
+/* ---- claiming what was chosen ---- */
+
+static int rooms_of(const struct ga_acquiring *acquiring, const gpualloc_choice *choice,
+		    struct ga_room *rooms, gpualloc_error *error)
+{
+	for (size_t i = 0; i < choice->count; i++)
+		if (!ga_leases_room(choice->devices[i], &acquiring->nest, acquiring->request.share,
+				    &rooms[i]))
+			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+					    "a device without UUID cannot be leased");
+	return 0;
+}
+
+/* After our own locks: whoever takes the outer lease's place looks for them after his. */
+static int check_outer(const struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	struct ga_range part;
+
+	if (!acquiring->nest.rooms ||
+	    ga_ledger_is_held(acquiring->ledger, ga_ledger_id(acquiring->nest.outer), &part) == 1)
+		return 0;
+	return ga_error_set(error, GPUALLOC_EPERM,
+			    "lease %s, in which this program runs, has ended", acquiring->nest.id);
+}
+
+/* Ranges, outer lease, id: after this the lease is had. */
+static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
+		 const struct ga_room *rooms, gpualloc_error *error)
+{
+	int64_t mebibytes = lease->memory > 0 ? (lease->memory + (1 << 20) - 1) >> 20 : 0;
+	int result =
+		ga_claim(acquiring->ledger, rooms, lease->count, mebibytes, &lease->pieces, error);
+
+	if (result < 0)
+		return result;
+	result = check_outer(acquiring, error);
+	if (result == 0)
+		result = ga_claim_id(acquiring->ledger, &lease->number, error);
+	if (result < 0) {
+		(void)ga_claim_drop(acquiring->ledger, lease->pieces, lease->count);
+		ga_pieces_free(lease->pieces, lease->count);
+		lease->pieces = NULL;
+	}
+	return result;
+}
+
+static void free_choice(gpualloc_choice **choice)
+{
+	ga_choice_free(*choice);
+}
+
+static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *lease,
+			    gpualloc_error *error)
+{
+	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
+	ga_auto_free struct ga_room *rooms = NULL;
+	int result =
+		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
+
+	if (result == 0)
+		result = ga_decide(acquiring->machine, &acquiring->request, &choice, error);
+	if (result < 0)
+		return result;
+	free(lease->devices);
+	lease->devices = calloc(choice->count + 1, sizeof *lease->devices);
+	rooms = calloc(choice->count + 1, sizeof *rooms);
+	if (!lease->devices || !rooms)
+		return ga_error_memory(error);
+	lease->count = choice->count;
+	result = ga_order_devices(acquiring->machine, choice->devices, choice->count, error);
+	if (result == 0)
+		result = rooms_of(acquiring, choice, rooms, error);
+	if (result < 0)
+		return result;
+	memcpy(lease->devices, choice->devices, choice->count * sizeof *lease->devices);
+	/* A conflict with what seemed free is told from "all leased": it is worth another try. */
+	result = claim(acquiring, lease, rooms, error);
+	return result == GPUALLOC_EBUSY ? 1 : result;
+}
+
+/* Without the arbiter, or against who does not use it, a conflict is settled by chance. */
+static int claim_within_a_second(struct ga_acquiring *acquiring, gpualloc_lease *lease,
+				 gpualloc_error *error)
+{
+	int64_t until = ga_clock_ms() + CONFLICTS_MS, pause_us = 200;
+
+	for (;;) {
+		int result = choose_and_claim(acquiring, lease, error);
+
+		if (result <= 0)
+			return result;
+		if (ga_clock_ms() >= until)
+			return ga_error_set(error, GPUALLOC_EBUSY,
+					    "what seemed free was taken by others each time");
+		ga_clock_sleep_us(pause_us + (ga_clock_ms() * 7919 + getpid()) % pause_us);
+		pause_us = pause_us < 20000 ? pause_us * 2 : pause_us;
+	}
+}
+
+/* ---- the lease ---- */
+
+static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+		     gpualloc_error *error)
+{
+	gpualloc_lease *lease = calloc(1, sizeof *lease);
+	int result;
+
+	if (!lease)
+		return ga_error_memory(error);
+	lease->fd = -1;
+	lease->owner = getpid();
+	lease->memory = acquiring->request.share ? acquiring->request.memory : GA_UNKNOWN;
+	lease->store = GA_STORE_CLOSED;
+	result = ga_store_copy(acquiring->store, &lease->store, error);
+	if (result < 0)
+		ga_lease_free(lease);
+	else
+		*ret_lease = lease;
+	return result;
+}
+
+/* Not being able to say who we are costs the lease nothing. */
+static void write_record(struct ga_acquiring *acquiring, const gpualloc_lease *lease)
+{
+	ga_auto_record struct ga_record record = {0};
+	gpualloc_error error = {0};
+	int result =
+		ga_record_of_self(&record, acquiring->wish->command, acquiring->wish->note, &error);
+
+	record.id = lease->number;
+	record.memory = lease->memory;
+	record.pieces = lease->pieces;
+	record.piece_count = lease->count;
+	if (result == 0)
+		result = ga_record_write(acquiring->store, &record, &error);
+	if (result < 0)
+		ga_acquiring_note(acquiring, error.message);
+	record.pieces = NULL;
+	record.piece_count = 0;
+}
+
+static int take_notes(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
+		      gpualloc_error *error)
+{
+	const struct ga_buffer *notes = &acquiring->notes;
+
+	for (size_t at = 0; at < notes->size; at += strlen(notes->data + at) + 1)
+		if (ga_lease_add_note(lease, notes->data + at) < 0)
+			return ga_error_memory(error);
+	return 0;
+}
+
+/* The description and the machine become the lease's. */
+static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpualloc_error *error)
+{
+	lease->fd = acquiring->ledger;
+	acquiring->ledger = -1;
+	lease->machine = acquiring->machine;
+	acquiring->machine = NULL;
+	ga_id_text(lease->number, lease->id);
+	write_record(acquiring, lease);
+	return take_notes(acquiring, lease, error);
+}
+
+int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+		     gpualloc_error *error)
+{
+	ga_auto_arbiter struct ga_arbiter arbiter = GA_ARBITER_NONE;
+	gpualloc_lease *lease = NULL;
+	int result = ga_acquiring_look(acquiring, SNAPSHOT_MS, error);
+
+	if (result == 0)
+		result = new_lease(acquiring, &lease, error);
+	if (result < 0)
+		return result;
+	ga_acquiring_arbitrate(acquiring, &arbiter);
+	result = claim_within_a_second(acquiring, lease, error);
+	ga_arbiter_drop(&arbiter);
+	if (result == 0)
+		result = complete(acquiring, lease, error);
+	if (result < 0) {
+		lease->count = lease->pieces ? lease->count : 0;
+		ga_lease_free(lease);
+	} else {
+		*ret_lease = lease;
+	}
+	return result;
+}
+
+int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *request,
+		     const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
+		     gpualloc_error *error)
+{
+	ga_auto_acquiring struct ga_acquiring acquiring;
+	int result = ga_acquiring_start(&acquiring, store, request, wish, error);
+
+	return result < 0 ? result : ga_acquiring_try(&acquiring, ret_lease, error);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking turns, within bounds; see arbiter.h. */
+#include "arbiter.h"
+
+#include "clock.h"
+#include "file.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* Everybody may read in /proc/locks who has an flock; the kernel tells no such thing of OFD locks.
+ */
+static long holder_pid(int fd)
+{
+	char *line = NULL, wanted[64];
+	size_t size = 0;
+	struct stat status;
+	long pid = -1;
+	FILE *locks = fopen("/proc/locks", "re");
+
+	if (!locks || fstat(fd, &status) < 0) {
+		if (locks)
+			(void)fclose(locks);
+		return -1;
+	}
+	(void)snprintf(wanted, sizeof wanted, " %02x:%02x:%ju ", major(status.st_dev),
+		       minor(status.st_dev), (uintmax_t)status.st_ino);
+	while (pid < 0 && getline(&line, &size, locks) > 0) {
+		const char *kind = strstr(line, "FLOCK  ADVISORY  WRITE ");
+
+		if (kind && !strstr(line, "->") && strstr(kind, wanted))
+			pid = strtol(kind + strlen("FLOCK  ADVISORY  WRITE "), NULL, 10);
+	}
+	free(line);
+	(void)fclose(locks);
+	return pid;
+}
+
+static void name_holder(int fd, struct ga_buffer *note)
+{
+	long pid = holder_pid(fd);
+	char path[64], name[64];
+
+	ga_buffer_text(note, "claims go on without order: ");
+	(void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+	if (pid > 0 && ga_file_peek("", path, name, sizeof name) > 0)
+		ga_buffer_format(note, "process %ld (%s) sits on the store's arbiter", pid, name);
+	else
+		ga_buffer_text(note, "somebody sits on the store's arbiter");
+}
+
+static bool lock_within(int fd, unsigned patience_ms)
+{
+	int64_t until = ga_clock_ms() + patience_ms, pause_us = 100;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EINTR && errno != EWOULDBLOCK)
+			return false;
+		if (ga_clock_ms() >= until)
+			return false;
+		ga_clock_sleep_us(pause_us);
+		pause_us = pause_us < 10000 ? pause_us * 2 : pause_us;
+	}
+	return true;
+}
+
+static void hold_back_stops(struct ga_arbiter *arbiter)
+{
+	sigset_t stops;
+
+	(void)sigemptyset(&stops);
+	(void)sigaddset(&stops, SIGTSTP);
+	(void)sigaddset(&stops, SIGTTIN);
+	(void)sigaddset(&stops, SIGTTOU);
+	arbiter->blocked = pthread_sigmask(SIG_BLOCK, &stops, &arbiter->before) == 0;
+}
+
+void ga_arbiter_take(const struct ga_store *store, unsigned patience_ms, struct ga_arbiter *arbiter,
+		     struct ga_buffer *note)
+{
+	*arbiter = GA_ARBITER_NONE;
+	hold_back_stops(arbiter);
+	arbiter->fd = openat(store->folder, "arbiter",
+			     O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (arbiter->fd < 0) {
+		ga_buffer_text(note, "claims go on without order: the store has no arbiter");
+	} else if (!lock_within(arbiter->fd, patience_ms)) {
+		name_holder(arbiter->fd, note);
+		close(arbiter->fd);
+		arbiter->fd = -1;
+	}
+	if (arbiter->fd < 0)
+		ga_arbiter_drop(arbiter);
+}
+
+void ga_arbiter_drop(struct ga_arbiter *arbiter)
+{
+	if (arbiter->fd >= 0)
+		close(arbiter->fd);
+	if (arbiter->blocked)
+		(void)pthread_sigmask(SIG_SETMASK, &arbiter->before, NULL);
+	*arbiter = GA_ARBITER_NONE;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claiming: locking on the ledger what was chosen, all of it or nothing, without ever waiting.
+ * Whatever was thought to be free before, only this decides; it is safe without the arbiter.
+ */
+#ifndef GA_LEASE_CLAIM_H
+#define GA_LEASE_CLAIM_H
+
+#include "record.h"
+
+/* Where on the ledger a lease may have its part of a device: all of it on level 0, or what the
+   lease has in which it is taken, a level deeper. */
+struct ga_room {
+	const char *uuid;
+	struct ga_range ranges[GA_PIECES];
+	size_t count;
+};
+
+/*
+ * Locks the rooms (whole), or so many MiB of each, for the description ledger. GPUALLOC_EBUSY
+ * leaves nothing locked. *ret_pieces has as many as rooms, in their order.
+ */
+int ga_claim(int ledger, const struct ga_room *rooms, size_t count, int64_t mebibytes,
+	     struct ga_piece **ret_pieces, gpualloc_error *error);
+/* Unlocks it again, for everybody who has the description. */
+int ga_claim_drop(int ledger, const struct ga_piece *pieces, size_t count);
+
+/* Locks the byte of an id that nobody has. */
+int ga_claim_id(int ledger, uint64_t *ret_id, gpualloc_error *error);
+
+#endif

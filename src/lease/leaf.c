@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files of others, written whole and read warily; see leaf.h. */
+#include "leaf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+static int write_all(int fd, const struct ga_buffer *text)
+{
+	size_t done = 0;
+
+	while (done < text->size) {
+		ssize_t put = write(fd, text->data + done, text->size - done);
+
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		done += put > 0 ? (size_t)put : 0;
+	}
+	return 0;
+}
+
+int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text)
+{
+	ga_auto_close int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char way[32];
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	/* For everybody to read, whatever the umask is. */
+	if (fchmod(fd, 0644) < 0)
+		return -errno;
+	result = write_all(fd, text);
+	if (result < 0)
+		return result;
+	(void)snprintf(way, sizeof way, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, way, folder, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+static bool could_be_leaf(const struct stat *status)
+{
+	return S_ISREG(status->st_mode) && status->st_nlink == 1 && status->st_size >= 0 &&
+	       status->st_size <= GA_LEAF_MAX;
+}
+
+/* Not blocking: the owner of a file can make an open wait for 45 seconds by a lease on it. */
+bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status)
+{
+	ga_auto_close int fd =
+		openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	char bytes[GA_LEAF_MAX];
+	ssize_t got;
+
+	if (fd < 0 || fstat(fd, ret_status) < 0 || !could_be_leaf(ret_status))
+		return false;
+	got = read(fd, bytes, sizeof bytes);
+	if (got < 0)
+		return false;
+	ga_buffer_append(text, bytes, (size_t)got);
+	return !text->failed;
+}
+
+void ga_leaf_sweep(int folder, const char *name)
+{
+	struct stat status;
+
+	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (geteuid() == 0 || status.st_uid == geteuid()))
+		(void)unlinkat(folder, name, 0);
+}
+
+bool ga_leaf_line(struct ga_view *rest, struct ga_view *ret_key, struct ga_view *ret_value)
+{
+	struct ga_view line;
+	const char *blank;
+
+	if (!ga_view_line(rest, &line))
+		return false;
+	blank = line.size > 0 ? memchr(line.text, ' ', line.size) : NULL;
+	ret_key->text = line.text;
+	ret_key->size = blank ? (size_t)(blank - line.text) : line.size;
+	ret_value->text = blank ? blank + 1 : line.text + line.size;
+	ret_value->size = line.size - ret_key->size - (blank ? 1 : 0);
+	return true;
+}
+
+void ga_leaf_add(struct ga_buffer *text, const char *key, const char *value, size_t most)
+{
+	size_t length = value ? strnlen(value, most) : 0;
+	ga_auto_free char *clean = length > 0 ? ga_text_clean(value, length) : NULL;
+
+	if (clean && *clean)
+		ga_buffer_format(text, "%s %s\n", key, clean);
+}
+
+bool ga_leaf_hex(const char *text, size_t size, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	if (size == 0 || size > 16)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		const char *digits = "0123456789abcdef", *digit;
+
+		digit = text[i] ? strchr(digits, text[i]) : NULL;
+		if (!digit)
+			return false;
+		number = number << 4 | (uint64_t)(digit - digits);
+	}
+	*ret_number = number;
+	return true;
+}
+
+void ga_leaf_user(uid_t uid, char *text, size_t size)
+{
+	char space[4096];
+	struct passwd entry, *found = NULL;
+
+	if (getpwuid_r(uid, &entry, space, sizeof space, &found) == 0 && found &&
+	    ga_text_is_clean(found->pw_name, strlen(found->pw_name)))
+		(void)snprintf(text, size, "%s", found->pw_name);
+	else
+		(void)snprintf(text, size, "uid %u", (unsigned)uid);
+}
+
+int ga_leaf_each(int folder, int (*each)(void *context, const char *name), void *context)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return GPUALLOC_EIO;
+	}
+	while (result == 0 && (entry = readdir(list)))
+		if (strlen(entry->d_name) < GA_LEAF_NAME && entry->d_name[0] != '.')
+			result = each(context, entry->d_name);
+	(void)closedir(list);
+	return result;
+}

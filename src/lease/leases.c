@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of who holds what; see leases.h. */
+#include "leases.h"
+
+#include <string.h>
+
+void ga_leases_free(gpualloc_leases *leases)
+{
+	if (!leases)
+		return;
+	for (size_t i = 0; i < leases->count; i++)
+		ga_record_free(&leases->list[i].record);
+	for (size_t i = 0; i < leases->waiting_count; i++) {
+		free(leases->waiting[i].user);
+		free(leases->waiting[i].request);
+	}
+	free(leases->list);
+	free(leases->waiting);
+	free(leases);
+}
+
+static int add_entry(gpualloc_leases *leases, struct ga_record *record, bool has_id)
+{
+	struct ga_entry *list = reallocarray(leases->list, leases->count + 1, sizeof *list);
+	struct ga_entry *entry;
+
+	if (!list)
+		return GPUALLOC_ENOMEM;
+	leases->list = list;
+	entry = &list[leases->count++];
+	*entry = (struct ga_entry){.record = *record, .has_id = has_id};
+	ga_id_text(record->id, entry->id);
+	*record = (struct ga_record){0};
+	return 0;
+}
+
+/* Somebody of whom only the ledger tells. */
+static int add_nameless(gpualloc_leases *leases, uint64_t id, bool has_id, const char *note)
+{
+	struct ga_record record = {.id = id,
+				   .pid = GA_UNKNOWN,
+				   .started = GA_UNKNOWN,
+				   .pidns = GA_UNKNOWN,
+				   .since = GA_UNKNOWN,
+				   .memory = GA_UNKNOWN};
+
+	if (ga_set_text(&record.note, note) < 0 || add_entry(leases, &record, has_id) < 0) {
+		ga_record_free(&record);
+		return GPUALLOC_ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- what the ledger says beyond the records ---- */
+
+enum { NAMELESS_MOST = 1000 };
+
+static int check_id(void *context, struct ga_range part)
+{
+	gpualloc_leases *leases = context;
+	uint64_t id = (uint64_t)(part.start - ga_ledger_all_ids().start);
+
+	for (size_t i = 0; i < leases->count; i++)
+		if (leases->list[i].has_id && leases->list[i].record.id == id)
+			return 0;
+	if (leases->count >= NAMELESS_MOST)
+		return 1;
+	return add_nameless(leases, id, true, "held, no record");
+}
+
+static bool is_explained(const gpualloc_leases *leases, struct ga_range part)
+{
+	for (size_t i = 0; i < leases->count; i++) {
+		const struct ga_record *record = &leases->list[i].record;
+
+		for (size_t p = 0; p < record->piece_count; p++)
+			for (size_t r = 0; r < record->pieces[p].count; r++)
+				if (ga_range_meets(record->pieces[p].ranges[r], part))
+					return true;
+	}
+	return false;
+}
+
+static int check_part(void *context, struct ga_range part)
+{
+	gpualloc_leases *leases = context;
+
+	if (is_explained(leases, part))
+		return 0;
+	return add_nameless(leases, 0, false, "held, no record") < 0 ? GPUALLOC_ENOMEM : 1;
+}
+
+/* Ranges that nobody explains, where no id without a record may be theirs. */
+static int add_unexplained(const struct ga_store *store, gpualloc_leases *leases)
+{
+	size_t known = leases->count;
+	int result = ga_ledger_probe(store->probe, ga_ledger_all_ids(), check_id, leases);
+
+	if (result >= 0 && leases->count == known)
+		result = ga_ledger_probe(store->probe, ga_ledger_all_devices(), check_part, leases);
+	return result < 0 ? result : 0;
+}
+
+static int add_records(const struct ga_store *store, gpualloc_leases *leases, gpualloc_error *error)
+{
+	ga_auto_records struct ga_records records = {0};
+	int result = ga_records_read(store, &records, error);
+
+	for (size_t i = 0; result == 0 && i < records.count; i++)
+		if (add_entry(leases, &records.list[i], true) < 0)
+			result = ga_error_memory(error);
+	return result;
+}
+
+int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
+		   gpualloc_error *error)
+{
+	gpualloc_leases *leases = calloc(1, sizeof *leases);
+	int result = leases ? add_records(store, leases, error) : ga_error_memory(error);
+
+	if (result == 0 && add_unexplained(store, leases) < 0)
+		result = ga_error_memory(error);
+	if (result < 0) {
+		ga_leases_free(leases);
+		return result;
+	}
+	*ret_leases = leases;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the ledger and the records say together: noted on the devices of a machine, and as a list.
+ * Whether something is held, the ledger says alone; who holds it, the records.
+ */
+#ifndef GA_LEASE_LEASES_H
+#define GA_LEASE_LEASES_H
+
+#include "nest.h"
+
+struct ga_waiting {
+	char *user;
+	int64_t pid;
+	int64_t since;
+	char *request;
+};
+
+struct gpualloc_leases {
+	struct ga_entry {
+		struct ga_record record;
+		bool has_id;
+		char id[GA_ID_TEXT];
+	} * list;
+	size_t count;
+	struct ga_waiting *waiting;
+	size_t waiting_count;
+};
+
+int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
+		   gpualloc_error *error);
+void ga_leases_free(gpualloc_leases *leases);
+
+/*
+ * Notes on every device whether it is leased and by whom. Inside a lease (nest, with rooms) that
+ * lease and those around it do not count, and whatever is not its own is barred; to_lease also bars
+ * what has no UUID.
+ */
+int ga_leases_note(const struct ga_store *store, gpualloc_machine *machine,
+		   const struct ga_nest *nest, bool to_lease, gpualloc_error *error);
+
+/* Where a lease may have a device; false where there is no place for it (no UUID). */
+bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, bool share,
+		    struct ga_room *ret_room);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What holders say, written and read; see record.h. */
+#include "record.h"
+
+#include "file.h"
+#include "leaf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { COMMAND_MOST = 256, NOTE_MOST = 256, PIECES_MOST = 1024 };
+
+void ga_pieces_free(struct ga_piece *pieces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(pieces[i].uuid);
+	free(pieces);
+}
+
+void ga_record_free(struct ga_record *record)
+{
+	free(record->user);
+	free(record->boot);
+	free(record->cgroup);
+	free(record->command);
+	free(record->note);
+	ga_pieces_free(record->pieces, record->piece_count);
+	*record = (struct ga_record){0};
+}
+
+void ga_id_text(uint64_t id, char text[static GA_ID_TEXT])
+{
+	(void)snprintf(text, GA_ID_TEXT, "%010llx",
+		       (unsigned long long)(id & ((UINT64_C(1) << GA_ID_BITS) - 1)));
+}
+
+bool ga_id_parse(const char *text, uint64_t *ret_id)
+{
+	return strlen(text) == GA_ID_TEXT - 1 && ga_leaf_hex(text, GA_ID_TEXT - 1, ret_id);
+}
+
+/* ---- this process ---- */
+
+/* The 22nd field of stat; the second, in brackets, may hold anything. */
+static int64_t own_start(void)
+{
+	char text[1024], *rest;
+	long length = ga_file_peek("", "/proc/self/stat", text, sizeof text);
+	int64_t number;
+
+	if (length < 0 || !(rest = strrchr(text, ')')))
+		return GA_UNKNOWN;
+	for (int field = 2; rest && field < 22; field++)
+		rest = strchr(rest + 1, ' ');
+	if (!rest || !ga_text_number(rest + 1, strcspn(rest + 1, " "), INT64_MAX, &number))
+		return GA_UNKNOWN;
+	return number;
+}
+
+static int set_command(struct ga_record *record, const char *command)
+{
+	char text[COMMAND_MOST];
+	long length;
+
+	if (command)
+		return ga_set_text_sized(&record->command, command, strnlen(command, COMMAND_MOST));
+	length = ga_file_peek("", "/proc/self/cmdline", text, sizeof text);
+	for (long i = 0; i < length; i++)
+		if (!text[i])
+			text[i] = ' ';
+	return length < 0 ? 0 : ga_set_text_sized(&record->command, text, (size_t)length);
+}
+
+static int set_cgroup(struct ga_record *record)
+{
+	char text[512];
+	const char *path;
+
+	if (ga_file_peek("", "/proc/self/cgroup", text, sizeof text) < 0)
+		return 0;
+	path = ga_text_starts(text, "0::") ? text : strstr(text, "\n0::");
+	path = path ? strstr(path, "::") + 2 : text;
+	return ga_set_text_sized(&record->cgroup, path, strcspn(path, "\n"));
+}
+
+int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
+		      gpualloc_error *error)
+{
+	ga_auto_record struct ga_record record = {.pid = getpid(), .memory = GA_UNKNOWN};
+	char boot[64];
+	struct stat space;
+
+	record.uid = geteuid();
+	record.since = (int64_t)time(NULL);
+	record.started = own_start();
+	record.pidns = stat("/proc/self/ns/pid", &space) == 0 ? (int64_t)space.st_ino : GA_UNKNOWN;
+	if (ga_file_peek("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot) < 0)
+		boot[0] = '\0';
+	if (ga_set_text(&record.boot, boot) < 0 || set_command(&record, command) < 0 ||
+	    set_cgroup(&record) < 0 ||
+	    (note && ga_set_text_sized(&record.note, note, strnlen(note, NOTE_MOST)) < 0))
+		return ga_error_memory(error);
+	*ret_record = record;
+	record = (struct ga_record){0};
+	return 0;
+}
+
+/* ---- writing ---- */
+
+static void add_number(struct ga_buffer *text, const char *key, int64_t number)
+{
+	if (number >= 0)
+		ga_buffer_format(text, "%s %lld\n", key, (long long)number);
+}
+
+static void add_piece(struct ga_buffer *text, const struct ga_piece *piece)
+{
+	ga_buffer_format(text, "device %s", piece->uuid);
+	for (size_t i = 0; i < piece->count; i++)
+		ga_buffer_format(text, " %llx:%llx", (unsigned long long)piece->ranges[i].start,
+				 (unsigned long long)piece->ranges[i].length);
+	ga_buffer_char(text, '\n');
+}
+
+int ga_record_write(const struct ga_store *store, const struct ga_record *record,
+		    gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
+	char name[GA_ID_TEXT];
+	int result;
+
+	add_number(&text, "pid", record->pid);
+	add_number(&text, "started", record->started);
+	add_number(&text, "pidns", record->pidns);
+	add_number(&text, "since", record->since);
+	add_number(&text, "memory", record->memory);
+	ga_leaf_add(&text, "boot", record->boot, 64);
+	for (size_t i = 0; i < record->piece_count; i++)
+		add_piece(&text, &record->pieces[i]);
+	ga_leaf_add(&text, "command", record->command, COMMAND_MOST);
+	ga_leaf_add(&text, "note", record->note, NOTE_MOST);
+	/* The last, for it is what can be gone without where there is no room. */
+	if (text.size + 300 < GA_LEAF_MAX)
+		ga_leaf_add(&text, "cgroup", record->cgroup, 256);
+	ga_id_text(record->id, name);
+	result = text.failed ? -ENOSPC : ga_leaf_write(store->records, name, &text);
+	return result < 0 ? ga_error_errno(error, GPUALLOC_EIO, -result,
+					   "others see the lease without its holder, for its "
+					   "record could not be written")
+			  : 0;
+}
+
+void ga_record_remove(const struct ga_store *store, uint64_t id)
+{
+	char name[GA_ID_TEXT];
+
+	ga_id_text(id, name);
+	ga_leaf_sweep(store->records, name);
+}
+
+/* ---- reading ---- */
+
+static bool read_range(struct ga_view word, struct ga_range *ret_range)
+{
+	const char *colon = memchr(word.text, ':', word.size);
+	size_t first = colon ? (size_t)(colon - word.text) : 0;
+	uint64_t start, length;
+
+	if (!colon || !ga_leaf_hex(word.text, first, &start) ||
+	    !ga_leaf_hex(colon + 1, word.size - first - 1, &length))
+		return false;
+	if (start >> 62 || length == 0 || length >> 32)
+		return false;
+	*ret_range = (struct ga_range){(off_t)start, (off_t)length};
+	return true;
+}
+
+static struct ga_view next_word(struct ga_view *rest)
+{
+	const char *blank = rest->size > 0 ? memchr(rest->text, ' ', rest->size) : NULL;
+	struct ga_view word = {rest->text, blank ? (size_t)(blank - rest->text) : rest->size};
+
+	rest->text += word.size + (blank ? 1 : 0);
+	rest->size -= word.size + (blank ? 1 : 0);
+	return word;
+}
+
+static bool read_piece(struct ga_record *record, struct ga_view value)
+{
+	struct ga_view uuid = next_word(&value);
+	struct ga_piece *pieces, piece = {0};
+
+	if (record->piece_count >= PIECES_MOST || uuid.size == 0)
+		return false;
+	while (value.size > 0 && piece.count < GA_PIECES)
+		if (!read_range(next_word(&value), &piece.ranges[piece.count++]))
+			return false;
+	if (value.size > 0 || piece.count == 0 ||
+	    ga_set_text_sized(&piece.uuid, uuid.text, uuid.size) < 0 || !piece.uuid)
+		return false;
+	pieces = reallocarray(record->pieces, record->piece_count + 1, sizeof *pieces);
+	if (!pieces) {
+		free(piece.uuid);
+		return false;
+	}
+	record->pieces = pieces;
+	record->pieces[record->piece_count++] = piece;
+	return true;
+}
+
+static bool read_number(struct ga_view value, int64_t *field)
+{
+	return ga_text_number(value.text, value.size, INT64_MAX, field);
+}
+
+static bool read_line(struct ga_record *record, struct ga_view key, struct ga_view value)
+{
+	struct {
+		const char *key;
+		int64_t *number;
+		char **text;
+	} fields[] = {
+		{"pid", &record->pid, NULL},       {"started", &record->started, NULL},
+		{"pidns", &record->pidns, NULL},   {"since", &record->since, NULL},
+		{"memory", &record->memory, NULL}, {"boot", NULL, &record->boot},
+		{"cgroup", NULL, &record->cgroup}, {"command", NULL, &record->command},
+		{"note", NULL, &record->note},
+	};
+
+	if (ga_text_equal(key.text, key.size, "device"))
+		return read_piece(record, value);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		if (!ga_text_equal(key.text, key.size, fields[i].key))
+			continue;
+		return fields[i].number
+			       ? read_number(value, fields[i].number)
+			       : ga_set_text_sized(fields[i].text, value.text, value.size) == 0;
+	}
+	return true; /* a later release may say more */
+}
+
+static bool is_alive(const struct ga_store *store, uint64_t id)
+{
+	struct ga_range part;
+
+	return ga_ledger_is_held(store->probe, ga_ledger_id(id), &part) == 1;
+}
+
+bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
+	ga_auto_record struct ga_record record = {.id = id,
+						  .pid = GA_UNKNOWN,
+						  .started = GA_UNKNOWN,
+						  .pidns = GA_UNKNOWN,
+						  .since = GA_UNKNOWN,
+						  .memory = GA_UNKNOWN};
+	struct ga_view rest, key, value;
+	struct stat status;
+	char name[GA_ID_TEXT], user[256];
+
+	ga_id_text(id, name);
+	if (!is_alive(store, id) || !ga_leaf_read(store->records, name, &text, &status))
+		return false;
+	rest = (struct ga_view){text.data, text.size};
+	while (ga_leaf_line(&rest, &key, &value))
+		if (!read_line(&record, key, value))
+			return false;
+	record.uid = status.st_uid;
+	ga_leaf_user(status.st_uid, user, sizeof user);
+	if (ga_set_text(&record.user, user) < 0)
+		return false;
+	*ret_record = record;
+	record = (struct ga_record){0};
+	return true;
+}
+
+/* ---- all of them ---- */
+
+void ga_records_free(struct ga_records *records)
+{
+	for (size_t i = 0; i < records->count; i++)
+		ga_record_free(&records->list[i]);
+	free(records->list);
+	*records = (struct ga_records){0};
+}
+
+struct reading {
+	const struct ga_store *store;
+	struct ga_records records;
+};
+
+static int read_one(void *context, const char *name)
+{
+	struct reading *reading = context;
+	struct ga_record record, *list;
+	uint64_t id;
+
+	if (!ga_id_parse(name, &id))
+		return 0;
+	if (!is_alive(reading->store, id)) {
+		ga_leaf_sweep(reading->store->records, name);
+		return 0;
+	}
+	if (!ga_record_read(reading->store, id, &record))
+		return 0;
+	list = reallocarray(reading->records.list, reading->records.count + 1, sizeof *list);
+	if (!list) {
+		ga_record_free(&record);
+		return GPUALLOC_ENOMEM;
+	}
+	reading->records.list = list;
+	list[reading->records.count++] = record;
+	return 0;
+}
+
+static int compare_records(const void *a, const void *b)
+{
+	const struct ga_record *one = a, *other = b;
+
+	if (one->since != other->since)
+		return one->since < other->since ? -1 : 1;
+	return one->id < other->id ? -1 : one->id > other->id;
+}
+
+int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
+		    gpualloc_error *error)
+{
+	struct reading reading = {store, {0}};
+	int result = ga_leaf_each(store->records, read_one, &reading);
+
+	if (result < 0) {
+		ga_records_free(&reading.records);
+		return result == GPUALLOC_ENOMEM
+			       ? ga_error_memory(error)
+			       : ga_error_set(error, result, "cannot read the store %s",
+					      store->path);
+	}
+	if (reading.records.count > 1)
+		qsort(reading.records.list, reading.records.count, sizeof *reading.records.list,
+		      compare_records);
+	*ret_records = reading.records;
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records: what holders say of their leases, in records/ID. One is alive exactly while the byte of
+ * its id is held; the rest are ignored, and removed by whoever may. All but the uid is the
+ * holder's word.
+ */
+#ifndef GA_LEASE_RECORD_H
+#define GA_LEASE_RECORD_H
+
+#include "ledger.h"
+#include "store.h"
+
+enum { GA_PIECES = 16, GA_ID_TEXT = 11 };
+
+/* What a lease has of one device: one range, or several of a memory budget. */
+struct ga_piece {
+	char *uuid;
+	struct ga_range ranges[GA_PIECES];
+	size_t count;
+};
+
+struct ga_record {
+	uint64_t id;
+	uid_t uid;
+	char *user;
+	int64_t pid;     /* GA_UNKNOWN where it is not said */
+	int64_t started; /* of the process, in ticks since boot */
+	int64_t pidns;   /* in which the pid is counted */
+	int64_t since;   /* seconds since 1970 */
+	int64_t memory;  /* bytes of each device; GA_UNKNOWN: whole */
+	char *boot;
+	char *cgroup;
+	char *command;
+	char *note;
+	struct ga_piece *pieces;
+	size_t piece_count;
+};
+
+void ga_record_free(struct ga_record *record);
+#define ga_auto_record ga_cleanup(ga_record_free)
+
+void ga_pieces_free(struct ga_piece *pieces, size_t count);
+
+void ga_id_text(uint64_t id, char text[static GA_ID_TEXT]);
+bool ga_id_parse(const char *text, uint64_t *ret_id);
+
+/* Fills in what can be known of this very process; command NULL: its own. */
+int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
+		      gpualloc_error *error);
+
+/* Comes after all its locks; GPUALLOC_EIO with a sentence where there is no room. */
+int ga_record_write(const struct ga_store *store, const struct ga_record *record,
+		    gpualloc_error *error);
+void ga_record_remove(const struct ga_store *store, uint64_t id);
+
+/* Of a live lease; false where there is none or none that can be believed. */
+bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
+
+struct ga_records {
+	struct ga_record *list; /* in order of since, then id */
+	size_t count;
+};
+
+void ga_records_free(struct ga_records *records);
+#define ga_auto_records ga_cleanup(ga_records_free)
+
+/* All that are alive; what is dead is swept. */
+int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
+		    gpualloc_error *error);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A lease's life: had, shown, inherited, killed, released, and by whom. */
+#include "leasing.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char dgx[] = "dgx1-volta", mig[] = "a100-mig";
+
+static size_t leases(gpualloc_store *store)
+{
+	gpualloc_leases *list = NULL;
+	size_t count;
+
+	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
+	count = gpualloc_leases_count(list);
+	gpualloc_leases_free(list);
+	return count;
+}
+
+static void is_shown_while_it_lives(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_leases *list = NULL;
+	gpualloc_lease *lease = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+
+	CHECK_INT(leasing_ask(store, dgx, 2, 0, &lease, error), 0);
+	CHECK_TEXT(gpualloc_error_message(error), "");
+	CHECK_INT(gpualloc_lease_count(lease), 2);
+	CHECK_INT(gpualloc_lease_memory(lease), -1);
+	CHECK_TEXT(gpualloc_lease_note(lease, 0), NULL);
+	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
+	CHECK_INT(gpualloc_leases_count(list), 1);
+	CHECK_TEXT(gpualloc_leases_id(list, 0), gpualloc_lease_id(lease));
+	CHECK_INT(gpualloc_leases_pid(list, 0), getpid());
+	CHECK_INT(gpualloc_leases_device_count(list, 0), 2);
+	CHECK_TEXT(gpualloc_leases_device(list, 0, 1),
+		   gpualloc_device_uuid(gpualloc_lease_device(lease, 1)));
+	gpualloc_leases_free(list);
+	gpualloc_lease_free(lease);
+	CHECK_INT(leases(store), 0);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
+static void a_device_knows_its_holder(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_machine *machine = NULL;
+	gpualloc_lease *lease = NULL;
+	const gpualloc_device *device;
+	char reason[256];
+	size_t leased = 0;
+
+	CHECK_INT(leasing_ask(store, dgx, 3, 0, &lease, NULL), 0);
+	CHECK_INT(gpualloc_machine_open(dgx, 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_machine_add_leases(machine, store, NULL), 0);
+	for (size_t i = 0; i < 8; i++) {
+		device = gpualloc_machine_device(machine, i);
+		if (gpualloc_device_state(device) != GPUALLOC_STATE_LEASED)
+			continue;
+		leased++;
+		CHECK_TEXT(gpualloc_device_lease(device), gpualloc_lease_id(lease));
+		CHECK(gpualloc_device_lease_user(device) != NULL);
+		CHECK(gpualloc_device_reason(device, reason, sizeof reason) > 0);
+		CHECK_HAS(reason, gpualloc_lease_id(lease));
+	}
+	CHECK_INT(leased, 3);
+	gpualloc_lease_free(lease);
+	gpualloc_machine_free(machine);
+	gpualloc_store_free(store);
+}
+
+static void a_refusal_names_the_holder(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+	char pid[32];
+
+	CHECK_INT(leasing_ask(store, dgx, 7, 0, &lease, NULL), 0);
+	CHECK_INT(leasing_ask(store, dgx, 2, 0, &other, error), GPUALLOC_EBUSY);
+	(void)snprintf(pid, sizeof pid, "process %d ", (int)getpid());
+	CHECK_HAS(gpualloc_error_message(error), pid);
+	CHECK_HAS(gpualloc_error_message(error), gpualloc_lease_id(lease));
+	CHECK_INT(leasing_ask(store, dgx, 9, 0, &other, error), GPUALLOC_EIMPOSSIBLE);
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &other, NULL), 0);
+	gpualloc_lease_free(other);
+	gpualloc_lease_free(lease);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
+static void a_kill_ends_it(void)
+{
+	gpualloc_store *store = leasing_store();
+	struct leasing_child child = leasing_hold(store, dgx, 8, 0);
+	gpualloc_lease *lease = NULL;
+
+	CHECK_INT(leasing_said(&child), 'y');
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &lease, NULL), GPUALLOC_EBUSY);
+	leasing_kill(&child);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	CHECK_INT(leases(store), 1);
+	gpualloc_lease_free(lease);
+	gpualloc_store_free(store);
+}
+
+static void a_forks_child_cannot_release_it(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	int status;
+	pid_t child;
+
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	child = fork();
+	if (child == 0) {
+		int result = gpualloc_lease_release(lease, NULL);
+
+		gpualloc_lease_free(lease);
+		_exit(result == GPUALLOC_EPERM ? 0 : 1);
+	}
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(status, 0);
+	CHECK_INT(leases(store), 1);
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &other, NULL), GPUALLOC_EBUSY);
+	CHECK_INT(gpualloc_lease_release(lease, NULL), 0);
+	CHECK_INT(gpualloc_lease_release(lease, NULL), 0);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &other, NULL), 0);
+	gpualloc_lease_free(other);
+	gpualloc_lease_free(lease);
+	gpualloc_store_free(store);
+}
+
+static void what_inherits_it_keeps_it(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	int hold[2], fd = -1;
+	pid_t parent, status;
+	char byte;
+
+	CHECK_INT(pipe2(hold, O_CLOEXEC), 0);
+	parent = fork();
+	if (parent == 0) {
+		if (leasing_ask(store, dgx, 8, 0, &lease, NULL) < 0 ||
+		    gpualloc_lease_hand_on(lease, &fd, NULL) < 0 || fd < 512)
+			_exit(1);
+		if (fork() == 0) {
+			(void)dup2(hold[0], 0);
+			(void)execl("/bin/cat", "cat", (char *)NULL);
+			_exit(1);
+		}
+		_exit(0);
+	}
+	CHECK_INT(waitpid(parent, &status, 0), parent);
+	CHECK_INT(status, 0);
+	close(hold[0]);
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &other, NULL), GPUALLOC_EBUSY);
+	/* cat's end shows as the write end's reader being gone. */
+	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	CHECK_INT(gpualloc_leases_read(store, &(gpualloc_leases *){NULL}, NULL), 0);
+	close(hold[1]);
+	(void)byte;
+	for (int i = 0; i < 1000 && leasing_ask(store, dgx, 8, 0, &other, NULL) < 0; i++)
+		(void)usleep(5000);
+	CHECK(other != NULL);
+	gpualloc_lease_free(other);
+	gpualloc_store_free(store);
+}
+
+static void budgets_share_a_device(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease[4] = {NULL};
+	const int64_t gib = INT64_C(1) << 30;
+	gpualloc_error *error = gpualloc_error_new();
+
+	CHECK_INT(leasing_share(store, dgx, "0", 6 * gib, &lease[0], error), 0);
+	CHECK_INT(gpualloc_lease_memory(lease[0]), 6 * gib);
+	CHECK_INT(leasing_share(store, dgx, "0", 6 * gib, &lease[1], NULL), 0);
+	CHECK_INT(leasing_share(store, dgx, "0", 6 * gib, &lease[2], error), GPUALLOC_EBUSY);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease[2], NULL), GPUALLOC_EBUSY);
+	CHECK_INT(leasing_ask(store, dgx, 7, 0, &lease[2], NULL), 0);
+	gpualloc_lease_free(lease[0]);
+	CHECK_INT(leasing_share(store, dgx, "0", 7 * gib, &lease[0], error), 0);
+	for (int i = 0; i < 3; i++)
+		gpualloc_lease_free(lease[i]);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease[0], NULL), 0);
+	gpualloc_lease_free(lease[0]);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
+static void instances_are_leased_one_by_one(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease[6] = {NULL};
+	gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	gpualloc_request *request = gpualloc_request_new();
+
+	CHECK_INT(gpualloc_lease_wish_set_machine(wish, mig, 0), 0);
+	CHECK_INT(gpualloc_request_set_mig(request, NULL), 0);
+	for (int i = 0; i < 5; i++)
+		CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease[i], NULL), 0);
+	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease[5], NULL), GPUALLOC_EBUSY);
+	for (int i = 0; i < 5; i++)
+		for (int j = 0; j < i; j++)
+			CHECK(strcmp(gpualloc_device_uuid(gpualloc_lease_device(lease[i], 0)),
+				     gpualloc_device_uuid(gpualloc_lease_device(lease[j], 0))) !=
+			      0);
+	for (int i = 0; i < 5; i++)
+		gpualloc_lease_free(lease[i]);
+	gpualloc_lease_wish_free(wish);
+	gpualloc_request_free(request);
+	gpualloc_store_free(store);
+}
+
+static const struct test_case cases[] = {
+	{"is shown while it lives", is_shown_while_it_lives},
+	{"a device knows its holder", a_device_knows_its_holder},
+	{"a refusal names the holder", a_refusal_names_the_holder},
+	{"a kill ends it", a_kill_ends_it},
+	{"a fork's child cannot release it", a_forks_child_cannot_release_it},
+	{"what inherits it keeps it", what_inherits_it_keeps_it},
+	{"budgets share a device", budgets_share_a_device},
+	{"instances are leased one by one", instances_are_leased_one_by_one},
+};
+TEST_MAIN(cases)
