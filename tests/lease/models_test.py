@@ -28,6 +28,7 @@ CASES = [
     ("wakeup", "-DBROKEN_TRIES=20", "live", "acceptance cycle"),
     ("wakeup", "-DBROKEN_WATCH -DUNLOCK_FIRST", "live", "acceptance cycle"),
     ("nesting", "", "", HOLDS),
+    ("nesting", "-DRELEASED", "", HOLDS),
     ("nesting", "-DBROKEN_TWO_DESCRIPTIONS", "", "assertion violated (users==1)"),
     ("nesting", "-DBROKEN_DEEPER", "", "assertion violated (users==1)"),
     ("nesting", "-DBROKEN_ORDER", "", "assertion violated (users==1)"),

@@ -7,11 +7,13 @@
  * moment, and what was granted inside lives on.
  *
  *   inside    locks level 1, THEN looks whether the outer id byte is still held
- *   outside   locks level 0, THEN takes and drops level 1; where it cannot, the device is busy
+ *   outside   locks level 0, THEN looks at level 1; where somebody has it, the device is busy
  *
  * Shown: no two of them ever have the device at once.
  *
- *   -DBROKEN_TWO_DESCRIPTIONS   id byte and device end in two steps: double grant
+ *   -DRELEASED                  the outer lease is released and not closed, which takes two steps:
+ *                               the id byte goes first, and no harm is done
+ *   -DBROKEN_TWO_DESCRIPTIONS   device and id byte end in two steps: double grant
  *   -DBROKEN_DEEPER             who comes from outside does not look at level 1: double grant
  *   -DBROKEN_ORDER              inside, it looks at the id byte first and locks then: double grant
  */
@@ -25,6 +27,9 @@ active proctype outer()
 #ifdef BROKEN_TWO_DESCRIPTIONS
 	level_0 = false;
 	outer_id = false
+#elif defined(RELEASED)
+	outer_id = false;
+	level_0 = false
 #else
 	atomic { level_0 = false; outer_id = false }
 #endif
@@ -68,10 +73,9 @@ active [2] proctype outside()
 	fi;
 #ifndef BROKEN_DEEPER
 	if
-	:: atomic { !level_1 -> level_1 = true }
+	:: !level_1
 	:: level_1 -> level_0 = false; goto refused
 	fi;
-	level_1 = false;
 #endif
 	users++;
 	assert(users == 1);
