@@ -7,7 +7,11 @@ MESON_TEST ?=
 
 export CC
 
-.PHONY: all bench check clean demo deps format help install
+CHAOS_BUILD ?= build-chaos
+LEASES ?= 1000000
+SEED ?= 1
+
+.PHONY: all bench chaos check clean demo deps format help install
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -16,6 +20,7 @@ help:
 	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
 	@echo 'make check    build and run every test'
 	@echo 'make bench    measure, in a release build: what a decision costs, what policies are worth'
+	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -48,6 +53,13 @@ bench:
 	done
 	@echo; echo stream; $(BUILD)-bench/bench/stream
 
+chaos:
+	@tools/install-deps all
+	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
+	ninja -C $(CHAOS_BUILD) tests/lease/chaos tests/lease/forgetful.so
+	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
+	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -55,4 +67,4 @@ format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-bench
+	rm -rf $(BUILD) $(BUILD)-bench $(CHAOS_BUILD)

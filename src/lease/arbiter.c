@@ -102,8 +102,11 @@ void ga_arbiter_take(const struct ga_store *store, unsigned patience_ms, struct 
 
 void ga_arbiter_drop(struct ga_arbiter *arbiter)
 {
-	if (arbiter->fd >= 0)
+	/* Unlocked, and not only closed: another thread may have forked in between. */
+	if (arbiter->fd >= 0) {
+		(void)flock(arbiter->fd, LOCK_UN);
 		close(arbiter->fd);
+	}
 	if (arbiter->blocked)
 		(void)pthread_sigmask(SIG_SETMASK, &arbiter->before, NULL);
 	*arbiter = GA_ARBITER_NONE;

@@ -20,7 +20,11 @@ int ga_lease_add_note(gpualloc_lease *lease, const char *text)
 	return 0;
 }
 
-/* Only unlocking ends a lease that children have inherited; the close after it wakes waiters. */
+/*
+ * Only unlocking ends a lease that children have inherited; the close after it wakes waiters. The id
+ * goes first: were the devices free while it is still held, somebody from outside and somebody who
+ * is inside by it could both take them (models/nesting.pml).
+ */
 int ga_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 {
 	int result;
@@ -32,8 +36,8 @@ int ga_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 				    lease->id, (long long)lease->owner);
 	if (lease->fd < 0)
 		return 0;
-	result = ga_claim_drop(lease->fd, lease->pieces, lease->count);
-	if (ga_ledger_unlock(lease->fd, ga_ledger_id(lease->number)) < 0)
+	result = ga_ledger_unlock(lease->fd, ga_ledger_id(lease->number));
+	if (ga_claim_drop(lease->fd, lease->pieces, lease->count) < 0)
 		result = GPUALLOC_EIO;
 	if (result < 0)
 		return ga_error_errno(error, result, errno, "cannot release lease %s", lease->id);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases within leases: one device, of which level 0 is for who comes from outside and level 1 for
+ * who is inside a lease. A lease from outside is level 0 and an id byte on one description, so
+ * both end in one step. Two processes inside it (they know its name, and need not have its
+ * descriptor) want the device; two strangers want it from outside; the outer lease may end at any
+ * moment, and what was granted inside lives on.
+ *
+ *   inside    locks level 1, THEN looks whether the outer id byte is still held
+ *   outside   locks level 0, THEN looks at level 1; where somebody has it, the device is busy
+ *
+ * Shown: no two of them ever have the device at once.
+ *
+ *   -DRELEASED                  the outer lease is released and not closed, which takes two steps:
+ *                               the id byte goes first, and no harm is done
+ *   -DBROKEN_TWO_DESCRIPTIONS   device and id byte end in two steps: double grant
+ *   -DBROKEN_DEEPER             who comes from outside does not look at level 1: double grant
+ *   -DBROKEN_ORDER              inside, it looks at the id byte first and locks then: double grant
+ */
+bool level_0 = true, level_1; /* the kernel's books: locked or not */
+bool outer_id = true;
+byte users; /* the witness: strangers, and those inside, that may use the device now */
+
+active proctype outer()
+{
+	/* Its processes leave the device to those inside; it ends some time. */
+#ifdef BROKEN_TWO_DESCRIPTIONS
+	level_0 = false;
+	outer_id = false
+#elif defined(RELEASED)
+	outer_id = false;
+	level_0 = false
+#else
+	atomic { level_0 = false; outer_id = false }
+#endif
+}
+
+active [2] proctype inside()
+{
+	bool held;
+
+#ifdef BROKEN_ORDER
+	held = outer_id;
+	if
+	:: held
+	:: else -> goto refused
+	fi;
+#endif
+	if
+	:: atomic { !level_1 -> level_1 = true }
+	:: level_1 -> goto refused
+	fi;
+#ifndef BROKEN_ORDER
+	held = outer_id;
+	if
+	:: held
+	:: else -> level_1 = false; goto refused
+	fi;
+#endif
+	users++;
+	assert(users == 1);
+	users--;
+	level_1 = false;
+refused:
+	skip
+}
+
+active [2] proctype outside()
+{
+	if
+	:: atomic { !level_0 -> level_0 = true }
+	:: level_0 -> goto refused
+	fi;
+#ifndef BROKEN_DEEPER
+	if
+	:: !level_1
+	:: level_1 -> level_0 = false; goto refused
+	fi;
+#endif
+	users++;
+	assert(users == 1);
+	users--;
+	level_0 = false;
+refused:
+	skip
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A holder that is killed, and processes that wait for what it has, in a known order: each is
+ * started when the one before it is seen to wait.
+ */
+#ifndef WAITERS_H
+#define WAITERS_H
+
+#include <gpualloc/gpualloc.h>
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { WAITERS_MOST = 512 };
+
+struct waiters {
+	gpualloc_store *store;
+	const char *machine;
+	int pipe[2];
+	unsigned started, holder;
+	pid_t pids[WAITERS_MOST];
+};
+
+/* A store at path, and somebody who holds every GPU of the machine file. 0, or -1 and a sentence on
+   stderr, as with all of these. */
+int waiters_begin(struct waiters *waiters, const char *machine, const char *path);
+/* One more, at the end of the queue. */
+int waiters_add(struct waiters *waiters);
+/*
+ * Kills the holder. Returns who has the lease then (they are numbered from 1), and how long after
+ * the kill it knew; the next call kills that one.
+ */
+int waiters_kill_holder(struct waiters *waiters, int64_t *ret_ns);
+/* Kills whoever is left. */
+void waiters_end(struct waiters *waiters);
+
+#endif
