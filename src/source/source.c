@@ -40,7 +40,7 @@ static const struct ga_source *find_spec(size_t i, size_t *ret_machine)
 
 const char *ga_source_spec_name(size_t i)
 {
-	size_t machine;
+	size_t machine = SIZE_MAX;
 	const struct ga_source *source = find_spec(i, &machine);
 
 	return !source ? NULL : machine == SIZE_MAX ? source->name : source->machine_name(machine);
@@ -48,7 +48,7 @@ const char *ga_source_spec_name(size_t i)
 
 const char *ga_source_spec_description(size_t i)
 {
-	size_t machine;
+	size_t machine = SIZE_MAX;
 	const struct ga_source *source = find_spec(i, &machine);
 
 	return !source               ? NULL
@@ -169,7 +169,7 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 	if (!spec)
 		return open_automatically(request, ret_machine, error);
 	for (size_t i = 0; (name = ga_source_spec_name(i)); i++) {
-		size_t machine;
+		size_t machine = SIZE_MAX;
 		const struct ga_source *source;
 
 		if (strcmp(name, spec) != 0)
