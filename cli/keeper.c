@@ -105,6 +105,8 @@ int keeper_become(const char *title, int fd, int64_t for_ms, char *const *enviro
 	for (char *const *at = environment; *at; at++)
 		if (strncmp(*at, "GPUALLOC_LEASE=", 15) == 0)
 			listening = keeper_listen(*at + 15);
+	/* No terminal's end is its end; what is ignored stays so in the program it becomes. */
+	(void)signal(SIGHUP, SIG_IGN);
 	reason = leave_everything();
 	if (reason)
 		return reason;
@@ -180,8 +182,6 @@ int keeper_main(char *const *words)
 	int64_t end = now_ms() + atoll(words[2]);
 
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
-	/* Nobody can be told of an end by a terminal here; SIGTERM ends it as usual. */
-	(void)signal(SIGHUP, SIG_IGN);
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
 	for (;;) {
 		struct pollfd poll_door = {.fd = door, .events = POLLIN};

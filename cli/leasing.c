@@ -76,6 +76,16 @@ static void say_notes(const struct call *call, const gpualloc_lease *lease)
 		say("note: %s", note);
 }
 
+/* What could be done about it, beside what the library says of each device. */
+static int refused(const struct call *call, int result, const gpualloc_error *error)
+{
+	result = fail_error(result, error);
+	if (result == gpualloc_exit_status(GPUALLOC_EBUSY) && !call->value[OPTION_WAIT] &&
+	    !call->value[OPTION_QUIET])
+		say("hint: --wait waits in the queue until they are free");
+	return result;
+}
+
 /* The wish is gone when this comes back, so that a signal may end the process then. */
 static int acquire_or_signal(const struct call *call, const gpualloc_store *store,
 			     const gpualloc_request *request, char *const *words,
@@ -95,7 +105,7 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 		*ret_signal = waiting_end(&waiting);
 	if (*ret_signal && result == 0)
 		(void)gpualloc_lease_release(*ret_lease, NULL);
-	return result < 0 && !*ret_signal ? fail_error(result, error) : 0;
+	return result < 0 && !*ret_signal ? refused(call, result, error) : 0;
 }
 
 int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,

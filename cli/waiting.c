@@ -14,9 +14,12 @@ enum { ENDINGS = sizeof endings / sizeof *endings };
 /* A handler has nowhere else to leave its word. */
 static volatile sig_atomic_t ending;
 
+/* The signal may come just before the sleep that it should end: so there will be another. */
 static void note_ending(int signal)
 {
-	ending = signal;
+	if (signal != SIGALRM)
+		ending = signal;
+	(void)alarm(1);
 }
 
 /* Without SA_RESTART, so that a sleep ends. What is ignored stays ignored. */
@@ -27,6 +30,7 @@ static void set_handlers(void (*handler)(int))
 	for (size_t i = 0; i < ENDINGS; i++)
 		if (sigaction(endings[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			(void)sigaction(endings[i], &action, NULL);
+	(void)sigaction(SIGALRM, &action, NULL);
 }
 
 void waiting_begin(struct waiting *waiting, bool quiet)
@@ -46,6 +50,23 @@ static void paint(const struct waiting *waiting, const char *line)
 		(void)!write(STDERR_FILENO, text.data, text.size);
 }
 
+/* Who holds what, on one line: the first of several says only what was asked for. */
+static void add_sentence(struct text *line, const char *sentence)
+{
+	const char *rest = strchr(sentence, '\n');
+	bool blank = true;
+
+	for (const char *at = rest ? rest : sentence; *at; at++) {
+		bool is_blank = (unsigned char)*at <= ' ' || *at == 0x7f;
+
+		if (is_blank && !blank)
+			text_char(line, ' ');
+		else if (!is_blank)
+			text_char(line, *at);
+		blank = is_blank;
+	}
+}
+
 int waiting_tell(void *context, size_t place, const char *sentence)
 {
 	struct waiting *waiting = context;
@@ -60,11 +81,10 @@ int waiting_tell(void *context, size_t place, const char *sentence)
 		text_add(&line, "next in the queue");
 	else
 		text_format(&line, "%zu before you in the queue", place - 1);
-	if (sentence && *sentence)
-		text_format(&line, ": %s", sentence);
-	for (size_t i = 0; i < line.size; i++)
-		if ((unsigned char)line.data[i] < ' ' || line.data[i] == 0x7f)
-			line.data[i] = ' ';
+	if (sentence && *sentence) {
+		text_add(&line, ": ");
+		add_sentence(&line, sentence);
+	}
 	if (!line.failed)
 		paint(waiting, line.data);
 	waiting->painted = true;
@@ -73,6 +93,7 @@ int waiting_tell(void *context, size_t place, const char *sentence)
 
 int waiting_end(struct waiting *waiting)
 {
+	(void)alarm(0);
 	set_handlers(SIG_DFL);
 	if (waiting->painted)
 		paint(waiting, "");

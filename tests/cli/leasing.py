@@ -37,6 +37,7 @@ class Holder:
 
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
+        self.process.wait(timeout=PATIENCE)  # and only then is its input closed
         return self.end()
 
 
