@@ -396,6 +396,8 @@ GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, c
 /* 0 (the default): fail at once when busy; -1: as long as it takes. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 						  gpualloc_wait_function *function, void *context);
+/* For how many seconds others keep their hands off what we wait for; 0: the usual half hour. */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
 /* Shown by gpualloc_leases_…; the command defaults to this program's. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);

@@ -125,6 +125,11 @@ void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 	wish->context = context;
 }
 
+void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds)
+{
+	wish->keep_s = seconds;
+}
+
 int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note)
 {
 	return ga_set_text(&wish->note, note);

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "decide.h"
+#include "keep.h"
 #include "order.h"
 #include "source.h"
 
@@ -58,6 +59,7 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 
 void ga_acquiring_end(struct ga_acquiring *acquiring)
 {
+	ga_queue_leave(acquiring->store, acquiring->ledger, acquiring->ticket);
 	if (acquiring->ledger >= 0)
 		close(acquiring->ledger);
 	ga_nest_free(&acquiring->nest);
@@ -158,6 +160,8 @@ static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *leas
 		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
 
 	if (result == 0)
+		result = ga_keep_for_earlier(acquiring, error);
+	if (result == 0)
 		result = ga_decide(acquiring->machine, &acquiring->request, &choice, error);
 	if (result < 0)
 		return result;
@@ -254,6 +258,12 @@ static int take_notes(const struct ga_acquiring *acquiring, gpualloc_lease *leas
 static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpualloc_error *error)
 {
 	lease->fd = acquiring->ledger;
+	/* The place in the queue goes; it was on the same description. */
+	if (acquiring->ticket) {
+		ga_queue_leave(acquiring->store, lease->fd, acquiring->ticket);
+		acquiring->ticket = 0;
+		ga_store_nudge(acquiring->store);
+	}
 	acquiring->ledger = -1;
 	lease->machine = acquiring->machine;
 	acquiring->machine = NULL;
@@ -285,14 +295,4 @@ int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 		*ret_lease = lease;
 	}
 	return result;
-}
-
-int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *request,
-		     const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
-		     gpualloc_error *error)
-{
-	ga_auto_acquiring struct ga_acquiring acquiring;
-	int result = ga_acquiring_start(&acquiring, store, request, wish, error);
-
-	return result < 0 ? result : ga_acquiring_try(&acquiring, ret_lease, error);
 }

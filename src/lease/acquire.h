@@ -8,6 +8,13 @@
 
 #include "arbiter.h"
 #include "lease.h"
+#include "queue.h"
+
+/* Since when an earlier ticket could have had what it wants; by our own clock. */
+struct ga_turn {
+	uint64_t number;
+	int64_t since;
+};
 
 struct ga_acquiring {
 	const struct ga_store *store;
@@ -19,6 +26,10 @@ struct ga_acquiring {
 	int64_t machine_at;      /* when it was looked at */
 	bool arbiter_is_blocked; /* seen once; later attempts do not wait for it again */
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
+	uint64_t ticket;         /* 0: not in the queue */
+	struct ga_turn turns[GA_TICKETS_MOST];
+	size_t turn_count;
+	bool waits_for_turn; /* something is kept for who could have it any moment */
 };
 
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,

@@ -22,6 +22,7 @@ struct gpualloc_lease_wish {
 	void *context;
 	char *note;
 	char *command;
+	int64_t keep_s; /* how long things are kept for who waits; 0: the usual half hour */
 };
 
 struct gpualloc_lease {

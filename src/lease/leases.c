@@ -2,6 +2,8 @@
 /* The list of who holds what; see leases.h. */
 #include "leases.h"
 
+#include "queue.h"
+
 #include <string.h>
 
 void ga_leases_free(gpualloc_leases *leases)
@@ -112,12 +114,35 @@ static int add_records(const struct ga_store *store, gpualloc_leases *leases, gp
 	return result;
 }
 
+static int add_waiting(const struct ga_store *store, gpualloc_leases *leases, gpualloc_error *error)
+{
+	ga_auto_tickets struct ga_tickets tickets = {0};
+	int result = ga_queue_read(store, 0, true, &tickets, error);
+
+	if (result < 0)
+		return result;
+	leases->waiting = calloc(tickets.count + 1, sizeof *leases->waiting);
+	if (!leases->waiting)
+		return ga_error_memory(error);
+	for (size_t i = 0; i < tickets.count; i++) {
+		struct ga_waiting *waiting = &leases->waiting[leases->waiting_count++];
+
+		waiting->pid = tickets.list[i].pid;
+		waiting->since = tickets.list[i].since;
+		waiting->user = ga_steal(&tickets.list[i].user);
+		waiting->request = ga_steal(&tickets.list[i].request);
+	}
+	return 0;
+}
+
 int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 		   gpualloc_error *error)
 {
 	gpualloc_leases *leases = calloc(1, sizeof *leases);
 	int result = leases ? add_records(store, leases, error) : ga_error_memory(error);
 
+	if (result == 0)
+		result = add_waiting(store, leases, error);
 	if (result == 0 && add_unexplained(store, leases) < 0)
 		result = ga_error_memory(error);
 	if (result < 0) {

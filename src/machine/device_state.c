@@ -135,11 +135,11 @@ int64_t ga_device_room(const struct gpualloc_device *device)
 {
 	int64_t room = ga_device_memory_free(device), left;
 
-	if (room < 0 || !device->lease.held)
+	if (room < 0 || (!device->lease.held && !device->lease.promised))
 		return room;
 	if (device->lease.whole)
 		return 0;
-	left = ga_device_promisable(device) - device->lease.budgets;
+	left = ga_device_promisable(device) - device->lease.budgets - device->lease.promised;
 	return left < 0 ? 0 : left < room ? left : room;
 }
 

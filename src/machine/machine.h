@@ -50,14 +50,15 @@ struct ga_memory {
 
 /* What the leases of a store say of a device. */
 struct ga_device_lease {
-	bool held;       /* some of it, by somebody */
-	bool whole;      /* so that nobody else can have any of it */
-	int64_t budgets; /* bytes that leases up to a budget have together */
-	char *id;        /* of one of them; NULL where there is no record */
-	char *user;      /* who has it: names with commas; NULL where there is no record */
-	char *reason;    /* the holder in words */
-	char *kept;      /* for whom, who has waited longer; NULL: for nobody */
-	char *barred;    /* why no lease on it can be had from here; NULL: it can */
+	bool held;        /* some of it, by somebody */
+	bool whole;       /* so that nobody else can have any of it */
+	int64_t budgets;  /* bytes that leases up to a budget have together */
+	char *id;         /* of one of them; NULL where there is no record */
+	char *user;       /* who has it: names with commas; NULL where there is no record */
+	char *reason;     /* the holder in words */
+	int64_t promised; /* bytes that are kept for who has waited longer */
+	char *kept;       /* for whom, who has waited longer, all is kept; NULL: for nobody */
+	char *barred;     /* why no lease on it can be had from here; NULL: it can */
 };
 
 struct gpualloc_device {

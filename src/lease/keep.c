@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What earlier tickets are kept, and how long; see keep.h. */
+#include "keep.h"
+
+#include "clock.h"
+#include "device_state.h"
+#include "file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { TURN_MS = 1500, KEEP_S = 30 * 60 };
+
+struct keeping {
+	struct ga_acquiring *acquiring;
+	struct ga_range *kept; /* for the tickets dealt with so far */
+	size_t kept_count;
+	gpualloc_error *error;
+};
+
+/* ---- those for whom nothing is kept ---- */
+
+/* A stopped process does not take its turn. Of one in another pid namespace nothing is known. */
+static bool is_stopped(const struct ga_ticket *ticket)
+{
+	char path[64], text[512];
+	const char *state;
+	struct stat space;
+
+	if (ticket->pid <= 0 || stat("/proc/self/ns/pid", &space) < 0 ||
+	    ticket->pidns != (int64_t)space.st_ino)
+		return false;
+	(void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)ticket->pid);
+	if (ga_file_peek("", path, text, sizeof text) < 0)
+		return false;
+	state = strrchr(text, ')');
+	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+}
+
+/* Kept for so long, then not for as long, and again. */
+static bool is_out_of_time(const struct ga_acquiring *acquiring, const struct ga_ticket *ticket)
+{
+	int64_t keep = acquiring->wish->keep_s > 0 ? acquiring->wish->keep_s : KEEP_S;
+	int64_t waited = (int64_t)time(NULL) - ticket->queued;
+
+	return waited > 0 && waited / keep % 2 == 1;
+}
+
+/*
+ * Since when, by our own clock, a ticket could have had what it wants. Whoever can and does not is
+ * frozen, or wants more than its ticket says.
+ */
+static bool misses_its_turn(struct ga_acquiring *acquiring, uint64_t number, bool can)
+{
+	int64_t now = ga_clock_ms();
+	size_t i = 0;
+
+	while (i < acquiring->turn_count && acquiring->turns[i].number != number)
+		i++;
+	if (!can) {
+		if (i < acquiring->turn_count)
+			acquiring->turns[i] = acquiring->turns[--acquiring->turn_count];
+		return false;
+	}
+	if (i == acquiring->turn_count) {
+		if (i == GA_TICKETS_MOST)
+			return true;
+		acquiring->turns[acquiring->turn_count++] = (struct ga_turn){number, now};
+	}
+	if (now - acquiring->turns[i].since >= TURN_MS)
+		return true;
+	acquiring->waits_for_turn = true;
+	return false;
+}
+
+/* ---- what a ticket could have ---- */
+
+static bool is_kept(const struct keeping *keeping, struct ga_range place)
+{
+	for (size_t i = 0; i < keeping->kept_count; i++)
+		if (ga_range_meets(keeping->kept[i], place))
+			return true;
+	return false;
+}
+
+static bool has_place(const struct gpualloc_device *device, struct ga_range place)
+{
+	return device->uuid && (!device->parent || device->parent->uuid) &&
+	       ga_range_meets(ga_ledger_deeper(ga_ledger_device(device, 0), ga_ledger_level(place)),
+			      place);
+}
+
+/* In use by strangers, sick or excluded, as far as we see: no lease's end would give it. */
+static bool is_out_of_reach(const struct ga_acquiring *acquiring, struct ga_range place, bool share)
+{
+	const gpualloc_machine *machine = acquiring->machine;
+
+	for (size_t i = 0; i < machine->device_count; i++) {
+		const struct gpualloc_device *gpu = &machine->devices[i];
+
+		for (size_t m = 0; m <= gpu->mig_count; m++) {
+			const struct gpualloc_device *device = m ? &gpu->mig[m - 1] : gpu;
+			enum gpualloc_state state = ga_device_state(device);
+
+			if (device->mig_enabled || !has_place(device, place))
+				continue;
+			return state == GPUALLOC_STATE_UNHEALTHY ||
+			       (state == GPUALLOC_STATE_EXCLUDED && !device->lease.barred) ||
+			       (state == GPUALLOC_STATE_IN_USE && !share);
+		}
+	}
+	return false;
+}
+
+/* Fills in which places are free now; returns how many could be once leases end. */
+static int64_t prospects(const struct keeping *keeping, const struct ga_ticket *ticket,
+			 bool *is_free, int64_t *ret_free)
+{
+	int64_t reachable = 0;
+
+	*ret_free = 0;
+	for (size_t i = 0; i < ticket->place_count; i++) {
+		is_free[i] = false;
+		if (is_out_of_reach(keeping->acquiring, ticket->places[i], ticket->mebibytes > 0))
+			continue;
+		reachable++;
+		is_free[i] = !is_kept(keeping, ticket->places[i]) &&
+			     ga_ticket_fits(keeping->acquiring->store, ticket, i) == 1;
+		*ret_free += is_free[i];
+	}
+	return reachable;
+}
+
+/* ---- keeping ---- */
+
+static int mark(struct keeping *keeping, struct gpualloc_device *device,
+		const struct ga_ticket *ticket, size_t place)
+{
+	char text[256];
+
+	if (device->mig_enabled || !has_place(device, ticket->places[place]))
+		return 0;
+	/* Budgets go beside each other. */
+	if (keeping->acquiring->request.share && ticket->mebibytes > 0) {
+		device->lease.promised += ticket->mebibytes << 20;
+		return 0;
+	}
+	(void)snprintf(text, sizeof text, "for %s (process %lld), who has waited longer",
+		       ticket->user, (long long)ticket->pid);
+	return ga_set_text(&device->lease.kept, text) < 0 ? ga_error_memory(keeping->error) : 0;
+}
+
+static int mark_all(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
+{
+	gpualloc_machine *machine = keeping->acquiring->machine;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {
+		struct gpualloc_device *gpu = &machine->devices[i];
+
+		result = mark(keeping, gpu, ticket, place);
+		for (size_t m = 0; result == 0 && m < gpu->mig_count; m++)
+			result = mark(keeping, &gpu->mig[m], ticket, place);
+	}
+	return result;
+}
+
+static int keep(struct keeping *keeping, const struct ga_ticket *ticket, const bool *is_free)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < ticket->place_count; i++) {
+		struct ga_range *kept;
+
+		if (!is_free[i])
+			continue;
+		kept = reallocarray(keeping->kept, keeping->kept_count + 1, sizeof *kept);
+		if (!kept)
+			return ga_error_memory(keeping->error);
+		keeping->kept = kept;
+		kept[keeping->kept_count++] = ticket->places[i];
+		result = mark_all(keeping, ticket, i);
+	}
+	return result;
+}
+
+static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
+{
+	ga_auto_free bool *is_free = NULL;
+	int64_t free_now, reachable;
+	bool can;
+
+	if (ticket->place_count == 0 || is_stopped(ticket) ||
+	    is_out_of_time(keeping->acquiring, ticket))
+		return 0;
+	is_free = calloc(ticket->place_count, sizeof *is_free);
+	if (!is_free)
+		return ga_error_memory(keeping->error);
+	reachable = prospects(keeping, ticket, is_free, &free_now);
+	can = free_now >= ticket->count;
+	if (misses_its_turn(keeping->acquiring, ticket->number, can))
+		return 0;
+	/* What it lacks must be leases: nobody idles for what no lease's end can give. */
+	return can || reachable >= ticket->count ? keep(keeping, ticket, is_free) : 0;
+}
+
+int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	ga_auto_tickets struct ga_tickets tickets = {0};
+	struct keeping keeping = {.acquiring = acquiring, .error = error};
+	int result = ga_queue_read(acquiring->store, acquiring->ticket, false, &tickets, error);
+
+	acquiring->waits_for_turn = false;
+	for (size_t i = 0; result == 0 && i < tickets.count; i++)
+		result = keep_for(&keeping, &tickets.list[i]);
+	free(keeping.kept);
+	return result;
+}

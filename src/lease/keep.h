@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeping: what those who have waited longer could use is not for us. Noted on the devices, after
+ * the leases were, so that the choice passes them by and says for whom they are kept.
+ */
+#ifndef GA_LEASE_KEEP_H
+#define GA_LEASE_KEEP_H
+
+#include "acquire.h"
+
+int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tickets taken, written, read and counted; see queue.h. */
+#include "queue.h"
+
+#include "leaf.h"
+#include "machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A stranger's lock on an absurd number is nobody's place in the queue. */
+static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
+
+enum { PLACES_MOST = 4096, REQUEST_MOST = 200 };
+
+void ga_ticket_free(struct ga_ticket *ticket)
+{
+	free(ticket->user);
+	free(ticket->request);
+	free(ticket->places);
+	*ticket = (struct ga_ticket){0};
+}
+
+void ga_tickets_free(struct ga_tickets *tickets)
+{
+	for (size_t i = 0; i < tickets->count; i++)
+		ga_ticket_free(&tickets->list[i]);
+	free(tickets->list);
+	*tickets = (struct ga_tickets){0};
+}
+
+static bool is_alive(const struct ga_store *store, uint64_t number)
+{
+	struct ga_range part;
+
+	return ga_ledger_is_held(store->probe, ga_ledger_ticket(number), &part) == 1;
+}
+
+static void name_of(uint64_t number, char text[static GA_LEAF_NAME])
+{
+	(void)snprintf(text, GA_LEAF_NAME, "%llu",
+		       (unsigned long long)(number & ((UINT64_C(1) << GA_TICKET_BITS) - 1)));
+}
+
+/* ---- the numbers that are there ---- */
+
+struct numbers {
+	uint64_t *list;
+	size_t count;
+	uint64_t before;
+};
+
+static int add_number(void *context, const char *name)
+{
+	struct numbers *numbers = context;
+	int64_t number;
+	uint64_t *list;
+
+	if (*name == '0' || !ga_text_number(name, strlen(name), (int64_t)absurd, &number) ||
+	    (numbers->before && (uint64_t)number >= numbers->before))
+		return 0;
+	if (numbers->count % 64 == 0) {
+		list = reallocarray(numbers->list, numbers->count + 64, sizeof *list);
+		if (!list)
+			return GPUALLOC_ENOMEM;
+		numbers->list = list;
+	}
+	numbers->list[numbers->count++] = (uint64_t)number;
+	return 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *one = a, *other = b;
+
+	return *one < *other ? -1 : *one > *other;
+}
+
+static int read_numbers(const struct ga_store *store, struct numbers *numbers)
+{
+	int result = ga_leaf_each(store->queue, add_number, numbers);
+
+	if (result == 0 && numbers->count > 1)
+		qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
+	return result;
+}
+
+size_t ga_queue_place(const struct ga_store *store, uint64_t number)
+{
+	enum { SURE = 16 };
+	struct numbers numbers = {.before = number};
+	size_t place = 1;
+
+	(void)read_numbers(store, &numbers);
+	for (size_t i = 0; i < numbers.count; i++)
+		place += place > SURE || is_alive(store, numbers.list[i]);
+	free(numbers.list);
+	return place;
+}
+
+/* ---- joining and leaving ---- */
+
+static uint64_t highest_alive(const struct ga_store *store)
+{
+	struct numbers numbers = {0};
+	uint64_t highest = 0;
+
+	(void)read_numbers(store, &numbers);
+	for (size_t i = numbers.count; highest == 0 && i > 0; i--)
+		if (is_alive(store, numbers.list[i - 1]))
+			highest = numbers.list[i - 1];
+	free(numbers.list);
+	return highest;
+}
+
+/* The places come last: who could use so many that they do not fit keeps fewer. */
+static void write_text(const struct ga_ticket *ticket, struct ga_buffer *text)
+{
+	enum { A_PLACE = 40 };
+
+	ga_buffer_format(text, "pid %lld\n", (long long)ticket->pid);
+	if (ticket->pidns >= 0)
+		ga_buffer_format(text, "pidns %lld\n", (long long)ticket->pidns);
+	ga_buffer_format(text, "since %lld\ncount %lld\nmemory %lld\n", (long long)ticket->since,
+			 (long long)ticket->count, (long long)ticket->mebibytes);
+	ga_leaf_add(text, "request", ticket->request, REQUEST_MOST);
+	ga_buffer_text(text, "places");
+	for (size_t i = 0; i < ticket->place_count && text->size + A_PLACE < GA_LEAF_MAX; i++)
+		ga_buffer_format(text, " %llx:%llx", (unsigned long long)ticket->places[i].start,
+				 (unsigned long long)ticket->places[i].length);
+	ga_buffer_char(text, '\n');
+}
+
+static int write_ticket(const struct ga_store *store, const struct ga_ticket *ticket)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
+	char name[GA_LEAF_NAME];
+
+	name_of(ticket->number, name);
+	write_text(ticket, &text);
+	return text.failed ? -ENOMEM : ga_leaf_write(store->queue, name, &text);
+}
+
+/* On a number that somebody else has just taken, or whose dead ticket is not ours to remove, the
+   next. */
+int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
+		  gpualloc_error *error)
+{
+	enum { TRIES = 100000 };
+	uint64_t number = highest_alive(store) + 1;
+	char name[GA_LEAF_NAME];
+
+	for (int i = 0; i < TRIES && number < absurd; i++, number++) {
+		int result = ga_ledger_lock(ledger, ga_ledger_ticket(number), error);
+
+		if (result == GPUALLOC_EBUSY)
+			continue;
+		if (result < 0)
+			return result;
+		ticket->number = number;
+		result = write_ticket(store, ticket);
+		if (result == -EEXIST) {
+			name_of(number, name);
+			ga_leaf_sweep(store->queue, name);
+			result = write_ticket(store, ticket);
+		}
+		if (result == 0)
+			return 0;
+		if (result != -EEXIST)
+			return ga_error_errno(error, GPUALLOC_EIO, -result,
+					      "waiting without a place in the queue, for the "
+					      "ticket could not be written");
+		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(number));
+		ticket->number = 0;
+	}
+	return ga_error_set(error, GPUALLOC_EIO,
+			    "waiting without a place in the queue: all numbers are taken");
+}
+
+void ga_queue_leave(const struct ga_store *store, int ledger, uint64_t number)
+{
+	char name[GA_LEAF_NAME];
+
+	if (!number)
+		return;
+	name_of(number, name);
+	ga_leaf_sweep(store->queue, name);
+	if (ledger >= 0)
+		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(number));
+}
+
+/* ---- reading ---- */
+
+static bool read_place(struct ga_ticket *ticket, const char *text, size_t size)
+{
+	const char *colon = memchr(text, ':', size);
+	size_t first = colon ? (size_t)(colon - text) : 0;
+	uint64_t start, length;
+
+	if (!colon || ticket->place_count >= PLACES_MOST || !ga_leaf_hex(text, first, &start) ||
+	    !ga_leaf_hex(colon + 1, size - first - 1, &length))
+		return false;
+	if (start >> 62 || length == 0 || length >> 32)
+		return false;
+	ticket->places[ticket->place_count++] = (struct ga_range){(off_t)start, (off_t)length};
+	return true;
+}
+
+static bool read_places(struct ga_ticket *ticket, struct ga_view value)
+{
+	if (ticket->places)
+		return false;
+	ticket->places = calloc(GA_LEAF_MAX / 4, sizeof *ticket->places);
+	if (!ticket->places)
+		return false;
+	for (;;) {
+		size_t length = 0;
+
+		value = ga_view_trim(value.text, value.size);
+		if (value.size == 0)
+			return true;
+		while (length < value.size && value.text[length] != ' ')
+			length++;
+		if (!read_place(ticket, value.text, length))
+			return false;
+		value.text += length;
+		value.size -= length;
+	}
+}
+
+static bool read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_view value)
+{
+	struct {
+		const char *key;
+		int64_t *number;
+		int64_t most;
+	} numbers[] = {
+		{"pid", &ticket->pid, INT32_MAX},
+		{"pidns", &ticket->pidns, INT64_MAX},
+		{"since", &ticket->since, INT64_MAX},
+		{"count", &ticket->count, PLACES_MOST},
+		{"memory", &ticket->mebibytes, INT64_C(1) << 32},
+	};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (ga_text_equal(key.text, key.size, numbers[i].key))
+			return ga_text_number(value.text, value.size, numbers[i].most,
+					      numbers[i].number);
+	if (ga_text_equal(key.text, key.size, "places"))
+		return read_places(ticket, value);
+	if (ga_text_equal(key.text, key.size, "request"))
+		return ga_set_text_sized(&ticket->request, value.text, value.size) == 0;
+	return true;
+}
+
+static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga_ticket *ret_ticket)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
+	ga_auto_ticket struct ga_ticket ticket = {
+		.number = number, .pid = GA_UNKNOWN, .pidns = GA_UNKNOWN, .since = GA_UNKNOWN};
+	struct ga_view rest, key, value;
+	struct stat status;
+	char name[GA_LEAF_NAME], user[256];
+
+	name_of(number, name);
+	if (!ga_leaf_read(store->queue, name, &text, &status))
+		return false;
+	rest = (struct ga_view){text.data, text.size};
+	while (ga_leaf_line(&rest, &key, &value))
+		if (!read_line(&ticket, key, value))
+			return false;
+	if (ticket.count < 1)
+		return false;
+	ticket.uid = status.st_uid;
+	ticket.queued = (int64_t)status.st_ctime;
+	ga_leaf_user(status.st_uid, user, sizeof user);
+	if (ga_set_text(&ticket.user, user) < 0)
+		return false;
+	*ret_ticket = ticket;
+	ticket = (struct ga_ticket){0};
+	return true;
+}
+
+static bool has_too_many(const struct ga_tickets *tickets, uid_t uid)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < tickets->count; i++)
+		count += tickets->list[i].uid == uid;
+	return count >= GA_TICKETS_OF_A_USER;
+}
+
+static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
+		      struct ga_tickets *tickets)
+{
+	struct ga_ticket ticket, *list;
+	char name[GA_LEAF_NAME];
+
+	if (!is_alive(store, number)) {
+		name_of(number, name);
+		ga_leaf_sweep(store->queue, name);
+		return 0;
+	}
+	if (!read_ticket(store, number, &ticket))
+		return 0;
+	if (!all && has_too_many(tickets, ticket.uid)) {
+		ga_ticket_free(&ticket);
+		return 0;
+	}
+	list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
+	if (!list) {
+		ga_ticket_free(&ticket);
+		return GPUALLOC_ENOMEM;
+	}
+	tickets->list = list;
+	list[tickets->count++] = ticket;
+	return 0;
+}
+
+int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
+		  struct ga_tickets *ret_tickets, gpualloc_error *error)
+{
+	ga_auto_tickets struct ga_tickets tickets = {0};
+	struct numbers numbers = {.before = before};
+	int result = read_numbers(store, &numbers);
+
+	for (size_t i = 0; result == 0 && i < numbers.count; i++)
+		if (all || tickets.count < GA_TICKETS_MOST)
+			result = add_ticket(store, numbers.list[i], all, &tickets);
+	free(numbers.list);
+	if (result < 0)
+		return result == GPUALLOC_ENOMEM
+			       ? ga_error_memory(error)
+			       : ga_error_set(error, result, "cannot read the queue of %s",
+					      store->path);
+	*ret_tickets = tickets;
+	tickets = (struct ga_tickets){0};
+	return 0;
+}
+
+/* ---- what it could have ---- */
+
+static int add_length(void *context, struct ga_range part)
+{
+	off_t *sum = context;
+
+	*sum += part.length;
+	return 0;
+}
+
+int ga_ticket_fits(const struct ga_store *store, const struct ga_ticket *ticket, size_t place)
+{
+	struct ga_range range = ticket->places[place], part;
+	off_t held = 0;
+
+	if (ticket->mebibytes == 0) {
+		int result = ga_ledger_is_held(store->probe, range, &part);
+
+		return result < 0 ? result : result == 0;
+	}
+	if (ga_ledger_probe(store->probe, range, add_length, &held) < 0)
+		return -1;
+	return range.length - held >= ticket->mebibytes;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue: tickets of who waits, in queue/NUMBER. A ticket is alive exactly while its byte of
+ * the ledger is held; its waiter writes down what it could use, so that others can keep their hands
+ * off it. Numbers give the order; they are taken under the arbiter, and unique without it.
+ */
+#ifndef GA_LEASE_QUEUE_H
+#define GA_LEASE_QUEUE_H
+
+#include "ledger.h"
+#include "store.h"
+
+struct ga_ticket {
+	uint64_t number;
+	uid_t uid;
+	char *user;
+	int64_t pid;
+	int64_t pidns;
+	int64_t since;           /* seconds since 1970 */
+	int64_t queued;          /* the same, but not the waiter's word */
+	int64_t count;           /* devices wanted, 1 or more */
+	int64_t mebibytes;       /* of each; 0: whole */
+	char *request;           /* in words */
+	struct ga_range *places; /* the devices it could use, as rooms on the ledger */
+	size_t place_count;
+};
+
+void ga_ticket_free(struct ga_ticket *ticket);
+#define ga_auto_ticket ga_cleanup(ga_ticket_free)
+
+/*
+ * Takes the number behind all others for the description ledger, and writes the ticket. Without
+ * room for it one waits unseen: GPUALLOC_EIO, but the number is had.
+ */
+int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
+		  gpualloc_error *error);
+void ga_queue_leave(const struct ga_store *store, int ledger, uint64_t number);
+
+struct ga_tickets {
+	struct ga_ticket *list; /* alive, by number */
+	size_t count;
+};
+
+void ga_tickets_free(struct ga_tickets *tickets);
+#define ga_auto_tickets ga_cleanup(ga_tickets_free)
+
+enum { GA_TICKETS_OF_A_USER = 64, GA_TICKETS_MOST = 256 };
+
+/*
+ * Those before a number (0: all) that count: of one user 64, 256 in all. With all set, no such
+ * limits.
+ */
+int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
+		  struct ga_tickets *ret_tickets, gpualloc_error *error);
+/* The place of a number, from 1; those far behind are told roughly. */
+size_t ga_queue_place(const struct ga_store *store, uint64_t number);
+
+/* Whether the device at a place of the ticket has what the ticket wants; -1 cannot be told. */
+int ga_ticket_fits(const struct ga_store *store, const struct ga_ticket *ticket, size_t place);
+
+#endif

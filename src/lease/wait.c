@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting: a ticket, and then sleeping until a claim is worth trying. Nobody waits busily, and
+ * nobody waits for a kernel's lock: the foremost watch the ledger, whose closing comes before its
+ * locks are gone, and so look again and again for a short while; all others, and everybody for
+ * whatever was missed, look once a second.
+ */
+#include "acquire.h"
+
+#include "clock.h"
+#include "device_state.h"
+#include "select.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum {
+	FOREMOST = 8,
+	TICK_MS = 1000,
+	BLIND_TICK_MS = 250,
+	TURN_PATIENCE_MS = 2000,
+	FIRST_LOOK_US = 200,
+	LAST_LOOK_US = 51200,
+	WATCHED_MOST = 16,
+};
+
+struct waiting {
+	struct ga_acquiring *acquiring;
+	struct ga_ticket ticket;
+	int64_t until;          /* -1: for ever */
+	int events;             /* inotify; -1: not among the foremost, or none to be had */
+	bool is_blind;          /* no inotify to be had */
+	int64_t strangers_from; /* before this their pids are not watched: one has just gone */
+	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
+	size_t place;
+	char told[1024]; /* what the caller was told last */
+	size_t told_place;
+	gpualloc_error *error;
+};
+
+/* ---- the ticket ---- */
+
+static int add_place(struct waiting *waiting, const gpualloc_device *device)
+{
+	struct ga_ticket *ticket = &waiting->ticket;
+	const struct ga_acquiring *acquiring = waiting->acquiring;
+	struct ga_range *places;
+	struct ga_room room;
+
+	if (!ga_leases_room(device, &acquiring->nest, acquiring->request.share, &room))
+		return 0;
+	places = reallocarray(ticket->places, ticket->place_count + room.count, sizeof *places);
+	if (!places)
+		return ga_error_memory(waiting->error);
+	ticket->places = places;
+	/* In a budget of several ranges the first stands for the device. */
+	places[ticket->place_count++] = room.ranges[0];
+	return 0;
+}
+
+/* Whatever could be ours once others have gone. */
+static int find_places(struct waiting *waiting)
+{
+	ga_auto_selection struct ga_selection selection = {0};
+	struct ga_acquiring *acquiring = waiting->acquiring;
+	int result = 0;
+
+	(void)ga_select(acquiring->machine, &acquiring->request, &selection, NULL);
+	for (size_t i = 0; result == 0 && i < selection.candidate_count; i++)
+		result = add_place(waiting, selection.candidates[i].device);
+	for (size_t i = 0; result == 0 && i < selection.rejection_count; i++)
+		if (selection.rejections[i].for_now)
+			result = add_place(waiting, selection.rejections[i].device);
+	waiting->ticket.count = (int64_t)selection.want;
+	return result;
+}
+
+static char *words_of(const gpualloc_request *request, int64_t count)
+{
+	char memory[64] = "", *text;
+	int length;
+
+	if (request->memory > 0)
+		(void)snprintf(memory, sizeof memory, ", %lld MiB of each%s",
+			       (long long)(request->memory >> 20),
+			       request->share ? ", shared" : "");
+	length =
+		asprintf(&text, "%lld %s%s%s%s%s%s%s%s", (long long)count,
+			 request->mig ? "MIG instance" : "GPU", count == 1 ? "" : "s",
+			 request->profile ? " " : "", request->profile ? request->profile : "",
+			 memory, request->only ? ", only " : "", request->only ? request->only : "",
+			 request->require ? ", some required" : "");
+	return length < 0 ? NULL : text;
+}
+
+/* Who cannot leave a ticket waits all the same, without a place in the order. */
+static int join(struct waiting *waiting)
+{
+	ga_auto_arbiter struct ga_arbiter arbiter = GA_ARBITER_NONE;
+	struct ga_acquiring *acquiring = waiting->acquiring;
+	struct ga_ticket *ticket = &waiting->ticket;
+	gpualloc_error error = {0};
+	struct stat space;
+	int result = find_places(waiting);
+
+	if (result < 0)
+		return result;
+	ticket->pid = getpid();
+	ticket->pidns = stat("/proc/self/ns/pid", &space) == 0 ? (int64_t)space.st_ino : GA_UNKNOWN;
+	ticket->since = (int64_t)time(NULL);
+	ticket->mebibytes =
+		acquiring->request.share ? (acquiring->request.memory + (1 << 20) - 1) >> 20 : 0;
+	ticket->request = words_of(&acquiring->request, ticket->count);
+	if (!ticket->request)
+		return ga_error_memory(waiting->error);
+	ga_acquiring_arbitrate(acquiring, &arbiter);
+	result = ga_queue_join(acquiring->store, acquiring->ledger, ticket, &error);
+	if (result < 0)
+		ga_acquiring_note(acquiring, error.message);
+	acquiring->ticket = ticket->number;
+	return 0;
+}
+
+/* ---- whether a try is worth it ---- */
+
+/* By the ledger alone, which costs little: so many of our places have no lease in the way. */
+static bool may_fit(const struct waiting *waiting)
+{
+	int64_t free_now = 0;
+
+	for (size_t i = 0; i < waiting->ticket.place_count; i++)
+		free_now += ga_ticket_fits(waiting->acquiring->store, &waiting->ticket, i) != 0;
+	return free_now >= waiting->ticket.count || waiting->ticket.place_count == 0;
+}
+
+/* ---- sleeping ---- */
+
+static void watch(struct waiting *waiting)
+{
+	struct ga_acquiring *acquiring = waiting->acquiring;
+	char path[64];
+
+	waiting->place =
+		acquiring->ticket ? ga_queue_place(acquiring->store, acquiring->ticket) : 1;
+	if (waiting->events >= 0 || waiting->is_blind || waiting->place > FOREMOST)
+		return;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", acquiring->ledger);
+	waiting->events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (waiting->events >= 0 && inotify_add_watch(waiting->events, path, IN_CLOSE_WRITE) >= 0)
+		return;
+	if (waiting->events >= 0)
+		close(waiting->events);
+	waiting->events = -1;
+	waiting->is_blind = true;
+	ga_acquiring_note(acquiring, "waited by looking four times a second: the kernel gives no "
+				     "more watches of files");
+}
+
+/* The ends of strangers' processes make no event on the ledger; their pids can be watched. */
+static nfds_t watch_strangers(const struct waiting *waiting, struct pollfd *fds, nfds_t count)
+{
+	const gpualloc_machine *machine = waiting->acquiring->machine;
+	nfds_t most = count + WATCHED_MOST;
+
+	for (size_t i = 0; machine && i < machine->device_count; i++) {
+		const struct gpualloc_device *device = &machine->devices[i];
+
+		for (size_t p = 0; p < device->process_count && count < most; p++) {
+			int64_t pid = device->processes[p].pid;
+			int fd = !ga_process_computes(&device->processes[p]) || pid <= 0
+					 ? -1
+					 : (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+
+			if (fd >= 0)
+				fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		}
+	}
+	return count;
+}
+
+/* The machine is looked at again at once, but then at most once a second: the driver may go on
+   showing who has gone. */
+static void stranger_gone(struct waiting *waiting)
+{
+	waiting->acquiring->machine_at = INT64_MIN / 2;
+	waiting->strangers_from = ga_clock_ms() + TICK_MS;
+}
+
+static void drain(int events)
+{
+	char bytes[4096];
+
+	while (read(events, bytes, sizeof bytes) > 0)
+		;
+}
+
+static int64_t sleep_us(const struct waiting *waiting)
+{
+	int64_t tick = waiting->is_blind ? BLIND_TICK_MS : TICK_MS;
+	int64_t left = waiting->until < 0 ? tick : waiting->until - ga_clock_ms();
+
+	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
+		return waiting->look_us;
+	return left < 0 ? 0 : left < tick ? left * 1000 : tick * 1000;
+}
+
+/* False when a signal came. */
+static bool sleep_a_while(struct waiting *waiting)
+{
+	struct pollfd fds[WATCHED_MOST + 1];
+	nfds_t watched, count = 0;
+	int64_t us = sleep_us(waiting);
+	struct timespec pause = {us / 1000000, us % 1000000 * 1000};
+	int ready, failure;
+
+	if (waiting->events >= 0)
+		fds[count++] = (struct pollfd){.fd = waiting->events, .events = POLLIN};
+	watched = count;
+	/* Not between two looks at the ledger: that is not what they wait for. */
+	if (waiting->look_us == 0 && ga_clock_ms() >= waiting->strangers_from)
+		count = watch_strangers(waiting, fds, count);
+	ready = ppoll(fds, count, &pause, NULL);
+	failure = errno;
+	for (nfds_t i = watched; i < count; i++) {
+		if (ready > 0 && fds[i].revents)
+			stranger_gone(waiting);
+		close(fds[i].fd);
+	}
+	if (ready > 0 && watched > 0 && fds[0].revents) {
+		drain(waiting->events);
+		waiting->look_us = FIRST_LOOK_US;
+	} else if (waiting->look_us > 0) {
+		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
+	}
+	return !(ready < 0 && failure == EINTR);
+}
+
+/* ---- the caller is told ---- */
+
+/* Told at once and at every change; after a signal also when nothing changed, for that may be the
+   wish to give up. */
+static int tell(struct waiting *waiting, bool always)
+{
+	const gpualloc_lease_wish *wish = waiting->acquiring->wish;
+	const char *sentence = gpualloc_error_message(waiting->error);
+	bool same = strncmp(sentence, waiting->told, sizeof waiting->told - 1) == 0 &&
+		    waiting->place == waiting->told_place;
+
+	if (!wish->function || (same && !always))
+		return 0;
+	(void)snprintf(waiting->told, sizeof waiting->told, "%s", sentence);
+	waiting->told_place = waiting->place;
+	if (wish->function(wish->context, waiting->place, waiting->told) == 0)
+		return 0;
+	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "waiting was given up");
+}
+
+static int time_is_up(struct waiting *waiting)
+{
+	return ga_error_prefix(waiting->error, GPUALLOC_ETIMEOUT, "waited %lld s in vain: ",
+			       (long long)(waiting->acquiring->wish->wait_ms / 1000));
+}
+
+static int wait_for_turn(struct waiting *waiting, gpualloc_lease **ret_lease)
+{
+	int result = GPUALLOC_EBUSY;
+
+	for (bool undisturbed = true, first = true;; first = false) {
+		watch(waiting);
+		if (first || may_fit(waiting))
+			result = ga_acquiring_try(waiting->acquiring, ret_lease, waiting->error);
+		if (result != GPUALLOC_EBUSY)
+			return result;
+		result = tell(waiting, !undisturbed);
+		if (result < 0)
+			return result;
+		result = GPUALLOC_EBUSY;
+		if (waiting->until >= 0 && ga_clock_ms() >= waiting->until)
+			return time_is_up(waiting);
+		undisturbed = sleep_a_while(waiting);
+	}
+}
+
+static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+			 gpualloc_error *error)
+{
+	int64_t wait_ms = acquiring->wish->wait_ms;
+	struct waiting waiting = {.acquiring = acquiring,
+				  .until = wait_ms < 0 ? -1 : ga_clock_ms() + wait_ms,
+				  .events = -1,
+				  .error = error};
+	int result = join(&waiting);
+
+	if (result == 0)
+		result = wait_for_turn(&waiting, ret_lease);
+	if (waiting.events >= 0)
+		close(waiting.events);
+	ga_ticket_free(&waiting.ticket);
+	return result;
+}
+
+/*
+ * Who does not wait still lets those pass who could have their devices any moment. Whether they do
+ * shows only with time.
+ */
+static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+		   gpualloc_error *error)
+{
+	int64_t until = ga_clock_ms() + TURN_PATIENCE_MS, pause_us = 1000;
+
+	for (;;) {
+		int result = ga_acquiring_try(acquiring, ret_lease, error);
+
+		if (result != GPUALLOC_EBUSY || !acquiring->waits_for_turn ||
+		    acquiring->wish->wait_ms != 0 || ga_clock_ms() >= until)
+			return result;
+		ga_clock_sleep_us(pause_us);
+		pause_us = pause_us < 50000 ? pause_us * 2 : pause_us;
+	}
+}
+
+int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *request,
+		     const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
+		     gpualloc_error *error)
+{
+	ga_auto_acquiring struct ga_acquiring acquiring;
+	gpualloc_error own = {0}; /* what is said while waiting is needed in any case */
+	int result;
+
+	if (!error)
+		error = &own;
+	result = ga_acquiring_start(&acquiring, store, request, wish, error);
+	if (result == 0)
+		result = try_now(&acquiring, ret_lease, error);
+	if (result == GPUALLOC_EBUSY && wish->wait_ms != 0)
+		result = wait_in_queue(&acquiring, ret_lease, error);
+	return result;
+}

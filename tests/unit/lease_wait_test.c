@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting: in order, woken by a death, without starving anybody, past who is stopped. */
+#include "leasing.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char dgx[] = "dgx1-volta";
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The list is looked at until so many wait: that is a state, not a time. */
+static void until_so_many_wait(gpualloc_store *store, size_t count)
+{
+	for (;;) {
+		gpualloc_leases *list = NULL;
+		size_t waiting;
+
+		CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
+		waiting = gpualloc_leases_waiting_count(list);
+		gpualloc_leases_free(list);
+		if (waiting == count)
+			return;
+		(void)poll(NULL, 0, 2);
+	}
+}
+
+static bool has_said(const struct leasing_child *child)
+{
+	struct pollfd fd = {.fd = child->say, .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+static void a_death_wakes(void)
+{
+	gpualloc_store *store = leasing_store();
+
+	for (int round = 0; round < 20; round++) {
+		struct leasing_child holder = leasing_hold(store, dgx, 8, 0), waiter;
+		int64_t start;
+
+		test_about("round %d", round);
+		CHECK_INT(leasing_said(&holder), 'y');
+		waiter = leasing_hold(store, dgx, 1, -1);
+		until_so_many_wait(store, 1);
+		start = now_ms();
+		leasing_kill(&holder);
+		CHECK_INT(leasing_said(&waiter), 'y');
+		CHECK(now_ms() - start < 500);
+		leasing_end(&waiter);
+	}
+	until_so_many_wait(store, 0);
+	gpualloc_store_free(store);
+}
+
+static void a_release_wakes(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL;
+	struct leasing_child waiter;
+	int64_t start;
+
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	/* Inherits the description: no close is the last, and only the nudge wakes. */
+	waiter = leasing_hold(store, dgx, 8, -1);
+	until_so_many_wait(store, 1);
+	start = now_ms();
+	CHECK_INT(gpualloc_lease_release(lease, NULL), 0);
+	CHECK_INT(leasing_said(&waiter), 'y');
+	CHECK(now_ms() - start < 500);
+	leasing_end(&waiter);
+	gpualloc_lease_free(lease);
+	gpualloc_store_free(store);
+}
+
+static void it_ends_at_its_time(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+	int64_t start = now_ms();
+
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	CHECK_INT(leasing_ask(store, dgx, 1, 300, &other, error), GPUALLOC_ETIMEOUT);
+	CHECK(now_ms() - start >= 300);
+	CHECK(now_ms() - start < 5000);
+	CHECK_HAS(gpualloc_error_message(error), gpualloc_lease_id(lease));
+	until_so_many_wait(store, 0);
+	gpualloc_lease_free(lease);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
+static void the_order_is_that_of_arrival(void)
+{
+	enum { WAITERS = 12 };
+	gpualloc_store *store = leasing_store();
+	struct leasing_child holder = leasing_hold(store, dgx, 8, 0), waiters[WAITERS];
+
+	CHECK_INT(leasing_said(&holder), 'y');
+	for (size_t i = 0; i < WAITERS; i++) {
+		waiters[i] = leasing_hold(store, dgx, 8, -1);
+		until_so_many_wait(store, i + 1);
+	}
+	leasing_kill(&holder);
+	for (size_t i = 0; i < WAITERS; i++) {
+		test_about("waiter %zu", i);
+		CHECK_INT(leasing_said(&waiters[i]), 'y');
+		for (size_t j = i + 1; j < WAITERS; j++)
+			CHECK(!has_said(&waiters[j]));
+		leasing_kill(&waiters[i]);
+	}
+	gpualloc_store_free(store);
+}
+
+/* A request for 8 against newcomers that would each take what becomes free. */
+static void a_large_request_does_not_starve(void)
+{
+	gpualloc_store *store = leasing_store();
+	struct leasing_child holders[8], large;
+	gpualloc_lease *lease = NULL;
+
+	for (size_t i = 0; i < 8; i++) {
+		holders[i] = leasing_hold(store, dgx, 1, 0);
+		CHECK_INT(leasing_said(&holders[i]), 'y');
+	}
+	large = leasing_hold(store, dgx, 8, -1);
+	until_so_many_wait(store, 1);
+	for (size_t i = 0; i < 8; i++) {
+		gpualloc_error *error = gpualloc_error_new();
+
+		leasing_kill(&holders[i]);
+		if (i == 7)
+			CHECK_INT(leasing_said(&large), 'y');
+		test_about("after %zu", i);
+		CHECK_INT(leasing_ask(store, dgx, 1, 0, &lease, error), GPUALLOC_EBUSY);
+		if (i < 7)
+			CHECK_HAS(gpualloc_error_message(error), "who has waited longer");
+		gpualloc_error_free(error);
+	}
+	leasing_end(&large);
+	gpualloc_store_free(store);
+}
+
+static void who_is_stopped_is_passed_over(void)
+{
+	gpualloc_store *store = leasing_store();
+	struct leasing_child holder = leasing_hold(store, dgx, 8, 0), stopped, next;
+	gpualloc_lease *lease = NULL;
+	siginfo_t info;
+
+	CHECK_INT(leasing_said(&holder), 'y');
+	stopped = leasing_hold(store, dgx, 8, -1);
+	until_so_many_wait(store, 1);
+	next = leasing_hold(store, dgx, 8, -1);
+	until_so_many_wait(store, 2);
+	CHECK_INT(kill(stopped.pid, SIGSTOP), 0);
+	CHECK_INT(waitid(P_PID, (id_t)stopped.pid, &info, WSTOPPED), 0);
+	leasing_kill(&holder);
+	CHECK_INT(leasing_said(&next), 'y');
+	CHECK_INT(kill(stopped.pid, SIGCONT), 0);
+	/* Its place is the first again. */
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &lease, NULL), GPUALLOC_EBUSY);
+	leasing_kill(&next);
+	CHECK_INT(leasing_said(&stopped), 'y');
+	leasing_end(&stopped);
+	gpualloc_store_free(store);
+}
+
+static void keeping_ends_after_a_while(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	gpualloc_request *request = gpualloc_request_new();
+	struct leasing_child holder = leasing_hold(store, dgx, 4, 0), large;
+	gpualloc_lease *lease = NULL;
+
+	CHECK_INT(leasing_said(&holder), 'y');
+	large = leasing_hold(store, dgx, 8, -1);
+	until_so_many_wait(store, 1);
+	CHECK_INT(gpualloc_lease_wish_set_machine(wish, dgx, 0), 0);
+	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease, NULL), GPUALLOC_EBUSY);
+	gpualloc_lease_wish_set_keep(wish, 1);
+	gpualloc_lease_wish_set_wait(wish, 10000, NULL, NULL);
+	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease, NULL), 0);
+	gpualloc_lease_free(lease);
+	leasing_kill(&large);
+	leasing_kill(&holder);
+	gpualloc_lease_wish_free(wish);
+	gpualloc_request_free(request);
+	gpualloc_store_free(store);
+}
+
+static int give_up(void *context, size_t place, const char *sentence)
+{
+	size_t *told = context;
+
+	CHECK_HAS(sentence, "leased");
+	CHECK_INT(place, 1);
+	(*told)++;
+	return 1;
+}
+
+static void giving_up_leaves_no_trace(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	gpualloc_request *request = gpualloc_request_new();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	size_t told = 0;
+
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	CHECK_INT(gpualloc_lease_wish_set_machine(wish, dgx, 0), 0);
+	gpualloc_lease_wish_set_wait(wish, -1, give_up, &told);
+	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &other, NULL), GPUALLOC_ETIMEOUT);
+	CHECK_INT(told, 1);
+	until_so_many_wait(store, 0);
+	gpualloc_lease_free(lease);
+	gpualloc_lease_wish_free(wish);
+	gpualloc_request_free(request);
+	gpualloc_store_free(store);
+}
+
+static const struct test_case cases[] = {
+	{"a death wakes", a_death_wakes},
+	{"a release wakes, though children have the description", a_release_wakes},
+	{"it ends at its time, and says who was in the way", it_ends_at_its_time},
+	{"the order is that of arrival", the_order_is_that_of_arrival},
+	{"a large request does not starve", a_large_request_does_not_starve},
+	{"who is stopped is passed over, and keeps its place", who_is_stopped_is_passed_over},
+	{"keeping ends after a while", keeping_ends_after_a_while},
+	{"giving up leaves no trace", giving_up_leaves_no_trace},
+};
+TEST_MAIN(cases)
