@@ -22,7 +22,7 @@ import traceback
 ONE = os.environ["LEASE_ONE"]
 MACHINE = os.path.join(os.environ["TEST_ROOT"], "machines", "files", "chaos.json")
 ALL = "8"
-POINTS = int(os.environ.get("POINTS", "130"))  # at most so many kills a case
+POINTS = int(os.environ.get("POINTS", "500"))  # at most so many kills a case
 os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # that cannot work beside strace
 STOPS = 18
 F_OFD_GETLK = 36
