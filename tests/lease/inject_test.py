@@ -4,11 +4,14 @@
 comes, and told an error by others. Whatever happens, no lock outlives the dead, nobody dead is shown
 or waited for, the next one gets everything, and nobody gets what another has.
 
-The kill that strace injects lands before the call takes effect: so N + 1 covers "after N"."""
+The kill that strace injects lands before the call takes effect: so the next one covers "after". It
+counts each kind of call by itself ("all:when=9" is the ninth of any kind), so a point of a run is the
+name of a call and its number among those of that name."""
 import fcntl
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -19,8 +22,9 @@ import traceback
 ONE = os.environ["LEASE_ONE"]
 MACHINE = os.path.join(os.environ["TEST_ROOT"], "machines", "files", "chaos.json")
 ALL = "8"
-POINTS = int(os.environ.get("POINTS", "130"))  # at most so many kills a case
+POINTS = int(os.environ.get("POINTS", "500"))  # at most so many kills a case
 os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # that cannot work beside strace
+STOPS = 18
 F_OFD_GETLK = 36
 # What a call may end with: granted, busy, no permission, trouble with a file, too late.
 CLEAN = {0, 65, 71, 74, 75, 77, 124}
@@ -104,15 +108,29 @@ def spread(first, last, most):
     return list(range(first, last + 1, step))
 
 
+def points_of(calls, first, most):
+    """Points of a run from its first call that matters: where there are too many, all but the
+    repetitions of one kind, and of these evenly fewer."""
+    points = [(name, calls[:number + 1].count(name)) for number, name in enumerate(calls)][first:]
+    common = max(set(calls[first:]), key=calls[first:].count)
+    rare = [point for point in points if point[0] != common]
+    many = [point for point in points if point[0] == common]
+    if len(points) > most:
+        many = [many[i] for i in spread(0, len(many) - 1, max(10, most - len(rare)))] + many[-12:]
+    return sorted(set(rare + many), key=points.index)
+
+
 def kill_everywhere(how):
     with Bench() as bench:
         code, said, calls, first = bench.calls(how)
         assert code == 0, said
-        points = spread(first, len(calls), POINTS)
-        for number in points:
-            bench.run(how, "-e", f"inject=all:signal=KILL:when={number}")
-            bench.must_be_free(f"killed before call {number} of {len(calls)}")
-        return f"{len(points)} of {len(calls) - first} calls"
+        points, killed = points_of(calls, first, POINTS), 0
+        for name, number in points:
+            code, _ = bench.run(how, "-e", f"inject={name}:signal=KILL:when={number}")
+            killed += code == -9
+            bench.must_be_free(f"killed before {name} {number}")
+        assert killed >= 0.9 * len(points), f"only {killed} of {len(points)} were killed"
+        return f"{killed} of {len(calls) - first} calls"
 
 
 def killed_before_any_call_of_a_lease_that_exits():
@@ -129,12 +147,14 @@ def killed_before_any_call_while_it_waits():
         assert said.startswith("granted"), said
         code, said, calls, first = bench.calls("exit", wait="30")
         assert code == 124, said
-        points = spread(first, len(calls), POINTS)
-        for number in points:
-            bench.run("exit", "-e", f"inject=all:signal=KILL:when={number}", wait="30")
+        points, killed = points_of(calls, first, POINTS), 0
+        for name, number in points:
+            code, _ = bench.run("exit", "-e", f"inject={name}:signal=KILL:when={number}", wait="30")
+            killed += code == -9
         assert bench.let_go(holder) == 0
-        bench.must_be_free(f"killed before {len(points)} calls")
-        return f"{len(points)} of {len(calls) - first} calls"
+        bench.must_be_free(f"killed before {killed} calls")
+        assert killed >= 0.5 * len(points), f"only {killed} of {len(points)} were killed"
+        return f"{killed} of {len(calls) - first} calls"
 
 
 def wait_for(what, about):
@@ -150,39 +170,39 @@ def stopped(bench):
     return int(match.group(1)) if match else None
 
 
-def stop_once(bench, number):
-    """One is stopped at a call, another comes, has or has not, and the first goes on. Returns who
-    was granted."""
+def stop_once(bench, name, number):
+    """One is stopped at a call, another comes, has or has not, and the first goes on. Returns whether
+    the other was granted."""
+    about = f"stopped at {name} {number}"
     with open(bench.log, "w", encoding="utf-8"):
         pass
     traced = subprocess.Popen(["strace", "-f", "-o", bench.log, "-e",
-                               f"inject=all:signal=STOP:when={number}", *bench.words("exit")],
+                               f"inject={name}:signal=STOP:when={number}", *bench.words("exit")],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    wait_for(lambda: stopped(bench) or traced.poll() is not None, f"not stopped at call {number}")
+    wait_for(lambda: stopped(bench) or traced.poll() is not None, about)
+    assert traced.poll() is None, f"{about}: it never was"
     other, said = bench.hold()
-    if stopped(bench) and traced.poll() is None:
-        os.kill(stopped(bench), 18)
+    os.kill(stopped(bench), signal.SIGCONT)
     first = traced.communicate(timeout=60)[0].decode()
-    assert traced.returncode in CLEAN, f"call {number}: {traced.returncode} {first}"
+    assert traced.returncode in CLEAN, f"{about}: {traced.returncode} {first}"
     code = bench.let_go(other)
-    assert code in (0, 75), f"call {number}: the other ended with {code}: {said}"
+    assert code in (0, 75), f"{about}: the other ended with {code}: {said}"
+    # The other held until the first was done.
     both = first.startswith("granted") and said.startswith("granted")
-    # The first may have had it and be gone before the other came: not if it was still to claim.
-    return both, first.startswith("granted"), said.startswith("granted")
+    assert not both, f"{about}: both were granted"
+    return said.startswith("granted")
 
 
 def stopped_at_calls_while_another_comes():
     with Bench() as bench:
         _, _, calls, first = bench.calls("exit")
-        # The last of them, exit_group(), cannot be stopped: there is nothing to go on.
-        points = spread(first, len(calls) - 1, 14)
-        other = 0
-        for number in points:
-            both, _, second = stop_once(bench, number)
-            assert not both, f"stopped at call {number}: both were granted"
-            other += second
-            bench.must_be_free(f"stopped at call {number}")
-        assert other, "the other never was granted: nothing was tried"
+        # At the last of them, exit_group(), there is nothing to go on.
+        points = points_of(calls[:-1], first, 0)
+        points, other = [points[i] for i in spread(0, len(points) - 1, STOPS)], 0
+        for name, number in points:
+            other += stop_once(bench, name, number)
+            bench.must_be_free(f"stopped at {name} {number}")
+        assert 0 < other < len(points), f"the other was granted {other} times of {len(points)}"
         return f"{len(points)} calls, the other was granted {other} times"
 
 

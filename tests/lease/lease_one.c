@@ -9,6 +9,7 @@
  */
 #include <gpualloc/gpualloc.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ static int acquire(struct one *one, const char *machine, const char *count, cons
 	return gpualloc_lease_acquire(one->store, one->request, one->wish, &one->lease, one->error);
 }
 
-static void say_granted(const struct one *one)
+/* Nobody would let go of what he never heard of. */
+static bool say_granted(const struct one *one)
 {
 	printf("granted");
 	for (size_t i = 0; i < gpualloc_lease_count(one->lease); i++)
@@ -50,7 +52,7 @@ static void say_granted(const struct one *one)
 	for (size_t i = 0; gpualloc_lease_note(one->lease, i); i++)
 		printf("; %s", gpualloc_lease_note(one->lease, i));
 	printf("\n");
-	(void)fflush(stdout);
+	return fflush(stdout) == 0;
 }
 
 static int nobody_is_shown(const struct one *one)
@@ -88,7 +90,8 @@ int main(int argc, char **argv)
 		status = acquire(&one, argv[2], argv[4], argc > 5 ? argv[5] : "0");
 	if (status < 0)
 		return fail(&one, status);
-	say_granted(&one);
+	if (!say_granted(&one))
+		_exit(74);
 	if (strcmp(argv[1], "exit") == 0)
 		_exit(0);
 	while (strcmp(argv[1], "hold") == 0 && read(STDIN_FILENO, &input, 1) > 0)
