@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOSS_MAX = INT32_MAX / 4, FIRST_ROOM = 1 << 14 };
+enum {
+	LOSS_MAX = INT32_MAX / 4,
+	FIRST_ROOM = 1 << 14,
+	CHECK_EVERY = 2,
+	CHECK_AHEAD = 6,
+	CHECK_STEPS = 20
+};
 
 struct expander {
 	struct ga_search *search;
@@ -23,6 +29,8 @@ struct expander {
 	int32_t losses[2 * GA_SEARCH_MAX];
 	int32_t lost_most;             /* that may be */
 	int32_t lost_least;            /* of choices that lost too much */
+	bool nested;                   /* levels above the last know more, at a price */
+	int64_t room;                  /* that they leave */
 	uint8_t taken[GA_SEARCH_MAX];  /* by class */
 	uint8_t chosen[GA_SEARCH_MAX]; /* classes of which there is some in taken */
 	size_t chosen_count;
@@ -138,6 +146,19 @@ static int64_t weight_to_chosen(const struct expander *e, size_t class)
 	return weight;
 }
 
+/* Whether all levels together allow what was chosen, whatever is taken of the classes to come. */
+static bool is_allowed(const struct expander *e, size_t at)
+{
+	uint8_t high[GA_SEARCH_MAX];
+	const struct ga_taking taking = {e->expansion->counts, e->taken, high, e->room};
+
+	e->search->steps += CHECK_STEPS;
+	memcpy(high, e->taken, e->search->classes.count);
+	for (; at < e->count; at++)
+		high[e->class[at]] = e->expansion->counts[e->class[at]];
+	return ga_bound_allows(&e->search->bound, &taking, e->size);
+}
+
 /* How much of the class at this place; left devices are still wanted. */
 static void choose(struct expander *e, size_t at, size_t left, int64_t weight, int32_t lost)
 {
@@ -147,6 +168,12 @@ static void choose(struct expander *e, size_t at, size_t left, int64_t weight, i
 		return;
 	if (left == 0) {
 		emit(e, weight);
+		return;
+	}
+
+	if (e->nested && at % CHECK_EVERY == 0 && e->count - at >= CHECK_AHEAD &&
+	    !is_allowed(e, at)) {
+		e->options->pruned = e->expansion->need - 1;
 		return;
 	}
 
@@ -316,6 +343,10 @@ static void expand_size(struct expander *e, size_t size)
 		places += e->expansion->counts[e->class[i]] + 1U;
 	}
 	memset(e->losses, 0, places * sizeof *e->losses);
+	e->nested = e->search->bound.tree && e->search->bound.level_count > 1;
+	if (e->nested)
+		e->room = ga_bound_room(&e->search->bound, e->expansion->counts,
+					e->expansion->total, e->expansion->need);
 	if (separable) {
 		lost = fill_losses(e);
 		set_limit(e);

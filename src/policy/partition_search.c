@@ -164,11 +164,17 @@ int64_t ga_search_solve(struct ga_search *search, const uint8_t *counts, size_t 
 
 /* ---- the whole ---- */
 
-static bool begin(struct ga_search *search, const struct ga_partition_problem *problem, bool alike)
+bool ga_search_begin(struct ga_search *search, const struct ga_partition_problem *problem,
+		     bool alike)
 {
 	const size_t align = _Alignof(struct ga_option);
 	struct ga_classes *classes = &search->classes;
 
+	search->problem = problem;
+	search->budget = problem->budget ? problem->budget : DEFAULT_BUDGET;
+	search->looks = (uint64_t)ga_pairs(problem->count) * LOOKS_A_PAIR;
+	if (search->looks > search->budget * LOOKS_A_STEP)
+		search->looks = search->budget * LOOKS_A_STEP;
 	if (!ga_classes_init(classes, problem, alike))
 		return false;
 	ga_symmetry_find(&search->symmetries[0], classes, false);
@@ -181,7 +187,7 @@ static bool begin(struct ga_search *search, const struct ga_partition_problem *p
 	return search->least && ga_bound_init(&search->bound, classes, problem);
 }
 
-static void finish(struct ga_search *search)
+void ga_search_finish(struct ga_search *search)
 {
 	ga_classes_free(&search->classes);
 	ga_bound_free(&search->bound);
@@ -190,8 +196,7 @@ static void finish(struct ga_search *search)
 	free(search->least);
 }
 
-/* The value, above what swaps found if there is more; the truth unless the search is exhausted. */
-static int64_t find_value(struct ga_search *search, int64_t known)
+int64_t ga_search_value(struct ga_search *search, int64_t known)
 {
 	const size_t total = search->problem->count;
 	uint8_t root[GA_SEARCH_MAX];
@@ -220,7 +225,7 @@ static bool run(struct ga_search *search, struct ga_partition *partition)
 		return false;
 	value = partition->value;
 	if (value < bound)
-		value = find_value(search, value);
+		value = ga_search_value(search, value);
 	partition->bound = search->exhausted ? bound : value;
 	/* Only the walk knows which of the best is the first. */
 	if (!search->exhausted && ga_search_walk(search, value, partition->group))
@@ -238,13 +243,8 @@ bool ga_partition_by_search(const struct ga_partition_problem *problem, bool ali
 
 	if (!search)
 		return false;
-	search->problem = problem;
-	search->budget = problem->budget ? problem->budget : DEFAULT_BUDGET;
-	search->looks = (uint64_t)ga_pairs(problem->count) * LOOKS_A_PAIR;
-	if (search->looks > search->budget * LOOKS_A_STEP)
-		search->looks = search->budget * LOOKS_A_STEP;
-	good = begin(search, problem, alike) && run(search, partition);
-	finish(search);
+	good = ga_search_begin(search, problem, alike) && run(search, partition);
+	ga_search_finish(search);
 	free(search);
 	return good;
 }

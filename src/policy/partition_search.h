@@ -63,6 +63,12 @@ static inline const struct ga_symmetry *ga_search_symmetry(const struct ga_searc
 	return &search->symmetries[with_required];
 }
 
+/* Of a search that is all zero; false when there is no memory. It is finished in either case. */
+bool ga_search_begin(struct ga_search *search, const struct ga_partition_problem *problem,
+		     bool alike);
+void ga_search_finish(struct ga_search *search);
+/* The value, if it is more than what is known to be reached; the truth unless it is exhausted. */
+int64_t ga_search_value(struct ga_search *search, int64_t known);
 /* Whether the required devices are still there. */
 bool ga_search_has_required(const struct ga_search *search, const uint8_t *counts);
 /* Classes with one number have as many left and may change places. */

@@ -44,7 +44,7 @@ static void answers_the_vectors(void)
 
 /* ---- the definition, word for word ---- */
 
-enum { PLAIN_MAX = 20 }; /* places of 10 devices in groups of 9 or 10, the missing with them */
+enum { PLAIN_MAX = 20 }; /* places: 10 devices and those that are missing */
 
 /* Groups are lists of positions; a position from count on is a missing place of the short group. */
 struct plain {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engines that solve partitions agree, prove what they should, and keep to their budget. */
-#include "partition_bound.h"
-#include "partition_memo.h"
+#include "partition_search.h"
 #include "partition_shapes.h"
 #include "test.h"
 
@@ -77,6 +76,25 @@ static void check_same(const struct ga_partition_problem *problem, const struct 
 		CHECK_INT(one->group[i], other->group[i]);
 }
 
+/* Without swaps, which nearly always know the value before the search does. */
+static void check_value(const struct ga_partition_problem *problem, bool alike,
+			const struct ga_partition *best)
+{
+	struct ga_search *search = calloc(1, sizeof *search);
+
+	CHECK(search);
+	CHECK(ga_search_begin(search, problem, alike));
+	/* Once with the bounds as they begin, once with prices. */
+	if (alike && search->bound.tree)
+		ga_bound_tighten(&search->bound, problem, best->group);
+	CHECK_INT(ga_search_value(search, -1), best->value);
+	CHECK(!search->exhausted);
+	/* Asked again for less, it still knows. */
+	CHECK_INT(ga_search_value(search, best->value - 1), best->value);
+	ga_search_finish(search);
+	free(search);
+}
+
 /* Subsets against the search, with classes and without. */
 static void check_engines(struct ga_partition_problem *problem)
 {
@@ -87,6 +105,8 @@ static void check_engines(struct ga_partition_problem *problem)
 	CHECK(ga_partition_by_subsets(problem, &subsets));
 	CHECK(ga_partition_by_search(problem, true, &search));
 	check_same(problem, &search, &subsets);
+	check_value(problem, true, &subsets);
+	check_value(problem, false, &subsets);
 	CHECK(ga_partition_by_search(problem, false, &search));
 	check_same(problem, &search, &subsets);
 }
