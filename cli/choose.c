@@ -75,6 +75,8 @@ static int read_size(const struct call *call, enum option_id id, const char *nam
 
 	if (gpualloc_size_parse(call->value[id], ret_bytes, error) == 0)
 		return 0;
+	if (!error)
+		return fail_memory();
 	return fail_usage(call->command, "--%s: %s", name, gpualloc_error_message(error));
 }
 
@@ -104,13 +106,13 @@ static int read_policy(const struct call *call, struct chosen *chosen)
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	const char *word = call->value[OPTION_POLICY], *name;
 	struct suggestion near = {0};
+	int result = 0;
 
-	if (!word)
-		return 0;
-	if (gpualloc_policy_open(word, &chosen->policy, error) == 0) {
-		gpualloc_request_set_policy(chosen->request, chosen->policy);
-		return 0;
-	}
+	if (word)
+		result = gpualloc_policy_open(word, &chosen->policy, error);
+	gpualloc_request_set_policy(chosen->request, chosen->policy);
+	if (result != GPUALLOC_EUSAGE || !error)
+		return result < 0 ? fail_memory() : 0;
 	for (size_t i = 0; (name = gpualloc_policy_name(i)); i++)
 		suggest_offer(&near, word, name);
 	if (near.word)

@@ -184,8 +184,8 @@ static void add_difference(struct text *text, const char *what, int64_t less)
 static void add_loss(struct text *text, const gpualloc_choice *choice, size_t i, int64_t score,
 		     int64_t bandwidth)
 {
-	int64_t value_less =
-		gpualloc_choice_value(choice) - gpualloc_choice_alternative_value(choice, i);
+	int64_t value = gpualloc_choice_alternative_value(choice, i);
+	int64_t value_less = value < 0 ? 0 : gpualloc_choice_value(choice) - value;
 	int64_t less = gpualloc_choice_bandwidth(choice) - bandwidth;
 	int64_t score_less = gpualloc_choice_score(choice) - score;
 

@@ -14,8 +14,11 @@
 static void print_devices(const char *what, const gpualloc_device *const *devices, size_t count)
 {
 	printf("%s:", what);
-	for (size_t i = 0; i < count; i++)
-		printf(" %s", gpualloc_device_uuid(devices[i]));
+	for (size_t i = 0; i < count; i++) {
+		const char *uuid = gpualloc_device_uuid(devices[i]);
+
+		printf(" %s", uuid ? uuid : "(no UUID)");
+	}
 	printf("\n");
 }
 

@@ -47,6 +47,7 @@ static int find(struct search *search, const char *size, const char *policy, con
 static int print_name(const struct search *search)
 {
 	const gpualloc_device *device = gpualloc_choice_device(search->choice, 0);
+	const char *model = gpualloc_device_name(device);
 	char *name;
 	int status = gpualloc_device_framework_name(
 		search->machine, device, getenv("CUDA_VISIBLE_DEVICES"),
@@ -54,7 +55,7 @@ static int print_name(const struct search *search)
 
 	if (status < 0)
 		return status;
-	printf("%s: %s with %lld MiB free\n", name, gpualloc_device_name(device),
+	printf("%s: %s with %lld MiB free\n", name, model ? model : "a GPU",
 	       (long long)(gpualloc_device_memory_free(device) >> 20));
 	free(name);
 	return 0;

@@ -321,7 +321,7 @@ GPUALLOC_EXPORT size_t gpualloc_choice_alternative(const gpualloc_choice *choice
 						   const gpualloc_device *const **ret_devices,
 						   int64_t *ret_score, int64_t *ret_bandwidth);
 
-/* As gpualloc_choice_value(). */
+/* As gpualloc_choice_value(); -1 also where it would cost a search for each set. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_alternative_value(const gpualloc_choice *choice, size_t i);
 
 /* Scores a given set: sum of pair scores, predicted collective bandwidth in MB/s. */

@@ -15,6 +15,8 @@
 #include <string.h>
 
 enum { SETS_MAX = 20000, POOL_MAX = 24 };
+/* Beyond this many devices each partition of best-effort is a search of its own. */
+enum { PARTITIONED_MAX = 16 };
 
 /* A set that may become an alternative. */
 struct set {
@@ -203,6 +205,13 @@ static int look_at_neighbours(struct ranking *ranking, size_t *set)
  */
 enum { NOT_TAKEN = 1 };
 
+static bool is_cheap_to_ask(const struct ranking *ranking)
+{
+	/* A caller's own policy has no value to tell, and maybe side effects. */
+	return !ranking->asked->own && (ranking->asked->built_in != &ga_policy_best_effort ||
+					ranking->question->candidate_count <= PARTITIONED_MAX);
+}
+
 static int value_set(const struct ranking *ranking, struct set *set)
 {
 	struct ga_question question = *ranking->question;
@@ -214,6 +223,8 @@ static int value_set(const struct ranking *ranking, struct set *set)
 
 	if (!candidates || !required)
 		return GPUALLOC_ENOMEM;
+	if (!is_cheap_to_ask(ranking))
+		return 0;
 	question.candidate_count = question.required_count = 0;
 	for (size_t i = 0; i < ranking->question->candidate_count; i++) {
 		if (ranking->one_model &&
@@ -313,8 +324,8 @@ static void say_what_is_less(const struct ranking *ranking, const struct set *be
 	size_t length = 0;
 
 	(void)ga_device_id(choice->devices[out], id);
-	if (best->value == choice->answer.value && best->bandwidth == choice->bandwidth &&
-	    best->score == choice->score) {
+	if ((best->value < 0 || best->value == choice->answer.value) &&
+	    best->bandwidth == choice->bandwidth && best->score == choice->score) {
 		(void)snprintf(reason, GA_REASON_SIZE, "free, and in place of %s worth the same",
 			       id);
 		return;

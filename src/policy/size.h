@@ -11,7 +11,7 @@
  */
 int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error);
 
-enum { GA_SIZE_TEXT = 32 };
+enum { GA_SIZE_TEXT = 48 };
 /* "9.5 GiB", never rounded up. */
 const char *ga_size_text(int64_t bytes, char text[static GA_SIZE_TEXT]);
 

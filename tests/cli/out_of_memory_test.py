@@ -59,4 +59,13 @@ def the_rest_runs_out_of_memory():
         check(*words)
 
 
+@case
+def pick_and_explain_run_out_of_memory():
+    check("pick", "--machine", "dgx1-volta", "-n", "2", "--only", "0-3", "-m", "1GiB")
+    check("pick", "--machine", "a100-mig", "--mig=1g.5gb", "-n", "2", "--format", "env")
+    check("pick", "--machine", "rtx8000x4", "-p", "best-effort", "--format", "torch")
+    check("explain", "--machine", "rtx8000x4", "-n", "2", "--exclude", "3")
+    check("explain", "--machine", "rtx8000x4", "-n", "2", "--json")
+
+
 main()

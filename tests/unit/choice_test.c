@@ -379,6 +379,58 @@ static void sets_are_scored(void)
 	gpualloc_machine_free(machine);
 }
 
+static void whether_there_are_gpus_is_one_call(void)
+{
+	gpualloc_error *error = gpualloc_error_new();
+
+	CHECK_INT(gpualloc_available("dgx1-volta", 0, error), 1);
+	CHECK_INT(gpualloc_available("a100-mig", 0, error), 1);
+	CHECK_TEXT(gpualloc_error_message(error), "");
+	CHECK_INT(gpualloc_available(test_path("machines/files/empty.json"), 0, error), 0);
+	CHECK_TEXT(gpualloc_error_message(error), "");
+	CHECK_INT(setenv("GPUALLOC_NVML", "/nonexistent", 1), 0);
+	CHECK_INT(gpualloc_available("nvml", 0, error), 0);
+	CHECK_HAS(gpualloc_error_message(error), "/nonexistent");
+	CHECK_INT(gpualloc_available("no-such-machine", 0, error), GPUALLOC_EUSAGE);
+	CHECK_INT(gpualloc_available("/dev/null", 0, NULL), GPUALLOC_EDATA);
+	gpualloc_error_free(error);
+}
+
+static void ids_of_several_are_short(void)
+{
+	static const struct {
+		size_t devices[4], count;
+		const char *ids;
+	} lists[] = {
+		{{0}, 0, ""},
+		{{3}, 1, "3"},
+		{{0, 1}, 2, "0,1"},
+		{{0, 1, 2}, 3, "0-2"},
+		{{5, 1, 2, 3}, 4, "5,1-3"},
+		{{2, 1, 0}, 3, "2,1,0"},
+	};
+	gpualloc_machine *machine = NULL;
+	char text[32];
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		const gpualloc_device *devices[4];
+
+		for (size_t d = 0; d < lists[i].count; d++)
+			devices[d] = gpualloc_machine_device(machine, lists[i].devices[d]);
+		CHECK_INT(gpualloc_device_ids(devices, lists[i].count, text, sizeof text),
+			  strlen(lists[i].ids));
+		CHECK_TEXT(text, lists[i].ids);
+		CHECK_INT(gpualloc_device_ids(devices, lists[i].count, NULL, 0),
+			  strlen(lists[i].ids));
+		if (lists[i].count > 0) {
+			CHECK(gpualloc_device_ids(devices, lists[i].count, text, 2) > 0);
+			CHECK_INT(strlen(text), 1);
+		}
+	}
+	gpualloc_machine_free(machine);
+}
+
 static const struct test_case cases[] = {
 	{"wishes are met or refused", wishes_are_met_or_refused},
 	{"several instances need a new driver", several_instances_need_a_new_driver},
@@ -387,6 +439,8 @@ static const struct test_case cases[] = {
 	{"a choice explains itself", a_choice_explains_itself},
 	{"frameworks count what they see", frameworks_count_what_they_see},
 	{"sets are scored", sets_are_scored},
+	{"whether there are GPUs is one call", whether_there_are_gpus_is_one_call},
+	{"ids of several are short", ids_of_several_are_short},
 };
 
 TEST_MAIN(cases)

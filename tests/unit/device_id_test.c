@@ -151,6 +151,10 @@ static void indices_of_several_models_need_an_order(void)
 	CHECK_INT(ga_visible_devices(two, &(struct ga_environment){"0", NULL}, &list, &error),
 		  GPUALLOC_EUSAGE);
 	CHECK_HAS(error.message, "CUDA_DEVICE_ORDER=PCI_BUS_ID");
+	/* What shows nothing needs no order. */
+	CHECK_INT(ga_visible_devices(two, &(struct ga_environment){"", NULL}, &list, NULL), 0);
+	CHECK_INT(ga_visible_devices(two, &(struct ga_environment){"-1", NULL}, &list, NULL), 0);
+	CHECK_INT(list.count, 0);
 	CHECK_INT(
 		ga_visible_devices(two, &(struct ga_environment){"0", "PCI_BUS_ID"}, &by_pci, NULL),
 		0);
