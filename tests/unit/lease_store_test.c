@@ -47,6 +47,7 @@ static void modes_are_exact_whatever_the_umask(void)
 		     {"arbiter", S_IFREG | 0666},
 		     {"records", S_IFDIR | 01777},
 		     {"queue", S_IFDIR | 01777}};
+	gpualloc_store *store = NULL;
 	struct stat status;
 
 	(void)umask(077);
@@ -57,7 +58,8 @@ static void modes_are_exact_whatever_the_umask(void)
 		CHECK_INT(status.st_mode, parts[i].mode);
 	}
 	(void)umask(0);
-	CHECK_INT(gpualloc_store_open(in_store("own"), 1, &(gpualloc_store *){NULL}, NULL), 0);
+	CHECK_INT(gpualloc_store_open(in_store("own"), 1, &store, NULL), 0);
+	gpualloc_store_free(store);
 	CHECK_INT(stat(in_store("own/ledger"), &status), 0);
 	CHECK_INT(status.st_mode, S_IFREG | 0600);
 	CHECK_INT(stat(in_store("own"), &status), 0);
@@ -216,14 +218,15 @@ static void a_garbled_record_is_not_believed(void)
 	gpualloc_store *store = leasing_store();
 	gpualloc_lease *lease = NULL, *other = NULL;
 	char path[256], name[64], *much = malloc(1 << 20);
-	const char *const texts[] = {"pid 99999999999999999999\n",
-				     "pid -1\n",
-				     "device GPU-x 5:0\n",
-				     "device GPU-x 4000000000000000:1\n",
-				     "device GPU-x 0:ffffffffffffffff\n",
-				     "device GPU-x\n",
-				     "device GPU-x 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 "
-				     "1:1 1:1 1:1 1:1 1:1\n"};
+	const char *const texts[] = {
+		"pid 99999999999999999999\n",
+		"pid -1\n",
+		"device GPU-x 5:0\n",
+		"device GPU-x 4000000000000000:1\n",
+		"device GPU-x 0:ffffffffffffffff\n",
+		"device GPU-x\n",
+		"device GPU-x 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1\n",
+	};
 
 	CHECK(much != NULL);
 	memset(much, 'x', 1 << 20);
