@@ -25,13 +25,14 @@ static void add_commands(struct text *text, bool aside)
 
 void usage_of_all(struct text *text)
 {
-	text_add(text, "gpualloc shows the GPUs of a machine, how they are linked and who uses "
-		       "them, and\nchooses among them.\n\nusage: gpualloc COMMAND [OPTION...]\n\n");
+	text_add(text, "gpualloc decides which GPUs a program gets, keeps others off them, and "
+		       "starts it\nthere.\n\nusage: gpualloc COMMAND [OPTION...]\n\n");
 	add_commands(text, false);
 	text_char(text, '\n');
 	add_commands(text, true);
 	text_add(text, "\n`gpualloc help COMMAND` explains one. To see it work without a GPU:\n\n"
-		       "  gpualloc list --machine dgx1-volta\n");
+		       "  gpualloc list --machine dgx1-volta\n"
+		       "  gpualloc run --machine dgx1-volta -n 2 env\n");
 }
 
 /* A sentence beside what it is about: the first line at column, the others below it. */

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """gpualloc run: what the command finds, what becomes of its exit status, and what is refused
 before anything is leased."""
+import json
 import os
 import signal
 import subprocess
+import threading
 
-from cli import GPUALLOC, case, environment, folder, main, refused, run
-from leasing import store, variables
+from cli import GPUALLOC, case, environment, folder, machine_file, main, refused, run
+from leasing import PATIENCE, store, variables
 
 OURS = ["CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "GPUALLOC_DEVICES", "GPUALLOC_FD",
         "GPUALLOC_LEASE", "GPUALLOC_MACHINE", "GPUALLOC_MEMORY", "NVIDIA_VISIBLE_DEVICES"]
@@ -214,6 +216,35 @@ def impossible_busy_and_no_gpu_are_told_apart():
         one.refused(78, "-n", "9", "true")
     refused(69, "run", "true", env={"PATH": "/bin:/usr/bin", "GPUALLOC_NVML": "/nonexistent",
                                     "GPUALLOC_NVIDIA_SMI": "/nonexistent"})
+
+
+def tell_one_by_one(path, contents):
+    """Every program that opens the path reads the next content: each time it is another fifo."""
+    for content in contents:
+        with open(path, "w", encoding="utf-8") as fifo:
+            os.mkfifo(path + ".next")
+            os.rename(path + ".next", path)
+            fifo.write(json.dumps(content))
+
+
+@case
+def a_real_machine_is_looked_at_again_until_the_last_users_have_gone():
+    with store() as one:
+        with open(machine_file("lab.json"), encoding="utf-8") as file:
+            free = json.load(file)
+        busy = json.loads(json.dumps(free))
+        for device in busy["devices"]:
+            device["processes"] = [{"pid": 1, "type": "C", "memory": 1 << 30, "name": "ending"}]
+        path = os.path.join(one.where, "machine")
+        os.mkfifo(path)
+        looks = threading.Thread(target=tell_one_by_one, args=(path, [free, busy, busy, free]),
+                                 daemon=True)
+        looks.start()
+        result = run("run", "true", env={"GPUALLOC_STATE_DIR": one.path, "FAKE_MACHINE": path,
+                                         "GPUALLOC_NVML": os.environ["FAKE_NVML"]})
+        assert result.code == 0, result
+        looks.join(timeout=PATIENCE)
+        assert not looks.is_alive(), "it looked less often"
 
 
 main()
