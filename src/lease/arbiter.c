@@ -56,9 +56,15 @@ static void name_holder(int fd, struct ga_buffer *note)
 		ga_buffer_text(note, "somebody sits on the store's arbiter");
 }
 
+/*
+ * By looking again: a call that blocks could be ended only by a signal, and a library has none to
+ * spare. It is had for a millisecond at a time; whoever finds it taken for much longer looks less
+ * often.
+ */
 static bool lock_within(int fd, unsigned patience_ms)
 {
-	int64_t until = ga_clock_ms() + patience_ms, pause_us = 100;
+	enum { BRISK_MS = 250, BRISK_US = 800, SLOW_US = 5000 };
+	int64_t start = ga_clock_ms(), until = start + patience_ms, pause_us = 100;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EINTR && errno != EWOULDBLOCK)
@@ -66,7 +72,10 @@ static bool lock_within(int fd, unsigned patience_ms)
 		if (ga_clock_ms() >= until)
 			return false;
 		ga_clock_sleep_us(pause_us);
-		pause_us = pause_us < 10000 ? pause_us * 2 : pause_us;
+		if (ga_clock_ms() - start > BRISK_MS)
+			pause_us = SLOW_US;
+		else if (pause_us < BRISK_US)
+			pause_us *= 2;
 	}
 	return true;
 }

@@ -21,7 +21,8 @@
 #include <time.h>
 
 enum {
-	FOREMOST = 8,
+	FOREMOST = 8, /* watch the ledger */
+	NEXT = 32,    /* up to here they watch the queue, to become the foremost in time */
 	TICK_MS = 1000,
 	BLIND_TICK_MS = 250,
 	TURN_PATIENCE_MS = 2000,
@@ -33,8 +34,10 @@ enum {
 struct waiting {
 	struct ga_acquiring *acquiring;
 	struct ga_ticket ticket;
-	int64_t until;          /* -1: for ever */
-	int events;             /* inotify; -1: not among the foremost, or none to be had */
+	int64_t until; /* -1: for ever */
+	int events;    /* inotify; -1: too far behind, or none to be had */
+	int watched;   /* what is watched just now; -1: nothing */
+	bool is_foremost;
 	bool is_blind;          /* no inotify to be had */
 	int64_t strangers_from; /* before this their pids are not watched: one has just gone */
 	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
@@ -141,18 +144,37 @@ static bool may_fit(const struct waiting *waiting)
 
 /* ---- sleeping ---- */
 
+static bool start_watching(struct waiting *waiting)
+{
+	const struct ga_acquiring *acquiring = waiting->acquiring;
+	bool foremost = waiting->place <= FOREMOST;
+	char path[64];
+	int before = waiting->watched;
+
+	if (waiting->events < 0)
+		waiting->events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (waiting->events < 0)
+		return false;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d",
+		       foremost ? acquiring->ledger : acquiring->store->queue);
+	waiting->watched =
+		inotify_add_watch(waiting->events, path, foremost ? IN_CLOSE_WRITE : IN_DELETE);
+	if (before >= 0)
+		(void)inotify_rm_watch(waiting->events, before);
+	waiting->is_foremost = foremost;
+	return waiting->watched >= 0;
+}
+
+/* A place in the queue only ever gets better. */
 static void watch(struct waiting *waiting)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
-	char path[64];
 
 	waiting->place =
 		acquiring->ticket ? ga_queue_place(acquiring->store, acquiring->ticket) : 1;
-	if (waiting->events >= 0 || waiting->is_blind || waiting->place > FOREMOST)
-		return;
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", acquiring->ledger);
-	waiting->events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (waiting->events >= 0 && inotify_add_watch(waiting->events, path, IN_CLOSE_WRITE) >= 0)
+	if (waiting->is_blind || waiting->place > NEXT ||
+	    (waiting->watched >= 0 && waiting->is_foremost == (waiting->place <= FOREMOST)) ||
+	    start_watching(waiting))
 		return;
 	if (waiting->events >= 0)
 		close(waiting->events);
@@ -202,7 +224,7 @@ static void drain(int events)
 
 static int64_t sleep_us(const struct waiting *waiting)
 {
-	int64_t tick = waiting->is_blind ? BLIND_TICK_MS : TICK_MS;
+	int64_t tick = waiting->is_blind && waiting->place <= NEXT ? BLIND_TICK_MS : TICK_MS;
 	int64_t left = waiting->until < 0 ? tick : waiting->until - ga_clock_ms();
 
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
@@ -234,7 +256,9 @@ static bool sleep_a_while(struct waiting *waiting)
 	}
 	if (ready > 0 && watched > 0 && fds[0].revents) {
 		drain(waiting->events);
-		waiting->look_us = FIRST_LOOK_US;
+		/* Of the ledger it comes before the locks are gone; of the queue nothing follows.
+		 */
+		waiting->look_us = waiting->is_foremost ? FIRST_LOOK_US : 0;
 	} else if (waiting->look_us > 0) {
 		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
 	}
@@ -294,6 +318,7 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 	struct waiting waiting = {.acquiring = acquiring,
 				  .until = wait_ms < 0 ? -1 : ga_clock_ms() + wait_ms,
 				  .events = -1,
+				  .watched = -1,
 				  .error = error};
 	int result = join(&waiting);
 

@@ -3,10 +3,10 @@
 #include "leasing.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,40 +139,70 @@ static void a_forks_child_cannot_release_it(void)
 	gpualloc_store_free(store);
 }
 
+/* cat holds what it inherited until its input ends; as a subreaper we get its end told. */
 static void what_inherits_it_keeps_it(void)
 {
 	gpualloc_store *store = leasing_store();
 	gpualloc_lease *lease = NULL, *other = NULL;
-	int hold[2], fd = -1;
-	pid_t parent, status;
-	char byte;
+	int in[2], fd = -1, status;
+	pid_t parent;
 
-	CHECK_INT(pipe2(hold, O_CLOEXEC), 0);
+	CHECK_INT(pipe2(in, O_CLOEXEC), 0);
+	CHECK_INT(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	parent = fork();
 	if (parent == 0) {
 		if (leasing_ask(store, dgx, 8, 0, &lease, NULL) < 0 ||
 		    gpualloc_lease_hand_on(lease, &fd, NULL) < 0 || fd < 512)
 			_exit(1);
-		if (fork() == 0) {
-			(void)dup2(hold[0], 0);
+		if (fork() > 0)
+			_exit(0);
+		if (dup2(in[0], 0) == 0)
 			(void)execl("/bin/cat", "cat", (char *)NULL);
-			_exit(1);
-		}
-		_exit(0);
+		_exit(1);
 	}
 	CHECK_INT(waitpid(parent, &status, 0), parent);
 	CHECK_INT(status, 0);
-	close(hold[0]);
+	close(in[0]);
+	CHECK_INT(leases(store), 1);
 	CHECK_INT(leasing_ask(store, dgx, 1, 0, &other, NULL), GPUALLOC_EBUSY);
-	/* cat's end shows as the write end's reader being gone. */
-	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	CHECK_INT(gpualloc_leases_read(store, &(gpualloc_leases *){NULL}, NULL), 0);
-	close(hold[1]);
-	(void)byte;
-	for (int i = 0; i < 1000 && leasing_ask(store, dgx, 8, 0, &other, NULL) < 0; i++)
-		(void)usleep(5000);
-	CHECK(other != NULL);
+	close(in[1]);
+	CHECK(wait(&status) > 0);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &other, NULL), 0);
 	gpualloc_lease_free(other);
+	gpualloc_store_free(store);
+}
+
+static void a_lease_is_not_inherited_unasked(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL;
+	int fd;
+
+	CHECK_INT(leasing_ask(store, dgx, 1, 0, &lease, NULL), 0);
+	CHECK_INT(system("ls -l /proc/self/fd | grep -q ledger"), 256);
+	CHECK_INT(gpualloc_lease_hand_on(lease, &fd, NULL), 0);
+	CHECK_INT(system("ls -l /proc/self/fd | grep -q ledger"), 0);
+	gpualloc_lease_free(lease);
+	gpualloc_store_free(store);
+}
+
+static void a_device_without_uuid_cannot_be_leased(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "%s/machine", leasing_folder());
+	file = fopen(path, "w");
+	CHECK(file != NULL);
+	(void)fputs("{\"gpualloc_machine\":1,\"devices\":[{\"index\":0}],\"pcie\":[[\"X\"]]}",
+		    file);
+	(void)fclose(file);
+	CHECK_INT(leasing_ask(store, path, 1, 0, &lease, error), GPUALLOC_EIMPOSSIBLE);
+	CHECK_HAS(gpualloc_error_message(error), "no UUID");
+	gpualloc_error_free(error);
 	gpualloc_store_free(store);
 }
 
@@ -230,6 +260,8 @@ static const struct test_case cases[] = {
 	{"a kill ends it", a_kill_ends_it},
 	{"a fork's child cannot release it", a_forks_child_cannot_release_it},
 	{"what inherits it keeps it", what_inherits_it_keeps_it},
+	{"a lease is not inherited unasked", a_lease_is_not_inherited_unasked},
+	{"a device without UUID cannot be leased", a_device_without_uuid_cannot_be_leased},
 	{"budgets share a device", budgets_share_a_device},
 	{"instances are leased one by one", instances_are_leased_one_by_one},
 };

@@ -2,11 +2,13 @@
 /* Waiting: in order, woken by a death, without starving anybody, past who is stopped. */
 #include "leasing.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,6 +236,92 @@ static void giving_up_leaves_no_trace(void)
 	gpualloc_store_free(store);
 }
 
+/* Whoever sits on the arbiter costs two seconds and is named; the grant is right all the same. */
+static void a_sat_on_arbiter_costs_two_seconds(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	char path[128], name[32];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/arbiter", gpualloc_store_path(store));
+	(void)snprintf(name, sizeof name, "process %d ", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK_INT(flock(fd, LOCK_EX), 0);
+	CHECK_INT(leasing_ask(store, dgx, 5, 0, &lease, NULL), 0);
+	CHECK(gpualloc_lease_note(lease, 0) != NULL);
+	CHECK_HAS(gpualloc_lease_note(lease, 0), name);
+	CHECK_INT(leasing_ask(store, dgx, 4, 0, &other, NULL), GPUALLOC_EBUSY);
+	gpualloc_lease_free(lease);
+	close(fd);
+	gpualloc_store_free(store);
+}
+
+static void write_machine(const char *path, pid_t pid)
+{
+	char next[160];
+	FILE *file;
+
+	(void)snprintf(next, sizeof next, "%s.next", path);
+	file = fopen(next, "w");
+	CHECK(file != NULL);
+	(void)fprintf(file, "{\"gpualloc_machine\":1,\"devices\":[{\"index\":0,\"uuid\":\"GPU-0\","
+			    "\"processes\":[");
+	if (pid > 0)
+		(void)fprintf(file, "{\"pid\":%d,\"type\":\"C\",\"user\":\"eve\"}", (int)pid);
+	(void)fprintf(file, "]}],\"pcie\":[[\"X\"]]}");
+	(void)fclose(file);
+	CHECK_INT(rename(next, path), 0);
+}
+
+static void the_end_of_a_strangers_process_wakes(void)
+{
+	gpualloc_store *store = leasing_store();
+	struct leasing_child stranger = leasing_hold(store, dgx, 1, 0), waiter;
+	gpualloc_lease *lease = NULL;
+	gpualloc_error *error = gpualloc_error_new();
+	char path[128];
+
+	CHECK_INT(leasing_said(&stranger), 'y');
+	(void)snprintf(path, sizeof path, "%s/machine", leasing_folder());
+	write_machine(path, stranger.pid);
+	CHECK_INT(leasing_ask(store, path, 1, 0, &lease, error), GPUALLOC_EBUSY);
+	CHECK_HAS(gpualloc_error_message(error), "eve");
+	waiter = leasing_hold(store, path, 1, -1);
+	until_so_many_wait(store, 1);
+	write_machine(path, 0);
+	leasing_kill(&stranger);
+	CHECK_INT(leasing_said(&waiter), 'y');
+	leasing_end(&waiter);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
+/* Nothing idles for a waiter that no lease's end can help: what it lacks is in foreign use. */
+static void nothing_is_kept_in_vain(void)
+{
+	gpualloc_store *store = leasing_store();
+	struct leasing_child waiter;
+	gpualloc_lease *lease = NULL;
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "%s/machine", leasing_folder());
+	file = fopen(path, "w");
+	(void)fprintf(
+		file,
+		"{\"gpualloc_machine\":1,\"devices\":[{\"index\":0,\"uuid\":\"GPU-0\","
+		"\"processes\":[{\"pid\":1,\"type\":\"C\"}]},"
+		"{\"index\":1,\"uuid\":\"GPU-1\"}],\"pcie\":[[\"X\",\"PIX\"],[\"PIX\",\"X\"]]}");
+	(void)fclose(file);
+	waiter = leasing_hold(store, path, 2, -1);
+	until_so_many_wait(store, 1);
+	CHECK_INT(leasing_ask(store, path, 1, 0, &lease, NULL), 0);
+	gpualloc_lease_free(lease);
+	leasing_kill(&waiter);
+	gpualloc_store_free(store);
+}
+
 static const struct test_case cases[] = {
 	{"a death wakes", a_death_wakes},
 	{"a release wakes, though children have the description", a_release_wakes},
@@ -242,6 +330,9 @@ static const struct test_case cases[] = {
 	{"a large request does not starve", a_large_request_does_not_starve},
 	{"who is stopped is passed over, and keeps its place", who_is_stopped_is_passed_over},
 	{"keeping ends after a while", keeping_ends_after_a_while},
+	{"whoever sits on the arbiter is named", a_sat_on_arbiter_costs_two_seconds},
+	{"the end of a stranger's process wakes", the_end_of_a_strangers_process_wakes},
+	{"nothing is kept in vain", nothing_is_kept_in_vain},
 	{"giving up leaves no trace", giving_up_leaves_no_trace},
 };
 TEST_MAIN(cases)

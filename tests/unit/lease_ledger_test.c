@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's address space and its locks, against a model of what they should be. */
+#include "claim.h"
+#include "leasing.h"
+#include "source.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int open_ledger(void)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/ledger", leasing_folder());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static gpualloc_machine *machine(const char *spec)
+{
+	gpualloc_machine *made = NULL;
+
+	CHECK_INT(ga_source_open_here(spec, 0, &made, NULL), 0);
+	return made;
+}
+
+static void ranges_lie_where_they_should(void)
+{
+	gpualloc_machine *m = machine("a100-mig");
+	const gpualloc_device *gpu = &m->devices[1];
+	struct ga_range whole = ga_ledger_device(gpu, 0);
+
+	if (!gpu->mig_enabled)
+		gpu = &m->devices[0];
+	whole = ga_ledger_device(gpu, 0);
+	CHECK(gpu->mig_count > 1);
+	for (size_t i = 0; i < gpu->mig_count; i++) {
+		struct ga_range one = ga_ledger_device(&gpu->mig[i], 0);
+
+		CHECK(ga_range_meets(one, whole));
+		CHECK(one.start >= whole.start);
+		CHECK(one.start + one.length <= whole.start + whole.length);
+		for (size_t j = 0; j < i; j++)
+			CHECK(!ga_range_meets(one, ga_ledger_device(&gpu->mig[j], 0)));
+		CHECK(!ga_range_meets(ga_ledger_device(&gpu->mig[i], 1), whole));
+	}
+	for (unsigned level = 0; level < GA_LEVELS; level++) {
+		CHECK_INT(ga_ledger_level(ga_ledger_device(gpu, level)), level);
+		CHECK_INT(ga_ledger_deeper(whole, level).start, ga_ledger_device(gpu, level).start);
+	}
+	CHECK(ga_range_meets(ga_ledger_memory(gpu, 0, 0, INT64_MAX), whole));
+	CHECK_INT(ga_ledger_memory(gpu, 0, 0, INT64_MAX).length, whole.length);
+	CHECK_INT(ga_ledger_memory(gpu, 0, 7, 0).length, 1);
+	ga_machine_free(m);
+}
+
+static void ids_and_tickets_are_apart(void)
+{
+	const uint64_t most = (UINT64_C(1) << 40) - 1;
+
+	CHECK(!ga_range_meets(ga_ledger_id(most), ga_ledger_ticket(0)));
+	CHECK(!ga_range_meets(ga_ledger_all_devices(), ga_ledger_id(0)));
+	CHECK(ga_range_meets(ga_ledger_all_ids(), ga_ledger_id(most)));
+	CHECK(!ga_range_meets(ga_ledger_all_ids(), ga_ledger_ticket(0)));
+	CHECK(ga_ledger_ticket(most).start > 0);
+	CHECK(ga_range_meets(ga_ledger_everything(), ga_ledger_ticket(most)));
+}
+
+static struct ga_room room_of(const gpualloc_device *device, unsigned level, int64_t mebibytes)
+{
+	struct ga_room room = {.uuid = device->uuid, .count = 1};
+
+	room.ranges[0] = mebibytes ? ga_ledger_memory(device, level, 0, mebibytes)
+				   : ga_ledger_device(device, level);
+	return room;
+}
+
+static int claim_one(int fd, struct ga_room room, int64_t mebibytes)
+{
+	struct ga_piece *pieces = NULL;
+	int result = ga_claim(fd, &room, 1, mebibytes, &pieces, NULL);
+
+	if (result == 0)
+		ga_pieces_free(pieces, 1);
+	return result;
+}
+
+static void kinds_of_claims_exclude_each_other(void)
+{
+	gpualloc_machine *m = machine("a100-mig");
+	const gpualloc_device *gpu = m->devices[0].mig_enabled ? &m->devices[0] : &m->devices[1];
+	int one = open_ledger(), other = open_ledger(), third = open_ledger();
+
+	CHECK_INT(claim_one(one, room_of(&gpu->mig[0], 0, 0), 0), 0);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 0, 0), 0), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 0, 4096), 1), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(other, room_of(gpu, 0, 0), 0), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[1], 0, 4096), 4000), 0);
+	CHECK_INT(claim_one(third, room_of(&gpu->mig[1], 0, 4096), 97), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(third, room_of(&gpu->mig[1], 0, 4096), 96), 0);
+	close(one);
+	/* What is deeper belongs to a lease within one that has ended. */
+	one = open_ledger();
+	CHECK_INT(claim_one(one, room_of(&gpu->mig[0], 3, 0), 0), 0);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 0, 0), 0), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 0, 4096), 1), GPUALLOC_EBUSY);
+	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 4, 0), 0), 0);
+	close(one);
+	close(other);
+	close(third);
+	ga_machine_free(m);
+}
+
+static void a_failed_claim_leaves_nothing(void)
+{
+	gpualloc_machine *m = machine("dgx1-volta");
+	int one = open_ledger(), other = open_ledger();
+	struct ga_room rooms[8];
+	struct ga_piece *pieces;
+	struct ga_range part;
+
+	for (size_t i = 0; i < 8; i++)
+		rooms[i] = room_of(&m->devices[i], 0, 0);
+	for (size_t i = 0; i < 8; i++) {
+		CHECK_INT(claim_one(one, rooms[i], 0), 0);
+		CHECK_INT(ga_claim(other, rooms, 8, 0, &pieces, NULL), GPUALLOC_EBUSY);
+		CHECK_INT(ga_ledger_unlock(one, rooms[i].ranges[0]), 0);
+		CHECK_INT(ga_ledger_is_held(one, ga_ledger_everything(), &part), 0);
+	}
+	CHECK_INT(ga_claim(other, rooms, 8, 0, &pieces, NULL), 0);
+	for (size_t i = 0; i < 8; i++)
+		CHECK_TEXT(pieces[i].uuid, m->devices[i].uuid);
+	CHECK_INT(ga_claim_drop(other, pieces, 8), 0);
+	CHECK_INT(ga_ledger_is_held(one, ga_ledger_everything(), &part), 0);
+	ga_pieces_free(pieces, 8);
+	ga_machine_free(m);
+	close(one);
+	close(other);
+}
+
+/* ---- probing, against a map of bytes ---- */
+
+enum { BYTES = 20000, HOLDERS = 8 };
+
+struct map {
+	unsigned char held[BYTES], seen[BYTES];
+	off_t last;
+};
+
+static int see(void *context, struct ga_range part)
+{
+	struct map *map = context;
+
+	CHECK(part.start >= map->last);
+	map->last = part.start + part.length;
+	CHECK(map->last <= BYTES);
+	memset(map->seen + part.start, 1, (size_t)part.length);
+	return 0;
+}
+
+static void probing_finds_all_in_order(void)
+{
+	static struct map map;
+	int probe = open_ledger(), holders[HOLDERS];
+	unsigned long random = 1;
+
+	for (size_t i = 0; i < HOLDERS; i++)
+		holders[i] = open_ledger();
+	for (size_t i = 0; i < 4000; i++) {
+		struct ga_range range;
+
+		random = random * 6364136223846793005ul + 1442695040888963407ul;
+		range.start = (off_t)(random >> 33) % BYTES;
+		range.length = 1 + (off_t)(random >> 20) % 3;
+		if (range.start + range.length > BYTES)
+			continue;
+		if (ga_ledger_lock(holders[random >> 61], range, NULL) == 0)
+			memset(map.held + range.start, 1, (size_t)range.length);
+	}
+	for (off_t start = 0; start < BYTES; start += 3333) {
+		map.last = start;
+		memset(map.seen, 0, sizeof map.seen);
+		CHECK_INT(
+			ga_ledger_probe(probe, (struct ga_range){start, BYTES - start}, see, &map),
+			0);
+		CHECK(memcmp(map.held + start, map.seen + start, (size_t)(BYTES - start)) == 0);
+	}
+	close(holders[0]);
+	close(probe);
+	for (size_t i = 1; i < HOLDERS; i++)
+		close(holders[i]);
+}
+
+static void a_lock_to_the_end_of_everything_is_seen(void)
+{
+	int one = open_ledger(), other = open_ledger();
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 5, .l_len = 0};
+	struct ga_range part;
+
+	CHECK_INT(fcntl(one, F_OFD_SETLK, &lock), 0);
+	CHECK_INT(ga_ledger_is_held(other, (struct ga_range){0, 100}, &part), 1);
+	CHECK_INT(part.start, 5);
+	CHECK_INT(part.length, 95);
+	CHECK_INT(ga_ledger_is_held(other, ga_ledger_ticket(77), &part), 1);
+	CHECK_INT(ga_ledger_is_held(other, (struct ga_range){0, 5}, &part), 0);
+	close(one);
+	close(other);
+}
+
+/* ---- budgets by many at once ---- */
+
+static void budgets_never_exceed_the_memory(void)
+{
+	enum { ROOM = 1000, CHILDREN = 12 };
+	gpualloc_machine *m = machine("dgx1-volta");
+	struct ga_room room = room_of(&m->devices[0], 0, ROOM);
+	int result[2], hold[2];
+	int64_t sum = 0;
+	int granted;
+
+	close(open_ledger()); /* the parent's, and so everybody's */
+	CHECK_INT(pipe2(result, 0), 0);
+	CHECK_INT(pipe2(hold, 0), 0);
+	for (int i = 0; i < CHILDREN; i++)
+		if (fork() == 0) {
+			int fd = open_ledger(), got = 70 + 13 * i;
+			char byte;
+
+			close(hold[1]);
+			if (claim_one(fd, room, got) < 0)
+				got = 0;
+			(void)!write(result[1], &got, sizeof got);
+			(void)!read(hold[0], &byte, 1);
+			_exit(0);
+		}
+	for (int i = 0; i < CHILDREN; i++) {
+		CHECK_INT(read(result[0], &granted, sizeof granted), sizeof granted);
+		sum += granted;
+	}
+	CHECK(sum > 0);
+	CHECK(sum <= ROOM);
+	close(hold[1]);
+	while (wait(NULL) > 0)
+		;
+	ga_machine_free(m);
+}
+
+static const struct test_case cases[] = {
+	{"ranges lie where they should", ranges_lie_where_they_should},
+	{"ids and tickets are apart", ids_and_tickets_are_apart},
+	{"kinds of claims exclude each other", kinds_of_claims_exclude_each_other},
+	{"a failed claim leaves nothing", a_failed_claim_leaves_nothing},
+	{"probing finds all in order", probing_finds_all_in_order},
+	{"a lock to the end of everything is seen", a_lock_to_the_end_of_everything_is_seen},
+	{"budgets never exceed the memory", budgets_never_exceed_the_memory},
+};
+TEST_MAIN(cases)
