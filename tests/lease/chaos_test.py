@@ -17,7 +17,7 @@ MACHINE = os.path.join(os.environ["TEST_ROOT"], "machines", "files", "chaos.json
 GRANTS = int(sys.argv[1]) if len(sys.argv) > 1 else int(os.environ.get("GRANTS", "20000"))
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 # A crowd waits long, a few do more in less time.
-AT_ONCE, A_RUN = (10, 64, 10, 10), 5000
+AT_ONCE, A_RUN = (10, 64, 10, 10, 10, 10, 10, 10), 2500
 
 GPU = ["GPU-c4a05%03d-1111-2222-3333-%012d" % (i, i) for i in range(10)]
 MIG = ["MIG-c4a058%02d-aaaa-5bbb-8ccc-%012d" % (i, 800 + i) for i in range(7)]
