@@ -224,7 +224,8 @@ static struct plan make_plan(struct chaos *chaos)
 	if (percent(chaos, 40))
 		plan.memory =
 			(1 + below(chaos, plan.mig ? 5000 : 30000)) * 1048576 + below(chaos, 2);
-	plan.wait_ms = luck < 40 ? 0 : luck < 75 ? -1 : 20 + below(chaos, 500);
+	/* Few that do not wait: each stands aside for a while for those that do. */
+	plan.wait_ms = luck < 10 ? 0 : luck < 75 ? -1 : 20 + below(chaos, 500);
 	luck = below(chaos, 100);
 	plan.ending = luck < 35   ? RELEASES
 		      : luck < 45 ? FREES
