@@ -19,7 +19,8 @@ struct modes {
 	mode_t folder, file, part;
 };
 
-static const struct modes for_everybody = {0755, 0666, 01777}, for_one = {0700, 0600, 0700};
+/* A sticky file is one that cleaners of /tmp leave alone: a ledger must not be replaced by age. */
+static const struct modes for_everybody = {0755, 0666, 01777}, for_one = {0700, 01600, 0700};
 static const char *const files[] = {"ledger", "arbiter"}, *const parts[] = {"records", "queue"};
 
 static int fail(const char *path, const char *part, gpualloc_error *error)

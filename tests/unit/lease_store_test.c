@@ -61,7 +61,7 @@ static void modes_are_exact_whatever_the_umask(void)
 	CHECK_INT(gpualloc_store_open(in_store("own"), 1, &store, NULL), 0);
 	gpualloc_store_free(store);
 	CHECK_INT(stat(in_store("own/ledger"), &status), 0);
-	CHECK_INT(status.st_mode, S_IFREG | 0600);
+	CHECK_INT(status.st_mode, S_IFREG | 01600);
 	CHECK_INT(stat(in_store("own"), &status), 0);
 	CHECK_INT(status.st_mode, S_IFDIR | 0700);
 }
