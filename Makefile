@@ -37,6 +37,7 @@ demo: all
 	$(BUILD)/cli/gpualloc list --machine dgx1-volta
 	$(BUILD)/cli/gpualloc topo --machine dgx1-volta
 	$(BUILD)/cli/gpualloc explain --machine dgx1-volta -n 4
+	$(BUILD)/cli/gpualloc run --machine dgx1-volta -n 2 -- sh -c 'echo "running on GPUs $$CUDA_VISIBLE_DEVICES"'
 
 check:
 	@tools/install-deps all
