@@ -32,9 +32,9 @@ static int open_store(const char *path, int own, struct ga_store *ret_store, gpu
 		path = mine;
 	} else if (!path) {
 		path = gpualloc_store_default();
-		own = state_dir() != NULL && !ga_store_exists(path);
-		if (state_dir() && geteuid() == 0)
-			result = ga_store_make(path, true, error);
+		/* Whoever may not make what is missing learns what it is when it is opened. */
+		if (state_dir())
+			(void)ga_store_make(path, geteuid() == 0, NULL);
 	}
 	if (result == 0 && own)
 		result = ga_store_make(path, false, error);

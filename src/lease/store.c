@@ -39,11 +39,6 @@ void ga_store_close(struct ga_store *store)
 	*store = GA_STORE_CLOSED;
 }
 
-bool ga_store_exists(const char *path)
-{
-	return access(path, F_OK) == 0;
-}
-
 /* ---- whom to trust ---- */
 
 static int distrust(const char *path, const char *why, gpualloc_error *error)

@@ -42,8 +42,6 @@ int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *
 int ga_store_copy(const struct ga_store *store, struct ga_store *ret_store, gpualloc_error *error);
 /* Makes what is missing of a store; for_all: others may use it. */
 int ga_store_make(const char *path, bool for_all, gpualloc_error *error);
-/* Whether a folder is there at all, trusted or not. */
-bool ga_store_exists(const char *path);
 /* Removes a store nobody holds anything in. */
 int ga_store_remove(const char *path, gpualloc_error *error);
 
