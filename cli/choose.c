@@ -189,6 +189,8 @@ int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen
 
 	if (result == 0)
 		result = open_machine(call, &ret_chosen->machine);
+	if (result == 0)
+		result = add_config(call, ret_chosen->machine, call->command == &command_explain);
 	if (result == 0 && !call->value[OPTION_IGNORE_LEASES])
 		result = add_leases(call, ret_chosen->machine);
 	if (result)

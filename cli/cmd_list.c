@@ -64,7 +64,9 @@ static int run(const struct call *call)
 		return result;
 	if (gpualloc_machine_device_count(machine) == 0)
 		return no_gpus(machine);
-	result = add_leases(call, machine);
+	result = add_config(call, machine, true);
+	if (result == 0)
+		result = add_leases(call, machine);
 	if (result)
 		return result;
 	if (call->value[OPTION_JSON])

@@ -209,6 +209,8 @@ static int run_without_lease(const struct call *call, struct job *job)
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	int result = open_machine(call, &job->chosen.machine);
 
+	if (result == 0)
+		result = add_config(call, job->chosen.machine, false);
 	if (result)
 		return result;
 	result = gpualloc_choose(job->chosen.machine, job->chosen.request, &job->chosen.choice,

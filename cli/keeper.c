@@ -3,6 +3,7 @@
 #include "keeper.h"
 
 #include "cleanup.h"
+#include "command.h"
 #include "text.h"
 
 #include <errno.h>
@@ -154,6 +155,20 @@ static void give(int to, int lease)
 	(void)sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
+/* Looking at the leases sweeps what has ended, and so its end is in the log when it comes. */
+static void let_go(int lease)
+{
+	gpualloc_store *store;
+	gpualloc_leases *leases;
+
+	close(lease);
+	if (gpualloc_store_open(NULL, 0, &store, NULL) < 0)
+		return;
+	if (gpualloc_leases_read(store, &leases, NULL) == 0)
+		gpualloc_leases_free(leases);
+	gpualloc_store_free(store);
+}
+
 /* False when the keeper is to end. Whoever comes has a moment, no longer. */
 static bool answer(int door, int lease)
 {
@@ -172,7 +187,7 @@ static bool answer(int door, int lease)
 	if (word != SAY_RELEASE)
 		return true;
 	/* The visitor sees the end of the connection when the lease is let go. */
-	close(lease);
+	let_go(lease);
 	return false;
 }
 
@@ -188,8 +203,10 @@ int keeper_main(char *const *words)
 		int64_t left = end - now_ms();
 		int found;
 
-		if (left <= 0)
+		if (left <= 0) {
+			let_go(lease);
 			return 0;
+		}
 		/* An hour at most: poll() counts in an int, and not while the machine sleeps. */
 		found = poll(&poll_door, 1, left < 3600000 ? (int)left : 3600000);
 		if (found > 0 && !answer(door, lease))

@@ -47,12 +47,14 @@ static int fill_wish(const struct call *call, char *const *words, struct waiting
 		     gpualloc_lease_wish *wish)
 {
 	auto_text struct text text = {0};
-	int64_t wait_ms = 0;
+	int64_t wait_ms = 0, hold_ms = 0;
 	int result;
 
 	if (!wish || !join_words(&text, words))
 		return fail_memory();
 	(void)read_wait(call, &wait_ms);
+	if (call->value[OPTION_FOR] && long_duration_read(call->value[OPTION_FOR], &hold_ms))
+		gpualloc_lease_wish_set_hold(wish, hold_ms);
 	result = gpualloc_lease_wish_set_machine(wish, call->value[OPTION_MACHINE],
 						 call->deadline_ms);
 	if (result == 0)

@@ -92,6 +92,8 @@ int settle(const struct call *call, const gpualloc_lease *lease)
 
 		if (result < 0)
 			return fail_error(result, error);
+		/* Processes that do not count as use; its mistakes have been told before. */
+		(void)gpualloc_machine_add_config(machine, NULL);
 		device = first_in_use(machine, lease);
 		if (!device)
 			return 0;

@@ -84,3 +84,31 @@ int add_leases(const struct call *call, gpualloc_machine *machine)
 	result = gpualloc_machine_add_leases(machine, store, error);
 	return result < 0 ? fail_error(result, error) : 0;
 }
+
+static void say_lines(const char *lines)
+{
+	for (size_t length; *lines; lines += length + (lines[length] == '\n')) {
+		length = strcspn(lines, "\n");
+		say("note: %.*s", (int)length, lines);
+	}
+}
+
+int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	size_t before = 0;
+	const char *note;
+	int result;
+
+	while (gpualloc_machine_note(machine, before))
+		before++;
+	result = gpualloc_machine_add_config(machine, error);
+	for (size_t i = before; (note = gpualloc_machine_note(machine, i)); i++)
+		if (!call->value[OPTION_QUIET])
+			say("note: %s", note);
+	if (result != GPUALLOC_EIMPOSSIBLE || !only_notes)
+		return result < 0 ? fail_error(result, error) : 0;
+	if (!call->value[OPTION_QUIET])
+		say_lines(gpualloc_error_message(error));
+	return 0;
+}

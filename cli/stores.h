@@ -20,6 +20,12 @@ gpualloc_store *store_to_look(const struct call *call);
 /* Lets the machine's devices know their leases. Returns 0 or the exit status, as above. */
 int add_leases(const struct call *call, gpualloc_machine *machine);
 
+/*
+ * Lets the machine's devices know what /etc/gpualloc.conf says of them. Its mistakes are a refusal,
+ * or with only_notes sentences.
+ */
+int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes);
+
 /* Whether the call is about the GPUs of this machine, and not a file or one that is built in. */
 bool is_real_machine(const struct call *call);
 

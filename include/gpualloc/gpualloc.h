@@ -420,6 +420,8 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int
 						  gpualloc_wait_function *function, void *context);
 /* For how many seconds others keep their hands off what we wait for; 0: the usual half hour. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
+/* For how long the lease will be held: refused where the configuration allows less. */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms);
 /* Shown by gpualloc_leases_…; the command defaults to this program's. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);
@@ -427,7 +429,8 @@ GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, c
 /*
  * Chooses and claims in one step. All or nothing: GPUALLOC_EBUSY, GPUALLOC_EIMPOSSIBLE,
  * GPUALLOC_ETIMEOUT. Inside a lease (proved by its descriptor, or by a live lease of the same user
- * that the environment names) the lease's own devices are shared out.
+ * that the environment names) the lease's own devices are shared out. What /etc/gpualloc.conf says
+ * counts; a mistake there is GPUALLOC_EIMPOSSIBLE.
  */
 GPUALLOC_EXPORT int gpualloc_lease_acquire(const gpualloc_store *store,
 					   const gpualloc_request *request,
@@ -477,6 +480,13 @@ GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *lease
 GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i);
 GPUALLOC_EXPORT const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases,
 							    size_t i);
+
+/*
+ * Notes on the devices what /etc/gpualloc.conf says of them: their state knows then. That file is
+ * about this machine; on others only one that GPUALLOC_CONFIG names counts. GPUALLOC_EIMPOSSIBLE
+ * names every mistake in it, a line each; what was no mistake is noted even then.
+ */
+GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error);
 
 /* Notes on every device of a machine whether it is leased, and by whom: its state knows then. */
 GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,

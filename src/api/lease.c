@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported face of stores and leases: each call hands on, none decides. */
 #include "lease.h"
+#include "config.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,11 @@ void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds)
 {
 	wish->keep_s = seconds;
+}
+
+void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms)
+{
+	wish->hold_ms = hold_ms;
 }
 
 int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note)
@@ -305,7 +311,14 @@ const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases, size_
 	return i < leases->waiting_count ? leases->waiting[i].request : NULL;
 }
 
-/* ---- leases on the devices of a machine ---- */
+/* ---- rules and leases on the devices of a machine ---- */
+
+int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error)
+{
+	ga_auto_config struct ga_config config = {0};
+
+	return ga_config_settle(machine, &config, error);
+}
 
 int gpualloc_machine_add_leases(gpualloc_machine *machine, const gpualloc_store *store,
 				gpualloc_error *error)

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "decide.h"
 #include "keep.h"
+#include "log.h"
 #include "order.h"
 #include "source.h"
 
@@ -33,6 +34,18 @@ static void settle_request(struct ga_acquiring *acquiring, bool stale)
 		request->tolerate = INT64_MAX;
 }
 
+static int check_hold(const struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	int64_t most = acquiring->config.max_hold_ms;
+
+	if (most < 0 || acquiring->wish->hold_ms <= most)
+		return 0;
+	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+			    "%s allows to hold devices for %lld s at most (max-hold), not %lld",
+			    acquiring->config.path, (long long)most / 1000,
+			    (long long)acquiring->wish->hold_ms / 1000);
+}
+
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,
 		       const gpualloc_request *request, const gpualloc_lease_wish *wish,
 		       gpualloc_error *error)
@@ -49,6 +62,8 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 	if (result == 0)
 		result = ga_acquiring_look(acquiring, 0, error);
 	if (result == 0)
+		result = check_hold(acquiring, error);
+	if (result == 0)
 		result = ga_nest_find(store, &acquiring->nest, &stale, error);
 	if (result == 0)
 		result = ga_store_open_ledger(store, &acquiring->ledger, error);
@@ -64,6 +79,7 @@ void ga_acquiring_end(struct ga_acquiring *acquiring)
 		close(acquiring->ledger);
 	ga_nest_free(&acquiring->nest);
 	ga_machine_free(acquiring->machine);
+	ga_config_free(&acquiring->config);
 	ga_buffer_free(&acquiring->notes);
 }
 
@@ -86,7 +102,9 @@ int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpuall
 	ga_machine_free(acquiring->machine);
 	acquiring->machine = machine;
 	acquiring->machine_at = ga_clock_ms();
-	return 0;
+	/* Anew each time: what is taken out of use meanwhile is not given to who waited. */
+	ga_config_free(&acquiring->config);
+	return ga_config_settle(machine, &acquiring->config, error);
 }
 
 void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *arbiter)
@@ -146,6 +164,46 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	return result;
 }
 
+/* What a lease within a lease has counts with the outer one. */
+static int64_t count_held(const struct ga_records *records, uid_t user)
+{
+	int64_t held = 0;
+
+	for (size_t i = 0; i < records->count; i++) {
+		const struct ga_record *record = &records->list[i];
+
+		for (size_t p = 0; record->uid == user && p < record->piece_count; p++)
+			held += ga_ledger_level(record->pieces[p].ranges[0]) == 0;
+	}
+	return held;
+}
+
+static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpualloc_error *error)
+{
+	ga_auto_records struct ga_records records = {0};
+	const struct ga_config *config = &acquiring->config;
+	int64_t most = config->max_devices, held;
+	int result;
+
+	if (most < 0 || acquiring->nest.rooms)
+		return 0;
+	if ((int64_t)count > most)
+		return ga_error_set(
+			error, GPUALLOC_EIMPOSSIBLE,
+			"%s allows a user %lld devices (max-devices), and %zu are asked "
+			"for",
+			config->path, (long long)most, count);
+	result = ga_records_read(acquiring->store, &records, error);
+	held = count_held(&records, geteuid());
+	if (result < 0 || held + (int64_t)count <= most)
+		return result;
+	return ga_error_set(
+		error, GPUALLOC_EBUSY,
+		"%s allows a user %lld devices (max-devices): your leases have %lld, and "
+		"%zu more are asked for",
+		config->path, (long long)most, (long long)held, count);
+}
+
 static void free_choice(gpualloc_choice **choice)
 {
 	ga_choice_free(*choice);
@@ -163,6 +221,8 @@ static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *leas
 		result = ga_keep_for_earlier(acquiring, error);
 	if (result == 0)
 		result = ga_decide(acquiring->machine, &acquiring->request, &choice, error);
+	if (result == 0)
+		result = check_limit(acquiring, choice->count, error);
 	if (result < 0)
 		return result;
 	free(lease->devices);
@@ -226,6 +286,7 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 /* Not being able to say who we are costs the lease nothing. */
 static void write_record(struct ga_acquiring *acquiring, const gpualloc_lease *lease)
 {
+	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
 	ga_auto_record struct ga_record record = {0};
 	gpualloc_error error = {0};
 	int result =
@@ -233,12 +294,15 @@ static void write_record(struct ga_acquiring *acquiring, const gpualloc_lease *l
 
 	record.id = lease->number;
 	record.memory = lease->memory;
+	record.logged = log != NULL;
 	record.pieces = lease->pieces;
 	record.piece_count = lease->count;
 	if (result == 0)
 		result = ga_record_write(acquiring->store, &record, &error);
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
+	if (log)
+		ga_log_grant(log, &record);
 	record.pieces = NULL;
 	record.piece_count = 0;
 }
@@ -286,7 +350,9 @@ int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 		return result;
 	ga_acquiring_arbitrate(acquiring, &arbiter);
 	result = claim_within_a_second(acquiring, lease, error);
-	ga_arbiter_drop(&arbiter);
+	/* Who counts what a user has looks at records: two at once must see each other's. */
+	if (acquiring->config.max_devices < 0)
+		ga_arbiter_drop(&arbiter);
 	if (result == 0)
 		result = complete(acquiring, lease, error);
 	if (result < 0) {

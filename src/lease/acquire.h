@@ -7,6 +7,7 @@
 #define GA_LEASE_ACQUIRE_H
 
 #include "arbiter.h"
+#include "config.h"
 #include "lease.h"
 #include "queue.h"
 
@@ -24,6 +25,7 @@ struct ga_acquiring {
 	int ledger;
 	gpualloc_machine *machine;
 	int64_t machine_at;      /* when it was looked at */
+	struct ga_config config; /* as it was then */
 	bool arbiter_is_blocked; /* seen once; later attempts do not wait for it again */
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
 	uint64_t ticket;         /* 0: not in the queue */

@@ -42,7 +42,8 @@ static bool is_stopped(const struct ga_ticket *ticket)
 /* Kept for so long, then not for as long, and again. */
 static bool is_out_of_time(const struct ga_acquiring *acquiring, const struct ga_ticket *ticket)
 {
-	int64_t keep = acquiring->wish->keep_s > 0 ? acquiring->wish->keep_s : KEEP_S;
+	int64_t said = acquiring->config.keep_ms / 1000, asked = acquiring->wish->keep_s;
+	int64_t keep = said > 0 ? said : asked > 0 ? asked : KEEP_S;
 	int64_t waited = (int64_t)time(NULL) - ticket->queued;
 
 	return waited > 0 && waited / keep % 2 == 1;
@@ -107,7 +108,8 @@ static bool is_out_of_reach(const struct ga_acquiring *acquiring, struct ga_rang
 			if (device->mig_enabled || !has_place(device, place))
 				continue;
 			return state == GPUALLOC_STATE_UNHEALTHY ||
-			       (state == GPUALLOC_STATE_EXCLUDED && !device->lease.barred) ||
+			       (state == GPUALLOC_STATE_EXCLUDED && !device->lease.barred &&
+				!device->is_for_others) ||
 			       (state == GPUALLOC_STATE_IN_USE && !share);
 		}
 	}

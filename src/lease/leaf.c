@@ -64,13 +64,12 @@ bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct s
 	return !text->failed;
 }
 
-void ga_leaf_sweep(int folder, const char *name)
+bool ga_leaf_sweep(int folder, const char *name)
 {
 	struct stat status;
 
-	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    (geteuid() == 0 || status.st_uid == geteuid()))
-		(void)unlinkat(folder, name, 0);
+	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (geteuid() == 0 || status.st_uid == geteuid()) && unlinkat(folder, name, 0) == 0;
 }
 
 bool ga_leaf_line(struct ga_view *rest, struct ga_view *ret_key, struct ga_view *ret_value)

@@ -19,8 +19,8 @@ enum { GA_LEAF_MAX = 4096, GA_LEAF_NAME = 16 };
 int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text);
 /* False where there is no such leaf, or none that could be one. */
 bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status);
-/* Removes a dead one, where it is ours to remove. */
-void ga_leaf_sweep(int folder, const char *name);
+/* Removes a dead one, where it is ours to remove; whether it was this call that did. */
+bool ga_leaf_sweep(int folder, const char *name);
 
 /* "key value" into two; false behind the last line. */
 bool ga_leaf_line(struct ga_view *rest, struct ga_view *ret_key, struct ga_view *ret_value);

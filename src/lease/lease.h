@@ -22,7 +22,8 @@ struct gpualloc_lease_wish {
 	void *context;
 	char *note;
 	char *command;
-	int64_t keep_s; /* how long things are kept for who waits; 0: the usual half hour */
+	int64_t hold_ms; /* for how long it will be held; 0: not known */
+	int64_t keep_s;  /* how long things are kept for who waits; 0: the usual half hour */
 };
 
 struct gpualloc_lease {

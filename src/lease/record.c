@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "leaf.h"
+#include "log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -137,6 +138,8 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	add_number(&text, "pidns", record->pidns);
 	add_number(&text, "since", record->since);
 	add_number(&text, "memory", record->memory);
+	if (record->logged > 0)
+		add_number(&text, "logged", record->logged);
 	ga_leaf_add(&text, "boot", record->boot, 64);
 	for (size_t i = 0; i < record->piece_count; i++)
 		add_piece(&text, &record->pieces[i]);
@@ -151,14 +154,6 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 					   "others see the lease without its holder, for its "
 					   "record could not be written")
 			  : 0;
-}
-
-void ga_record_remove(const struct ga_store *store, uint64_t id)
-{
-	char name[GA_ID_TEXT];
-
-	ga_id_text(id, name);
-	ga_leaf_sweep(store->records, name);
 }
 
 /* ---- reading ---- */
@@ -223,11 +218,11 @@ static bool read_line(struct ga_record *record, struct ga_view key, struct ga_vi
 		int64_t *number;
 		char **text;
 	} fields[] = {
-		{"pid", &record->pid, NULL},       {"started", &record->started, NULL},
-		{"pidns", &record->pidns, NULL},   {"since", &record->since, NULL},
-		{"memory", &record->memory, NULL}, {"boot", NULL, &record->boot},
-		{"cgroup", NULL, &record->cgroup}, {"command", NULL, &record->command},
-		{"note", NULL, &record->note},
+		{"pid", &record->pid, NULL},         {"started", &record->started, NULL},
+		{"pidns", &record->pidns, NULL},     {"since", &record->since, NULL},
+		{"memory", &record->memory, NULL},   {"logged", &record->logged, NULL},
+		{"boot", NULL, &record->boot},       {"cgroup", NULL, &record->cgroup},
+		{"command", NULL, &record->command}, {"note", NULL, &record->note},
 	};
 
 	if (ga_text_equal(key.text, key.size, "device"))
@@ -249,7 +244,7 @@ static bool is_alive(const struct ga_store *store, uint64_t id)
 	return ga_ledger_is_held(store->probe, ga_ledger_id(id), &part) == 1;
 }
 
-bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
+static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
 	ga_auto_record struct ga_record record = {.id = id,
@@ -263,7 +258,7 @@ bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record 
 	char name[GA_ID_TEXT], user[256];
 
 	ga_id_text(id, name);
-	if (!is_alive(store, id) || !ga_leaf_read(store->records, name, &text, &status))
+	if (!ga_leaf_read(store->records, name, &text, &status))
 		return false;
 	rest = (struct ga_view){text.data, text.size};
 	while (ga_leaf_line(&rest, &key, &value))
@@ -276,6 +271,23 @@ bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record 
 	*ret_record = record;
 	record = (struct ga_record){0};
 	return true;
+}
+
+bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
+{
+	return is_alive(store, id) && read_leaf(store, id, ret_record);
+}
+
+/* Of several that see it at once one removes it, and so it is logged once. */
+void ga_record_remove(const struct ga_store *store, uint64_t id)
+{
+	ga_auto_record struct ga_record record = {0};
+	bool is_read = read_leaf(store, id, &record);
+	char name[GA_ID_TEXT];
+
+	ga_id_text(id, name);
+	if (ga_leaf_sweep(store->records, name) && is_read && record.logged > 0)
+		ga_log_end(&record);
 }
 
 /* ---- all of them ---- */
@@ -302,7 +314,7 @@ static int read_one(void *context, const char *name)
 	if (!ga_id_parse(name, &id))
 		return 0;
 	if (!is_alive(reading->store, id)) {
-		ga_leaf_sweep(reading->store->records, name);
+		ga_record_remove(reading->store, id);
 		return 0;
 	}
 	if (!ga_record_read(reading->store, id, &record))

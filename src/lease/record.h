@@ -28,6 +28,7 @@ struct ga_record {
 	int64_t pidns;   /* in which the pid is counted */
 	int64_t since;   /* seconds since 1970 */
 	int64_t memory;  /* bytes of each device; GA_UNKNOWN: whole */
+	int64_t logged;  /* 1: the system's log was told of it, and is to be told of its end */
 	char *boot;
 	char *cgroup;
 	char *command;
@@ -51,6 +52,7 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
 /* Comes after all its locks; GPUALLOC_EIO with a sentence where there is no room. */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);
+/* Of a lease that has ended; whoever removes it tells the log. */
 void ga_record_remove(const struct ga_store *store, uint64_t id);
 
 /* Of a live lease; false where there is none or none that can be believed. */

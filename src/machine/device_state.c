@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* What an idle GPU may show as used: driver 450 to 610 show 0 to 600 MiB without a program. */
-static const int64_t idle_memory = INT64_C(640) << 20;
+static const int64_t usual_idle_memory = INT64_C(640) << 20;
 
 static const char *const state_names[] = {"free",     "leased",    "in-use",
 					  "intruder", "unhealthy", "excluded"};
@@ -55,7 +55,9 @@ static size_t computing_count(const struct gpualloc_device *device)
 
 static bool hides_a_user(const struct gpualloc_device *device)
 {
-	return device->processes_hidden && device->memory.used > idle_memory;
+	int64_t idle = device->idle_memory > 0 ? device->idle_memory : usual_idle_memory;
+
+	return device->processes_hidden && device->memory.used > idle;
 }
 
 /* Somebody is on the GPU, and of this instance nobody knows whether it is here. */
@@ -150,7 +152,7 @@ enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 	if (whole->health != GPUALLOC_HEALTH_OK)
 		return GPUALLOC_STATE_UNHEALTHY;
 	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED ||
-	    device->lease.barred)
+	    device->excluded || device->lease.barred)
 		return GPUALLOC_STATE_EXCLUDED;
 	if (device->lease.held)
 		return first_intruder(device) ? GPUALLOC_STATE_INTRUDER : GPUALLOC_STATE_LEASED;
@@ -204,7 +206,8 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 						"in MIG mode: only its %zu instances can be had",
 						device->mig_count);
 		return (size_t)snprintf(text, size, "%s",
-					whole->compute_mode != GA_COMPUTE_PROHIBITED &&
+					device->excluded ? device->excluded
+					: whole->compute_mode != GA_COMPUTE_PROHIBITED &&
 							device->lease.barred
 						? device->lease.barred
 						: "its compute mode is prohibited");

@@ -64,6 +64,7 @@ static void free_device(struct gpualloc_device *device)
 	free(device->reason);
 	free(device->profile);
 	ga_device_forget_lease(device);
+	free(device->excluded);
 }
 
 void ga_machine_free(gpualloc_machine *machine)
@@ -416,5 +417,5 @@ bool ga_health_find(const char *name, enum gpualloc_health *ret_health)
 
 bool ga_process_computes(const struct gpualloc_process *process)
 {
-	return process->type != GA_PROCESS_GRAPHICS;
+	return process->type != GA_PROCESS_GRAPHICS && !process->ignored;
 }

@@ -32,6 +32,7 @@ struct gpualloc_process {
 	int64_t memory;
 	char *user;
 	char *name;
+	bool ignored; /* the administrator says that it is no use of the device */
 };
 
 enum ga_compute_mode {
@@ -91,6 +92,10 @@ struct gpualloc_device {
 	int64_t gi;
 	int64_t ci;
 
+	char *excluded;      /* why the administrator lets nobody here have it; NULL: he does */
+	bool is_for_others;  /* excluded for us, while a group that we are not in may have it */
+	int64_t idle_memory; /* what it may show as used without a program; 0: the usual */
+
 	struct ga_device_lease lease;
 };
 
@@ -98,6 +103,7 @@ struct gpualloc_machine {
 	char *name;
 	char *source; /* who saw it first: "nvml", "nvidia-smi", "topo", "builtin", … */
 	char *driver;
+	bool is_here; /* the machine that we run on, and just asked */
 	int64_t sockets;
 	int64_t cores_per_socket;
 	int64_t threads_per_core;

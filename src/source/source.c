@@ -148,6 +148,7 @@ static int open_automatically(const struct ga_source_request *request,
 		if (result == GPUALLOC_ENOMEM)
 			return ga_error_memory(error);
 		if (result == 0) {
+			machine->is_here = true;
 			result = note_failed(machine, sources[s], before.message, error);
 			if (result == 0)
 				*ret_machine = ga_steal(&machine);
@@ -159,6 +160,16 @@ static int open_automatically(const struct ga_source_request *request,
 			    "no GPU found%s\nTo see gpualloc work without a GPU, try "
 			    "--machine dgx1-volta.",
 			    reasons.failed ? "" : reasons.data);
+}
+
+static int ask(const struct ga_source *source, const struct ga_source_request *request,
+	       gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	int result = source->query(request, ret_machine, error);
+
+	if (result == 0)
+		(*ret_machine)->is_here = true;
+	return result;
 }
 
 int ga_source_open(const char *spec, const struct ga_source_request *request,
@@ -175,8 +186,9 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 		if (strcmp(name, spec) != 0)
 			continue;
 		source = find_spec(i, &machine);
-		return machine == SIZE_MAX ? source->query(request, ret_machine, error)
-					   : source->make(machine, ret_machine, error);
+		if (machine != SIZE_MAX)
+			return source->make(machine, ret_machine, error);
+		return ask(source, request, ret_machine, error);
 	}
 	if (*spec == '\0' || (!strchr(spec, '/') && !ga_file_exists("", spec)))
 		return unknown_spec(spec, error);

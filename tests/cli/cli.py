@@ -36,7 +36,7 @@ def environment(**more):
     """Ours, but for what would change what the command does; None takes a variable away."""
     env = {key: value for key, value in os.environ.items()
            if not key.startswith("GPUALLOC") and key not in ("NO_COLOR", "COLUMNS", "LC_ALL")}
-    env.update(TERM="xterm-256color")
+    env.update(TERM="xterm-256color", GPUALLOC_CONFIG="/nonexistent/gpualloc.conf")
     for key, value in more.items():
         env.pop(key, None)
         if value is not None:
