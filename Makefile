@@ -19,7 +19,7 @@ all: $(BUILD)/build.ninja
 help:
 	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
 	@echo 'make check    build and run every test'
-	@echo 'make bench    measure, in a release build: what a decision costs, what policies are worth'
+	@echo 'make bench    measure, in a release build: what decisions and leases cost, what policies are worth'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
@@ -53,6 +53,7 @@ bench:
 	  $(BUILD)-bench/bench/decide --policy $$policy --bars || exit; \
 	done
 	@echo; echo stream; $(BUILD)-bench/bench/stream
+	@echo; echo start.py; python3 bench/start.py $(BUILD)-bench/cli/gpualloc
 
 chaos:
 	@tools/install-deps all

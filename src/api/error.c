@@ -6,7 +6,13 @@
 
 gpualloc_error *gpualloc_error_new(void)
 {
-	return calloc(1, sizeof(gpualloc_error));
+	gpualloc_error *error = malloc(sizeof *error);
+
+	if (error) { /* not calloc(): most of the room for the message is never looked at */
+		error->status = GPUALLOC_OK;
+		error->message[0] = '\0';
+	}
+	return error;
 }
 
 void gpualloc_error_free(gpualloc_error *error)

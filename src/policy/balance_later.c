@@ -19,19 +19,23 @@ struct filling {
 	int32_t most;
 };
 
+/* Only half sets that there are: of 8 vertices or less, the upper half has but the empty one. */
+static void fill_half(const struct ga_graph *graph, size_t v, size_t first, int64_t *links)
+{
+	size_t vertices = graph->count > first ? graph->count - first : 0;
+	uint32_t masks = 1U << (vertices < HALF ? vertices : HALF);
+
+	links[0] = 0;
+	for (uint32_t mask = 1; mask < masks; mask++)
+		links[mask] = links[mask & (mask - 1)] +
+			      ga_graph_nvlink(graph, v, first + (size_t)__builtin_ctz(mask));
+}
+
 static void fill_links(const struct ga_graph *graph, int64_t (*links)[2][HALVES])
 {
 	for (size_t v = 0; v < graph->count; v++)
 		for (size_t half = 0; half < 2; half++)
-			for (uint32_t mask = 1; mask < HALVES; mask++) {
-				size_t other = (size_t)__builtin_ctz(mask) + half * HALF;
-				int64_t rest = links[v][half][mask & (mask - 1)];
-
-				links[v][half][mask] =
-					rest + (other < graph->count
-							? ga_graph_nvlink(graph, v, other)
-							: 0);
-			}
+			fill_half(graph, v, half * HALF, links[v][half]);
 }
 
 /* Lists the set and finds the least that joins one of it to the rest, as a sum of two. */
@@ -128,7 +132,9 @@ static void fill_size(struct filling *filling, struct ga_balance *balance, size_
 
 int ga_balance_fill_table(struct ga_balance *balance)
 {
-	ga_auto_free int64_t(*links)[2][HALVES] = calloc(GA_TABLE_MAX, sizeof *links);
+	/* Not calloc(): what is read is written before, and the rest is most of it. */
+	ga_auto_free int64_t(*links)[2][HALVES] =
+		malloc((balance->graph->count + 1) * sizeof *links);
 	struct filling filling = {.balance = balance, .links = links};
 
 	if (!links)

@@ -106,6 +106,24 @@ static int64_t floor_by_pairs(const struct ga_graph *graph, const size_t *set, s
 	return least * (int64_t)(count - 1);
 }
 
+/* Of four, what does not isolate one halves them, which goes three ways. */
+static int64_t cut_of_four(const struct ga_graph *graph, const size_t *set, int64_t best)
+{
+	int64_t between[3], all = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t a = set[1 + (i + 1) % 3], b = set[1 + (i + 2) % 3];
+
+		between[i] = (int64_t)ga_graph_nvlink(graph, set[0], set[i + 1]) +
+			     ga_graph_nvlink(graph, a, b);
+		all += between[i];
+	}
+	for (size_t i = 0; i < 3; i++)
+		if (all - between[i] < best)
+			best = all - between[i];
+	return best;
+}
+
 int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count,
 		     int64_t least_degree)
 {
@@ -115,6 +133,8 @@ int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t cou
 
 	if (count <= 3 || floor_by_pairs(graph, set, count) == least_degree)
 		return least_degree; /* up to three, every cut isolates one */
+	if (count == 4)
+		return cut_of_four(graph, set, least_degree);
 	if (count > SMALL) {
 		large = calloc(count + 1, count * sizeof *large);
 		if (!large)
