@@ -209,6 +209,13 @@ static void free_choice(gpualloc_choice **choice)
 	ga_choice_free(*choice);
 }
 
+static int select_free(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	ga_auto_selection struct ga_selection selection = {0};
+
+	return ga_select(acquiring->machine, &acquiring->request, &selection, error);
+}
+
 static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 			    gpualloc_error *error)
 {
@@ -217,6 +224,10 @@ static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *leas
 	int result =
 		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
 
+	acquiring->waits_for_turn = false;
+	/* With too few free nobody's place in the queue matters, and a long queue is not read. */
+	if (result == 0)
+		result = select_free(acquiring, error);
 	if (result == 0)
 		result = ga_keep_for_earlier(acquiring, error);
 	if (result == 0)

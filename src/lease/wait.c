@@ -295,9 +295,9 @@ static int wait_for_turn(struct waiting *waiting, gpualloc_lease **ret_lease)
 {
 	int result = GPUALLOC_EBUSY;
 
-	for (bool undisturbed = true, first = true;; first = false) {
+	for (bool undisturbed = true;;) {
 		watch(waiting);
-		if (first || may_fit(waiting))
+		if (may_fit(waiting))
 			result = ga_acquiring_try(waiting->acquiring, ret_lease, waiting->error);
 		if (result != GPUALLOC_EBUSY)
 			return result;
