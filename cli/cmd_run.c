@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
+#include "bind.h"
 #include "choose.h"
 #include "cleanup.h"
 #include "keeper.h"
@@ -114,6 +115,8 @@ static int read_job(const struct call *call, struct job *job)
 	if (result == 0)
 		result = launcher_check(call);
 	if (result == 0)
+		result = bind_check(call);
+	if (result == 0)
 		result = find_program(call, job);
 	if (result == 0)
 		result = request_read(call, &job->chosen);
@@ -187,6 +190,8 @@ static int run_leased(const struct call *call, struct job *job)
 	if (result)
 		return result;
 	result = settle(call, job->lease);
+	if (result == 0)
+		result = bind_to_lease(call, job->lease);
 	if (result) {
 		(void)gpualloc_lease_release(job->lease, NULL);
 		return result;
@@ -215,10 +220,13 @@ static int run_without_lease(const struct call *call, struct job *job)
 		return result;
 	result = gpualloc_choose(job->chosen.machine, job->chosen.request, &job->chosen.choice,
 				 error);
-	if (result == 0)
-		result = gpualloc_choice_environment(job->chosen.machine, job->chosen.choice,
-						     job->form, job->spec, environ,
-						     &job->environment, error);
+	if (result < 0)
+		return fail_error(result, error);
+	result = bind_to_choice(call, job->chosen.choice);
+	if (result)
+		return result;
+	result = gpualloc_choice_environment(job->chosen.machine, job->chosen.choice, job->form,
+					     job->spec, environ, &job->environment, error);
 	if (result < 0)
 		return fail_error(result, error);
 	if (!call->value[OPTION_QUIET])
@@ -231,16 +239,16 @@ static int run_without_lease(const struct call *call, struct job *job)
 
 static int refuse_choice(const struct call *call)
 {
-	static const enum option_id choices[] = {OPTION_COUNT,   OPTION_EXCLUDE, OPTION_FORM,
-						 OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,
-						 OPTION_MODEL,   OPTION_ONLY,    OPTION_POLICY,
-						 OPTION_REQUIRE, OPTION_SHARE,   OPTION_WAIT};
+	static const enum option_id choices[] = {
+		OPTION_BIND,    OPTION_COUNT, OPTION_EXCLUDE, OPTION_FORM, OPTION_MACHINE,
+		OPTION_MEMORY,  OPTION_MIG,   OPTION_MODEL,   OPTION_ONLY, OPTION_POLICY,
+		OPTION_REQUIRE, OPTION_SHARE, OPTION_WAIT};
 
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
 		if (call->value[choices[i]])
 			return fail_usage(call->command,
-					  "--in runs on all devices of the lease; --%s chooses "
-					  "some: gpualloc run --in %s gpualloc run --%s ...",
+					  "--in runs on all devices of the lease as it is; --%s "
+					  "goes inside: gpualloc run --in %s gpualloc run --%s ...",
 					  option_info(choices[i])->name, call->value[OPTION_IN],
 					  option_info(choices[i])->name);
 	return 0;
@@ -312,31 +320,16 @@ const struct command command_run = {
 	.operands_most = SIZE_MAX,
 	.complete = COMPLETE_PROGRAM,
 	.others_words = true,
-	.options = (const enum option_id[]){OPTION_COUNT,
-					    OPTION_DEADLINE,
-					    OPTION_EXCLUDE,
-					    OPTION_FORM,
-					    OPTION_HELP,
-					    OPTION_IGNORE_ENV,
-					    OPTION_IGNORE_LEASES,
-					    OPTION_IGNORE_PROCESSES,
-					    OPTION_IN,
-					    OPTION_MACHINE,
-					    OPTION_MEMORY,
-					    OPTION_MIG,
-					    OPTION_MIXED,
-					    OPTION_MODEL,
-					    OPTION_NOTE,
-					    OPTION_ONLY,
-					    OPTION_POLICY,
-					    OPTION_PRIVATE,
-					    OPTION_QUIET,
-					    OPTION_REQUIRE,
-					    OPTION_SEED,
-					    OPTION_SHARE,
-					    OPTION_SUPERVISE,
-					    OPTION_TIME_LIMIT,
-					    OPTION_WAIT,
-					    OPTION_END},
+	.options =
+		(const enum option_id[]){
+			OPTION_BIND,       OPTION_COUNT,         OPTION_DEADLINE,
+			OPTION_EXCLUDE,    OPTION_FORM,          OPTION_HELP,
+			OPTION_IGNORE_ENV, OPTION_IGNORE_LEASES, OPTION_IGNORE_PROCESSES,
+			OPTION_IN,         OPTION_MACHINE,       OPTION_MEMORY,
+			OPTION_MIG,        OPTION_MIXED,         OPTION_MODEL,
+			OPTION_NOTE,       OPTION_ONLY,          OPTION_POLICY,
+			OPTION_PRIVATE,    OPTION_QUIET,         OPTION_REQUIRE,
+			OPTION_SEED,       OPTION_SHARE,         OPTION_SUPERVISE,
+			OPTION_TIME_LIMIT, OPTION_WAIT,          OPTION_END},
 	.run = run,
 };

@@ -13,6 +13,7 @@
 /* Every option of every command has one meaning: it is described once, in options.c. */
 enum option_id {
 	OPTION_ANONYMOUS,
+	OPTION_BIND,
 	OPTION_CHECK,
 	OPTION_COUNT,
 	OPTION_CSV,

@@ -14,6 +14,9 @@ static const struct option_info infos[] = {
 	[OPTION_ANONYMOUS] = {.name = "anonymous",
 			      .sentence = "replace UUIDs, serial numbers, users, names of "
 					  "processes and of the machine"},
+	[OPTION_BIND] = {.name = "bind",
+			 .sentence = "run on the CPUs, and with the memory, that are near the "
+				     "devices"},
 	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with it"},
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',

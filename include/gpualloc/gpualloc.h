@@ -530,6 +530,16 @@ GPUALLOC_EXPORT int gpualloc_program_find(const char *name, char **ret_path, gpu
 GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *arguments,
 					    char *const *environment, gpualloc_error *error);
 
+/*
+ * Binds the calling thread, and what it becomes or starts, to the CPUs and the memory near the
+ * devices, of those that it may use already. *ret_where says to which, and is freed with free().
+ * GPUALLOC_EIMPOSSIBLE where what is near is not known, or nothing of it is allowed, or there is no
+ * hwloc; of the last gpualloc_bind_check() asks beforehand.
+ */
+GPUALLOC_EXPORT int gpualloc_bind(const gpualloc_device *const *devices, size_t count,
+				  char **ret_where, gpualloc_error *error);
+GPUALLOC_EXPORT int gpualloc_bind_check(gpualloc_error *error);
+
 enum gpualloc_supervise_event {
 	GPUALLOC_SUPERVISE_TIME_LIMIT, /* its time is up: it is asked to end, then killed */
 	GPUALLOC_SUPERVISE_LEFT_BEHIND /* it has ended, processes that it started have not */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported face of starting programs: each call hands on, none decides. */
+#include "bind.h"
 #include "cleanup.h"
 #include "environment.h"
 #include "program.h"
@@ -84,4 +85,15 @@ int gpualloc_program_supervise(const char *path, char *const *arguments, char *c
 		.time_limit_ms = time_limit_ms, .tell = tell, .context = context};
 
 	return ga_supervise(path, arguments, environment, &how, ret_status, error);
+}
+
+int gpualloc_bind(const gpualloc_device *const *devices, size_t count, char **ret_where,
+		  gpualloc_error *error)
+{
+	return ga_bind(devices, count, ret_where, error);
+}
+
+int gpualloc_bind_check(gpualloc_error *error)
+{
+	return ga_bind_check(error);
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { SMALL = 16 };
+enum { FEW = 6, SMALL = 16 };
 
 /* A copy of the set's links that merging vertices wears out. */
 struct contraction {
@@ -106,21 +106,35 @@ static int64_t floor_by_pairs(const struct ga_graph *graph, const size_t *set, s
 	return least * (int64_t)(count - 1);
 }
 
-/* Of four, what does not isolate one halves them, which goes three ways. */
-static int64_t cut_of_four(const struct ga_graph *graph, const size_t *set, int64_t best)
+static int64_t lesser(int64_t a, int64_t b)
 {
-	int64_t between[3], all = 0;
+	return a < b ? a : b;
+}
 
-	for (size_t i = 0; i < 3; i++) {
-		size_t a = set[1 + (i + 1) % 3], b = set[1 + (i + 2) % 3];
+/*
+ * Of up to six, a cut isolates one or two, or halves them: all of those are fewer steps than
+ * merging. What a part gives away is what its vertices have less twice what they have in common.
+ */
+static int64_t cut_of_few(const struct ga_graph *graph, const size_t *set, size_t count,
+			  int64_t best)
+{
+	int64_t links[FEW][FEW], all[FEW] = {0};
 
-		between[i] = (int64_t)ga_graph_nvlink(graph, set[0], set[i + 1]) +
-			     ga_graph_nvlink(graph, a, b);
-		all += between[i];
-	}
-	for (size_t i = 0; i < 3; i++)
-		if (all - between[i] < best)
-			best = all - between[i];
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++) {
+			links[i][j] = links[j][i] = ga_graph_nvlink(graph, set[i], set[j]);
+			all[i] += links[i][j];
+			all[j] += links[i][j];
+		}
+	for (size_t i = 1; i < count; i++)
+		for (size_t j = 0; j < i; j++) {
+			int64_t pair = all[i] + all[j] - 2 * links[i][j];
+
+			best = lesser(best, pair);
+			if (count == FEW && j > 0) /* the half that has the first */
+				best = lesser(best,
+					      pair + all[0] - 2 * (links[0][i] + links[0][j]));
+		}
 	return best;
 }
 
@@ -133,8 +147,8 @@ int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t cou
 
 	if (count <= 3 || floor_by_pairs(graph, set, count) == least_degree)
 		return least_degree; /* up to three, every cut isolates one */
-	if (count == 4)
-		return cut_of_four(graph, set, least_degree);
+	if (count <= FEW)
+		return cut_of_few(graph, set, count, least_degree);
 	if (count > SMALL) {
 		large = calloc(count + 1, count * sizeof *large);
 		if (!large)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Binding, and what is said of it; see bind.h. */
+#include "bind.h"
+
+#include "cleanup.h"
+#include "message.h"
+
+#include <stdlib.h>
+
+int bind_check(const struct call *call)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = call->value[OPTION_BIND] ? gpualloc_bind_check(error) : 0;
+
+	return result < 0 ? fail_error(result, error) : 0;
+}
+
+static int bind_to(const struct call *call, const gpualloc_device *const *devices, size_t count)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_free char *where = NULL;
+	int result = gpualloc_bind(devices, count, &where, error);
+
+	if (result < 0)
+		return fail_error(result, error);
+	if (!call->value[OPTION_QUIET])
+		say("bound to %s", where);
+	return 0;
+}
+
+int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
+{
+	size_t count = gpualloc_lease_count(lease);
+	auto_free const gpualloc_device **devices = NULL;
+
+	if (!call->value[OPTION_BIND])
+		return 0;
+	devices = calloc(count + 1, sizeof(void *));
+	if (!devices)
+		return fail_memory();
+	for (size_t i = 0; i < count; i++)
+		devices[i] = gpualloc_lease_device(lease, i);
+	return bind_to(call, devices, count);
+}
+
+int bind_to_choice(const struct call *call, const gpualloc_choice *choice)
+{
+	size_t count = gpualloc_choice_count(choice);
+	auto_free const gpualloc_device **devices = NULL;
+
+	if (!call->value[OPTION_BIND])
+		return 0;
+	devices = calloc(count + 1, sizeof(void *));
+	if (!devices)
+		return fail_memory();
+	for (size_t i = 0; i < count; i++)
+		devices[i] = gpualloc_choice_device(choice, i);
+	return bind_to(call, devices, count);
+}
