@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "size.h"
+#include "store.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -36,7 +37,7 @@ static int open_trusted(const char *path, int *ret_fd, size_t *ret_size, const c
 		return errno;
 	if (!S_ISREG(status.st_mode))
 		*ret_reason = "is no regular file";
-	else if (status.st_uid != 0 && status.st_uid != geteuid())
+	else if (!ga_store_is_trusted_owner(fd, &status))
 		*ret_reason = "belongs neither to root nor to you";
 	else if (status.st_mode & (S_IWGRP | S_IWOTH))
 		*ret_reason = "can be written by others than its owner";
