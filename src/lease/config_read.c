@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "size.h"
+#include "store.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -36,7 +37,7 @@ static int open_trusted(const char *path, int *ret_fd, size_t *ret_size, const c
 		return errno;
 	if (!S_ISREG(status.st_mode))
 		*ret_reason = "is no regular file";
-	else if (status.st_uid != 0 && status.st_uid != geteuid())
+	else if (!ga_store_is_trusted_owner(fd, &status))
 		*ret_reason = "belongs neither to root nor to you";
 	else if (status.st_mode & (S_IWGRP | S_IWOTH))
 		*ret_reason = "can be written by others than its owner";
@@ -97,12 +98,18 @@ static int add_text(char ***list, size_t *count, const char *text)
 	return 0;
 }
 
+static bool is_uuid(const char *text)
+{
+	return (ga_text_starts(text, "GPU-") || ga_text_starts(text, "MIG-")) && text[4] &&
+	       !strpbrk(text, ", \t");
+}
+
+/* Whether it could be one; the machine says whether it is. One alone: of a list of which a part is
+   not there it could not be told what is meant. */
 static bool is_id(const char *text)
 {
-	if (ga_text_starts(text, "GPU-") || ga_text_starts(text, "MIG-"))
-		return text[4] && !strpbrk(text, ", \t");
-	return isdigit((unsigned char)*text) &&
-	       text[strspn(text, "0123456789abcdefABCDEF:.-")] == '\0';
+	return is_uuid(text) || (isxdigit((unsigned char)*text) &&
+				 text[strspn(text, "0123456789abcdefABCDEFx:.-")] == '\0');
 }
 
 static int add_rule(const struct reading *reading, const char *id, const char *group,
@@ -304,7 +311,7 @@ static int read_allow_list(struct reading *reading)
 			return GPUALLOC_ENOMEM;
 		if (!*uuid)
 			continue;
-		if (!is_id(uuid) || isdigit((unsigned char)*uuid))
+		if (!is_uuid(uuid))
 			ga_config_mistake(config, reading->line,
 					  "%s:%u: \"%.60s\" is no UUID of a GPU or an instance",
 					  config->allow_list, number, uuid);

@@ -244,6 +244,7 @@ static bool is_alive(const struct ga_store *store, uint64_t id)
 	return ga_ledger_is_held(store->probe, ga_ledger_id(id), &part) == 1;
 }
 
+/* Of one that may be dead; all but the user's name. */
 static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
@@ -255,7 +256,7 @@ static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_recor
 						  .memory = GA_UNKNOWN};
 	struct ga_view rest, key, value;
 	struct stat status;
-	char name[GA_ID_TEXT], user[256];
+	char name[GA_ID_TEXT];
 
 	ga_id_text(id, name);
 	if (!ga_leaf_read(store->records, name, &text, &status))
@@ -265,9 +266,6 @@ static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_recor
 		if (!read_line(&record, key, value))
 			return false;
 	record.uid = status.st_uid;
-	ga_leaf_user(status.st_uid, user, sizeof user);
-	if (ga_set_text(&record.user, user) < 0)
-		return false;
 	*ret_record = record;
 	record = (struct ga_record){0};
 	return true;
@@ -275,7 +273,17 @@ static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_recor
 
 bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
-	return is_alive(store, id) && read_leaf(store, id, ret_record);
+	ga_auto_record struct ga_record record = {0};
+	char user[256];
+
+	if (!is_alive(store, id) || !read_leaf(store, id, &record))
+		return false;
+	ga_leaf_user(record.uid, user, sizeof user);
+	if (ga_set_text(&record.user, user) < 0)
+		return false;
+	*ret_record = record;
+	record = (struct ga_record){0};
+	return true;
 }
 
 /* Of several that see it at once one removes it, and so it is logged once. */

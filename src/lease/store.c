@@ -88,7 +88,7 @@ static bool is_root_outside(int fd, const struct stat *status)
 	       faccessat(fd, ".", W_OK, AT_EACCESS) < 0;
 }
 
-static bool is_trusted_owner(int fd, const struct stat *status)
+bool ga_store_is_trusted_owner(int fd, const struct stat *status)
 {
 	return status->st_uid == 0 || status->st_uid == geteuid() || is_root_outside(fd, status);
 }
@@ -101,7 +101,7 @@ static int check_folder(const char *path, int fd, gpualloc_error *error)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	if (!S_ISDIR(status.st_mode))
 		return distrust(path, "it is no folder", error);
-	if (!is_trusted_owner(fd, &status))
+	if (!ga_store_is_trusted_owner(fd, &status))
 		return distrust(path, "it belongs to another user than root", error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may write to it, and it is not sticky", error);
@@ -120,7 +120,8 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 
 	if (fstat(fd, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
-	if (S_ISREG(status.st_mode) && status.st_nlink == 1 && is_trusted_owner(fd, &status))
+	if (S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+	    ga_store_is_trusted_owner(fd, &status))
 		return 0;
 	(void)snprintf(why, sizeof why, "its %s is not a plain file of root's or one's own", name);
 	return distrust(path, why, error);
@@ -176,7 +177,7 @@ static int check_parent(const char *path, int folder, gpualloc_error *error)
 
 	if (parent < 0 || fstat(parent, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the folder above %s", path);
-	if (!is_trusted_owner(parent, &status))
+	if (!ga_store_is_trusted_owner(parent, &status))
 		return distrust(path, "the folder above it belongs to another user than root",
 				error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))

@@ -157,6 +157,21 @@ def nothing_outside_the_list_is_given():
 
 
 @case
+def some_processes_are_no_use():
+    with ruled() as one:
+        machine = json.loads(one.command("snapshot").out)
+        for device in machine["devices"]:
+            device["processes"] = [{"pid": 7, "type": "C", "user": "ann", "memory": 1,
+                                    "name": "/usr/bin/nvidia-cuda-mps-server"}]
+        one.machine = os.path.join(one.where, "machine.json")
+        with open(one.machine, "w", encoding="utf-8") as file:
+            json.dump(machine, file)
+        one.refused(75, "true", says=["nvidia-cuda-mps-server"])
+        one.says("ignore-process = nvidia-cuda-mps-server")
+        one.ok("-n", "8", "true")
+
+
+@case
 def the_log_has_a_lease_from_its_grant_to_its_release():
     with ruled() as one:
         one.says(f"log = {one.log}")

@@ -213,7 +213,7 @@ static void what_others_can_write_is_not_believed(void)
 static gpualloc_machine *make_machine(void)
 {
 	gpualloc_machine *machine = NULL;
-	char uuid[16];
+	char uuid[24];
 
 	CHECK_INT(ga_machine_new(4, &machine, NULL), 0);
 	for (int i = 0; i < 4; i++) {
