@@ -317,6 +317,21 @@ static int read_one(void *context, const char *name)
 	return 0;
 }
 
+static int sweep_one(void *context, const char *name)
+{
+	const struct ga_store *store = context;
+	uint64_t id;
+
+	if (ga_id_parse(name, &id) && !is_alive(store, id))
+		ga_leaf_sweep(store->records, name);
+	return 0;
+}
+
+void ga_records_sweep(struct ga_store *store)
+{
+	(void)ga_leaf_each(store->records, sweep_one, store);
+}
+
 static int compare_records(const void *a, const void *b)
 {
 	const struct ga_record *one = a, *other = b;
