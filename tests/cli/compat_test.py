@@ -93,8 +93,9 @@ def a_hundred_programs_on_fourteen_instances_have_each_its_own():
         line = ('uuid=$("$0") || exit; export CUDA_VISIBLE_DEVICES=$uuid; '
                 'exec sh -c \'echo "$CUDA_VISIBLE_DEVICES"; read line; exit 0\'')
         children = [subprocess.Popen(["sh", "-c", line, os.path.join(TOOLS, "getgpu")],
-                                     stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                     env=env) for _ in range(100)]
+                                     stdin=gate, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True, env=env)
+                    for _ in range(100)]
         os.close(gate)
         given = [child.stdout.readline().strip() for child in children]  # "" from who has ended
         printed = [uuid for uuid in given if uuid]

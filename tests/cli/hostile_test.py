@@ -78,7 +78,8 @@ def files_in_the_place_of_the_ledger_are_refused():
             cli.run("setup", env={"GPUALLOC_STATE_DIR": one.path})
             is_refused(one)  # what is there is not repaired by being followed
             with open(target, encoding="utf-8") as file:
-                assert file.read() == "untouched" and os.fstat(file.fileno()).st_mode & 0o777 == 0o640
+                assert file.read() == "untouched"
+                assert os.fstat(file.fileno()).st_mode & 0o777 == 0o640
             if os.path.isdir(ledger) and not os.path.islink(ledger):
                 os.rmdir(ledger)
                 os.mknod(ledger)
@@ -261,6 +262,25 @@ def thousands_of_tickets_of_one_user_hold_up_nobody_for_long():
         assert os.listdir(os.path.join(one.path, "queue")) == []
 
 
+@case
+def nothing_is_kept_for_a_dead_waiter_whose_ticket_is_kept_alive():
+    with good_store() as one:
+        holder = one.hold("-n", "1")
+        waiter = subprocess.Popen([GPUALLOC, "run", "--wait", "--machine", one.machine, "-n", "8",
+                                   "true"], env=one.environment(), stderr=subprocess.DEVNULL)
+        while waiter.pid not in [waiting["pid"] for waiting in one.leases()["waiting"]]:
+            assert waiter.poll() is None
+        one.refused(75, "true")  # kept for it
+        waiter.kill()
+        waiter.wait()
+        number, = os.listdir(os.path.join(one.path, "queue"))
+        fd = os.open(os.path.join(one.path, "ledger"), os.O_RDWR)
+        lock(fd, TICKET_BASE + int(number))
+        one.ok("-n", "7", "true")
+        os.close(fd)
+        assert holder.end() == 0 and one.is_free()
+
+
 SIT = """
 import fcntl, signal, sys
 file = open(sys.argv[1])
@@ -289,12 +309,16 @@ def who_sits_on_the_arbiter_costs_two_seconds_and_is_named():
                 for part in (str(child.pid), bob.name, "without order"):
                     assert part in result.err, (part, result)
                 assert ("stopped" in result.err) == stopped, result
-                # Many at once without order: all right, and nobody twice.
-                many = [one.hold("-n", "2", **ada.as_them()) for _ in range(2)]
-                held = [word for holder in many for word in holder.said.split(",")]
-                assert len(set(held)) == len(held) == 4, held
-                for holder in many:
-                    holder.kill()
+                # A refusal names him as well; and without order nobody is there twice.
+                held = one.hold("-n", "8" if stopped else "4", **ada.as_them())
+                if stopped:
+                    one.refused(75, "true", says=[str(child.pid), bob.name], **ada.as_them())
+                else:
+                    rest = one.hold("-n", "4", **ada.as_them())
+                    both = (held.said + "," + rest.said).split(",")
+                    assert len(set(both)) == len(both) == 8, both
+                    rest.kill()
+                held.kill()
             finally:
                 child.kill()
                 child.communicate()
@@ -335,8 +359,8 @@ def full_folders_cost_records_and_nothing_else():
     if os.geteuid() != 0:
         raise cli.Skip("only root can mount a small file system")
     with folder() as where:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=6,mode=755", "tmpfs", where],
-                              capture_output=True, text=True, check=False)
+        words = ["mount", "-t", "tmpfs", "-o", "nr_inodes=6,mode=755", "tmpfs", where]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise cli.Skip("cannot mount: " + done.stderr.strip())
         one = Store(where)

@@ -22,8 +22,8 @@ class Waiters:
         self.witness = os.path.join(one.where, "witness")
 
     def start(self, name, *words, env=None, hold=False, is_queued=True):
-        command = ["sh", "-c", 'echo "$0" >> "$1"; echo had; test -z "$2" || read line; exit 0', name,
-                   self.witness, "hold" if hold else ""]
+        script = 'echo "$0" >> "$1"; echo had; test -z "$2" || read line; exit 0'
+        command = ["sh", "-c", script, name, self.witness, "hold" if hold else ""]
         child = self.children[name] = subprocess.Popen(
             [GPUALLOC, "run", "--wait=60s", "--machine", self.one.machine, *words, *command],
             env=self.one.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -38,9 +38,8 @@ def free_uid(above):
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """Tests run beside each other, and there is one list of users."""
-    with open(os.path.join(tempfile.gettempdir(), ".gpualloc-test-users"), "w",
-              encoding="utf-8") as file:
+    """Tests run beside each other, and there is one list of users. This file serves as the lock."""
+    with open(__file__, encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -142,8 +142,8 @@ def neither_can_touch_what_the_other_has():
         os.chown(own, bob.uid, bob.gid)
         with waiter(one, ada, "-n", "1") as waiting:
             before = whose(one, ada), whose(one, bob), one.files()
-            done = subprocess.run([python(bob), "-c", ATTACK, one.path,
-                                   str(holder.process.pid), own], capture_output=True, text=True, check=False,
+            words = [python(bob), "-c", ATTACK, one.path, str(holder.process.pid), own]
+            done = subprocess.run(words, capture_output=True, text=True, check=False,
                                   **bob.as_them())
             assert done.returncode == 0, done
             came_through = {tuple(line.split(" ", 1)) for line in done.stdout.splitlines()}
@@ -156,7 +156,7 @@ def neither_can_touch_what_the_other_has():
             cli.refused(77, "release", lease, env=env, **bob.as_them())
             cli.refused(77, "run", "--in", lease, "true", env=env, **bob.as_them())
             one.refused(75, "true", env={"GPUALLOC_LEASE": lease, "GPUALLOC_FD": "512"},
-                        **bob.as_them())
+                        says=["GPUALLOC_LEASE names no lease"], **bob.as_them())
             one.refused(75, "true", **bob.as_them())
             assert waiting.poll() is None and holder.process.poll() is None
             holder.end()
