@@ -295,7 +295,7 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 }
 
 /* Not being able to say who we are costs the lease nothing. */
-static void write_record(struct ga_acquiring *acquiring, const gpualloc_lease *lease)
+static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease)
 {
 	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
 	ga_auto_record struct ga_record record = {0};
@@ -310,6 +310,8 @@ static void write_record(struct ga_acquiring *acquiring, const gpualloc_lease *l
 	record.piece_count = lease->count;
 	if (result == 0)
 		result = ga_record_write(acquiring->store, &record, &error);
+	/* A program that ends by itself leaves its record; so each removes those of before. */
+	ga_records_sweep(&lease->store);
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
 	if (log)

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "leaf.h"
 #include "text.h"
 
 #include <errno.h>
@@ -33,27 +34,52 @@ static long holder_pid(int fd)
 	(void)snprintf(wanted, sizeof wanted, " %02x:%02x:%ju ", major(status.st_dev),
 		       minor(status.st_dev), (uintmax_t)status.st_ino);
 	while (pid < 0 && getline(&line, &size, locks) > 0) {
-		const char *kind = strstr(line, "FLOCK  ADVISORY  WRITE ");
+		const char *kind = strstr(line, "FLOCK  ADVISORY  ");
 
+		/* "READ" and "WRITE" alike keep others from it. */
 		if (kind && !strstr(line, "->") && strstr(kind, wanted))
-			pid = strtol(kind + strlen("FLOCK  ADVISORY  WRITE "), NULL, 10);
+			pid = strtol(kind + strlen("FLOCK  ADVISORY  WRITE"), NULL, 10);
 	}
 	free(line);
 	(void)fclose(locks);
 	return pid;
 }
 
+static bool is_stopped(long pid)
+{
+	char path[64], text[512];
+	const char *state;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+	if (ga_file_peek("", path, text, sizeof text) < 0)
+		return false;
+	state = strrchr(text, ')');
+	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
+}
+
 static void name_holder(int fd, struct ga_buffer *note)
 {
 	long pid = holder_pid(fd);
-	char path[64], name[64];
+	char path[64], name[64], user[256];
+	struct stat status;
 
 	ga_buffer_text(note, "claims go on without order: ");
-	(void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
-	if (pid > 0 && ga_file_peek("", path, name, sizeof name) > 0)
-		ga_buffer_format(note, "process %ld (%s) sits on the store's arbiter", pid, name);
-	else
+	(void)snprintf(path, sizeof path, "/proc/%ld", pid);
+	if (pid <= 0 || stat(path, &status) < 0) {
 		ga_buffer_text(note, "somebody sits on the store's arbiter");
+		return;
+	}
+	ga_leaf_user(status.st_uid, user, sizeof user);
+	(void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+	if (ga_file_peek("", path, name, sizeof name) < 0)
+		name[0] = '\0';
+	/* Its name is its own word. */
+	for (char *at = name; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	ga_buffer_format(note, "process %ld of %s%s%s%s sits on the store's arbiter%s", pid, user,
+			 *name ? " (" : "", name, *name ? ")" : "",
+			 is_stopped(pid) ? ", stopped" : "");
 }
 
 /*

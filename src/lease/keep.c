@@ -6,6 +6,8 @@
 #include "device_state.h"
 #include "file.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,8 +24,9 @@ struct keeping {
 
 /* ---- those for whom nothing is kept ---- */
 
-/* A stopped process does not take its turn. Of one in another pid namespace nothing is known. */
-static bool is_stopped(const struct ga_ticket *ticket)
+/* A stopped process does not take its turn, nor does one that has gone and whose ticket a stranger
+   keeps alive. Of one in another pid namespace nothing is known. */
+static bool is_stopped_or_gone(const struct ga_ticket *ticket)
 {
 	char path[64], text[512];
 	const char *state;
@@ -32,6 +35,8 @@ static bool is_stopped(const struct ga_ticket *ticket)
 	if (ticket->pid <= 0 || stat("/proc/self/ns/pid", &space) < 0 ||
 	    ticket->pidns != (int64_t)space.st_ino)
 		return false;
+	if (kill((pid_t)ticket->pid, 0) < 0 && errno == ESRCH)
+		return true;
 	(void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)ticket->pid);
 	if (ga_file_peek("", path, text, sizeof text) < 0)
 		return false;
@@ -194,7 +199,7 @@ static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
 	int64_t free_now, reachable;
 	bool can;
 
-	if (ticket->place_count == 0 || is_stopped(ticket) ||
+	if (ticket->place_count == 0 || is_stopped_or_gone(ticket) ||
 	    is_out_of_time(keeping->acquiring, ticket))
 		return 0;
 	is_free = calloc(ticket->place_count, sizeof *is_free);

@@ -66,6 +66,9 @@ struct ga_records {
 void ga_records_free(struct ga_records *records);
 #define ga_auto_records ga_cleanup(ga_records_free)
 
+/* Removes what is dead, where that is ours to do. */
+void ga_records_sweep(struct ga_store *store);
+
 /* All that are alive; what is dead is swept. */
 int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
 		    gpualloc_error *error);

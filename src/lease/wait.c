@@ -350,6 +350,18 @@ static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 	}
 }
 
+/* Without a lease that would carry them the notes are told with the refusal. */
+static void add_notes(const struct ga_acquiring *acquiring, int status, gpualloc_error *error)
+{
+	const struct ga_buffer *notes = &acquiring->notes;
+
+	for (size_t at = 0; at < notes->size; at += strlen(notes->data + at) + 1) {
+		gpualloc_error before = *error;
+
+		ga_error_set(error, status, "%s\n  %s", before.message, notes->data + at);
+	}
+}
+
 int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *request,
 		     const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
 		     gpualloc_error *error)
@@ -365,5 +377,7 @@ int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *reque
 		result = try_now(&acquiring, ret_lease, error);
 	if (result == GPUALLOC_EBUSY && wish->wait_ms != 0)
 		result = wait_in_queue(&acquiring, ret_lease, error);
+	if (result == GPUALLOC_EBUSY || result == GPUALLOC_ETIMEOUT)
+		add_notes(&acquiring, result, error);
 	return result;
 }

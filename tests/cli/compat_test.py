@@ -8,8 +8,9 @@ import stat
 import subprocess
 import time
 
-from cli import case, environment, folder, main
+from cli import case, environment, folder, machine_file, main
 from leasing import PATIENCE, store
+from people import shared_store, two_people
 
 TOOLS = os.environ["COMPAT"]
 
@@ -82,6 +83,39 @@ def watches_somebody(pid):
         except FileNotFoundError:
             pass  # closed meanwhile
     return False
+
+
+@case
+def a_hundred_programs_on_fourteen_instances_have_each_its_own():
+    with store(machine_file("chaos.json")) as one:
+        gate, opens = os.pipe()  # all read from the one end, until the other is closed
+        env = one.environment(GPUALLOC_MACHINE=one.machine, GPUALLOC_HOLD="30s")
+        line = ('uuid=$("$0") || exit; export CUDA_VISIBLE_DEVICES=$uuid; '
+                'exec sh -c \'echo "$CUDA_VISIBLE_DEVICES"; read line; exit 0\'')
+        children = [subprocess.Popen(["sh", "-c", line, os.path.join(TOOLS, "getgpu")],
+                                     stdin=gate, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True, env=env)
+                    for _ in range(100)]
+        os.close(gate)
+        given = [child.stdout.readline().strip() for child in children]  # "" from who has ended
+        printed = [uuid for uuid in given if uuid]
+        assert len(set(printed)) == len(printed) == 14, printed
+        keepers = holders(one)
+        assert len(keepers) == 14
+        deadline = time.monotonic() + PATIENCE
+        while not all(watches_somebody(keeper) for keeper in keepers):
+            assert time.monotonic() < deadline
+            os.sched_yield()
+        endings = [os.pidfd_open(keeper) for keeper in keepers]
+        os.close(opens)
+        codes = [child.wait(PATIENCE) for child in children]
+        assert sorted(set(codes)) == [0, 75] and codes.count(0) == 14, codes
+        for child in children:
+            child.stdout.close()
+        for ending in endings:
+            assert select.select([ending], [], [], PATIENCE)[0], "a keeper stayed"
+            os.close(ending)
+        assert holders(one) == [] and one.run("--mig", "-n", "14", "true").code == 0
 
 
 @case
@@ -204,6 +238,39 @@ def what_cannot_be_wrapped_stays_as_it_is():
         os.chmod(where, stat.S_IRWXU)
         shutil.rmtree(where, ignore_errors=True)
         os.mkdir(where)
+
+
+@case
+def wrapping_is_for_who_may_change_the_folder():
+    with two_people() as (ada, bob), shared_store("a100-mig") as one:
+        where = os.path.join(one.where, "some  folder")
+        os.mkdir(where)
+        path = program(where)
+        os.chmod(path, 0o755)
+        os.chown(path, ada.uid, ada.gid)
+        before = os.stat(path)
+        # Hers, but the folder is not: nothing is changed, and why is said.
+        for person in (ada, bob):
+            for words in ([path], ["--undo", path]):
+                done = tool(one, "create_cudawrap", *words, **person.as_them())
+                assert done.returncode != 0 and path in done.stderr, done
+            done = tool(one, "create_cudawrap", path, **person.as_them())
+            assert done.returncode == 77, done
+        assert os.listdir(where) == ["my tool"]
+        # An administrator wraps it; it stays hers, and everybody runs it.
+        assert tool(one, "create_cudawrap", path).returncode == 0
+        after = os.stat(path.replace("my tool", "CUDAWRAP_my tool"))
+        assert (before.st_uid, before.st_gid, before.st_mode, before.st_mtime_ns) == \
+               (after.st_uid, after.st_gid, after.st_mode, after.st_mtime_ns)
+        env = one.environment(GPUALLOC_MACHINE=one.machine)
+        for person in (ada, bob):
+            done = subprocess.run([path, "a b"], capture_output=True, text=True, env=env,
+                                  check=False, **person.as_them())
+            assert done.returncode == 7 and done.stdout.startswith("MIG-"), done
+            done = tool(one, "create_cudawrap", "--undo", path, **person.as_them())
+            assert done.returncode == 77, done
+        assert tool(one, "create_cudawrap", "--undo", path).returncode == 0
+        assert os.listdir(where) == ["my tool"] and os.stat(path).st_uid == ada.uid
 
 
 main()

@@ -22,11 +22,11 @@ PATIENCE = 60  # seconds after which something that has to happen counts as hang
 class Holder:
     """A command in a lease. It has said that it runs; end() lets it go, kill() does not ask."""
 
-    def __init__(self, store, words, command):
+    def __init__(self, store, words, command, env=None, **options):
         self.process = subprocess.Popen(
             [GPUALLOC, "run", "--machine", store.machine, *words, *command],
-            env=store.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
+            env=store.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, **options)
         self.said = self.process.stdout.readline().strip()
         if not self.said:
             raise AssertionError(f"{words}: {self.process.communicate()[1]}")
@@ -68,8 +68,8 @@ class Store:
             assert part in result.err, f"{words}: no {part!r} in {result!r}"
         return result.err
 
-    def hold(self, *words, command=HOLD):
-        self.holders.append(Holder(self, words, command))
+    def hold(self, *words, command=HOLD, **options):
+        self.holders.append(Holder(self, words, command, **options))
         return self.holders[-1]
 
     def ask(self, *words):
