@@ -345,7 +345,6 @@ static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpual
 	lease->machine = acquiring->machine;
 	acquiring->machine = NULL;
 	ga_id_text(lease->number, lease->id);
-	ga_records_sweep(&lease->store);
 	write_record(acquiring, lease);
 	return take_notes(acquiring, lease, error);
 }

@@ -21,9 +21,9 @@ int ga_lease_add_note(gpualloc_lease *lease, const char *text)
 }
 
 /*
- * Only unlocking ends a lease that children have inherited; the close after it wakes waiters. The id
- * goes first: were the devices free while it is still held, somebody from outside and somebody who
- * is inside by it could both take them (models/nesting.pml).
+ * Only unlocking ends a lease that children have inherited; the close after it wakes waiters. The
+ * id goes first: were the devices free while it is still held, somebody from outside and somebody
+ * who is inside by it could both take them (models/nesting.pml).
  */
 int ga_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 {

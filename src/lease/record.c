@@ -343,7 +343,7 @@ static int sweep_one(void *context, const char *name)
 	uint64_t id;
 
 	if (ga_id_parse(name, &id) && !is_alive(store, id))
-		ga_leaf_sweep(store->records, name);
+		ga_record_remove(store, id);
 	return 0;
 }
 

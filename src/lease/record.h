@@ -72,7 +72,5 @@ void ga_records_sweep(struct ga_store *store);
 /* All that are alive; what is dead is swept. */
 int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
 		    gpualloc_error *error);
-/* Removes those of dead leases that are ours to remove: every normal end by exec leaves one. */
-void ga_records_sweep(struct ga_store *store);
 
 #endif

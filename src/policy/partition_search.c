@@ -8,7 +8,7 @@
 
 enum {
 	DEFAULT_BUDGET = 50000, /* what would take longer than some 10 ms goes without a proof */
-	LOOKS_A_STEP = 10, /* of swaps: they are cheap, but no replacement for a proof */
+	LOOKS_A_STEP = 10,      /* of swaps: they are cheap, but no replacement for a proof */
 	LOOKS_A_PAIR = 400,
 };
 
