@@ -232,6 +232,13 @@ static int64_t sleep_us(const struct waiting *waiting)
 	return left < 0 ? 0 : left < tick ? left * 1000 : tick * 1000;
 }
 
+/* The first looks at once; the others give it the time to take what it can, for each that tries has
+   the arbiter, and the first would have to stand in line with them. */
+static int64_t first_look_us(size_t place)
+{
+	return place <= 1 ? FIRST_LOOK_US : FIRST_LOOK_US * 16 * (int64_t)place;
+}
+
 /* False when a signal came. */
 static bool sleep_a_while(struct waiting *waiting)
 {
@@ -258,7 +265,7 @@ static bool sleep_a_while(struct waiting *waiting)
 		drain(waiting->events);
 		/* Of the ledger it comes before the locks are gone; of the queue nothing follows.
 		 */
-		waiting->look_us = waiting->is_foremost ? FIRST_LOOK_US : 0;
+		waiting->look_us = waiting->is_foremost ? first_look_us(waiting->place) : 0;
 	} else if (waiting->look_us > 0) {
 		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
 	}
