@@ -22,7 +22,9 @@
 
 enum {
 	FOREMOST = 8, /* watch the ledger */
-	NEXT = 32,    /* up to here they watch the queue, to become the foremost in time */
+	/* Up to here they watch the queue, to become the foremost in time: more than can be served
+	   between two ticks, and few enough for a user's 128 watches. */
+	NEXT = 64,
 	TICK_MS = 1000,
 	BLIND_TICK_MS = 250,
 	TURN_PATIENCE_MS = 2000,
