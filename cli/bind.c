@@ -28,9 +28,22 @@ static int bind_to(const struct call *call, const gpualloc_device *const *device
 	return 0;
 }
 
-int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
+/* The i-th device of a lease or of a choice. */
+typedef const gpualloc_device *device_function(const void *from, size_t i);
+
+static const gpualloc_device *device_of_lease(const void *lease, size_t i)
 {
-	size_t count = gpualloc_lease_count(lease);
+	return gpualloc_lease_device(lease, i);
+}
+
+static const gpualloc_device *device_of_choice(const void *choice, size_t i)
+{
+	return gpualloc_choice_device(choice, i);
+}
+
+static int bind_to_all(const struct call *call, device_function *device_at, const void *from,
+		       size_t count)
+{
 	auto_free const gpualloc_device **devices = NULL;
 
 	if (!call->value[OPTION_BIND])
@@ -39,21 +52,16 @@ int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
 	if (!devices)
 		return fail_memory();
 	for (size_t i = 0; i < count; i++)
-		devices[i] = gpualloc_lease_device(lease, i);
+		devices[i] = device_at(from, i);
 	return bind_to(call, devices, count);
+}
+
+int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
+{
+	return bind_to_all(call, device_of_lease, lease, gpualloc_lease_count(lease));
 }
 
 int bind_to_choice(const struct call *call, const gpualloc_choice *choice)
 {
-	size_t count = gpualloc_choice_count(choice);
-	auto_free const gpualloc_device **devices = NULL;
-
-	if (!call->value[OPTION_BIND])
-		return 0;
-	devices = calloc(count + 1, sizeof(void *));
-	if (!devices)
-		return fail_memory();
-	for (size_t i = 0; i < count; i++)
-		devices[i] = gpualloc_choice_device(choice, i);
-	return bind_to(call, devices, count);
+	return bind_to_all(call, device_of_choice, choice, gpualloc_choice_count(choice));
 }

@@ -3,18 +3,60 @@
 #include "cleanup.h"
 #include "leases.h"
 #include "message.h"
+#include "open.h"
 #include "output.h"
 #include "stores.h"
 #include "terminal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WATCH_SECONDS = 2 };
+enum { WATCH_SECONDS = 2, DRIVER_MS = 2000 };
 
 static void free_leases(gpualloc_leases **leases)
 {
 	gpualloc_leases_free(*leases);
+}
+
+/* That a machine without a driver shows no processes is no news. */
+static bool has_driver(void)
+{
+	return access("/proc/driver/nvidia/version", F_OK) == 0 || getenv("GPUALLOC_NVML") ||
+	       getenv("GPUALLOC_NVIDIA_SMI");
+}
+
+/* Whoever asks who has what is answered, though the driver hangs. */
+static void open_if_it_answers(const struct call *call, gpualloc_machine **ret_machine)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	bool is_said = call->value[OPTION_DEADLINE] || getenv("GPUALLOC_DEADLINE");
+	unsigned patience = is_said ? call->deadline_ms : DRIVER_MS;
+	int result = gpualloc_machine_open(NULL, patience, ret_machine, error);
+	const char *message = gpualloc_error_message(error);
+
+	if (result < 0 && !call->value[OPTION_QUIET] &&
+	    (result != GPUALLOC_ENOSOURCE || has_driver()))
+		say("note: what runs on the devices is not known: %.*s",
+		    (int)strcspn(message, "\n"), message);
+}
+
+static int look(const struct call *call, const gpualloc_store *store, gpualloc_leases *leases,
+		gpualloc_machine **ret_machine)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = 0;
+
+	if (call->value[OPTION_MACHINE])
+		result = open_machine(call, ret_machine);
+	else
+		open_if_it_answers(call, ret_machine);
+	if (result || !*ret_machine)
+		return result;
+	result = gpualloc_leases_add_machine(leases, store, *ret_machine, error);
+	return result < 0 ? fail_error(result, error) : 0;
 }
 
 static int show(const struct call *call)
@@ -22,20 +64,93 @@ static int show(const struct call *call)
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_store gpualloc_store *store = store_to_look(call);
 	auto_call(free_leases) gpualloc_leases *leases = NULL;
+	auto_machine gpualloc_machine *machine = NULL;
 	auto_text struct text text = {0};
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	int result = store ? gpualloc_leases_read(store, &leases, error) : 0;
 
 	if (result < 0)
 		return fail_error(result, error);
+	if (leases && gpualloc_leases_count(leases) + gpualloc_leases_waiting_count(leases) > 0)
+		result = look(call, store, leases, &machine);
+	if (result)
+		return result;
 	/* From the upper left corner; what was there is overwritten and not wiped, or it flickers.
 	 */
 	if (call->value[OPTION_WATCH])
 		text_add(&text, "\033[H\033[J");
 	if (call->value[OPTION_JSON])
-		leases_json(&text, call, store, leases);
+		leases_json(&text, call, &(struct leases_view){store, leases, machine});
 	else
-		leases_text(&text, store, leases, &terminal);
+		leases_text(&text, &(struct leases_view){store, leases, machine}, &terminal);
+	return output_print(&text);
+}
+
+/* ---- the processes of one ---- */
+
+/* As ps would show it; "" where it has gone or is not ours to see. */
+static void read_command(int64_t pid, char *command, size_t size)
+{
+	char path[40];
+	FILE *file;
+	size_t length;
+
+	(void)snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
+	file = fopen(path, "re");
+	length = file ? fread(command, 1, size - 1, file) : 0;
+	if (file)
+		(void)fclose(file);
+	while (length > 0 && !command[length - 1])
+		length--;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)command[i] < ' ' || command[i] == 0x7f)
+			command[i] = command[i] ? '?' : ' ';
+	command[length] = '\0';
+}
+
+static void add_pids(struct text *text, const struct call *call, const int64_t *pids, size_t count)
+{
+	struct json json = {.out = text};
+	char command[256];
+
+	for (size_t i = 0; !call->value[OPTION_JSON] && i < count; i++)
+		text_format(text, "%lld\n", (long long)pids[i]);
+	if (!call->value[OPTION_JSON])
+		return;
+	json_open(&json, NULL, '{');
+	json_number(&json, "schema", 1);
+	json_text(&json, "command", call->command->name);
+	json_text(&json, "lease", call->value[OPTION_PIDS]);
+	json_open(&json, "processes", '[');
+	for (size_t i = 0; i < count; i++) {
+		read_command(pids[i], command, sizeof command);
+		json_open(&json, NULL, '{');
+		json_number(&json, "pid", pids[i]);
+		json_text(&json, "command", *command ? command : NULL);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_char(text, '\n');
+}
+
+static int show_pids(const struct call *call)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_store gpualloc_store *store = store_to_look(call);
+	auto_text struct text text = {0};
+	auto_free int64_t *pids = NULL;
+	size_t count;
+	int result;
+
+	if (!store)
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "no lease is called \"%s\": there is no store %s",
+			    call->value[OPTION_PIDS], gpualloc_store_default());
+	result = gpualloc_lease_processes(store, call->value[OPTION_PIDS], &pids, &count, error);
+	if (result < 0)
+		return fail_error(result, error);
+	add_pids(&text, call, pids, count);
 	return output_print(&text);
 }
 
@@ -43,6 +158,10 @@ static int run(const struct call *call)
 {
 	int result;
 
+	if (call->value[OPTION_PIDS] && call->value[OPTION_WATCH])
+		return fail_usage(call->command, "--pids shows one lease, --watch all; take one");
+	if (call->value[OPTION_PIDS])
+		return show_pids(call);
 	if (!call->value[OPTION_WATCH])
 		return show(call);
 	if (call->value[OPTION_JSON])
@@ -61,10 +180,13 @@ const struct command command_leases = {
 	.sentence = "who holds what, who waits",
 	.description =
 		"Shows the leases: whose they are, since when, on which devices, for which "
-		"command; and who waits, in order. What nobody knows more about than that it is "
-		"held is shown as \"held, no record\". A machine without a store has no leases.",
+		"command; what runs on the devices, and who has no business there; and who waits, "
+		"in order, and what is kept for them. What nobody knows more about than that it is "
+		"held is shown as \"held, no record\". A machine without a store has no leases. A "
+		"driver that has not answered after 2s, or what --deadline says, is not waited for.",
 	.example = "gpualloc leases",
-	.options = (const enum option_id[]){OPTION_HELP, OPTION_JSON, OPTION_PRIVATE, OPTION_QUIET,
-					    OPTION_WATCH, OPTION_END},
+	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
+					    OPTION_MACHINE, OPTION_PIDS, OPTION_PRIVATE,
+					    OPTION_QUIET, OPTION_WATCH, OPTION_END},
 	.run = run,
 };

@@ -235,7 +235,7 @@ static int run_without_lease(const struct call *call, struct job *job)
 	return start(call, job, job->environment);
 }
 
-/* ---- in a hold ---- */
+/* ---- in a lease that is there ---- */
 
 static int refuse_choice(const struct call *call)
 {
@@ -254,8 +254,8 @@ static int refuse_choice(const struct call *call)
 	return 0;
 }
 
-/* The lease's variables in this process's environment, which the command then inherits. */
-static int enter(char *variables, int fd)
+/* Where the command finds the lease's descriptor. */
+static int name_descriptor(int fd)
 {
 	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
 	char number[16];
@@ -263,28 +263,55 @@ static int enter(char *variables, int fd)
 	if (high < 0)
 		high = fcntl(fd, F_DUPFD, 0);
 	close(fd);
+	(void)snprintf(number, sizeof number, "%d", high);
+	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
+}
+
+/* The lease's variables in this process's environment, which the command then inherits. */
+static int enter(char *variables, int fd)
+{
+	unsetenv("GPUALLOC_MEMORY");
 	for (char *at = variables, *next; *at; at = next) {
 		next = at + strlen(at) + 1;
 		if (putenv(at) != 0)
 			return fail_memory();
 	}
-	(void)snprintf(number, sizeof number, "%d", high);
-	return setenv("GPUALLOC_FD", number, 1) == 0 && high >= 0 ? 0 : fail_memory();
+	if (fd >= 0)
+		return name_descriptor(fd);
+	unsetenv("GPUALLOC_FD");
+	say("note: this system lets no process have another's descriptors (kernel.yama."
+	    "ptrace_scope), so the command runs on the lease's devices and does not prolong it");
+	return 0;
 }
 
-static int run_in_hold(const struct call *call, struct job *job)
+/* A hold has a keeper whom one asks; a job is asked nothing. */
+static int join(const struct call *call, int *ret_fd, char **ret_variables)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_store gpualloc_store *store = NULL;
+	const char *lease = call->value[OPTION_IN];
+	int result;
+
+	if (keeper_join(lease, ret_fd, ret_variables))
+		return 0;
+	store = store_to_look(call);
+	if (!store)
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "no lease of yours is called \"%s\": there is no store %s", lease,
+			    gpualloc_store_default());
+	result = gpualloc_lease_join(store, lease, ret_fd, ret_variables, error);
+	return result < 0 ? fail_error(result, error) : 0;
+}
+
+static int run_in_lease(const struct call *call, struct job *job)
 {
 	char *variables;
 	int fd, result = refuse_choice(call);
 
+	if (result == 0)
+		result = join(call, &fd, &variables);
 	if (result)
 		return result;
-	if (!keeper_join(call->value[OPTION_IN], &fd, &variables))
-		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "no hold of yours is called \"%s\"; `gpualloc leases` shows what there "
-			    "is",
-			    call->value[OPTION_IN]);
-	unsetenv("GPUALLOC_MEMORY");
 	result = enter(variables, fd);
 	if (result == 0)
 		result = start(call, job, environ);
@@ -300,7 +327,7 @@ static int run(const struct call *call)
 	if (result)
 		return result;
 	if (call->value[OPTION_IN])
-		return run_in_hold(call, &job);
+		return run_in_lease(call, &job);
 	return call->value[OPTION_IGNORE_LEASES] ? run_without_lease(call, &job)
 						 : run_leased(call, &job);
 }

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The forms of `gpualloc leases`. Where there is no store both pointers are NULL. */
+/* The forms of `gpualloc leases`. */
 #ifndef CLI_LEASES_H
 #define CLI_LEASES_H
 
 #include "command.h"
+#include "json.h"
 #include "terminal.h"
 
-void leases_text(struct text *text, const gpualloc_store *store, const gpualloc_leases *leases,
+/* What is shown. */
+struct leases_view {
+	const gpualloc_store *store;     /* NULL: there is none, and no leases either */
+	const gpualloc_leases *leases;   /* NULL as the store is */
+	const gpualloc_machine *machine; /* NULL: nobody knows what runs on the devices */
+};
+
+void leases_text(struct text *text, const struct leases_view *view,
 		 const struct terminal *terminal);
-void leases_json(struct text *text, const struct call *call, const gpualloc_store *store,
-		 const gpualloc_leases *leases);
+void leases_json(struct text *text, const struct call *call, const struct leases_view *view);
+
+/* What runs on the devices of the i-th lease, and who has no business there. */
+void leases_use_text(struct text *text, const struct leases_view *view, size_t i,
+		     const struct terminal *terminal);
+void leases_use_json(struct json *json, const struct leases_view *view, size_t i);
+
+/* Another user's word: no control character of it reaches the terminal. */
+void add_foreign(struct text *text, const char *word, size_t columns);
 
 #endif

@@ -34,8 +34,7 @@ static void add_pid(struct text *text, int64_t pid)
 	text_left(text, word, PID_WIDTH);
 }
 
-/* Another user's word: no control character of it reaches the terminal. */
-static void add_foreign(struct text *text, const char *word, size_t columns)
+void add_foreign(struct text *text, const char *word, size_t columns)
 {
 	auto_text struct text clean = {0};
 
@@ -83,6 +82,14 @@ static size_t rest_of(const struct terminal *terminal)
 
 /* ---- what is held ---- */
 
+static void add_uuid(struct text *text, const char *uuid, bool is_first)
+{
+	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0 ? 4 : 0;
+
+	text_add(text, is_first ? "" : ", ");
+	add_foreign(text, uuid, UUID_SHOWN + kind + 1);
+}
+
 static void add_devices(struct text *text, const gpualloc_leases *leases, size_t i)
 {
 	size_t count = gpualloc_leases_device_count(leases, i);
@@ -91,19 +98,15 @@ static void add_devices(struct text *text, const gpualloc_leases *leases, size_t
 	text_repeat(text, ' ', 2);
 	if (memory >= 0)
 		text_format(text, "%lld MiB of each of ", (long long)(memory >> 20));
-	for (size_t d = 0; d < count; d++) {
-		const char *device = gpualloc_leases_device(leases, i, d);
-		size_t kind = strncmp(device, "MIG-GPU-", 8) == 0 ? 4 : 0;
-
-		text_add(text, d ? ", " : "");
-		add_foreign(text, device, UUID_SHOWN + kind + 1);
-	}
+	for (size_t d = 0; d < count; d++)
+		add_uuid(text, gpualloc_leases_device(leases, i, d), d == 0);
 	text_char(text, '\n');
 }
 
-static void add_lease(struct text *text, const gpualloc_leases *leases, size_t i,
+static void add_lease(struct text *text, const struct leases_view *view, size_t i,
 		      const struct terminal *terminal)
 {
+	const gpualloc_leases *leases = view->leases;
 	const char *command = gpualloc_leases_command(leases, i);
 	const char *note = gpualloc_leases_note(leases, i);
 
@@ -112,6 +115,7 @@ static void add_lease(struct text *text, const gpualloc_leases *leases, size_t i
 	add_foreign(text, command ? command : "held, no record", rest_of(terminal));
 	text_char(text, '\n');
 	add_devices(text, leases, i);
+	leases_use_text(text, view, i, terminal);
 	if (note) {
 		text_add(text, "  note: ");
 		add_foreign(text, note, terminal->width - 8);
@@ -120,6 +124,18 @@ static void add_lease(struct text *text, const gpualloc_leases *leases, size_t i
 }
 
 /* ---- who waits ---- */
+
+static void add_keeps(struct text *text, const gpualloc_leases *leases, size_t i)
+{
+	const char *uuid;
+
+	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(leases, i, k)); k++) {
+		text_add(text, k == 0 ? "  kept for it: " : "");
+		add_uuid(text, uuid, k == 0);
+	}
+	if (gpualloc_leases_waiting_keep(leases, i, 0))
+		text_char(text, '\n');
+}
 
 static void add_waiting(struct text *text, const gpualloc_leases *leases,
 			const struct terminal *terminal)
@@ -137,31 +153,33 @@ static void add_waiting(struct text *text, const gpualloc_leases *leases,
 			  gpualloc_leases_waiting_since(leases, i));
 		add_foreign(text, request ? request : "-", rest_of(terminal));
 		text_char(text, '\n');
+		add_keeps(text, leases, i);
 	}
 }
 
-void leases_text(struct text *text, const gpualloc_store *store, const gpualloc_leases *leases,
-		 const struct terminal *terminal)
+void leases_text(struct text *text, const struct leases_view *view, const struct terminal *terminal)
 {
-	size_t count = leases ? gpualloc_leases_count(leases) : 0;
+	size_t count = view->leases ? gpualloc_leases_count(view->leases) : 0;
 
-	if (!store) {
+	if (!view->store) {
 		text_format(text, "no leases: there is no store %s\n", gpualloc_store_default());
 		return;
 	}
 	if (count == 0)
-		text_format(text, "no leases in %s\n", gpualloc_store_path(store));
+		text_format(text, "no leases in %s\n", gpualloc_store_path(view->store));
 	else
 		add_heading(text, terminal, "COMMAND");
 	for (size_t i = 0; i < count; i++)
-		add_lease(text, leases, i, terminal);
-	add_waiting(text, leases, terminal);
+		add_lease(text, view, i, terminal);
+	add_waiting(text, view->leases, terminal);
 }
 
 /* ---- JSON ---- */
 
-static void json_lease(struct json *json, const gpualloc_leases *leases, size_t i)
+static void json_lease(struct json *json, const struct leases_view *view, size_t i)
 {
+	const gpualloc_leases *leases = view->leases;
+
 	json_line(json, "\n  ");
 	json_open(json, NULL, '{');
 	json_text(json, "id", gpualloc_leases_id(leases, i));
@@ -175,24 +193,42 @@ static void json_lease(struct json *json, const gpualloc_leases *leases, size_t 
 	for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
 		json_text(json, NULL, gpualloc_leases_device(leases, i, d));
 	json_close(json, ']');
+	leases_use_json(json, view, i);
 	json_close(json, '}');
 }
 
-static void json_waiting(struct json *json, const gpualloc_leases *leases, size_t i)
+static void json_keeps(struct json *json, const struct leases_view *view, size_t i)
 {
+	const char *uuid;
+
+	if (!view->machine) {
+		json_null(json, "keeps");
+		return;
+	}
+	json_open(json, "keeps", '[');
+	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(view->leases, i, k)); k++)
+		json_text(json, NULL, uuid);
+	json_close(json, ']');
+}
+
+static void json_waiting(struct json *json, const struct leases_view *view, size_t i)
+{
+	const gpualloc_leases *leases = view->leases;
+
 	json_line(json, "\n  ");
 	json_open(json, NULL, '{');
 	json_text(json, "user", gpualloc_leases_waiting_user(leases, i));
 	json_number(json, "pid", gpualloc_leases_waiting_pid(leases, i));
 	json_number(json, "since", gpualloc_leases_waiting_since(leases, i));
 	json_text(json, "request", gpualloc_leases_waiting_request(leases, i));
-	json_null(json, "keeps");
+	json_keeps(json, view, i);
 	json_close(json, '}');
 }
 
-void leases_json(struct text *text, const struct call *call, const gpualloc_store *store,
-		 const gpualloc_leases *leases)
+void leases_json(struct text *text, const struct call *call, const struct leases_view *view)
 {
+	const gpualloc_store *store = view->store;
+	const gpualloc_leases *leases = view->leases;
 	struct json json = {.out = text};
 
 	json_open(&json, NULL, '{');
@@ -202,12 +238,12 @@ void leases_json(struct text *text, const struct call *call, const gpualloc_stor
 	json_line(&json, "\n ");
 	json_open(&json, "leases", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_count(leases); i++)
-		json_lease(&json, leases, i);
+		json_lease(&json, view, i);
 	json_close(&json, ']');
 	json_line(&json, "\n ");
 	json_open(&json, "waiting", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_waiting_count(leases); i++)
-		json_waiting(&json, leases, i);
+		json_waiting(&json, view, i);
 	json_close(&json, ']');
 	json_close(&json, '}');
 	text_char(text, '\n');

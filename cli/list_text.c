@@ -214,8 +214,33 @@ static bool shorten_uuids(struct table *table)
 	return true;
 }
 
+/* Leased, and for all that can be seen to no use. */
+static bool is_idle(const gpualloc_device *device)
+{
+	if (gpualloc_device_state(device) != GPUALLOC_STATE_LEASED ||
+	    !gpualloc_device_processes_known(device) || gpualloc_device_processes_hidden(device))
+		return false;
+	for (size_t i = 0; i < gpualloc_device_process_count(device); i++) {
+		const char *type = gpualloc_process_type(gpualloc_device_process(device, i));
+
+		if (!type || strchr(type, 'C'))
+			return false;
+	}
+	return true;
+}
+
+static char *reason_of_idle(const gpualloc_device *device)
+{
+	auto_free char *reason = list_reason(device);
+	char *both = NULL;
+
+	if (!reason || asprintf(&both, "%s; nothing runs on it", reason) < 0)
+		return NULL;
+	return both;
+}
+
 /* What is said of a whole GPU is not said again of each instance. */
-static char *reason_to_show(const gpualloc_device *device)
+static char *reason_to_show(const gpualloc_machine *machine, const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 
@@ -225,14 +250,18 @@ static char *reason_to_show(const gpualloc_device *device)
 								  "instance");
 	if (parent && !is_cut_up(parent))
 		return strdup("");
+	/* On a machine that is not there nothing ever runs. */
+	if (!gpualloc_machine_is_simulated(machine) && is_idle(device))
+		return reason_of_idle(device);
 	return list_reason(device);
 }
 
-static bool add_row(struct table *table, const gpualloc_device *device)
+static bool add_row(struct table *table, const gpualloc_machine *machine,
+		    const gpualloc_device *device)
 {
 	struct row *row = &table->rows[table->count];
 
-	*row = (struct row){.device = device, .reason = reason_to_show(device)};
+	*row = (struct row){.device = device, .reason = reason_to_show(machine, device)};
 	table->count++;
 	return row->reason != NULL;
 }
@@ -250,9 +279,9 @@ static bool fill_rows(struct table *table, const gpualloc_machine *machine)
 	for (size_t i = 0; ok && i < gpus; i++) {
 		const gpualloc_device *device = gpualloc_machine_device(machine, i);
 
-		ok = add_row(table, device);
+		ok = add_row(table, machine, device);
 		for (size_t m = 0; ok && m < gpualloc_device_mig_count(device); m++)
-			ok = add_row(table, gpualloc_device_mig(device, m));
+			ok = add_row(table, machine, gpualloc_device_mig(device, m));
 	}
 	return ok && shorten_uuids(table);
 }

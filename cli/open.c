@@ -73,3 +73,20 @@ void add_count(struct text *text, size_t count, const char *noun)
 {
 	text_format(text, "%zu %s%s", count, noun, count == 1 ? "" : "s");
 }
+
+const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid)
+{
+	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
+		const gpualloc_device *device = gpualloc_machine_device(machine, i);
+		const char *own = gpualloc_device_uuid(device);
+
+		if (own && strcmp(own, uuid) == 0)
+			return device;
+		for (size_t m = 0; m < gpualloc_device_mig_count(device); m++) {
+			own = gpualloc_device_uuid(gpualloc_device_mig(device, m));
+			if (own && strcmp(own, uuid) == 0)
+				return gpualloc_device_mig(device, m);
+		}
+	}
+	return NULL;
+}

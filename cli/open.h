@@ -14,6 +14,9 @@ int open_machine(const struct call *call, gpualloc_machine **ret_machine);
 /* The beginning that all documents share: schema, command and machine. */
 void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine);
 
+/* The GPU or instance of that UUID; NULL where the machine has none. */
+const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid);
+
 /* "node7", "dgx1-volta (simulated)". */
 void add_machine_name(struct text *text, const gpualloc_machine *machine);
 /* "1 GPU", "8 GPUs": a number and its noun. */

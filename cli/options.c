@@ -59,7 +59,9 @@ static const struct option_info infos[] = {
 					     "memory on a device"},
 	[OPTION_IN] = {.name = "in",
 		       .argument = "LEASE",
-		       .sentence = "run inside a hold of one's own, on all of its devices"},
+		       .sentence =
+			       "run inside a lease of one's own, a hold or a job, on all of its "
+			       "devices"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are bytes, null is not known"},
 	[OPTION_MACHINE] = {.name = "machine",
@@ -93,6 +95,10 @@ static const struct option_info infos[] = {
 			   .argument = "FILE",
 			   .complete = COMPLETE_FILE,
 			   .sentence = "write to FILE, whole or not at all; - is stdout"},
+	[OPTION_PIDS] = {.name = "pids",
+			 .argument = "LEASE",
+			 .sentence = "the processes that hold a lease, a line each: for its owner "
+				     "and for root"},
 	[OPTION_POLICY] = {.name = "policy",
 			   .letter = 'p',
 			   .argument = "NAME",

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "list.h"
 #include "message.h"
+#include "open.h"
 #include "stores.h"
 
 #include <stdlib.h>
@@ -19,23 +20,6 @@ static int64_t now_ms(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid)
-{
-	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
-		const gpualloc_device *device = gpualloc_machine_device(machine, i);
-		const char *own = gpualloc_device_uuid(device);
-
-		if (own && strcmp(own, uuid) == 0)
-			return device;
-		for (size_t m = 0; m < gpualloc_device_mig_count(device); m++) {
-			own = gpualloc_device_uuid(gpualloc_device_mig(device, m));
-			if (own && strcmp(own, uuid) == 0)
-				return gpualloc_device_mig(device, m);
-		}
-	}
-	return NULL;
 }
 
 /* A device of the lease that somebody is on, as the machine has it; NULL where there is none. */

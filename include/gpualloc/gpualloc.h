@@ -204,6 +204,8 @@ GPUALLOC_EXPORT size_t gpualloc_device_ids(const gpualloc_device *const *devices
 
 /* Processes; known is 0 when the source could not tell, which is not the same as none. */
 GPUALLOC_EXPORT int gpualloc_device_processes_known(const gpualloc_device *device);
+/* 1 where there may be more than are listed: those of other pid namespaces. */
+GPUALLOC_EXPORT int gpualloc_device_processes_hidden(const gpualloc_device *device);
 GPUALLOC_EXPORT size_t gpualloc_device_process_count(const gpualloc_device *device);
 GPUALLOC_EXPORT const gpualloc_process *gpualloc_device_process(const gpualloc_device *device,
 								size_t i);
@@ -480,6 +482,30 @@ GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *lease
 GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i);
 GPUALLOC_EXPORT const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases,
 							    size_t i);
+/*
+ * Finds out what is kept for whom, which takes a look at the machine; the UUID of the device-th
+ * that is kept for the i-th who waits, NULL after the last.
+ */
+GPUALLOC_EXPORT int gpualloc_leases_add_machine(gpualloc_leases *leases,
+						const gpualloc_store *store,
+						gpualloc_machine *machine, gpualloc_error *error);
+GPUALLOC_EXPORT const char *gpualloc_leases_waiting_keep(const gpualloc_leases *leases, size_t i,
+							 size_t device);
+
+/*
+ * The processes that have the lease, as far as this process may look; for who leased it and for
+ * root, else GPUALLOC_EPERM. The caller frees *ret_pids with free().
+ */
+GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const char *id,
+					     int64_t **ret_pids, size_t *ret_count,
+					     gpualloc_error *error);
+/*
+ * Joins a lease of one's own that a program has: its descriptor, close-on-exec, or -1 where the
+ * kernel lets no process have another's; and what its program was told, "NAME=VALUE" strings with
+ * a NUL behind each and an empty one at the end, which the caller frees with free().
+ */
+GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
+					char **ret_variables, gpualloc_error *error);
 
 /*
  * Notes on the devices what /etc/gpualloc.conf says of them: their state knows then. That file is

@@ -147,6 +147,11 @@ int gpualloc_device_processes_known(const gpualloc_device *device)
 	return device->processes_known;
 }
 
+int gpualloc_device_processes_hidden(const gpualloc_device *device)
+{
+	return device->processes_hidden;
+}
+
 size_t gpualloc_device_process_count(const gpualloc_device *device)
 {
 	return device->process_count;

@@ -8,9 +8,11 @@
 #include "cleanup.h"
 #include "job_control.h"
 #include "program.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -112,11 +114,13 @@ static void signal_children(pid_t group, int signal)
 	line[size] = '\0';
 	/* A number that was cut off at the end has no blank behind it. */
 	for (char *at = line, *end; (end = strchr(at, ' ')); at = end + 1) {
-		pid_t pid = atoi(at);
+		int64_t pid;
 
-		in_group = in_group || getpgid(pid) == group;
-		if (pid > 0 && getpgid(pid) != group)
-			(void)kill(pid, signal);
+		if (!ga_text_number(at, (size_t)(end - at), INT_MAX, &pid) || pid == 0)
+			continue;
+		in_group = in_group || getpgid((pid_t)pid) == group;
+		if (getpgid((pid_t)pid) != group)
+			(void)kill((pid_t)pid, signal);
 	}
 	if (in_group)
 		(void)kill(-group, signal);

@@ -19,6 +19,7 @@ struct keeping {
 	struct ga_acquiring *acquiring;
 	struct ga_range *kept; /* for the tickets dealt with so far */
 	size_t kept_count;
+	gpualloc_leases *shown; /* where it is written down for whom; NULL: nowhere */
 	gpualloc_error *error;
 };
 
@@ -142,6 +143,25 @@ static int64_t prospects(const struct keeping *keeping, const struct ga_ticket *
 
 /* ---- keeping ---- */
 
+static int show(struct keeping *keeping, uint64_t number, const char *uuid)
+{
+	struct ga_waiting *waiting = keeping->shown->waiting;
+	char **keeps;
+
+	while (waiting->number != number)
+		if (++waiting == keeping->shown->waiting + keeping->shown->waiting_count)
+			return 0; /* it came after we looked */
+	keeps = reallocarray(waiting->keeps, waiting->keep_count + 1, sizeof *keeps);
+	if (!keeps)
+		return ga_error_memory(keeping->error);
+	waiting->keeps = keeps;
+	keeps[waiting->keep_count] = strdup(uuid);
+	if (!keeps[waiting->keep_count])
+		return ga_error_memory(keeping->error);
+	waiting->keep_count++;
+	return 0;
+}
+
 static int mark(struct keeping *keeping, struct gpualloc_device *device,
 		const struct ga_ticket *ticket, size_t place)
 {
@@ -149,6 +169,8 @@ static int mark(struct keeping *keeping, struct gpualloc_device *device,
 
 	if (device->mig_enabled || !has_place(device, ticket->places[place]))
 		return 0;
+	if (keeping->shown)
+		return show(keeping, ticket->number, device->uuid);
 	/* Budgets go beside each other. */
 	if (keeping->acquiring->request.share && ticket->mebibytes > 0) {
 		device->lease.promised += ticket->mebibytes << 20;
@@ -213,15 +235,40 @@ static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
 	return can || reachable >= ticket->count ? keep(keeping, ticket, is_free) : 0;
 }
 
-int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
+static int keep_for_all(struct keeping *keeping)
 {
 	ga_auto_tickets struct ga_tickets tickets = {0};
-	struct keeping keeping = {.acquiring = acquiring, .error = error};
-	int result = ga_queue_read(acquiring->store, acquiring->ticket, false, &tickets, error);
+	struct ga_acquiring *acquiring = keeping->acquiring;
+	int result =
+		ga_queue_read(acquiring->store, acquiring->ticket, false, &tickets, keeping->error);
 
 	acquiring->waits_for_turn = false;
 	for (size_t i = 0; result == 0 && i < tickets.count; i++)
-		result = keep_for(&keeping, &tickets.list[i]);
-	free(keeping.kept);
+		result = keep_for(keeping, &tickets.list[i]);
+	free(keeping->kept);
+	return result;
+}
+
+int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	return keep_for_all(&(struct keeping){.acquiring = acquiring, .error = error});
+}
+
+int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
+			gpualloc_machine *machine, gpualloc_error *error)
+{
+	static const gpualloc_lease_wish plain;
+	struct ga_acquiring looking = {.store = store, .wish = &plain, .machine = machine};
+	struct keeping keeping = {.acquiring = &looking, .shown = leases, .error = error};
+	/* A mistake in the rules is told by who gives, not by who shows. */
+	int result = ga_config_settle(machine, &looking.config, NULL);
+
+	if (result == GPUALLOC_ENOMEM)
+		ga_error_memory(error);
+	else
+		result = ga_leases_note(store, machine, &looking.nest, false, error);
+	if (result == 0 && leases->waiting_count > 0)
+		result = keep_for_all(&keeping);
+	ga_config_free(&looking.config);
 	return result;
 }

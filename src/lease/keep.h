@@ -10,4 +10,8 @@
 
 int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error);
 
+/* What is kept for each who waits, as somebody sees it who comes now. */
+int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
+			gpualloc_machine *machine, gpualloc_error *error);
+
 #endif

@@ -15,6 +15,9 @@ void ga_leases_free(gpualloc_leases *leases)
 	for (size_t i = 0; i < leases->waiting_count; i++) {
 		free(leases->waiting[i].user);
 		free(leases->waiting[i].request);
+		for (size_t k = 0; k < leases->waiting[i].keep_count; k++)
+			free(leases->waiting[i].keeps[k]);
+		free(leases->waiting[i].keeps);
 	}
 	free(leases->list);
 	free(leases->waiting);
@@ -127,6 +130,7 @@ static int add_waiting(const struct ga_store *store, gpualloc_leases *leases, gp
 	for (size_t i = 0; i < tickets.count; i++) {
 		struct ga_waiting *waiting = &leases->waiting[leases->waiting_count++];
 
+		waiting->number = tickets.list[i].number;
 		waiting->pid = tickets.list[i].pid;
 		waiting->since = tickets.list[i].since;
 		waiting->user = ga_steal(&tickets.list[i].user);

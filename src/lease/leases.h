@@ -9,10 +9,13 @@
 #include "nest.h"
 
 struct ga_waiting {
+	uint64_t number; /* of its ticket */
 	char *user;
 	int64_t pid;
 	int64_t since;
 	char *request;
+	char **keeps; /* the UUIDs of what is kept for it */
+	size_t keep_count;
 };
 
 struct gpualloc_leases {

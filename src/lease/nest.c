@@ -41,8 +41,7 @@ static int named_descriptor(const struct ga_store *store)
 	return (int)number;
 }
 
-/* Held, and not by anybody else as seen through fd: then it is held through fd. */
-static bool is_held_through(const struct ga_store *store, int fd, struct ga_range range)
+bool ga_nest_is_held_through(const struct ga_store *store, int fd, struct ga_range range)
 {
 	struct ga_range part;
 
@@ -111,7 +110,7 @@ int ga_nest_find(const struct ga_store *store, struct ga_nest *ret_nest, bool *r
 	fd = named_descriptor(store);
 	if (!ga_record_read(store, nest.outer, &record))
 		return 0;
-	if ((fd < 0 || !is_held_through(store, fd, ga_ledger_id(nest.outer))) &&
+	if ((fd < 0 || !ga_nest_is_held_through(store, fd, ga_ledger_id(nest.outer))) &&
 	    record.uid != geteuid())
 		return 0;
 	ga_id_text(nest.outer, nest.id);

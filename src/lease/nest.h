@@ -25,6 +25,8 @@ void ga_nest_free(struct ga_nest *nest);
  */
 int ga_nest_find(const struct ga_store *store, struct ga_nest *ret_nest, bool *ret_stale,
 		 gpualloc_error *error);
+/* A range is held, and not by anybody else as seen through fd: then it is held through fd. */
+bool ga_nest_is_held_through(const struct ga_store *store, int fd, struct ga_range range);
 /* Its room on a device; NULL where it has none. */
 const struct ga_room *ga_nest_room(const struct ga_nest *nest, const char *uuid);
 

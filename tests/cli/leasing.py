@@ -22,9 +22,10 @@ PATIENCE = 60  # seconds after which something that has to happen counts as hang
 class Holder:
     """A command in a lease. It has said that it runs; end() lets it go, kill() does not ask."""
 
-    def __init__(self, store, words, command, env=None, **options):
+    def __init__(self, store, words, command, env=None, machine=True, **options):
+        spec = ["--machine", store.machine] if machine else []
         self.process = subprocess.Popen(
-            [GPUALLOC, "run", "--machine", store.machine, *words, *command],
+            [GPUALLOC, "run", *spec, *words, *command],
             env=store.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, **options)
         self.said = self.process.stdout.readline().strip()

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What runs on leased devices; see leases.h. */
+#include "cleanup.h"
+#include "leases.h"
+#include "open.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_SHOWN = 40 };
+
+/* A process once, however many of the lease's devices it is on. */
+struct use {
+	const gpualloc_process *process;
+	const char *device; /* the first of them */
+	int64_t memory;     /* on all of them; -1 is not known */
+	bool is_intruder;
+};
+
+struct uses {
+	struct use *list;
+	size_t count;
+	bool is_known; /* of every device, that is all there is */
+};
+
+static void uses_free(struct uses *uses)
+{
+	free(uses->list);
+}
+
+static bool computes(const gpualloc_process *process)
+{
+	const char *type = gpualloc_process_type(process);
+
+	return !type || strchr(type, 'C');
+}
+
+/* Who has a lease on the device, this one or one beside or within it, is at home there. */
+static bool is_at_home(const gpualloc_leases *leases, const char *uuid, const char *user)
+{
+	for (size_t i = 0; i < gpualloc_leases_count(leases); i++) {
+		const char *holder = gpualloc_leases_user(leases, i);
+
+		for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
+			if (strcmp(gpualloc_leases_device(leases, i, d), uuid) == 0 &&
+			    (!holder || strcmp(holder, user) == 0))
+				return true;
+	}
+	return false;
+}
+
+static bool add_use(struct uses *uses, const gpualloc_process *process, const char *uuid,
+		    const gpualloc_leases *leases)
+{
+	int64_t memory = gpualloc_process_memory(process);
+	const char *user = gpualloc_process_user(process);
+	bool is_intruder = user && !is_at_home(leases, uuid, user);
+	struct use *list;
+
+	for (size_t i = 0; i < uses->count; i++) {
+		struct use *use = &uses->list[i];
+
+		if (gpualloc_process_pid(use->process) != gpualloc_process_pid(process))
+			continue;
+		use->memory = use->memory < 0 || memory < 0 ? -1 : use->memory + memory;
+		use->is_intruder = use->is_intruder || is_intruder;
+		return true;
+	}
+	list = reallocarray(uses->list, uses->count + 1, sizeof *list);
+	if (!list)
+		return false;
+	uses->list = list;
+	list[uses->count++] = (struct use){process, uuid, memory, is_intruder};
+	return true;
+}
+
+static bool add_uses(struct uses *uses, const struct leases_view *view, const char *uuid)
+{
+	const gpualloc_device *device = find_device(view->machine, uuid);
+
+	if (!device || !gpualloc_device_processes_known(device) ||
+	    gpualloc_device_processes_hidden(device))
+		uses->is_known = false;
+	for (size_t p = 0; device && p < gpualloc_device_process_count(device); p++) {
+		const gpualloc_process *process = gpualloc_device_process(device, p);
+
+		if (computes(process) && !add_use(uses, process, uuid, view->leases))
+			return false;
+	}
+	return true;
+}
+
+/* False without memory. */
+static bool read_uses(struct uses *uses, const struct leases_view *view, size_t i)
+{
+	size_t count = gpualloc_leases_device_count(view->leases, i);
+	bool ok = true;
+
+	uses->is_known = view->machine && count > 0;
+	for (size_t d = 0; ok && view->machine && d < count; d++)
+		ok = add_uses(uses, view, gpualloc_leases_device(view->leases, i, d));
+	return ok;
+}
+
+/* ---- for a person ---- */
+
+static void add_process(struct text *text, const struct use *use)
+{
+	const char *name = gpualloc_process_name(use->process);
+	const char *user = gpualloc_process_user(use->process);
+
+	text_format(text, "%lld", (long long)gpualloc_process_pid(use->process));
+	if (use->is_intruder) {
+		text_add(text, " of ");
+		add_foreign(text, user, NAME_SHOWN);
+	}
+	if (name) {
+		text_char(text, ' ');
+		add_foreign(text, name, NAME_SHOWN);
+	}
+	if (use->memory >= 0)
+		text_format(text, " (%lld MiB)", (long long)(use->memory >> 20));
+}
+
+static void add_processes(struct text *text, const struct uses *uses, bool intruders,
+			  const struct terminal *terminal)
+{
+	auto_text struct text line = {0};
+	bool any = false;
+
+	for (size_t i = 0; i < uses->count; i++) {
+		if (uses->list[i].is_intruder != intruders)
+			continue;
+		text_add(&line, any ? ", " : intruders ? "intruders: " : "runs: ");
+		add_process(&line, &uses->list[i]);
+		any = true;
+	}
+	text->failed = text->failed || line.failed;
+	if (!any || line.failed)
+		return;
+	colour_start(text, terminal, intruders ? COLOUR_RED : COLOUR_NONE);
+	text_wrap(text, line.data, 2, terminal->width, intruders ? 20 : 3);
+	colour_end(text, terminal, intruders ? COLOUR_RED : COLOUR_NONE);
+}
+
+void leases_use_text(struct text *text, const struct leases_view *view, size_t i,
+		     const struct terminal *terminal)
+{
+	auto_call(uses_free) struct uses uses = {0};
+
+	if (!read_uses(&uses, view, i)) {
+		text->failed = true;
+		return;
+	}
+	/* On a machine that is not there nothing ever runs. */
+	if (uses.is_known && uses.count == 0 && !gpualloc_machine_is_simulated(view->machine))
+		text_add(text, "  nothing runs there\n");
+	add_processes(text, &uses, false, terminal);
+	add_processes(text, &uses, true, terminal);
+}
+
+/* ---- for a program ---- */
+
+void leases_use_json(struct json *json, const struct leases_view *view, size_t i)
+{
+	auto_call(uses_free) struct uses uses = {0};
+
+	if (!read_uses(&uses, view, i)) {
+		json->out->failed = true;
+		return;
+	}
+	if (!uses.is_known && uses.count == 0) {
+		json_null(json, "processes");
+		return;
+	}
+	json_open(json, "processes", '[');
+	for (size_t u = 0; u < uses.count; u++) {
+		const struct use *use = &uses.list[u];
+
+		json_open(json, NULL, '{');
+		json_number(json, "pid", gpualloc_process_pid(use->process));
+		json_text(json, "user", gpualloc_process_user(use->process));
+		json_text(json, "name", gpualloc_process_name(use->process));
+		json_number(json, "memory", use->memory);
+		json_text(json, "device", use->device);
+		json_bool(json, "intruder", use->is_intruder);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}

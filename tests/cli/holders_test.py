@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who has a lease, what runs on its devices, and joining it."""
+import contextlib
+import json
+import os
+import sys
+
+import cli
+from cli import GPUALLOC, case, main
+from leasing import Terminal, store
+from people import shared_store, two_people
+
+# Says its lease and what it was given, with a child that has the lease too; goes when told.
+FAMILY = ["sh", "-c", "exec 3<&0; cat <&3 >/dev/null & "
+          "echo $GPUALLOC_LEASE $! $CUDA_VISIBLE_DEVICES; wait"]
+
+
+def family(one, *words, **options):
+    holder = one.hold(*words, command=FAMILY, **options)
+    lease, child, visible = holder.said.split()
+    return holder, lease, int(child), visible
+
+
+def pids_of(one, lease, **options):
+    env = {"GPUALLOC_STATE_DIR": one.path}
+    return [int(line) for line in cli.ok("leases", "--pids", lease, env=env, **options).split()]
+
+
+@case
+def pids_are_those_that_have_the_descriptor():
+    with store() as one:
+        holder, lease, child, _ = family(one, "-n", "2")
+        other, *_ = family(one, "-n", "2")
+        assert pids_of(one, lease) == sorted([holder.process.pid, child])
+        document = json.loads(one.ask("leases", "--pids", lease, "--json"))
+        assert document["lease"] == lease and document["schema"] == 1, document
+        commands = {entry["pid"]: entry["command"] for entry in document["processes"]}
+        assert set(commands) == {holder.process.pid, child}, commands
+        assert commands[holder.process.pid].startswith("sh -c exec"), commands
+        assert holder.end() == 0 and other.end() == 0
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        for name in (lease, "", "x", "0000000000", "../../etc/passwd"):
+            cli.refused(77, "leases", "--pids", name, env=env, says=["no lease is called"])
+        cli.refused(64, "leases", "--pids", lease, "--watch", env=env)
+        cli.refused(77, "leases", "--pids", lease, env={"GPUALLOC_STATE_DIR": one.where + "/none/x"})
+
+
+@case
+def who_closed_the_descriptor_is_not_among_them():
+    with store() as one:
+        closes = ["sh", "-c", "eval \"exec $GPUALLOC_FD>&-\"; echo $GPUALLOC_LEASE; read line"]
+        closed = [sys.executable, "-c", "import subprocess, os; child = subprocess.Popen("
+                  "['cat'], close_fds=True); print(os.environ['GPUALLOC_LEASE'], child.pid, "
+                  "flush=True); child.wait()"]
+        holder = one.hold(command=closed)
+        lease, child = holder.said.split()
+        assert pids_of(one, lease) == [holder.process.pid] and int(child) != holder.process.pid
+        assert holder.end() == 0
+        gone = one.hold("-n", "8", command=["bash", *closes[1:]])
+        assert one.leases()["leases"] == []
+        one.ok("-n", "8", "true")
+        gone.end()
+
+
+@case
+def only_the_owner_and_root_are_told():
+    with two_people() as (ada, bob), shared_store() as one:
+        holder, lease, child, _ = family(one, "-n", "2", **ada.as_them())
+        expected = sorted([holder.process.pid, child])
+        assert pids_of(one, lease, **ada.as_them()) == expected == pids_of(one, lease)
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        cli.refused(77, "leases", "--pids", lease, env=env, says=[ada.name], **bob.as_them())
+        for somebody in (bob.as_them(), {}):  # root leases for himself
+            cli.refused(77, "run", "--in", lease, "true", env=env, says=["no lease of yours"],
+                        **somebody)
+        assert holder.end() == 0
+
+
+# ---- joining ----
+
+@case
+def a_job_is_joined_and_lives_as_long_as_who_joined_it():
+    with store() as one:
+        holder, lease, child, visible = family(one, "-n", "3")
+        gate = os.path.join(one.where, "gate")
+        os.mkfifo(gate)
+        env = {"CUDA_VISIBLE_DEVICES": "6", "GPUALLOC_MEMORY": "5", "MINE": "kept"}
+        shows = "echo $GPUALLOC_LEASE $CUDA_VISIBLE_DEVICES $MINE-$GPUALLOC_MEMORY; read line; exit 0"
+        joined = one.hold("--in", lease, env=env, command=["sh", "-c", shows], machine=False)
+        assert joined.said == f"{lease} {visible} kept-", joined.said
+        assert pids_of(one, lease) == sorted([holder.process.pid, child, joined.process.pid])
+        assert holder.end() == 0
+        assert [entry["id"] for entry in one.leases()["leases"]] == [lease]
+        one.refused(75, "-n", "8", "true")
+        assert joined.end() == 0 and one.is_free()
+
+
+@case
+def a_supervised_job_is_joined_where_it_runs():
+    with store() as one:
+        holder, lease, _, visible = family(one, "-n", "2", "--supervise")
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        shows = ["run", "--in", lease, "sh", "-c", "echo $CUDA_VISIBLE_DEVICES"]
+        assert cli.ok(*shows, env=env) == visible + "\n"
+        cli.refused(64, "run", "--in", lease, "-n", "2", "true", env=env, says=["goes inside"])
+        inside = ["run", "--in", lease, GPUALLOC, "run", "-n", "1", "sh", "-c",
+                  "echo $CUDA_VISIBLE_DEVICES"]
+        assert cli.ok(*inside, env=env).strip() in visible.split(",")
+        assert holder.end() == 0 and one.is_free()
+
+
+@case
+def a_lease_without_a_program_has_nothing_to_join():
+    with store() as one:
+        lone = ["sh", "-c", "unset GPUALLOC_LEASE; echo there; exec env -i cat"]
+        holder = one.hold(command=lone)
+        while b"GPUALLOC_LEASE" in environ_of(holder.process.pid):
+            assert holder.process.poll() is None
+        lease = one.leases()["leases"][0]["id"]
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        cli.refused(77, "run", "--in", lease, "true", env=env, says=["nothing to join"])
+        assert holder.end() == 0
+
+
+def environ_of(pid):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read()
+
+
+# ---- what runs on the devices ----
+
+@contextlib.contextmanager
+def machine_with(one, **processes):
+    """Two GPUs and these processes on them, as `gpu0=[(pid, user, name, MiB)]`."""
+    path = os.path.join(one.where, "machine.json")
+    devices = []
+    for i in range(2):
+        listed = processes.get(f"gpu{i}")
+        device = {"index": i, "uuid": f"GPU-0{i}0b0000-1111-2222-3333-00000000000{i}",
+                  "name": "NVIDIA A40", "pci": f"00000000:0{i + 1}:00.0", "minor": i,
+                  "memory": {"total": 48 << 30, "reserved": 0, "used": 0}, "health": "ok"}
+        if listed is not None:
+            device["processes"] = [{"pid": pid, "type": kind, "memory": mib << 20, "user": user,
+                                    "name": name} for pid, kind, user, name, mib in listed]
+        devices.append(device)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"gpualloc_machine": 1, "name": "two", "source": "nvml", "driver": "580.65.06",
+                   "devices": devices, "pcie": [["X", "PHB"], ["PHB", "X"]]}, file)
+    one.machine = path
+    yield path
+
+
+def processes_of(one, lease):
+    document = json.loads(one.ask("leases", "--json", "--machine", one.machine))
+    return next(entry for entry in document["leases"] if entry["id"] == lease)["processes"]
+
+
+@case
+def leases_tell_what_runs_who_intrudes_and_what_idles():
+    with store() as one:
+        with machine_with(one, gpu0=[], gpu1=[]):
+            holder, lease, *_ = family(one, "-n", "2")
+            assert processes_of(one, lease) == []
+            assert "nothing runs there" in one.ask("leases", "--machine", one.machine)
+            text = " ".join(one.ask("list", "--machine", one.machine).split())
+            assert text.count("; nothing runs on it") == 2, text
+        mine = (7001, "C", "root", "train\x1b[31m", 1024)
+        with machine_with(one, gpu0=[mine, (7002, "C", "mallory", "miner", 512)],
+                          gpu1=[mine, (7003, "G", "mallory", "Xorg", 5)]):
+            first, second = processes_of(one, lease)
+            assert (first["pid"], first["memory"], first["intruder"]) == (7001, 2048 << 20, False)
+            assert second == {"pid": 7002, "user": "mallory", "name": "miner",
+                              "memory": 512 << 20, "intruder": True,
+                              "device": "GPU-000b0000-1111-2222-3333-000000000000"}, second
+            text = one.ask("leases", "--machine", one.machine)
+            assert "runs: 7001 train?[31m (2048 MiB)\n" in text, text
+            assert "intruders: 7002 of mallory miner (512 MiB)\n" in text, text
+            assert "nothing runs" not in text and "Xorg" not in text, text
+            text = " ".join(one.ask("list", "--machine", one.machine).split())
+            assert "nothing runs" not in text and "intruder" in text, text
+        with machine_with(one, gpu0=None, gpu1=[]):  # of one GPU nobody knows
+            assert processes_of(one, lease) is None
+            assert "nothing runs there" not in one.ask("leases", "--machine", one.machine)
+        assert holder.end() == 0
+
+
+@case
+def a_driver_that_does_not_answer_keeps_nobody_from_the_list():
+    with store() as one:
+        holder = one.hold("-n", "2")
+        env = {"GPUALLOC_STATE_DIR": one.path, "GPUALLOC_NVML": os.environ["FAKE_NVML"],
+               "GPUALLOC_NVIDIA_SMI": "/nonexistent/nvidia-smi", "FAKE_HANG": "nvmlInit_v2",
+               "GPUALLOC_MACHINE": None}
+        result = cli.run("leases", "--json", "--deadline", "100ms", env=env)
+        assert result.code == 0 and "what runs on the devices is not known" in result.err, result
+        lease, = json.loads(result.out)["leases"]
+        assert lease["pid"] == holder.process.pid and lease["processes"] is None, lease
+        assert cli.run("leases", "-q", "--deadline", "100ms", env=env).err == ""
+        cli.refused(65, "leases", "--machine", "/dev/null", env={"GPUALLOC_STATE_DIR": one.path})
+        assert holder.end() == 0
+
+
+# ---- who waits ----
+
+@case
+def what_is_kept_for_whom_is_shown():
+    with store() as one:
+        holder = one.hold("--only", "0")
+        waiter = Terminal(GPUALLOC, "run", "--wait", "--machine", one.machine, "--only", "0-2", "-n",
+                          "3", "true", env=one.environment())
+        waiter.until("waiting")
+        text = one.ask("leases", "--machine", one.machine)
+        document = json.loads(one.ask("leases", "--machine", one.machine, "--json"))
+        waiting, = document["waiting"]
+        listed = json.loads(one.ask("list", "--json", "--machine", one.machine))["devices"]
+        assert waiting["keeps"] == [listed[1]["uuid"], listed[2]["uuid"]], waiting
+        assert f"kept for it: {listed[1]['uuid'][:10]}" in text, text
+        one.refused(75, "--only", "1", "true", says=[str(waiter.pid)])
+        assert one.leases()["waiting"][0]["keeps"] is None  # of no machine at all
+        assert holder.end() == 0 and waiter.end() == 0 and one.is_free()
+
+
+main()
