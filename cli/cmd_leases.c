@@ -62,13 +62,17 @@ static int look(const struct call *call, const gpualloc_store *store, gpualloc_l
 static int show(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_store gpualloc_store *store = store_to_look(call);
+	auto_store gpualloc_store *store = NULL;
 	auto_call(free_leases) gpualloc_leases *leases = NULL;
 	auto_machine gpualloc_machine *machine = NULL;
 	auto_text struct text text = {0};
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
-	int result = store ? gpualloc_leases_read(store, &leases, error) : 0;
+	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 
+	if (result)
+		return result;
+	if (store)
+		result = gpualloc_leases_read(store, &leases, error);
 	if (result < 0)
 		return fail_error(result, error);
 	if (leases && gpualloc_leases_count(leases) + gpualloc_leases_waiting_count(leases) > 0)
@@ -137,12 +141,14 @@ static void add_pids(struct text *text, const struct call *call, const int64_t *
 static int show_pids(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_store gpualloc_store *store = store_to_look(call);
+	auto_store gpualloc_store *store = NULL;
 	auto_text struct text text = {0};
 	auto_free int64_t *pids = NULL;
 	size_t count;
-	int result;
+	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 
+	if (result)
+		return result;
 	if (!store)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
 			    "no lease is called \"%s\": there is no store %s",

@@ -294,7 +294,9 @@ static int join(const struct call *call, int *ret_fd, char **ret_variables)
 
 	if (keeper_join(lease, ret_fd, ret_variables))
 		return 0;
-	store = store_to_look(call);
+	result = store_to_look(call, STORE_FOR_LEASES, &store);
+	if (result)
+		return result;
 	if (!store)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
 			    "no lease of yours is called \"%s\": there is no store %s", lease,

@@ -58,29 +58,31 @@ int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 	return 0;
 }
 
-gpualloc_store *store_to_look(const struct call *call)
+int store_to_look(const struct call *call, enum store_use use, gpualloc_store **ret_store)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	bool own = wants_own(call);
-	gpualloc_store *store;
+	int result;
 
+	*ret_store = NULL;
 	if (!own && access(gpualloc_store_default(), F_OK) < 0)
-		return NULL;
-	if (gpualloc_store_open(NULL, own, &store, error) == 0)
-		return store;
-	if (!own && !call->value[OPTION_QUIET])
+		return 0;
+	result = gpualloc_store_open(NULL, own, ret_store, error);
+	if (result < 0 && (use == STORE_FOR_LEASES || result == GPUALLOC_ENOMEM))
+		return fail_error(result, error);
+	if (result < 0 && !own && !call->value[OPTION_QUIET])
 		say("note: leases are not shown: %s", gpualloc_error_message(error));
-	return NULL;
+	return 0;
 }
 
 int add_leases(const struct call *call, gpualloc_machine *machine)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_store gpualloc_store *store = store_to_look(call);
-	int result;
+	auto_store gpualloc_store *store = NULL;
+	int result = store_to_look(call, STORE_FOR_DEVICES, &store);
 
-	if (!store)
-		return 0;
+	if (result || !store)
+		return result;
 	result = gpualloc_machine_add_leases(machine, store, error);
 	return result < 0 ? fail_error(result, error) : 0;
 }

@@ -13,9 +13,13 @@
  */
 int store_to_lease(const struct call *call, gpualloc_store **ret_store);
 
-/* For who only looks: NULL where there is none that can be trusted, which is as good as no leases.
- * That one cannot be trusted is said. */
-gpualloc_store *store_to_look(const struct call *call);
+/*
+ * For who only looks. *ret_store is NULL where there is none, which is as good as no leases. One
+ * that cannot be trusted is that too, and said, unless the leases are what was asked for. Returns
+ * as above.
+ */
+enum store_use { STORE_FOR_LEASES, STORE_FOR_DEVICES };
+int store_to_look(const struct call *call, enum store_use use, gpualloc_store **ret_store);
 
 /* Lets the machine's devices know their leases. Returns 0 or the exit status, as above. */
 int add_leases(const struct call *call, gpualloc_machine *machine);

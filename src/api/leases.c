@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported face of the list of leases and of who has them: each call hands on. */
 #include "holders.h"
-#include "lease.h"
 #include "keep.h"
+#include "lease.h"
 
 #include <stdlib.h>
 

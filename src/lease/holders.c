@@ -39,22 +39,25 @@ struct search {
 
 /* ---- one descriptor ---- */
 
-static bool has_lock(const struct search *search, pid_t pid, const char *fd)
+/* 1, 0 or GPUALLOC_ENOMEM. */
+static int has_lock(const struct search *search, pid_t pid, const char *fd)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(FDINFO_MAX);
 	struct ga_view rest, line;
 	size_t size = strlen(search->locked);
 	char path[64];
+	int result;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/fdinfo/%.16s", (int)pid, fd);
-	if (ga_file_read(path, FDINFO_MAX, &text, NULL) < 0)
-		return false;
+	result = ga_file_read(path, FDINFO_MAX, &text, NULL);
+	if (result < 0)
+		return result == GPUALLOC_ENOMEM ? result : 0;
 	rest = (struct ga_view){text.data, text.size};
 	while (ga_view_line(&rest, &line))
 		if (line.size > size && strncmp(line.text, "lock:", 5) == 0 &&
 		    memcmp(line.text + line.size - size, search->locked, size) == 0)
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static bool is_ledger(const struct search *search, int folder, const char *fd)
@@ -72,38 +75,35 @@ static bool read_number(const char *name, int64_t *ret_number)
 	return ga_text_number(name, strlen(name), INT_MAX, ret_number);
 }
 
-/* Its number for the lease; -1 where it has none, has gone, or may not be looked into. */
-static int lease_of(const struct search *search, pid_t pid)
+static int add(struct ga_holders *found, pid_t pid, int fd)
 {
-	ga_cleanup(close_folder) DIR *folder = NULL;
-	const struct dirent *entry;
-	char path[32];
-	int64_t fd;
+	struct ga_holder *list = reallocarray(found->list, found->count + 1, sizeof *list);
 
-	(void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	while (folder && (entry = readdir(folder)))
-		if (read_number(entry->d_name, &fd) &&
-		    is_ledger(search, dirfd(folder), entry->d_name) &&
-		    has_lock(search, pid, entry->d_name))
-			return (int)fd;
-	return -1;
-}
-
-static int look_into(struct search *search, pid_t pid)
-{
-	struct ga_holders *found = &search->found;
-	struct ga_holder *list;
-	int fd = lease_of(search, pid);
-
-	if (fd < 0)
-		return 0;
-	list = reallocarray(found->list, found->count + 1, sizeof *list);
 	if (!list)
 		return GPUALLOC_ENOMEM;
 	found->list = list;
 	list[found->count++] = (struct ga_holder){pid, fd};
 	return 0;
+}
+
+/* Nothing comes of one that has gone or may not be looked into. */
+static int look_into(struct search *search, pid_t pid)
+{
+	ga_cleanup(close_folder) DIR *folder = NULL;
+	const struct dirent *entry;
+	char path[32];
+	int result = 0;
+	int64_t fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	if (!folder)
+		return errno == ENOMEM ? GPUALLOC_ENOMEM : 0;
+	while (result == 0 && (entry = readdir(folder)))
+		if (read_number(entry->d_name, &fd) &&
+		    is_ledger(search, dirfd(folder), entry->d_name))
+			result = has_lock(search, pid, entry->d_name);
+	return result > 0 ? add(&search->found, pid, (int)fd) : result;
 }
 
 static int look_everywhere(struct search *search, gpualloc_error *error)
@@ -114,7 +114,9 @@ static int look_everywhere(struct search *search, gpualloc_error *error)
 	int64_t pid;
 
 	if (!folder)
-		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
+		return errno == ENOMEM
+			       ? ga_error_memory(error)
+			       : ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
 	while (result == 0 && (entry = readdir(folder)))
 		if (read_number(entry->d_name, &pid))
 			result = look_into(search, (pid_t)pid);
@@ -136,8 +138,11 @@ static int check_owner(const struct ga_store *store, const char *id, uint64_t nu
 {
 	ga_auto_record struct ga_record record = {0};
 	struct ga_range part;
+	int result = ga_record_read(store, number, &record);
 
-	if (ga_record_read(store, number, &record)) {
+	if (result < 0)
+		return ga_error_memory(error);
+	if (result > 0) {
 		if (record.uid == geteuid() || geteuid() == 0)
 			return 0;
 		return ga_error_set(error, GPUALLOC_EPERM,
@@ -196,16 +201,18 @@ static bool names_lease(const char *entry, const char *id)
 	return ga_text_starts(entry, "GPUALLOC_LEASE=") && strcmp(strchr(entry, '=') + 1, id) == 0;
 }
 
-/* What its program was told; false where it was told of another lease, or of none. */
-static bool read_variables(pid_t pid, const char *id, struct ga_buffer *ret_variables)
+/* What its program was told: 1; 0 where that was of another lease or of none; GPUALLOC_ENOMEM. */
+static int read_variables(pid_t pid, const char *id, struct ga_buffer *ret_variables)
 {
 	ga_auto_buffer struct ga_buffer environment = GA_BUFFER_INIT(ENVIRONMENT_MAX);
-	bool is_in = false;
+	int is_in = 0, result;
 	char path[32];
 
 	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-	if (ga_file_read(path, ENVIRONMENT_MAX - 1, &environment, NULL) < 0)
-		return false;
+	result = ga_file_read(path, ENVIRONMENT_MAX, &environment, NULL);
+	if (result < 0)
+		return result == GPUALLOC_ENOMEM ? result : 0;
+	environment.limit++;
 	ga_buffer_char(&environment, '\0'); /* whatever it wrote over its own memory */
 	for (size_t at = 0; !environment.failed && at < environment.size;) {
 		const char *entry = environment.data + at;
@@ -213,11 +220,11 @@ static bool read_variables(pid_t pid, const char *id, struct ga_buffer *ret_vari
 
 		if (is_about_devices(entry))
 			ga_buffer_append(ret_variables, entry, size);
-		is_in = is_in || names_lease(entry, id);
+		is_in |= names_lease(entry, id);
 		at += size;
 	}
 	ga_buffer_char(ret_variables, '\0');
-	return is_in && !ret_variables->failed;
+	return environment.failed || ret_variables->failed ? GPUALLOC_ENOMEM : is_in;
 }
 
 static int copy_descriptor(const struct ga_holder *holder)
@@ -243,25 +250,30 @@ static int join_one(const struct ga_store *store, const struct ga_holder *holder
 	return -1;
 }
 
-int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd,
-		    char **ret_variables, gpualloc_error *error)
+int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd, char **ret_variables,
+		    gpualloc_error *error)
 {
 	ga_auto_holders struct ga_holders holders = {0};
 	ga_auto_record struct ga_record record = {0};
 	uint64_t number;
-	int result;
+	int result = ga_id_parse(id, &number) ? ga_record_read(store, number, &record) : 0;
 
-	if (!ga_id_parse(id, &number) || !ga_record_read(store, number, &record) ||
-	    record.uid != geteuid())
-		return ga_error_set(error, GPUALLOC_EPERM,
-				    "no lease of yours is called \"%.40s\"; `gpualloc leases` shows "
-				    "what there is",
-				    id);
+	if (result < 0)
+		return ga_error_memory(error);
+	if (result == 0 || record.uid != geteuid())
+		return ga_error_set(
+			error, GPUALLOC_EPERM,
+			"no lease of yours is called \"%.40s\"; `gpualloc leases` shows "
+			"what there is",
+			id);
 	result = find(store, number, &holders, error);
 	for (size_t i = 0; result == 0 && i < holders.count; i++) {
 		ga_auto_buffer struct ga_buffer variables = GA_BUFFER_INIT(ENVIRONMENT_MAX);
+		int told = read_variables(holders.list[i].pid, id, &variables);
 
-		if (!read_variables(holders.list[i].pid, id, &variables))
+		if (told < 0)
+			return ga_error_memory(error);
+		if (told == 0)
 			continue;
 		*ret_fd = join_one(store, &holders.list[i], number);
 		*ret_variables = ga_steal(&variables.data);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The processes that have a lease's descriptor, found by what /proc says of open files and the
- * locks on them. Of processes one may not look into nothing is known: root sees all, a user his own.
+ * locks on them. Of processes one may not look into nothing is known: root sees all, a user his
+ * own.
  */
 #ifndef GA_LEASE_HOLDERS_H
 #define GA_LEASE_HOLDERS_H
@@ -30,7 +31,7 @@ int ga_holders_find(const struct ga_store *store, const char *id, struct ga_hold
  * one user apart, and the variables that tell of it, each ended by NUL, with one more behind the
  * last. Only for who leased it, and not for root, who is not to be told by users.
  */
-int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd,
-		    char **ret_variables, gpualloc_error *error);
+int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd, char **ret_variables,
+		    gpualloc_error *error);
 
 #endif

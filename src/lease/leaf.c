@@ -133,9 +133,10 @@ int ga_leaf_each(int folder, int (*each)(void *context, const char *name), void 
 	const struct dirent *entry;
 
 	if (!list) {
+		result = errno == ENOMEM ? GPUALLOC_ENOMEM : GPUALLOC_EIO;
 		if (fd >= 0)
 			close(fd);
-		return GPUALLOC_EIO;
+		return result;
 	}
 	while (result == 0 && (entry = readdir(list)))
 		if (strlen(entry->d_name) < GA_LEAF_NAME && entry->d_name[0] != '.')

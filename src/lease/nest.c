@@ -108,8 +108,9 @@ int ga_nest_find(const struct ga_store *store, struct ga_nest *ret_nest, bool *r
 	if (!ga_id_parse(name, &nest.outer))
 		return 0;
 	fd = named_descriptor(store);
-	if (!ga_record_read(store, nest.outer, &record))
-		return 0;
+	result = ga_record_read(store, nest.outer, &record);
+	if (result <= 0)
+		return result < 0 ? ga_error_memory(error) : 0;
 	if ((fd < 0 || !ga_nest_is_held_through(store, fd, ga_ledger_id(nest.outer))) &&
 	    record.uid != geteuid())
 		return 0;

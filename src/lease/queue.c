@@ -208,29 +208,30 @@ static bool read_place(struct ga_ticket *ticket, const char *text, size_t size)
 	return true;
 }
 
-static bool read_places(struct ga_ticket *ticket, struct ga_view value)
+/* These return 1 for what was read, 0 for what no ticket of ours says, and GPUALLOC_ENOMEM. */
+static int read_places(struct ga_ticket *ticket, struct ga_view value)
 {
 	if (ticket->places)
-		return false;
+		return 0;
 	ticket->places = calloc(GA_LEAF_MAX / 4, sizeof *ticket->places);
 	if (!ticket->places)
-		return false;
+		return GPUALLOC_ENOMEM;
 	for (;;) {
 		size_t length = 0;
 
 		value = ga_view_trim(value.text, value.size);
 		if (value.size == 0)
-			return true;
+			return 1;
 		while (length < value.size && value.text[length] != ' ')
 			length++;
 		if (!read_place(ticket, value.text, length))
-			return false;
+			return 0;
 		value.text += length;
 		value.size -= length;
 	}
 }
 
-static bool read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_view value)
+static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_view value)
 {
 	struct {
 		const char *key;
@@ -251,11 +252,13 @@ static bool read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vi
 	if (ga_text_equal(key.text, key.size, "places"))
 		return read_places(ticket, value);
 	if (ga_text_equal(key.text, key.size, "request"))
-		return ga_set_text_sized(&ticket->request, value.text, value.size) == 0;
-	return true;
+		return ga_set_text_sized(&ticket->request, value.text, value.size) < 0
+			       ? GPUALLOC_ENOMEM
+			       : 1;
+	return 1;
 }
 
-static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga_ticket *ret_ticket)
+static int read_ticket(const struct ga_store *store, uint64_t number, struct ga_ticket *ret_ticket)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
 	ga_auto_ticket struct ga_ticket ticket = {
@@ -266,21 +269,24 @@ static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga
 
 	name_of(number, name);
 	if (!ga_leaf_read(store->queue, name, &text, &status))
-		return false;
+		return text.failed ? GPUALLOC_ENOMEM : 0;
 	rest = (struct ga_view){text.data, text.size};
-	while (ga_leaf_line(&rest, &key, &value))
-		if (!read_line(&ticket, key, value))
-			return false;
+	while (ga_leaf_line(&rest, &key, &value)) {
+		int result = read_line(&ticket, key, value);
+
+		if (result <= 0)
+			return result;
+	}
 	if (ticket.count < 1)
-		return false;
+		return 0;
 	ticket.uid = status.st_uid;
 	ticket.queued = (int64_t)status.st_ctime;
 	ga_leaf_user(status.st_uid, user, sizeof user);
 	if (ga_set_text(&ticket.user, user) < 0)
-		return false;
+		return GPUALLOC_ENOMEM;
 	*ret_ticket = ticket;
 	ticket = (struct ga_ticket){0};
-	return true;
+	return 1;
 }
 
 static bool has_too_many(const struct ga_tickets *tickets, uid_t uid)
@@ -297,14 +303,16 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 {
 	struct ga_ticket ticket, *list;
 	char name[GA_LEAF_NAME];
+	int result;
 
 	if (!is_alive(store, number)) {
 		name_of(number, name);
 		ga_leaf_sweep(store->queue, name);
 		return 0;
 	}
-	if (!read_ticket(store, number, &ticket))
-		return 0;
+	result = read_ticket(store, number, &ticket);
+	if (result <= 0)
+		return result;
 	if (!all && has_too_many(tickets, ticket.uid)) {
 		ga_ticket_free(&ticket);
 		return 0;

@@ -183,27 +183,31 @@ static struct ga_view next_word(struct ga_view *rest)
 	return word;
 }
 
-static bool read_piece(struct ga_record *record, struct ga_view value)
+/* These return 1 for what was read, 0 for what no record of ours says, and GPUALLOC_ENOMEM. */
+static int read_piece(struct ga_record *record, struct ga_view value)
 {
 	struct ga_view uuid = next_word(&value);
 	struct ga_piece *pieces, piece = {0};
 
 	if (record->piece_count >= PIECES_MOST || uuid.size == 0)
-		return false;
+		return 0;
 	while (value.size > 0 && piece.count < GA_PIECES)
 		if (!read_range(next_word(&value), &piece.ranges[piece.count++]))
-			return false;
-	if (value.size > 0 || piece.count == 0 ||
-	    ga_set_text_sized(&piece.uuid, uuid.text, uuid.size) < 0 || !piece.uuid)
-		return false;
+			return 0;
+	if (value.size > 0 || piece.count == 0)
+		return 0;
+	if (ga_set_text_sized(&piece.uuid, uuid.text, uuid.size) < 0)
+		return GPUALLOC_ENOMEM;
+	if (!piece.uuid)
+		return 0;
 	pieces = reallocarray(record->pieces, record->piece_count + 1, sizeof *pieces);
 	if (!pieces) {
 		free(piece.uuid);
-		return false;
+		return GPUALLOC_ENOMEM;
 	}
 	record->pieces = pieces;
 	record->pieces[record->piece_count++] = piece;
-	return true;
+	return 1;
 }
 
 static bool read_number(struct ga_view value, int64_t *field)
@@ -211,7 +215,7 @@ static bool read_number(struct ga_view value, int64_t *field)
 	return ga_text_number(value.text, value.size, INT64_MAX, field);
 }
 
-static bool read_line(struct ga_record *record, struct ga_view key, struct ga_view value)
+static int read_line(struct ga_record *record, struct ga_view key, struct ga_view value)
 {
 	struct {
 		const char *key;
@@ -230,11 +234,13 @@ static bool read_line(struct ga_record *record, struct ga_view key, struct ga_vi
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		if (!ga_text_equal(key.text, key.size, fields[i].key))
 			continue;
-		return fields[i].number
-			       ? read_number(value, fields[i].number)
-			       : ga_set_text_sized(fields[i].text, value.text, value.size) == 0;
+		if (fields[i].number)
+			return read_number(value, fields[i].number);
+		return ga_set_text_sized(fields[i].text, value.text, value.size) < 0
+			       ? GPUALLOC_ENOMEM
+			       : 1;
 	}
-	return true; /* a later release may say more */
+	return 1; /* a later release may say more */
 }
 
 static bool is_alive(const struct ga_store *store, uint64_t id)
@@ -245,7 +251,7 @@ static bool is_alive(const struct ga_store *store, uint64_t id)
 }
 
 /* Of one that may be dead; all but the user's name. */
-static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
+static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
 	ga_auto_record struct ga_record record = {.id = id,
@@ -260,37 +266,41 @@ static bool read_leaf(const struct ga_store *store, uint64_t id, struct ga_recor
 
 	ga_id_text(id, name);
 	if (!ga_leaf_read(store->records, name, &text, &status))
-		return false;
+		return text.failed ? GPUALLOC_ENOMEM : 0;
 	rest = (struct ga_view){text.data, text.size};
-	while (ga_leaf_line(&rest, &key, &value))
-		if (!read_line(&record, key, value))
-			return false;
+	while (ga_leaf_line(&rest, &key, &value)) {
+		int result = read_line(&record, key, value);
+
+		if (result <= 0)
+			return result;
+	}
 	record.uid = status.st_uid;
 	*ret_record = record;
 	record = (struct ga_record){0};
-	return true;
+	return 1;
 }
 
-bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
+int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_record struct ga_record record = {0};
 	char user[256];
+	int result = is_alive(store, id) ? read_leaf(store, id, &record) : 0;
 
-	if (!is_alive(store, id) || !read_leaf(store, id, &record))
-		return false;
+	if (result <= 0)
+		return result;
 	ga_leaf_user(record.uid, user, sizeof user);
 	if (ga_set_text(&record.user, user) < 0)
-		return false;
+		return GPUALLOC_ENOMEM;
 	*ret_record = record;
 	record = (struct ga_record){0};
-	return true;
+	return 1;
 }
 
 /* Of several that see it at once one removes it, and so it is logged once. */
 void ga_record_remove(const struct ga_store *store, uint64_t id)
 {
 	ga_auto_record struct ga_record record = {0};
-	bool is_read = read_leaf(store, id, &record);
+	bool is_read = read_leaf(store, id, &record) == 1;
 	char name[GA_ID_TEXT];
 
 	ga_id_text(id, name);
@@ -318,6 +328,7 @@ static int read_one(void *context, const char *name)
 	struct reading *reading = context;
 	struct ga_record record, *list;
 	uint64_t id;
+	int result;
 
 	if (!ga_id_parse(name, &id))
 		return 0;
@@ -325,8 +336,9 @@ static int read_one(void *context, const char *name)
 		ga_record_remove(reading->store, id);
 		return 0;
 	}
-	if (!ga_record_read(reading->store, id, &record))
-		return 0;
+	result = ga_record_read(reading->store, id, &record);
+	if (result <= 0)
+		return result;
 	list = reallocarray(reading->records.list, reading->records.count + 1, sizeof *list);
 	if (!list) {
 		ga_record_free(&record);

@@ -55,8 +55,8 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 /* Of a lease that has ended; whoever removes it tells the log. */
 void ga_record_remove(const struct ga_store *store, uint64_t id);
 
-/* Of a live lease; false where there is none or none that can be believed. */
-bool ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
+/* 1 and that of a live lease; 0 where there is none that can be believed; GPUALLOC_ENOMEM. */
+int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
 
 struct ga_records {
 	struct ga_record *list; /* in order of since, then id */

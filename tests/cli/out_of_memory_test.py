@@ -3,20 +3,21 @@
 """Each allocation of a command fails in turn: it says so, or did not need it."""
 import os
 
-from cli import Skip, case, is_sanitized, main, ok, run
+from cli import GPUALLOC, Skip, case, is_sanitized, main, ok, run
+from leasing import Terminal, store
 
 # As many runs in a row without a failure as no command has allocations it can do without.
 ENOUGH = 6
 
 
-def check(*words):
+def check(*words, **more):
     if is_sanitized():
         raise Skip("the sanitizer has allocations of its own")
-    whole = ok(*words)
+    whole = ok(*words, env=more)
     number = good = 0
     while good < ENOUGH:
         result = run(*words, env={"LD_PRELOAD": os.environ["FAILING_MALLOC"],
-                                  "FAIL_AT": str(number)})
+                                  "FAIL_AT": str(number), **more})
         if result.code == 0:
             assert result.out == whole, f"{words}, allocation {number}: {result!r}"
             good += 1
@@ -66,6 +67,21 @@ def pick_and_explain_run_out_of_memory():
     check("pick", "--machine", "rtx8000x4", "-p", "best-effort", "--format", "torch")
     check("explain", "--machine", "rtx8000x4", "-n", "2", "--exclude", "3")
     check("explain", "--machine", "rtx8000x4", "-n", "2", "--json")
+
+
+@case
+def lists_of_leases_run_out_of_memory():
+    with store() as one:
+        one.hold("-n", "2", "--note", "a note")
+        waiter = Terminal(GPUALLOC, "run", "--wait", "--machine", one.machine, "-n", "8", "true",
+                          env=one.environment())
+        waiter.until("waiting")
+        lease = one.leases()["leases"][0]["id"]
+        for words in (["--machine", one.machine], ["--machine", one.machine, "--json"],
+                      ["--pids", lease], ["--pids", lease, "--json"]):
+            check("leases", *words, GPUALLOC_STATE_DIR=one.path)
+        waiter.type("\x03")
+        waiter.end()
 
 
 main()
