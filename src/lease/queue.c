@@ -6,6 +6,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -283,12 +284,17 @@ static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga
 	return true;
 }
 
-static bool has_too_many(const struct ga_tickets *tickets, uid_t uid)
+/* Asked before it is read: thousands would cost everybody much. */
+static bool is_one_too_many(const struct ga_store *store, const struct ga_tickets *tickets,
+			    const char *name)
 {
+	struct stat status;
 	size_t count = 0;
 
+	if (fstatat(store->queue, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
 	for (size_t i = 0; i < tickets->count; i++)
-		count += tickets->list[i].uid == uid;
+		count += tickets->list[i].uid == status.st_uid;
 	return count >= GA_TICKETS_OF_A_USER;
 }
 
@@ -298,17 +304,13 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 	struct ga_ticket ticket, *list;
 	char name[GA_LEAF_NAME];
 
+	name_of(number, name);
 	if (!is_alive(store, number)) {
-		name_of(number, name);
 		ga_leaf_sweep(store->queue, name);
 		return 0;
 	}
-	if (!read_ticket(store, number, &ticket))
+	if ((!all && is_one_too_many(store, tickets, name)) || !read_ticket(store, number, &ticket))
 		return 0;
-	if (!all && has_too_many(tickets, ticket.uid)) {
-		ga_ticket_free(&ticket);
-		return 0;
-	}
 	list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
 	if (!list) {
 		ga_ticket_free(&ticket);
