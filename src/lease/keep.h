@@ -10,4 +10,11 @@
 
 int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error);
 
+/*
+ * Asked when what our own ticket wants is free: whether an earlier one wants the same and may be
+ * about to take it. Then a closer look could only end in keeping it for that one; and of a thousand
+ * that want the same, all but the first are spared it.
+ */
+bool ga_keep_is_behind(struct ga_acquiring *acquiring, const struct ga_ticket *own);
+
 #endif

@@ -32,7 +32,7 @@ void ga_tickets_free(struct ga_tickets *tickets)
 	*tickets = (struct ga_tickets){0};
 }
 
-static bool is_alive(const struct ga_store *store, uint64_t number)
+bool ga_ticket_is_alive(const struct ga_store *store, uint64_t number)
 {
 	struct ga_range part;
 
@@ -88,17 +88,30 @@ static int read_numbers(const struct ga_store *store, struct numbers *numbers)
 	return result;
 }
 
-size_t ga_queue_place(const struct ga_store *store, uint64_t number)
+void ga_ahead_free(struct ga_ahead *ahead)
 {
-	enum { SURE = 16 };
+	free(ahead->list);
+	*ahead = (struct ga_ahead){0};
+}
+
+void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead)
+{
 	struct numbers numbers = {.before = number};
-	size_t place = 1;
 
 	(void)read_numbers(store, &numbers);
-	for (size_t i = 0; i < numbers.count; i++)
-		place += place > SURE || is_alive(store, numbers.list[i]);
-	free(numbers.list);
-	return place;
+	*ret_ahead = (struct ga_ahead){numbers.list, numbers.count};
+}
+
+size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead)
+{
+	enum { SURE = 16 };
+	size_t left = 0;
+
+	for (size_t i = 0; i < ahead->count; i++)
+		if (left >= SURE || ga_ticket_is_alive(store, ahead->list[i]))
+			ahead->list[left++] = ahead->list[i];
+	ahead->count = left;
+	return left + 1;
 }
 
 /* ---- joining and leaving ---- */
@@ -110,7 +123,7 @@ static uint64_t highest_alive(const struct ga_store *store)
 
 	(void)read_numbers(store, &numbers);
 	for (size_t i = numbers.count; highest == 0 && i > 0; i--)
-		if (is_alive(store, numbers.list[i - 1]))
+		if (ga_ticket_is_alive(store, numbers.list[i - 1]))
 			highest = numbers.list[i - 1];
 	free(numbers.list);
 	return highest;
@@ -263,7 +276,7 @@ static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga
 		.number = number, .pid = GA_UNKNOWN, .pidns = GA_UNKNOWN, .since = GA_UNKNOWN};
 	struct ga_view rest, key, value;
 	struct stat status;
-	char name[GA_LEAF_NAME], user[256];
+	char name[GA_LEAF_NAME];
 
 	name_of(number, name);
 	if (!ga_leaf_read(store->queue, name, &text, &status))
@@ -276,9 +289,6 @@ static bool read_ticket(const struct ga_store *store, uint64_t number, struct ga
 		return false;
 	ticket.uid = status.st_uid;
 	ticket.queued = (int64_t)status.st_ctime;
-	ga_leaf_user(status.st_uid, user, sizeof user);
-	if (ga_set_text(&ticket.user, user) < 0)
-		return false;
 	*ret_ticket = ticket;
 	ticket = (struct ga_ticket){0};
 	return true;
@@ -298,6 +308,18 @@ static bool is_one_too_many(const struct ga_store *store, const struct ga_ticket
 	return count >= GA_TICKETS_OF_A_USER;
 }
 
+/* Most of them are of few users, and each name costs a look into a file or beyond. */
+static int name_user(const struct ga_tickets *tickets, struct ga_ticket *ticket)
+{
+	char user[256];
+
+	for (size_t i = tickets->count; i > 0; i--)
+		if (tickets->list[i - 1].uid == ticket->uid)
+			return ga_set_text(&ticket->user, tickets->list[i - 1].user);
+	ga_leaf_user(ticket->uid, user, sizeof user);
+	return ga_set_text(&ticket->user, user);
+}
+
 static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 		      struct ga_tickets *tickets)
 {
@@ -305,18 +327,19 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 	char name[GA_LEAF_NAME];
 
 	name_of(number, name);
-	if (!is_alive(store, number)) {
+	if (!ga_ticket_is_alive(store, number)) {
 		ga_leaf_sweep(store->queue, name);
 		return 0;
 	}
 	if ((!all && is_one_too_many(store, tickets, name)) || !read_ticket(store, number, &ticket))
 		return 0;
 	list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
-	if (!list) {
+	if (list)
+		tickets->list = list;
+	if (!list || name_user(tickets, &ticket) < 0) {
 		ga_ticket_free(&ticket);
 		return GPUALLOC_ENOMEM;
 	}
-	tickets->list = list;
 	list[tickets->count++] = ticket;
 	return 0;
 }
