@@ -29,9 +29,9 @@ def line_of(process):
 class Holder:
     """A command in a lease. It has said that it runs; end() lets it go, kill() does not ask."""
 
-    def __init__(self, store, words, command, env=None, **options):
+    def __init__(self, store, words, command, env=None, before=(), **options):
         self.process = subprocess.Popen(
-            [GPUALLOC, "run", "--machine", store.machine, *words, *command],
+            [*before, GPUALLOC, "run", "--machine", store.machine, *words, *command],
             env=store.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, **options)
         self.said = line_of(self.process).strip()
