@@ -8,6 +8,7 @@
 #include "stores.h"
 #include "terminal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,17 +97,18 @@ static int show(const struct call *call)
 static void read_command(int64_t pid, char *command, size_t size)
 {
 	char path[40];
-	FILE *file;
-	size_t length;
+	ssize_t length;
+	int fd;
 
 	(void)snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
-	file = fopen(path, "re");
-	length = file ? fread(command, 1, size - 1, file) : 0;
-	if (file)
-		(void)fclose(file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = fd >= 0 ? read(fd, command, size - 1) : 0;
+	if (fd >= 0)
+		close(fd);
 	while (length > 0 && !command[length - 1])
 		length--;
-	for (size_t i = 0; i < length; i++)
+	length = length < 0 ? 0 : length;
+	for (ssize_t i = 0; i < length; i++)
 		if ((unsigned char)command[i] < ' ' || command[i] == 0x7f)
 			command[i] = command[i] ? '?' : ' ';
 	command[length] = '\0';

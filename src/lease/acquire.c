@@ -77,6 +77,7 @@ void ga_acquiring_end(struct ga_acquiring *acquiring)
 	ga_queue_leave(acquiring->store, acquiring->ledger, acquiring->ticket);
 	if (acquiring->ledger >= 0)
 		close(acquiring->ledger);
+	ga_tickets_free(&acquiring->twins);
 	ga_nest_free(&acquiring->nest);
 	ga_machine_free(acquiring->machine);
 	ga_config_free(&acquiring->config);
@@ -216,11 +217,9 @@ static int select_free(struct ga_acquiring *acquiring, gpualloc_error *error)
 	return ga_select(acquiring->machine, &acquiring->request, &selection, error);
 }
 
-static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *lease,
-			    gpualloc_error *error)
+/* The machine as it is for us just now: without what others have, and what is kept for them. */
+static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
-	ga_auto_free struct ga_room *rooms = NULL;
 	int result =
 		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
 
@@ -230,6 +229,30 @@ static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *leas
 		result = select_free(acquiring, error);
 	if (result == 0)
 		result = ga_keep_for_earlier(acquiring, error);
+	return result;
+}
+
+/*
+ * Whoever has reason to think that it is not its turn makes sure of that without the arbiter: a
+ * thousand that stood in line for it would hold up the one whose turn it is.
+ */
+static int look_from_afar(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	int result;
+
+	if (acquiring->place <= 1 && !acquiring->waits_for_turn)
+		return 0;
+	result = look_at_leases(acquiring, error);
+	return result == 0 ? select_free(acquiring, error) : result;
+}
+
+static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *lease,
+			    gpualloc_error *error)
+{
+	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
+	ga_auto_free struct ga_room *rooms = NULL;
+	int result = look_at_leases(acquiring, error);
+
 	if (result == 0)
 		result = ga_decide(acquiring->machine, &acquiring->request, &choice, error);
 	if (result == 0)
@@ -356,6 +379,8 @@ int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 	gpualloc_lease *lease = NULL;
 	int result = ga_acquiring_look(acquiring, SNAPSHOT_MS, error);
 
+	if (result == 0)
+		result = look_from_afar(acquiring, error);
 	if (result == 0)
 		result = new_lease(acquiring, &lease, error);
 	if (result < 0)

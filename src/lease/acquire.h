@@ -29,9 +29,11 @@ struct ga_acquiring {
 	bool arbiter_is_blocked; /* seen once; later attempts do not wait for it again */
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
 	uint64_t ticket;         /* 0: not in the queue */
+	size_t place;            /* there, from 1 */
 	struct ga_turn turns[GA_TICKETS_MOST];
 	size_t turn_count;
-	bool waits_for_turn; /* something is kept for who could have it any moment */
+	struct ga_tickets twins; /* earlier ones that want just what ours wants */
+	bool waits_for_turn;     /* something is kept for who could have it any moment */
 };
 
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,

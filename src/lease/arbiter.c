@@ -31,6 +31,8 @@ static long holder_pid(int fd)
 			(void)fclose(locks);
 		return -1;
 	}
+	/* The kernel stops all locking while it is read: in few pieces. */
+	(void)setvbuf(locks, NULL, _IOFBF, 1 << 16);
 	(void)snprintf(wanted, sizeof wanted, " %02x:%02x:%ju ", major(status.st_dev),
 		       minor(status.st_dev), (uintmax_t)status.st_ino);
 	while (pid < 0 && getline(&line, &size, locks) > 0) {

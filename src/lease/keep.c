@@ -272,3 +272,70 @@ int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 	ga_config_free(&looking.config);
 	return result;
 }
+
+/* ---- those who want the same ---- */
+
+static bool is_twin(const struct ga_ticket *one, const struct ga_ticket *other)
+{
+	return one->count == other->count && one->mebibytes == other->mebibytes &&
+	       one->place_count == other->place_count &&
+	       memcmp(one->places, other->places, one->place_count * sizeof *one->places) == 0;
+}
+
+/*
+ * None where anybody before us wants something else: what is kept for that one, a twin cannot have
+ * either, and only the closer look knows.
+ */
+static void read_twins(struct ga_acquiring *acquiring, const struct ga_ticket *own)
+{
+	struct ga_tickets *twins = &acquiring->twins;
+
+	ga_tickets_free(twins);
+	if (own->place_count == 0 ||
+	    ga_queue_read(acquiring->store, own->number, false, twins, NULL) < 0)
+		return;
+	for (size_t i = 0; i < twins->count; i++) {
+		if (!is_twin(&twins->list[i], own)) {
+			ga_tickets_free(twins);
+			return;
+		}
+	}
+}
+
+static bool takes_its_turn(struct ga_acquiring *acquiring, const struct ga_ticket *twin)
+{
+	return !is_stopped_or_gone(twin) && !is_out_of_time(acquiring, twin) &&
+	       !misses_its_turn(acquiring, twin->number, true);
+}
+
+static bool is_behind_twin(struct ga_acquiring *acquiring)
+{
+	struct ga_tickets *twins = &acquiring->twins;
+
+	for (size_t i = 0; i < twins->count;) {
+		if (!ga_ticket_is_alive(acquiring->store, twins->list[i].number)) {
+			ga_ticket_free(&twins->list[i]);
+			twins->count--;
+			memmove(&twins->list[i], &twins->list[i + 1],
+				(twins->count - i) * sizeof *twins->list);
+		} else if (takes_its_turn(acquiring, &twins->list[i])) {
+			return true;
+		} else {
+			i++;
+		}
+	}
+	return false;
+}
+
+bool ga_keep_is_behind(struct ga_acquiring *acquiring, const struct ga_ticket *own)
+{
+	if (acquiring->place <= 1)
+		return false;
+	if (is_behind_twin(acquiring))
+		return true;
+	/* The list of those who count is limited: the next are on it when the first have gone. */
+	if (acquiring->twins.count > 0)
+		return false;
+	read_twins(acquiring, own);
+	return is_behind_twin(acquiring);
+}

@@ -13,6 +13,7 @@ struct noting {
 	const struct ga_nest *nest;
 	struct ga_records records;
 	bool records_read; /* only where something is held */
+	bool untouched;    /* the whole GPU, on all levels: most are, and one look tells */
 	struct gpualloc_device *device;
 	struct ga_range range; /* of the device, on the level that is looked at */
 	off_t held;            /* bytes of it */
@@ -186,6 +187,8 @@ static int note_device(struct noting *noting, struct gpualloc_device *device)
 	noting->device = device;
 	if (!ga_leases_room(device, noting->nest, false, &room))
 		return bar(noting, device);
+	if (noting->untouched)
+		return 0;
 	level = ga_ledger_level(room.ranges[0]);
 	if (room.count == 1 && !is_held_on_any_level(noting, room.ranges[0], GA_LEVELS - level))
 		return 0;
@@ -204,10 +207,22 @@ static int note_device(struct noting *noting, struct gpualloc_device *device)
 	return result;
 }
 
+static bool is_untouched(const struct noting *noting, const struct gpualloc_device *gpu)
+{
+	struct ga_range range, part;
+
+	if (!gpu->uuid)
+		return false;
+	range = ga_ledger_device(gpu, 0);
+	range.length *= GA_LEVELS;
+	return ga_ledger_is_held(noting->store->probe, range, &part) == 0;
+}
+
 static int note_gpu(struct noting *noting, struct gpualloc_device *gpu)
 {
 	int result = 0;
 
+	noting->untouched = is_untouched(noting, gpu);
 	ga_device_forget_lease(gpu);
 	if (!gpu->mig_enabled)
 		result = note_device(noting, gpu);

@@ -6,6 +6,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ void ga_tickets_free(struct ga_tickets *tickets)
 	*tickets = (struct ga_tickets){0};
 }
 
-static bool is_alive(const struct ga_store *store, uint64_t number)
+bool ga_ticket_is_alive(const struct ga_store *store, uint64_t number)
 {
 	struct ga_range part;
 
@@ -87,17 +88,30 @@ static int read_numbers(const struct ga_store *store, struct numbers *numbers)
 	return result;
 }
 
-size_t ga_queue_place(const struct ga_store *store, uint64_t number)
+void ga_ahead_free(struct ga_ahead *ahead)
 {
-	enum { SURE = 16 };
+	free(ahead->list);
+	*ahead = (struct ga_ahead){0};
+}
+
+void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead)
+{
 	struct numbers numbers = {.before = number};
-	size_t place = 1;
 
 	(void)read_numbers(store, &numbers);
-	for (size_t i = 0; i < numbers.count; i++)
-		place += place > SURE || is_alive(store, numbers.list[i]);
-	free(numbers.list);
-	return place;
+	*ret_ahead = (struct ga_ahead){numbers.list, numbers.count};
+}
+
+size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead)
+{
+	enum { SURE = 16 };
+	size_t left = 0;
+
+	for (size_t i = 0; i < ahead->count; i++)
+		if (left >= SURE || ga_ticket_is_alive(store, ahead->list[i]))
+			ahead->list[left++] = ahead->list[i];
+	ahead->count = left;
+	return left + 1;
 }
 
 /* ---- joining and leaving ---- */
@@ -109,7 +123,7 @@ static uint64_t highest_alive(const struct ga_store *store)
 
 	(void)read_numbers(store, &numbers);
 	for (size_t i = numbers.count; highest == 0 && i > 0; i--)
-		if (is_alive(store, numbers.list[i - 1]))
+		if (ga_ticket_is_alive(store, numbers.list[i - 1]))
 			highest = numbers.list[i - 1];
 	free(numbers.list);
 	return highest;
@@ -265,7 +279,7 @@ static int read_ticket(const struct ga_store *store, uint64_t number, struct ga_
 		.number = number, .pid = GA_UNKNOWN, .pidns = GA_UNKNOWN, .since = GA_UNKNOWN};
 	struct ga_view rest, key, value;
 	struct stat status;
-	char name[GA_LEAF_NAME], user[256];
+	char name[GA_LEAF_NAME];
 
 	name_of(number, name);
 	if (!ga_leaf_read(store->queue, name, &text, &status))
@@ -281,21 +295,35 @@ static int read_ticket(const struct ga_store *store, uint64_t number, struct ga_
 		return 0;
 	ticket.uid = status.st_uid;
 	ticket.queued = (int64_t)status.st_ctime;
-	ga_leaf_user(status.st_uid, user, sizeof user);
-	if (ga_set_text(&ticket.user, user) < 0)
-		return GPUALLOC_ENOMEM;
 	*ret_ticket = ticket;
 	ticket = (struct ga_ticket){0};
 	return 1;
 }
 
-static bool has_too_many(const struct ga_tickets *tickets, uid_t uid)
+/* Asked before it is read: thousands would cost everybody much. */
+static bool is_one_too_many(const struct ga_store *store, const struct ga_tickets *tickets,
+			    const char *name)
 {
+	struct stat status;
 	size_t count = 0;
 
+	if (fstatat(store->queue, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
 	for (size_t i = 0; i < tickets->count; i++)
-		count += tickets->list[i].uid == uid;
+		count += tickets->list[i].uid == status.st_uid;
 	return count >= GA_TICKETS_OF_A_USER;
+}
+
+/* Most of them are of few users, and each name costs a look into a file or beyond. */
+static int name_user(const struct ga_tickets *tickets, struct ga_ticket *ticket)
+{
+	char user[256];
+
+	for (size_t i = tickets->count; i > 0; i--)
+		if (tickets->list[i - 1].uid == ticket->uid)
+			return ga_set_text(&ticket->user, tickets->list[i - 1].user);
+	ga_leaf_user(ticket->uid, user, sizeof user);
+	return ga_set_text(&ticket->user, user);
 }
 
 static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
@@ -305,24 +333,23 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 	char name[GA_LEAF_NAME];
 	int result;
 
-	if (!is_alive(store, number)) {
-		name_of(number, name);
+	name_of(number, name);
+	if (!ga_ticket_is_alive(store, number)) {
 		ga_leaf_sweep(store->queue, name);
 		return 0;
 	}
+	if (!all && is_one_too_many(store, tickets, name))
+		return 0;
 	result = read_ticket(store, number, &ticket);
 	if (result <= 0)
 		return result;
-	if (!all && has_too_many(tickets, ticket.uid)) {
-		ga_ticket_free(&ticket);
-		return 0;
-	}
 	list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
-	if (!list) {
+	if (list)
+		tickets->list = list;
+	if (!list || name_user(tickets, &ticket) < 0) {
 		ga_ticket_free(&ticket);
 		return GPUALLOC_ENOMEM;
 	}
-	tickets->list = list;
 	list[tickets->count++] = ticket;
 	return 0;
 }

@@ -52,9 +52,19 @@ enum { GA_TICKETS_OF_A_USER = 64, GA_TICKETS_MOST = 256 };
  */
 int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
 		  struct ga_tickets *ret_tickets, gpualloc_error *error);
-/* The place of a number, from 1; those far behind are told roughly. */
-size_t ga_queue_place(const struct ga_store *store, uint64_t number);
+/* The numbers before one's own, read once: whoever comes later has a higher one. */
+struct ga_ahead {
+	uint64_t *list;
+	size_t count;
+};
 
+void ga_ahead_free(struct ga_ahead *ahead);
+/* Without memory nobody is ahead, which costs a few looks in vain. */
+void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead);
+/* The place behind those of them that still live, from 1; far behind it is told roughly. */
+size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead);
+
+bool ga_ticket_is_alive(const struct ga_store *store, uint64_t number);
 /* Whether the device at a place of the ticket has what the ticket wants; -1 cannot be told. */
 int ga_ticket_fits(const struct ga_store *store, const struct ga_ticket *ticket, size_t place);
 

@@ -67,10 +67,10 @@ bool ga_store_locks_are_local(int fd)
 }
 
 /*
- * In a user namespace root of outside shows as the overflow uid, and so does everybody else of
- * outside. A folder of theirs that is not ours to write is taken for root's.
+ * In a user namespace root of outside shows as the overflow uid, and so does everybody else who is
+ * not mapped: without any mapping even we.
  */
-static bool is_root_outside(int fd, const struct stat *status)
+static bool is_nameless(const struct stat *status)
 {
 	char text[32], map[64];
 	int64_t overflow;
@@ -78,19 +78,33 @@ static bool is_root_outside(int fd, const struct stat *status)
 	unsigned long inside, outside, count;
 
 	if (length < 1 || !ga_text_number(text, (size_t)length, UINT32_MAX, &overflow) ||
-	    status->st_uid != (uid_t)overflow ||
-	    ga_file_peek("", "/proc/self/uid_map", map, sizeof map) < 1)
+	    status->st_uid != (uid_t)overflow)
 		return false;
-	if (sscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3 ||
-	    (inside == 0 && outside == 0 && count == UINT32_MAX))
-		return false;
-	return !S_ISDIR(status->st_mode) || (status->st_mode & S_ISVTX) ||
-	       faccessat(fd, ".", W_OK, AT_EACCESS) < 0;
+	length = ga_file_peek("", "/proc/self/uid_map", map, sizeof map);
+	return length == 0 ||
+	       (length > 0 && sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
+		!(inside == 0 && outside == 0 && count == UINT32_MAX));
 }
 
+/* The kernel knows: nobody but its owner may open a thing like this. */
+static bool is_opened_as_owner(int fd)
+{
+	char path[32];
+	int probe;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	probe = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	close_one(probe);
+	return probe >= 0;
+}
+
+/* What belongs to nobody whom we know, and what we cannot write, is taken for root's. */
 bool ga_store_is_trusted_owner(int fd, const struct stat *status)
 {
-	return status->st_uid == 0 || status->st_uid == geteuid() || is_root_outside(fd, status);
+	if (is_nameless(status))
+		return !S_ISDIR(status->st_mode) || (status->st_mode & S_ISVTX) ||
+		       faccessat(fd, ".", W_OK, AT_EACCESS) < 0 || is_opened_as_owner(fd);
+	return status->st_uid == 0 || status->st_uid == geteuid();
 }
 
 static int check_folder(const char *path, int fd, gpualloc_error *error)
@@ -173,15 +187,22 @@ static int open_part(const struct ga_store *store, const char *name, int *ret_fd
 static int check_parent(const char *path, int folder, gpualloc_error *error)
 {
 	ga_auto_close int parent = openat(folder, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat status;
+	struct stat status, own;
 
-	if (parent < 0 || fstat(parent, &status) < 0)
+	if (parent < 0 || fstat(parent, &status) < 0 || fstat(folder, &own) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the folder above %s", path);
 	if (!ga_store_is_trusted_owner(parent, &status))
 		return distrust(path, "the folder above it belongs to another user than root",
 				error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may replace it: the folder above it is not sticky",
+				error);
+	/* In a folder for everybody, anybody may have made what shows no owner. */
+	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && is_nameless(&own) &&
+	    !is_opened_as_owner(folder))
+		return distrust(path,
+				"in this user namespace it does not show who made it, and in the "
+				"folder above it anybody could",
 				error);
 	return 0;
 }

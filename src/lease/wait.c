@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "device_state.h"
+#include "keep.h"
 #include "select.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ enum {
 	   between two ticks, and few enough for a user's 128 watches. */
 	NEXT = 64,
 	TICK_MS = 1000,
+	LEAST_TICK_MS = 20,
 	BLIND_TICK_MS = 250,
 	TURN_PATIENCE_MS = 2000,
 	FIRST_LOOK_US = 200,
@@ -36,14 +38,19 @@ enum {
 struct waiting {
 	struct ga_acquiring *acquiring;
 	struct ga_ticket ticket;
+	struct ga_ahead ahead;
 	int64_t until; /* -1: for ever */
 	int events;    /* inotify; -1: too far behind, or none to be had */
 	int watched;   /* what is watched just now; -1: nothing */
 	bool is_foremost;
 	bool is_blind;          /* no inotify to be had */
 	int64_t strangers_from; /* before this their pids are not watched: one has just gone */
+	bool queue_moved;       /* which is why it is awake */
+	int64_t tried_at;
+	int64_t tick_ms;   /* between two looks without an event */
+	int64_t placed_at; /* when the place was looked at, and what it was then */
+	size_t placed;
 	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
-	size_t place;
 	char told[1024]; /* what the caller was told last */
 	size_t told_place;
 	gpualloc_error *error;
@@ -69,7 +76,14 @@ static int add_place(struct waiting *waiting, const gpualloc_device *device)
 	return 0;
 }
 
-/* Whatever could be ours once others have gone. */
+static int by_start(const void *a, const void *b)
+{
+	const struct ga_range *one = a, *other = b;
+
+	return (one->start > other->start) - (one->start < other->start);
+}
+
+/* Whatever could be ours once others have gone; in one order, so that equal wishes look equal. */
 static int find_places(struct waiting *waiting)
 {
 	ga_auto_selection struct ga_selection selection = {0};
@@ -82,6 +96,9 @@ static int find_places(struct waiting *waiting)
 	for (size_t i = 0; result == 0 && i < selection.rejection_count; i++)
 		if (selection.rejections[i].for_now)
 			result = add_place(waiting, selection.rejections[i].device);
+	if (waiting->ticket.place_count > 1)
+		qsort(waiting->ticket.places, waiting->ticket.place_count,
+		      sizeof *waiting->ticket.places, by_start);
 	waiting->ticket.count = (int64_t)selection.want;
 	return result;
 }
@@ -129,6 +146,8 @@ static int join(struct waiting *waiting)
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
 	acquiring->ticket = ticket->number;
+	if (ticket->number)
+		ga_ahead_read(acquiring->store, ticket->number, &waiting->ahead);
 	return 0;
 }
 
@@ -149,7 +168,7 @@ static bool may_fit(const struct waiting *waiting)
 static bool start_watching(struct waiting *waiting)
 {
 	const struct ga_acquiring *acquiring = waiting->acquiring;
-	bool foremost = waiting->place <= FOREMOST;
+	bool foremost = acquiring->place <= FOREMOST;
 	char path[64];
 	int before = waiting->watched;
 
@@ -167,15 +186,34 @@ static bool start_watching(struct waiting *waiting)
 	return waiting->watched >= 0;
 }
 
-/* A place in the queue only ever gets better. */
+/*
+ * A place in the queue only ever gets better. Far behind nothing tells of it; in a queue that moves
+ * one looks again when half of the way may be done, and so is there in time.
+ */
+static void find_place(struct waiting *waiting)
+{
+	size_t place = ga_ahead_place(waiting->acquiring->store, &waiting->ahead);
+	int64_t now = ga_clock_ms(), half;
+
+	waiting->tick_ms = waiting->is_blind && place <= NEXT ? BLIND_TICK_MS : TICK_MS;
+	if (place > NEXT && place < waiting->placed) {
+		half = (now - waiting->placed_at) * (int64_t)place /
+		       (int64_t)(waiting->placed - place) / 2;
+		if (half < TICK_MS)
+			waiting->tick_ms = half < LEAST_TICK_MS ? LEAST_TICK_MS : half;
+	}
+	waiting->placed = place;
+	waiting->placed_at = now;
+	waiting->acquiring->place = place;
+}
+
 static void watch(struct waiting *waiting)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
 
-	waiting->place =
-		acquiring->ticket ? ga_queue_place(acquiring->store, acquiring->ticket) : 1;
-	if (waiting->is_blind || waiting->place > NEXT ||
-	    (waiting->watched >= 0 && waiting->is_foremost == (waiting->place <= FOREMOST)) ||
+	find_place(waiting);
+	if (waiting->is_blind || acquiring->place > NEXT ||
+	    (waiting->watched >= 0 && waiting->is_foremost == (acquiring->place <= FOREMOST)) ||
 	    start_watching(waiting))
 		return;
 	if (waiting->events >= 0)
@@ -226,7 +264,7 @@ static void drain(int events)
 
 static int64_t sleep_us(const struct waiting *waiting)
 {
-	int64_t tick = waiting->is_blind && waiting->place <= NEXT ? BLIND_TICK_MS : TICK_MS;
+	int64_t tick = waiting->tick_ms;
 	int64_t left = waiting->until < 0 ? tick : waiting->until - ga_clock_ms();
 
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
@@ -256,6 +294,7 @@ static bool sleep_a_while(struct waiting *waiting)
 	/* Not between two looks at the ledger: that is not what they wait for. */
 	if (waiting->look_us == 0 && ga_clock_ms() >= waiting->strangers_from)
 		count = watch_strangers(waiting, fds, count);
+	waiting->queue_moved = false;
 	ready = ppoll(fds, count, &pause, NULL);
 	failure = errno;
 	for (nfds_t i = watched; i < count; i++) {
@@ -265,9 +304,11 @@ static bool sleep_a_while(struct waiting *waiting)
 	}
 	if (ready > 0 && watched > 0 && fds[0].revents) {
 		drain(waiting->events);
+		waiting->queue_moved = !waiting->is_foremost && ready == 1;
 		/* Of the ledger it comes before the locks are gone; of the queue nothing follows.
 		 */
-		waiting->look_us = waiting->is_foremost ? first_look_us(waiting->place) : 0;
+		waiting->look_us =
+			waiting->is_foremost ? first_look_us(waiting->acquiring->place) : 0;
 	} else if (waiting->look_us > 0) {
 		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
 	}
@@ -283,15 +324,32 @@ static int tell(struct waiting *waiting, bool always)
 	const gpualloc_lease_wish *wish = waiting->acquiring->wish;
 	const char *sentence = gpualloc_error_message(waiting->error);
 	bool same = strncmp(sentence, waiting->told, sizeof waiting->told - 1) == 0 &&
-		    waiting->place == waiting->told_place;
+		    waiting->acquiring->place == waiting->told_place;
 
 	if (!wish->function || (same && !always))
 		return 0;
 	(void)snprintf(waiting->told, sizeof waiting->told, "%s", sentence);
-	waiting->told_place = waiting->place;
-	if (wish->function(wish->context, waiting->place, waiting->told) == 0)
+	waiting->told_place = waiting->acquiring->place;
+	if (wish->function(wish->context, waiting->acquiring->place, waiting->told) == 0)
 		return 0;
 	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "waiting was given up");
+}
+
+/* What the ledger and the queue tell at little cost comes first. */
+static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
+{
+	/* A change of the queue tells of leases only those whom it makes the foremost. */
+	if (waiting->queue_moved && !waiting->is_foremost &&
+	    ga_clock_ms() - waiting->tried_at < TICK_MS)
+		return GPUALLOC_EBUSY;
+	waiting->tried_at = ga_clock_ms();
+	if (!may_fit(waiting)) {
+		waiting->acquiring->turn_count = 0; /* nobody misses anything */
+		return GPUALLOC_EBUSY;
+	}
+	if (ga_keep_is_behind(waiting->acquiring, &waiting->ticket))
+		return GPUALLOC_EBUSY;
+	return ga_acquiring_try(waiting->acquiring, ret_lease, waiting->error);
 }
 
 static int time_is_up(struct waiting *waiting)
@@ -302,18 +360,16 @@ static int time_is_up(struct waiting *waiting)
 
 static int wait_for_turn(struct waiting *waiting, gpualloc_lease **ret_lease)
 {
-	int result = GPUALLOC_EBUSY;
+	int result;
 
 	for (bool undisturbed = true;;) {
 		watch(waiting);
-		if (may_fit(waiting))
-			result = ga_acquiring_try(waiting->acquiring, ret_lease, waiting->error);
+		result = try(waiting, ret_lease);
 		if (result != GPUALLOC_EBUSY)
 			return result;
 		result = tell(waiting, !undisturbed);
 		if (result < 0)
 			return result;
-		result = GPUALLOC_EBUSY;
 		if (waiting->until >= 0 && ga_clock_ms() >= waiting->until)
 			return time_is_up(waiting);
 		undisturbed = sleep_a_while(waiting);
@@ -335,6 +391,7 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 		result = wait_for_turn(&waiting, ret_lease);
 	if (waiting.events >= 0)
 		close(waiting.events);
+	ga_ahead_free(&waiting.ahead);
 	ga_ticket_free(&waiting.ticket);
 	return result;
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong: the exit status, a sentence that helps, and nothing on stdout."""
+import fcntl
 import os
 import subprocess
-import time
+import termios
 
 from cli import (GPUALLOC, Skip, case, environment, folder, is_sanitized, machine_file, main, ok,
                  refused, run)
@@ -195,7 +196,8 @@ def a_fifo_is_read_to_its_end():
             content = source.read()
             fifo.write(content[:100])
             fifo.flush()
-            time.sleep(0.01)
+            while fcntl.ioctl(fifo, termios.FIONREAD, bytes(4)) != bytes(4) and not child.poll():
+                os.sched_yield()  # until the first part has been read
             fifo.write(content[100:])
         assert child.communicate()[0].startswith(b"node7: 3 GPUs") and child.returncode == 0
 

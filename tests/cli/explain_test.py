@@ -4,10 +4,9 @@
 import json
 import os
 import re
-import time
 import xml.etree.ElementTree as tree
 
-from cli import (BUILT_IN, case, folder, is_sanitized, machine_file, main, ok, on_terminal,
+from cli import (BUILT_IN, case, folder, machine_file, main, ok, on_terminal,
                  refused, run, widest)
 
 LAB, MIG = machine_file("lab.json"), machine_file("mig-kinds.json")
@@ -86,14 +85,11 @@ def irregular_sets_of_many_devices_are_wrapped():
 
 
 @case
-def it_answers_soon():
-    if is_sanitized():
-        return
+def it_answers_however_many_there_are_to_choose_from():
+    # That takes a moment. Going through all sets would take years, and each has its time limit.
     for machine, count in (("nvl72", "8"), ("nvl72", "16"), ("nvl72", "36"), ("pcie16", "8"),
                            ("dgx2", "8")):
-        before = time.monotonic()
         explain(machine, "-n", count)
-        assert time.monotonic() - before < 2, (machine, count)
 
 
 @case

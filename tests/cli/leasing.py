@@ -19,16 +19,23 @@ from cli import GPUALLOC, environment
 PATIENCE = 60  # seconds after which something that has to happen counts as hanging
 
 
+def line_of(process):
+    """The next line that it says, if it has said none before."""
+    if not select.select([process.stdout], [], [], PATIENCE)[0]:
+        raise AssertionError("not a word")
+    return process.stdout.readline()
+
+
 class Holder:
     """A command in a lease. It has said that it runs; end() lets it go, kill() does not ask."""
 
-    def __init__(self, store, words, command, env=None, machine=True, **options):
+    def __init__(self, store, words, command, env=None, machine=True, before=(), **options):
         spec = ["--machine", store.machine] if machine else []
         self.process = subprocess.Popen(
-            [GPUALLOC, "run", *spec, *words, *command],
+            [*before, GPUALLOC, "run", *spec, *words, *command],
             env=store.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, **options)
-        self.said = self.process.stdout.readline().strip()
+        self.said = line_of(self.process).strip()
         if not self.said:
             raise AssertionError(f"{words}: {self.process.communicate()[1]}")
 

@@ -158,7 +158,7 @@ def killed_before_any_call_while_it_waits():
 
 
 def wait_for(what, about):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not what():
         assert time.monotonic() < end, about
         time.sleep(0.002)  # looks again; nothing depends on how long it takes

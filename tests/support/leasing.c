@@ -132,7 +132,7 @@ struct leasing_child leasing_hold(gpualloc_store *store, const char *machine, in
 
 char leasing_said(const struct leasing_child *child)
 {
-	enum { PATIENCE_MS = 20000 };
+	enum { PATIENCE_MS = 60000 };
 	struct pollfd fd = {.fd = child->say, .events = POLLIN};
 	char word = 0;
 

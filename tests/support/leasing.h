@@ -29,7 +29,7 @@ struct leasing_child {
 };
 struct leasing_child leasing_hold(gpualloc_store *store, const char *machine, int64_t count,
 				  int64_t wait_ms);
-/* What it says, 0 where it ended without a word or says none for 20 s. */
+/* What it says, 0 where it ended without a word or says none for a minute. */
 char leasing_said(const struct leasing_child *child);
 /* Lets it end, or kills it, and waits until it is gone. */
 void leasing_end(struct leasing_child *child);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { WAITERS_MOST = 512 };
+enum { WAITERS_MOST = 1100 };
 
 struct waiters {
 	gpualloc_store *store;

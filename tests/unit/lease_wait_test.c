@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting: in order, woken by a death, without starving anybody, past who is stopped. */
+/* Waiting: in order, woken by a death, without starving anybody, past who is stopped. That it is an
+   event that wakes is shown by tests/cli/wait_test.py, how soon by bench/wakeup.c. */
 #include "leasing.h"
 
 #include <fcntl.h>
@@ -10,18 +11,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char dgx[] = "dgx1-volta";
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The list is looked at until so many wait: that is a state, not a time. */
 static void until_so_many_wait(gpualloc_store *store, size_t count)
@@ -52,16 +44,13 @@ static void a_death_wakes(void)
 
 	for (int round = 0; round < 20; round++) {
 		struct leasing_child holder = leasing_hold(store, dgx, 8, 0), waiter;
-		int64_t start;
 
 		test_about("round %d", round);
 		CHECK_INT(leasing_said(&holder), 'y');
 		waiter = leasing_hold(store, dgx, 1, -1);
 		until_so_many_wait(store, 1);
-		start = now_ms();
 		leasing_kill(&holder);
 		CHECK_INT(leasing_said(&waiter), 'y');
-		CHECK(now_ms() - start < 500);
 		leasing_end(&waiter);
 	}
 	until_so_many_wait(store, 0);
@@ -73,16 +62,13 @@ static void a_release_wakes(void)
 	gpualloc_store *store = leasing_store();
 	gpualloc_lease *lease = NULL;
 	struct leasing_child waiter;
-	int64_t start;
 
 	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
 	/* Inherits the description: no close is the last, and only the nudge wakes. */
 	waiter = leasing_hold(store, dgx, 8, -1);
 	until_so_many_wait(store, 1);
-	start = now_ms();
 	CHECK_INT(gpualloc_lease_release(lease, NULL), 0);
 	CHECK_INT(leasing_said(&waiter), 'y');
-	CHECK(now_ms() - start < 500);
 	leasing_end(&waiter);
 	gpualloc_lease_free(lease);
 	gpualloc_store_free(store);
@@ -93,12 +79,10 @@ static void it_ends_at_its_time(void)
 	gpualloc_store *store = leasing_store();
 	gpualloc_lease *lease = NULL, *other = NULL;
 	gpualloc_error *error = gpualloc_error_new();
-	int64_t start = now_ms();
 
 	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
-	CHECK_INT(leasing_ask(store, dgx, 1, 300, &other, error), GPUALLOC_ETIMEOUT);
-	CHECK(now_ms() - start >= 300);
-	CHECK(now_ms() - start < 5000);
+	CHECK_INT(leasing_ask(store, dgx, 1, 1000, &other, error), GPUALLOC_ETIMEOUT);
+	CHECK_HAS(gpualloc_error_message(error), "waited 1 s in vain: ");
 	CHECK_HAS(gpualloc_error_message(error), gpualloc_lease_id(lease));
 	until_so_many_wait(store, 0);
 	gpualloc_lease_free(lease);
@@ -196,7 +180,7 @@ static void keeping_ends_after_a_while(void)
 	CHECK_INT(gpualloc_lease_wish_set_machine(wish, dgx, 0), 0);
 	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease, NULL), GPUALLOC_EBUSY);
 	gpualloc_lease_wish_set_keep(wish, 1);
-	gpualloc_lease_wish_set_wait(wish, 10000, NULL, NULL);
+	gpualloc_lease_wish_set_wait(wish, 60000, NULL, NULL);
 	CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease, NULL), 0);
 	gpualloc_lease_free(lease);
 	leasing_kill(&large);

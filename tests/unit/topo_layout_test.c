@@ -6,7 +6,6 @@
 #include "topo_check.h"
 
 #include <stdarg.h>
-#include <time.h>
 
 static gpualloc_machine *read_string(const char *text)
 {
@@ -364,6 +363,7 @@ static void nothing_is_concluded_closer_than_it_is(void)
 	}
 }
 
+/* A moment each; what goes over the text again for each line of it outlasts the time of a test. */
 static void no_shape_of_text_takes_long(void)
 {
 	static const char *const parts[] = {
@@ -375,7 +375,6 @@ static void no_shape_of_text_takes_long(void)
 
 	CHECK(text != NULL);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-		clock_t start = clock();
 		gpualloc_machine *machine = NULL;
 		size_t length = strlen(parts[i]);
 
@@ -384,7 +383,6 @@ static void no_shape_of_text_takes_long(void)
 			text[at] = parts[i][at % length];
 		(void)ga_source_topo_matrix.recognises(text, SIZE);
 		CHECK_INT(ga_source_topo_matrix.read(text, SIZE, &machine, NULL), GPUALLOC_EDATA);
-		CHECK((clock() - start) / CLOCKS_PER_SEC < 5);
 	}
 }
 
