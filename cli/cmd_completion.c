@@ -39,12 +39,14 @@ static void add_words(struct text *text, enum complete complete)
 	if (complete == COMPLETE_SHELL)
 		for (size_t i = 0; i < SHELL_COUNT; i++)
 			text_format(text, " %s", shells[i].name);
+	if (complete == COMPLETE_SLURM)
+		text_add(text, " check gres-conf");
 }
 
 static bool takes_files(enum complete complete)
 {
 	return complete == COMPLETE_FILE || complete == COMPLETE_MACHINE ||
-	       complete == COMPLETE_PROGRAM;
+	       complete == COMPLETE_PROGRAM || complete == COMPLETE_SLURM;
 }
 
 /* In single quotes, as sh, zsh and fish read them. */
@@ -86,7 +88,7 @@ static void bash_words(struct text *text, const struct command *command)
 	add_words(text, command->complete);
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
 		text_format(text, " --%s", option_info(*id)->name);
-	text_add(text, "\" ;;\n");
+	text_format(text, "\"; files=%d ;;\n", takes_files(command->complete));
 }
 
 static void bash_script(struct text *text)
@@ -161,8 +163,8 @@ static void fish_script(struct text *text)
 			fish_option(text, command, option_info(*id));
 		if (command->complete == COMPLETE_NOTHING)
 			continue;
-		text_format(text, "complete -c gpualloc -n '__fish_seen_subcommand_from %s' -a '",
-			    command->name);
+		text_format(text, "complete -c gpualloc -n '__fish_seen_subcommand_from %s'%s -a '",
+			    command->name, takes_files(command->complete) ? " -F" : "");
 		add_words(text, command->complete);
 		text_add(text, "'\n");
 	}
@@ -221,6 +223,8 @@ static void zsh_command(struct text *text, const struct command *command)
 		text_add(text, " \\\n      '1");
 		zsh_action(text, "word", command->complete);
 		text_char(text, '\'');
+		if (takes_files(command->complete))
+			text_add(text, " \\\n      '*:file:_files'");
 	}
 	text_add(text, " ;;\n");
 }

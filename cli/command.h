@@ -33,6 +33,7 @@ enum option_id {
 	OPTION_MIG,
 	OPTION_MIXED,
 	OPTION_MODEL,
+	OPTION_NODE,
 	OPTION_NOTE,
 	OPTION_ONLY,
 	OPTION_OUTPUT,
@@ -42,8 +43,10 @@ enum option_id {
 	OPTION_QUIET,
 	OPTION_REMOVE,
 	OPTION_REQUIRE,
+	OPTION_ROOT,
 	OPTION_SEED,
 	OPTION_SHARE,
+	OPTION_SLURM_VERSION,
 	OPTION_SUPERVISE,
 	OPTION_SVG,
 	OPTION_TIME_LIMIT,
@@ -63,6 +66,7 @@ enum complete {
 	COMPLETE_POLICY,
 	COMPLETE_PROGRAM,
 	COMPLETE_SHELL,
+	COMPLETE_SLURM,
 };
 
 struct option_info {
@@ -108,6 +112,7 @@ extern const struct command command_pick;
 extern const struct command command_release;
 extern const struct command command_run;
 extern const struct command command_setup;
+extern const struct command command_slurm;
 extern const struct command command_snapshot;
 extern const struct command command_topo;
 extern const struct command command_version;

@@ -13,9 +13,9 @@
 
 /* Alphabetical. */
 static const struct command *const commands[] = {
-	&command_completion, &command_explain, &command_help,    &command_hold, &command_leases,
-	&command_list,       &command_pick,    &command_release, &command_run,  &command_setup,
-	&command_snapshot,   &command_topo,    &command_version,
+	&command_completion, &command_explain,  &command_help,    &command_hold,    &command_leases,
+	&command_list,       &command_pick,     &command_release, &command_run,     &command_setup,
+	&command_slurm,      &command_snapshot, &command_topo,    &command_version,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

@@ -61,6 +61,14 @@ int fail(int status, const char *format, ...)
 	return status;
 }
 
+int fail_text(int status, struct text *text)
+{
+	if (text->failed)
+		return fail_memory();
+	write_message(text->data, text->size);
+	return status;
+}
+
 int fail_memory(void)
 {
 	return fail(STATUS_MEMORY, "out of memory");

@@ -45,18 +45,26 @@ int open_machine(const struct call *call, gpualloc_machine **ret_machine)
 	return 0;
 }
 
-void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine)
+static void add_machine(struct json *json, const gpualloc_machine *machine)
 {
-	json_open(json, NULL, '{');
-	json_number(json, "schema", 1);
-	json_text(json, "command", call->command->name);
-	json_line(json, "\n ");
 	json_open(json, "machine", '{');
 	json_text(json, "name", gpualloc_machine_name(machine));
 	json_text(json, "source", gpualloc_machine_source(machine));
 	json_text(json, "driver", gpualloc_machine_driver(machine));
 	json_bool(json, "simulated", gpualloc_machine_is_simulated(machine));
 	json_close(json, '}');
+}
+
+void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine)
+{
+	json_open(json, NULL, '{');
+	json_number(json, "schema", 1);
+	json_text(json, "command", call->command->name);
+	json_line(json, "\n ");
+	if (machine)
+		add_machine(json, machine);
+	else
+		json_null(json, "machine");
 	json_line(json, "\n ");
 }
 

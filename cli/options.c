@@ -84,6 +84,10 @@ static const struct option_info infos[] = {
 	[OPTION_MODEL] = {.name = "model",
 			  .argument = "TEXT",
 			  .sentence = "only GPUs whose name contains TEXT"},
+	[OPTION_NODE] = {.name = "node",
+			 .argument = "NAMES",
+			 .sentence = "gres-conf: the NodeName of its lines, n1 or n[1-4,7]; check: "
+				     "the node that the machine is"},
 	[OPTION_NOTE] = {.name = "note",
 			 .argument = "TEXT",
 			 .sentence = "what others are to know about it"},
@@ -114,12 +118,21 @@ static const struct option_info infos[] = {
 	[OPTION_REQUIRE] = {.name = "require",
 			    .argument = "LIST",
 			    .sentence = "these must be among the chosen"},
+	[OPTION_ROOT] = {.name = "root",
+			 .argument = "DIR",
+			 .complete = COMPLETE_FILE,
+			 .sentence = "where /proc, /sys and /dev of that machine are, or a copy of "
+				     "them; default: /, where it is this one"},
 	[OPTION_SEED] = {.name = "seed",
 			 .argument = "N",
 			 .sentence = "makes policy random repeatable"},
 	[OPTION_SHARE] = {.name = "share",
 			  .sentence = "with --memory: only that much of each is wanted, others may "
 				      "have the rest"},
+	[OPTION_SLURM_VERSION] = {.name = "slurm-version",
+				  .argument = "VERSION",
+				  .sentence = "check: the Slurm that reads the files, 24.05; "
+					      "default: the one installed here"},
 	[OPTION_SUPERVISE] = {.name = "supervise",
 			      .sentence = "stay until the last process of the command has ended, "
 					  "for commands that close all descriptors"},

@@ -102,6 +102,12 @@ GPUALLOC_EXPORT const char *gpualloc_machine_source(const gpualloc_machine *mach
 GPUALLOC_EXPORT const char *gpualloc_machine_driver(const gpualloc_machine *machine);
 /* 1 when no such hardware was seen: a built-in machine, or a file made from one. */
 GPUALLOC_EXPORT int gpualloc_machine_is_simulated(const gpualloc_machine *machine);
+/* 1 when it is the machine that we run on, just asked, and not what somebody wrote of one. */
+GPUALLOC_EXPORT int gpualloc_machine_is_here(const gpualloc_machine *machine);
+/* Its CPUs; -1 where that is not known. */
+GPUALLOC_EXPORT int64_t gpualloc_machine_sockets(const gpualloc_machine *machine);
+GPUALLOC_EXPORT int64_t gpualloc_machine_cores_per_socket(const gpualloc_machine *machine);
+GPUALLOC_EXPORT int64_t gpualloc_machine_threads_per_core(const gpualloc_machine *machine);
 /* Sentences about what was odd but did not hinder; NULL after the last. */
 GPUALLOC_EXPORT const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i);
 
@@ -552,6 +558,13 @@ GPUALLOC_EXPORT int gpualloc_choice_environment(const gpualloc_machine *machine,
  * free(); 126 where it cannot be run, 127 where there is none; or a negative GPUALLOC_E….
  */
 GPUALLOC_EXPORT int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error);
+/*
+ * Runs a program to its end, without a shell, and takes what it printed, at most limit bytes; the
+ * caller frees *ret_text with free(). GPUALLOC_ENOSOURCE where it cannot be run, fails, or has not
+ * ended after deadline_ms.
+ */
+GPUALLOC_EXPORT int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms,
+					    size_t limit, char **ret_text, gpualloc_error *error);
 /* Becomes the program; comes back only with 126, 127 or a negative GPUALLOC_E…. */
 GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *arguments,
 					    char *const *environment, gpualloc_error *error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported face of starting programs: each call hands on, none decides. */
 #include "bind.h"
+#include "child.h"
 #include "cleanup.h"
 #include "environment.h"
 #include "program.h"
@@ -69,6 +70,24 @@ int gpualloc_choice_environment(const gpualloc_machine *machine, const gpualloc_
 int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error)
 {
 	return ga_program_find(name, getenv("PATH"), ret_path, error);
+}
+
+int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms, size_t limit,
+			    char **ret_text, gpualloc_error *error)
+{
+	ga_auto_child struct ga_child_result ended = {0};
+	int result = ga_child_run(arguments, deadline_ms, limit, &ended, error);
+
+	if (result < 0)
+		return result;
+	if (ended.timed_out)
+		return ga_error_set(error, GPUALLOC_ENOSOURCE, "%s has not ended after %u ms",
+				    arguments[0], deadline_ms);
+	if (ended.exit_status != 0)
+		return ga_error_set(error, GPUALLOC_ENOSOURCE, "%s ended with %d", arguments[0],
+				    ended.exit_status);
+	*ret_text = ga_buffer_take(&ended.output, NULL);
+	return *ret_text ? 0 : ga_error_memory(error);
 }
 
 int gpualloc_program_become(const char *path, char *const *arguments, char *const *environment,

@@ -88,6 +88,26 @@ int gpualloc_machine_is_simulated(const gpualloc_machine *machine)
 	return ga_machine_is_simulated(machine);
 }
 
+int gpualloc_machine_is_here(const gpualloc_machine *machine)
+{
+	return machine->is_here;
+}
+
+int64_t gpualloc_machine_sockets(const gpualloc_machine *machine)
+{
+	return machine->sockets;
+}
+
+int64_t gpualloc_machine_cores_per_socket(const gpualloc_machine *machine)
+{
+	return machine->cores_per_socket;
+}
+
+int64_t gpualloc_machine_threads_per_core(const gpualloc_machine *machine)
+{
+	return machine->threads_per_core;
+}
+
 const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i)
 {
 	return i < machine->note_count ? machine->notes[i] : NULL;

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gpualloc slurm gres-conf: the lines of gres.conf. What slurmd would refuse, or take in another
+ * sense, is never printed: where a file or an address is not known, nothing is.
+ */
+#include "slurm.h"
+
+#include "cleanup.h"
+#include "message.h"
+#include "open.h"
+#include "output.h"
+#include "slurm_machine.h"
+#include "slurm_mig.h"
+#include "slurm_names.h"
+
+#include <string.h>
+
+/* ---- can it be said at all ---- */
+
+static int impossible(void)
+{
+	return gpualloc_exit_status(GPUALLOC_EIMPOSSIBLE);
+}
+
+static int check_gpu(const struct slurm_device *device)
+{
+	long long index = gpualloc_device_index(device->gpu);
+
+	if (gpualloc_device_minor(device->gpu) < 0)
+		return fail(impossible(),
+			    "the minor number of GPU %lld is not known, and so not its file "
+			    "/dev/nvidiaN; take a snapshot on the node with `gpualloc snapshot`",
+			    index);
+	if (!gpualloc_device_pci(device->gpu))
+		return fail(impossible(),
+			    "the PCI address of GPU %lld is not known, and so not its place among "
+			    "the lines; take a snapshot on the node with `gpualloc snapshot`",
+			    index);
+	return 0;
+}
+
+static int check_instance(const struct slurm_machine *node, const struct slurm_device *device)
+{
+	if (!slurm_device_is_instance(device) || device->caps[1] >= 0)
+		return 0;
+	return fail(impossible(),
+		    "the capability files of MIG instance %lld:%lld:%lld are not known%s%s%s; they "
+		    "stand in " MIG_MINORS " on the node: run it there, or with --root on a copy "
+		    "of its /proc",
+		    (long long)gpualloc_device_index(device->gpu),
+		    (long long)gpualloc_device_gi(device->device),
+		    (long long)gpualloc_device_ci(device->device), node->root ? " below \"" : "",
+		    node->root ? node->root : "", node->root ? "\"" : "");
+}
+
+static int check_twice(const struct slurm_machine *node, size_t at)
+{
+	const struct slurm_device *device = &node->devices[at];
+
+	for (size_t i = 0; i < at; i++)
+		if (node->devices[i].place != device->place &&
+		    gpualloc_device_minor(node->devices[i].gpu) ==
+			    gpualloc_device_minor(device->gpu))
+			return fail(impossible(),
+				    "GPU %lld and GPU %lld both are /dev/nvidia%lld: these are "
+				    "several nodes, and each has a gres.conf of its own",
+				    (long long)gpualloc_device_index(node->devices[i].gpu),
+				    (long long)gpualloc_device_index(device->gpu),
+				    (long long)gpualloc_device_minor(device->gpu));
+	return 0;
+}
+
+static int check_machine(const struct slurm_machine *node)
+{
+	if (node->count == 0)
+		return fail(impossible(), "there is nothing to give: the machine has no GPU, or "
+					  "only GPUs in MIG mode without an instance");
+	for (size_t i = 0; i < node->count; i++) {
+		int result = check_gpu(&node->devices[i]);
+
+		if (result == 0)
+			result = check_instance(node, &node->devices[i]);
+		if (result == 0)
+			result = check_twice(node, i);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+/* What stands behind NodeName= must stay one word of a line. */
+static int check_names(const struct call *call)
+{
+	const char *names = call->value[OPTION_NODE];
+	uint64_t count;
+
+	if (!names || (names_count(names, &count) && !strpbrk(names, " \t\r\n\f\v\"#=\\")))
+		return 0;
+	return fail_usage(call->command,
+			  "--node: \"%s\" is no list of nodes as Slurm has it; give "
+			  "n1 or n[1-4,7]",
+			  names);
+}
+
+/* ---- the lines ---- */
+
+/* Links without Cores and Type are passed over without a word, so they are not printed either. */
+static bool has_links(const struct slurm_machine *node)
+{
+	bool types = true;
+
+	for (size_t i = 0; i < node->count; i++)
+		types = types && *node->devices[i].type;
+	return node->links != SLURM_LINKS_NONE && (node->cores_known || types);
+}
+
+static bool are_alike(const struct slurm_machine *node, size_t a, size_t b)
+{
+	const struct slurm_device *one = &node->devices[a], *other = &node->devices[b];
+
+	return !has_links(node) && !slurm_device_is_instance(one) &&
+	       !slurm_device_is_instance(other) && strcmp(one->type, other->type) == 0 &&
+	       (!node->cores_known || one->sockets == other->sockets);
+}
+
+/* How many from this one on can stand on one line: alike, and their files count upwards. */
+static size_t count_alike(const struct slurm_machine *node, size_t first)
+{
+	int64_t minor = gpualloc_device_minor(node->devices[first].gpu);
+	size_t count = 1;
+
+	while (first + count < node->count && are_alike(node, first, first + count) &&
+	       gpualloc_device_minor(node->devices[first + count].gpu) == minor + (int64_t)count)
+		count++;
+	return count;
+}
+
+static void add_files(struct text *text, const struct slurm_machine *node, size_t first,
+		      size_t count)
+{
+	const struct slurm_device *device = &node->devices[first];
+	long long minor = gpualloc_device_minor(device->gpu);
+
+	if (count > 1) {
+		text_format(text, " File=/dev/nvidia[%lld-%lld]", minor,
+			    minor + (long long)count - 1);
+		return;
+	}
+	text_add(text, slurm_device_is_instance(device) ? " MultipleFiles=" : " File=");
+	slurm_device_files(text, device);
+}
+
+static void add_line(struct text *text, const struct slurm_machine *node, const char *names,
+		     size_t first, size_t count)
+{
+	const struct slurm_device *device = &node->devices[first];
+
+	/* Of its own line AutoDetect would be every node's. */
+	if (names)
+		text_format(text, "NodeName=%s AutoDetect=off ", names);
+	text_add(text, "Name=gpu");
+	if (*device->type)
+		text_format(text, " Type=%s", device->type);
+	add_files(text, node, first, count);
+	if (node->cores_known) {
+		text_add(text, " Cores=");
+		slurm_cpus_text(text, &node->cpus, device->sockets);
+	}
+	if (has_links(node)) {
+		text_add(text, " Links=");
+		for (size_t i = 0; i < node->count; i++)
+			text_format(text, i ? ",%d" : "%d", slurm_machine_link(node, first, i));
+	}
+	text_char(text, '\n');
+}
+
+/* ---- what has to be known beside them ---- */
+
+static void add_node_line(struct text *text, const struct slurm_machine *node, const char *names)
+{
+	text_format(text, "# slurm.conf: NodeName=%s Gres=", names ? names : "...");
+	slurm_machine_gres(text, node);
+	if (slurm_cpus_known(&node->cpus)) {
+		text_format(text, " Sockets=%lld CoresPerSocket=%lld",
+			    (long long)node->cpus.sockets, (long long)node->cpus.cores_per_socket);
+		if (node->cpus.threads_per_core > 0)
+			text_format(text, " ThreadsPerCore=%lld",
+				    (long long)node->cpus.threads_per_core);
+	}
+	text_add(text, "\n");
+	text_format(text,
+		    "# Or, where gpualloc's plugin leases and Slurm only counts, none of the lines "
+		    "below, and\n# slurm.conf: GresTypes=gpualloc and Gres=gpualloc:%zu\n",
+		    node->count);
+}
+
+static size_t count_instances(const struct slurm_machine *node)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < node->count; i++)
+		count += slurm_device_is_instance(&node->devices[i]);
+	return count;
+}
+
+static void add_about_cores(struct text *text, const struct slurm_machine *node)
+{
+	if (node->cores_known)
+		text_add(text, "# Cores are Slurm's own indices, whole sockets, no threads.\n");
+	else if (!slurm_cpus_known(&node->cpus))
+		text_add(text, "# No Cores: how many sockets and cores the machine has is not "
+			       "known.\n");
+	else
+		text_add(text, "# No Cores: which socket each GPU is near is not known.\n");
+}
+
+/* Where all are alike there is no best, and no wrong way round. */
+static bool links_differ(const struct slurm_machine *node)
+{
+	for (size_t i = 2; i < node->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (slurm_machine_link(node, i, j) != slurm_machine_link(node, 1, 0))
+				return true;
+	return false;
+}
+
+static void add_about_links(struct text *text, const struct slurm_machine *node)
+{
+	if (!has_links(node))
+		return;
+	text_add(text, node->links == SLURM_LINKS_NVLINK
+			       ? "# Links are numbers of NVLinks.\n"
+			       : "# Links are how close two are on PCIe, 0 for furthest.\n");
+	if (links_differ(node))
+		text_add(text, "# Slurm 24.05 to 26.05 take Links the wrong way round for "
+			       "--gres=gpu:N and --gpus-per-node:\n"
+			       "# ask there with --gpus=N or --gpus-per-task.\n");
+}
+
+static void add_about_instances(struct text *text, const struct slurm_machine *node)
+{
+	if (count_instances(node) == 0)
+		return;
+	text_add(text, "# In a job CUDA_VISIBLE_DEVICES has numbers of these lines, which to CUDA "
+		       "are no instances: it\n"
+		       "# needs ConstrainDevices=yes in cgroup.conf and one instance a job, or "
+		       "gpualloc's plugin,\n# which sets UUIDs.\n");
+	if (node->caps_by_book)
+		text_add(text, "# The machine is simulated: nvidia-capN are as NVIDIA's documents "
+			       "count them.\n");
+}
+
+static void add_conf(struct text *text, const struct slurm_machine *node, const char *names)
+{
+	text_add(text, "# gres.conf of ");
+	add_machine_name(text, node->machine);
+	text_add(text, ", in PCI order, as CUDA counts\n# slurm.conf: GresTypes=gpu\n");
+	add_node_line(text, node, names);
+	add_about_cores(text, node);
+	add_about_links(text, node);
+	add_about_instances(text, node);
+	if (!names)
+		text_add(text, "AutoDetect=off\n");
+	for (size_t i = 0, count; i < node->count; i += count) {
+		count = count_alike(node, i);
+		add_line(text, node, names, i, count);
+	}
+}
+
+/* ---- as a document ---- */
+
+static void add_json_device(struct json *json, const struct slurm_machine *node, size_t at)
+{
+	const struct slurm_device *device = &node->devices[at];
+	auto_text struct text files = {0}, cores = {0};
+
+	slurm_device_files(&files, device);
+	slurm_cpus_text(&cores, &node->cpus, device->sockets);
+	json->out->failed = json->out->failed || files.failed || cores.failed;
+	json_line(json, "\n  ");
+	json_open(json, NULL, '{');
+	json_text(json, "uuid", gpualloc_device_uuid(device->device));
+	json_text(json, "type", *device->type ? device->type : NULL);
+	json_open(json, "files", '[');
+	for (char *rest = files.data, *file; rest && (file = strsep(&rest, ","));)
+		json_text(json, NULL, file);
+	json_close(json, ']');
+	json_text(json, "cores", node->cores_known ? cores.data : NULL);
+	if (has_links(node)) {
+		json_open(json, "links", '[');
+		for (size_t i = 0; i < node->count; i++) {
+			/* The place of the device itself, -1, is null. */
+			json_number(json, NULL, slurm_machine_link(node, at, i));
+		}
+		json_close(json, ']');
+	} else {
+		json_null(json, "links");
+	}
+	json_close(json, '}');
+}
+
+static void add_json(struct text *text, const struct slurm_machine *node, const struct call *call)
+{
+	auto_text struct text gres = {0};
+	struct json json = {.out = text};
+
+	slurm_machine_gres(&gres, node);
+	text->failed = text->failed || gres.failed;
+	open_document(&json, call, node->machine);
+	json_text(&json, "node", call->value[OPTION_NODE]);
+	json_text(&json, "gres", gres.data);
+	json_number(&json, "sockets", node->cpus.sockets);
+	json_number(&json, "cores_per_socket", node->cpus.cores_per_socket);
+	json_number(&json, "threads_per_core", node->cpus.threads_per_core);
+	json_text(&json, "links",
+		  !has_links(node)                    ? NULL
+		  : node->links == SLURM_LINKS_NVLINK ? "nvlink"
+						      : "pcie");
+	json_line(&json, "\n ");
+	json_open(&json, "devices", '[');
+	for (size_t i = 0; i < node->count; i++)
+		add_json_device(&json, node, i);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	text_char(text, '\n');
+}
+
+int slurm_gres_conf(const struct call *call)
+{
+	auto_machine gpualloc_machine *machine = NULL;
+	auto_call(slurm_machine_free) struct slurm_machine node = {0};
+	auto_text struct text text = {0};
+	int result = check_names(call);
+
+	if (result == 0)
+		result = open_machine(call, &machine);
+	if (result)
+		return result;
+	if (!slurm_machine_read(machine, slurm_root(call, machine), &node))
+		return fail_memory();
+	result = check_machine(&node);
+	if (result)
+		return result;
+	if (call->value[OPTION_JSON])
+		add_json(&text, &node, call);
+	else
+		add_conf(&text, &node, call->value[OPTION_NODE]);
+	return output_print(&text);
+}

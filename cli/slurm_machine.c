@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine as Slurm is to count it; see slurm_machine.h. */
+#include "slurm_machine.h"
+
+#include "read_file.h"
+#include "slurm_mig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void slurm_machine_free(struct slurm_machine *node)
+{
+	free(node->devices);
+	node->devices = NULL;
+	node->count = 0;
+}
+
+bool slurm_device_is_instance(const struct slurm_device *device)
+{
+	return device->device != device->gpu;
+}
+
+/* ---- which there are, and in which order ---- */
+
+static size_t count_devices(const gpualloc_machine *machine)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
+		const gpualloc_device *gpu = gpualloc_machine_device(machine, i);
+
+		count += gpualloc_device_mig_enabled(gpu) == 1 ? gpualloc_device_mig_count(gpu) : 1;
+	}
+	return count;
+}
+
+static void add_device(struct slurm_machine *node, const gpualloc_device *device, size_t place)
+{
+	node->devices[node->count++] = (struct slurm_device){
+		.device = device,
+		.gpu = gpualloc_machine_device(node->machine, place),
+		.place = place,
+		.caps = {-1, -1},
+	};
+}
+
+static void add_devices(struct slurm_machine *node)
+{
+	for (size_t i = 0; i < gpualloc_machine_device_count(node->machine); i++) {
+		const gpualloc_device *gpu = gpualloc_machine_device(node->machine, i);
+
+		if (gpualloc_device_mig_enabled(gpu) != 1)
+			add_device(node, gpu, i);
+		else
+			for (size_t k = 0; k < gpualloc_device_mig_count(gpu); k++)
+				add_device(node, gpualloc_device_mig(gpu, k), i);
+	}
+}
+
+/* By PCI address, which is how CUDA counts; where it is not known, behind the others by index. */
+static int by_address(const void *left, const void *right)
+{
+	const struct slurm_device *a = left, *b = right;
+	const char *a_pci = gpualloc_device_pci(a->gpu), *b_pci = gpualloc_device_pci(b->gpu);
+	int order = a_pci && b_pci ? strcmp(a_pci, b_pci) : (b_pci != NULL) - (a_pci != NULL);
+
+	if (order != 0)
+		return order;
+	if (a->place != b->place)
+		return a->place < b->place ? -1 : 1;
+	return a->device < b->device ? -1 : a->device > b->device;
+}
+
+/* ---- what they are called ---- */
+
+/* Whether the short name stands for another model too. */
+static bool is_ambiguous(const struct slurm_machine *node, const struct slurm_device *device,
+			 const char *type)
+{
+	const char *name = gpualloc_device_name(device->gpu);
+	char other[TYPE_SIZE];
+
+	for (size_t i = 0; i < node->count; i++) {
+		const char *model = gpualloc_device_name(node->devices[i].gpu);
+
+		if (!model || slurm_device_is_instance(&node->devices[i]) ||
+		    strcmp(model, name) == 0)
+			continue;
+		slurm_type(model, false, other);
+		if (strcmp(other, type) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void name_device(const struct slurm_machine *node, struct slurm_device *device)
+{
+	const char *name = gpualloc_device_name(device->gpu);
+	const char *profile = gpualloc_device_profile(device->device);
+
+	if (slurm_device_is_instance(device)) {
+		if (profile)
+			slurm_profile_type(profile, device->type);
+		return;
+	}
+	if (!name)
+		return;
+	slurm_type(name, false, device->type);
+	if (!*device->type || is_ambiguous(node, device, device->type))
+		slurm_type(name, true, device->type);
+}
+
+/* ---- their files ---- */
+
+static bool find_caps(struct slurm_machine *node)
+{
+	auto_text struct text minors = {0};
+	char path[512];
+
+	node->caps_by_book = !node->root && gpualloc_machine_is_simulated(node->machine);
+	if (node->root &&
+	    (size_t)snprintf(path, sizeof path, "%s" MIG_MINORS, node->root) < sizeof path)
+		(void)read_file(path, MIG_MINORS_MOST, &minors);
+	if (minors.failed)
+		return false;
+	for (size_t i = 0; i < node->count; i++) {
+		struct slurm_device *device = &node->devices[i];
+		int64_t minor = gpualloc_device_minor(device->gpu);
+		int64_t gi = gpualloc_device_gi(device->device);
+		int64_t ci = gpualloc_device_ci(device->device);
+
+		if (!slurm_device_is_instance(device) || minor < 0 || gi < 0 || ci < 0)
+			continue;
+		if (node->caps_by_book)
+			mig_caps_documented(minor, gi, ci, device->caps);
+		else if (minors.data)
+			(void)mig_caps_find(minors.data, minor, gi, ci, device->caps);
+	}
+	return true;
+}
+
+void slurm_device_files(struct text *text, const struct slurm_device *device)
+{
+	text_format(text, "/dev/nvidia%lld", (long long)gpualloc_device_minor(device->gpu));
+	if (slurm_device_is_instance(device))
+		text_format(text,
+			    ",/dev/nvidia-caps/nvidia-cap%lld,/dev/nvidia-caps/nvidia-cap%lld",
+			    (long long)device->caps[0], (long long)device->caps[1]);
+}
+
+/* ---- their links ---- */
+
+static int nvlinks(const struct slurm_machine *node, size_t a, size_t b)
+{
+	const struct slurm_device *one = &node->devices[a], *other = &node->devices[b];
+	int count;
+
+	if (slurm_device_is_instance(one) || slurm_device_is_instance(other))
+		return 0;
+	count = gpualloc_machine_nvlinks(node->machine, one->place, other->place);
+	return count > 0 ? count : 0;
+}
+
+/* SYS is 0, as is what is not known; each level closer one more. */
+static int closeness(const struct slurm_machine *node, size_t a, size_t b)
+{
+	const struct slurm_device *one = &node->devices[a], *other = &node->devices[b];
+	enum gpualloc_level level;
+
+	if (slurm_device_is_instance(one) || slurm_device_is_instance(other))
+		return 0;
+	level = gpualloc_machine_level(node->machine, one->place, other->place);
+	return level > GPUALLOC_LEVEL_SYS ? (int)level - (int)GPUALLOC_LEVEL_SYS : 0;
+}
+
+int slurm_machine_link(const struct slurm_machine *node, size_t a, size_t b)
+{
+	if (a == b)
+		return -1;
+	return node->links == SLURM_LINKS_NVLINK ? nvlinks(node, a, b) : closeness(node, a, b);
+}
+
+/* NVLinks where there is one; else PCIe, where it makes a difference. */
+static enum slurm_links kind_of_links(const struct slurm_machine *node)
+{
+	bool differ = false;
+
+	for (size_t i = 0; i < node->count; i++)
+		for (size_t j = 0; j < i; j++) {
+			if (nvlinks(node, i, j) > 0)
+				return SLURM_LINKS_NVLINK;
+			differ = differ || closeness(node, i, j) != closeness(node, 1, 0);
+		}
+	return differ ? SLURM_LINKS_PCIE : SLURM_LINKS_NONE;
+}
+
+/* ---- all of it ---- */
+
+bool slurm_machine_read(const gpualloc_machine *machine, const char *root,
+			struct slurm_machine *ret_node)
+{
+	struct slurm_machine node = {.machine = machine, .root = root};
+
+	node.devices = calloc(count_devices(machine) + 1, sizeof *node.devices);
+	if (!node.devices)
+		return false;
+	slurm_cpus_read(machine, root, &node.cpus);
+	add_devices(&node);
+	qsort(node.devices, node.count, sizeof *node.devices, by_address);
+	node.cores_known = node.count > 0;
+	for (size_t i = 0; i < node.count; i++) {
+		struct slurm_device *device = &node.devices[i];
+
+		name_device(&node, device);
+		device->sockets = slurm_cpus_sockets(&node.cpus, gpualloc_device_cpus(device->gpu));
+		node.cores_known = node.cores_known && device->sockets != 0;
+	}
+	node.links = kind_of_links(&node);
+	if (!find_caps(&node)) {
+		slurm_machine_free(&node);
+		return false;
+	}
+	*ret_node = node;
+	return true;
+}
+
+static bool is_first_of_type(const struct slurm_machine *node, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (strcmp(node->devices[i].type, node->devices[at].type) == 0)
+			return false;
+	return true;
+}
+
+void slurm_machine_gres(struct text *text, const struct slurm_machine *node)
+{
+	for (size_t i = 0; i < node->count; i++) {
+		const char *type = node->devices[i].type;
+		size_t count = 0;
+
+		if (!is_first_of_type(node, i))
+			continue;
+		for (size_t k = i; k < node->count; k++)
+			count += strcmp(node->devices[k].type, type) == 0;
+		text_format(text, "%sgpu%s%s:%zu", i ? "," : "", *type ? ":" : "", type, count);
+	}
+}

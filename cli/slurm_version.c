@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which Slurm reads the files; see slurm.h. */
+#include "slurm.h"
+
+#include "cleanup.h"
+#include "message.h"
+#include "slurm_numbers.h"
+
+#include <string.h>
+
+enum { ANSWER_MOST = 4096, ANSWER_MS = 3000 };
+
+int slurm_version_read(const char *text)
+{
+	size_t first, second;
+	int64_t year, month;
+
+	text += strcspn(text, "0123456789");
+	first = strspn(text, "0123456789");
+	if (!number_read(text, first, 99, &year) || text[first] != '.')
+		return -1;
+	text += first + 1;
+	second = strspn(text, "0123456789");
+	if (!number_read(text, second, 12, &month) || month == 0 ||
+	    !strchr(".-~+ \n", text[second]))
+		return -1;
+	return (int)(year * 100 + month);
+}
+
+/* The node's own daemon first: it is the one that reads gres.conf. */
+static int ask_slurm(int *ret_version)
+{
+	static const char *const commands[][3] = {
+		{"slurmd", "-V", NULL}, {"/usr/sbin/slurmd", "-V", NULL}, {"sinfo", "-V", NULL}};
+
+	*ret_version = -1;
+	for (size_t i = 0; i < sizeof commands / sizeof *commands && *ret_version < 0; i++) {
+		auto_free char *answer = NULL;
+		int result =
+			gpualloc_program_output(commands[i], ANSWER_MS, ANSWER_MOST, &answer, NULL);
+
+		if (result == GPUALLOC_ENOMEM)
+			return fail_memory();
+		if (result == 0)
+			*ret_version = slurm_version_read(answer);
+	}
+	return 0;
+}
+
+int slurm_version_find(const struct call *call, bool ask, int *ret_version)
+{
+	const char *named = call->value[OPTION_SLURM_VERSION];
+
+	if (!named) {
+		*ret_version = -1;
+		return ask ? ask_slurm(ret_version) : 0;
+	}
+	*ret_version = slurm_version_read(named);
+	if (*ret_version < 0 || strspn(named, "0123456789") == 0)
+		return fail_usage(call->command,
+				  "--slurm-version: \"%s\" is no version; give it as 23.11 or "
+				  "24.05.8",
+				  named);
+	return 0;
+}
