@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* No core has more; for where it is not known. */
+enum { THREADS_MOST = 8 };
+
 /* Reads a file below the root with one short line; false where there is none. */
 static bool read_line(const char *root, const char *path, char *line, size_t size)
 {
@@ -156,6 +159,7 @@ uint64_t slurm_cpus_sockets(const struct slurm_cpus *cpus, const char *list)
 {
 	struct numbers near;
 	uint64_t sockets = 0;
+	int64_t threads = cpus->threads_per_core > 0 ? cpus->threads_per_core : THREADS_MOST;
 
 	if (!slurm_cpus_known(cpus))
 		return 0;
@@ -165,8 +169,7 @@ uint64_t slurm_cpus_sockets(const struct slurm_cpus *cpus, const char *list)
 		return 0;
 	if (cpus->package_count > 0)
 		return sockets_by_kernel(cpus, &near);
-	if (cpus->threads_per_core > 0 &&
-	    near.highest >= cpus->sockets * cpus->cores_per_socket * cpus->threads_per_core)
+	if (near.highest >= cpus->sockets * cpus->cores_per_socket * threads)
 		return 0;
 	sockets = sockets_by_number(cpus, &near, core_socket_by_socket);
 	return sockets ? sockets : sockets_by_number(cpus, &near, core_sockets_in_turn);

@@ -44,13 +44,11 @@ static int check_instance(const struct slurm_machine *node, const struct slurm_d
 	if (!slurm_device_is_instance(device) || device->caps[1] >= 0)
 		return 0;
 	return fail(impossible(),
-		    "the capability files of MIG instance %lld:%lld:%lld are not known%s%s%s; they "
-		    "stand in " MIG_MINORS " on the node: run it there, or with --root on a copy "
-		    "of its /proc",
+		    "the capability files of MIG instance %lld:%lld:%lld are not known: they stand "
+		    "in %s" MIG_MINORS " on the node, so run it there, or with --root on a copy",
 		    (long long)gpualloc_device_index(device->gpu),
 		    (long long)gpualloc_device_gi(device->device),
-		    (long long)gpualloc_device_ci(device->device), node->root ? " below \"" : "",
-		    node->root ? node->root : "", node->root ? "\"" : "");
+		    (long long)gpualloc_device_ci(device->device), node->root ? node->root : "");
 }
 
 static int check_twice(const struct slurm_machine *node, size_t at)

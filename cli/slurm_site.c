@@ -141,13 +141,13 @@ static void read_links(struct slurm_site *site, struct slurm_gres *gres)
 		word += size + 1;
 	}
 	gres->link_count = count;
-	if (selves == 0)
-		gres->self = count;
-	if (selves != 1)
-		findings_add(site->findings, gres->file, gres->line,
-			     "Links needs one -1, at the place of the device itself, and has %zu: "
-			     "slurmd takes none of it",
-			     selves);
+	if (selves == 1)
+		return;
+	gres->self = count;
+	findings_add(site->findings, gres->file, gres->line,
+		     "Links needs one -1, at the place of the device itself, and has %zu: "
+		     "slurmd takes none of it",
+		     selves);
 }
 
 static void check_keys(struct slurm_site *site, const struct slurm_gres *gres,

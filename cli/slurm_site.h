@@ -25,7 +25,7 @@ struct slurm_gres {
 	const char *links;   /* as written */
 	int *link;           /* the numbers, where all are */
 	size_t link_count;   /* 0 where they are none */
-	size_t self;         /* the place of its -1, link_count where it has none */
+	size_t self;         /* the place of its -1, link_count where it has not one */
 };
 
 /* A line of slurm.conf that names nodes. */

@@ -65,7 +65,7 @@ void slurm_type(const char *model, bool whole, char type[static TYPE_SIZE])
 	while (take_word(&model, word)) {
 		size_t more = strlen(word);
 
-		if ((!whole && is_beside_the_model(word)) || size + 1 + more >= TYPE_SIZE)
+		if ((!whole && is_beside_the_model(word)) || size + (size > 0) + more >= TYPE_SIZE)
 			continue;
 		if (size > 0)
 			type[size++] = '_';

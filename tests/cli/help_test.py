@@ -32,7 +32,7 @@ def alone_it_prints_help_to_stderr():
     assert result.code == 64 and result.raw == b"" and result.err == ok("--help"), result
     assert ok("help") == ok("--help") == ok("-h")
     assert commands() == ["explain", "hold", "leases", "list", "pick", "release", "run", "setup",
-                          "snapshot", "topo", "completion", "help", "version"]
+                          "slurm", "snapshot", "topo", "completion", "help", "version"]
 
 
 @case
@@ -149,6 +149,8 @@ def bash_completes():
     # bash makes a word of the "=".
     assert complete("gpualloc", "pick", "--policy", "=", "wor") == ["worst-fit"]
     assert "dgx2" in complete("gpualloc", "pick", "--machine", "=")
+    assert complete("gpualloc", "slurm", "gres") == ["gres-conf"]
+    assert "/etc/passwd" in complete("gpualloc", "slurm", "check", "/etc/passw")
 
 
 @case

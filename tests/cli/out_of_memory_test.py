@@ -3,7 +3,7 @@
 """Each allocation of a command fails in turn: it says so, or did not need it."""
 import os
 
-from cli import GPUALLOC, Skip, case, is_sanitized, main, ok, run
+from cli import GPUALLOC, Skip, case, folder, is_sanitized, main, ok, run
 from leasing import Terminal, store
 
 # As many runs in a row without a failure as no command has allocations it can do without.
@@ -82,6 +82,21 @@ def lists_of_leases_run_out_of_memory():
             check("leases", *words, GPUALLOC_STATE_DIR=one.path)
         waiter.type("\x03")
         waiter.end()
+
+
+@case
+def slurm_runs_out_of_memory():
+    for form in ([], ["--json"], ["--node", "n[1-4]"]):
+        check("slurm", "gres-conf", "--machine", "a100-mig", *form)
+    with folder() as where:
+        path = os.path.join(where, "gres.conf")
+        for machine, more in (("rtx8000x4", ""), ("a100-mig", "NodeName=n[1-2] Gres=gpu:6\n")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(ok("slurm", "gres-conf", "--machine", machine) + more)
+            words = ["--machine", machine, "--slurm-version", "23.11"]
+            check("slurm", "check", "--json", path, *words)
+            if not more:
+                check("slurm", "check", path, *words)
 
 
 main()
