@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gpualloc slurm check: reads a site's files, makes of them what each kind of node reads, and holds
- * that against the rules, and against a machine where one is known.
+ * gpualloc slurm check: reads a site's files and finds a machine to hold them against, has them
+ * looked at, and says what was found.
  */
 #include "slurm.h"
 
@@ -15,10 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-/* Kinds of nodes that are looked at; --node looks at any. */
-enum { VIEWS_MOST = 1024 };
 
 struct checking {
 	const struct call *call;
@@ -127,205 +123,27 @@ static int find_machine(struct checking *checking)
 	return 0;
 }
 
-/* ---- as a node reads it ---- */
-
-static bool is_off(const char *autodetect)
+static int check_all(struct checking *checking)
 {
-	return strcasecmp(autodetect, "off") == 0;
-}
+	const struct slurm_machine *machine = checking->machine ? &checking->node : NULL;
+	struct slurm_asked asked = {
+		.node = checking->call->value[OPTION_NODE],
+		.machine = machine,
+		.is_machine_named = names_machine(checking->call),
+	};
+	struct slurm_looked looked = {0};
 
-static bool is_of(const char *nodes, const char *name)
-{
-	return !nodes || (*name && names_have(nodes, name));
-}
-
-/* AutoDetect of the node's own lines counts more than that of all. */
-static const struct slurm_gres *find_detects(const struct slurm_site *site, const char *name)
-{
-	const struct slurm_gres *found = NULL;
-
-	for (size_t i = 0; i < site->gres_count; i++) {
-		const struct slurm_gres *gres = &site->gres[i];
-
-		if (gres->autodetect && (gres->nodes || !gres->name) && is_of(gres->nodes, name) &&
-		    (!found || gres->nodes))
-			found = gres;
-	}
-	return found && !is_off(found->autodetect) ? found : NULL;
-}
-
-static const struct slurm_node *find_node(const struct slurm_site *site, const char *name)
-{
-	for (size_t i = 0; *name && i < site->node_count; i++)
-		if (names_have(site->nodes[i].nodes, name))
-			return &site->nodes[i];
-	return NULL;
-}
-
-/* The sockets that slurm.conf gives the node, or those that the machine has. */
-static void set_cpus(struct slurm_view *view, const struct slurm_machine *node)
-{
-	const struct slurm_node *line = view->node;
-
-	view->cpus =
-		(struct slurm_cpus){.sockets = -1, .cores_per_socket = -1, .threads_per_core = -1};
-	if (node)
-		view->cpus = node->cpus;
-	if (!line || line->sockets <= 0 || line->cores_per_socket <= 0 ||
-	    (line->sockets == view->cpus.sockets &&
-	     line->cores_per_socket == view->cpus.cores_per_socket))
-		return;
-	view->cpus = (struct slurm_cpus){.sockets = line->sockets,
-					 .cores_per_socket = line->cores_per_socket,
-					 .threads_per_core = -1};
-}
-
-static void take_lines(struct slurm_view *view, const struct slurm_site *site)
-{
-	for (size_t i = 0; i < site->gres_count; i++) {
-		const struct slurm_gres *gres = &site->gres[i];
-
-		if (!gres->name || !is_of(gres->nodes, view->name))
-			continue;
-		if (view->device_count + gres->device_count > NODE_DEVICES_MOST) {
-			findings_add(view->findings, gres->file, gres->line,
-				     "with this line a node has more than %d devices",
-				     NODE_DEVICES_MOST);
-			return;
-		}
-		view->lines[view->line_count++] = gres;
-		view->device_count += gres->device_count;
-	}
-}
-
-/* node is the machine that it is, or NULL. */
-static int check_view(struct checking *checking, const char *name, const struct slurm_machine *node)
-{
-	const struct slurm_site *site = &checking->site;
-	auto_free const struct slurm_gres **lines = calloc(site->gres_count + 1, sizeof(void *));
-	struct slurm_view view = {.lines = lines, .findings = &checking->findings};
-
-	if (!lines)
+	check_site(&checking->site, checking->version, machine);
+	if (!check_nodes(&checking->site, &asked, &looked))
 		return fail_memory();
-	(void)snprintf(view.name, sizeof view.name, "%s", name);
-	take_lines(&view, site);
-	view.detects = find_detects(site, name);
-	view.node = find_node(site, name);
-	set_cpus(&view, node);
-	check_files(&view);
-	check_links(&view);
-	check_cores(&view, site);
-	check_gres(&view, site);
-	if (node)
-		check_machine(&view, node);
-	return 0;
-}
-
-/* ---- which nodes there are ---- */
-
-struct names {
-	char (*list)[NAME_SIZE];
-	size_t count;
-	bool more;
-};
-
-static void add_name(struct names *names, const char *nodes)
-{
-	struct names_walk walk = {.rest = nodes};
-	char name[NAME_SIZE];
-
-	if (!names_next(&walk, name))
-		return;
-	for (size_t i = 0; i < names->count; i++)
-		if (strcmp(names->list[i], name) == 0)
-			return;
-	if (names->count == VIEWS_MOST)
-		names->more = true;
-	else
-		memcpy(names->list[names->count++], name, sizeof name);
-}
-
-/* Of the nodes that a line names all are alike, so that the first stands for them. */
-static void add_names(struct names *names, const struct slurm_site *site)
-{
-	size_t gpu_lines = 0;
-	const char *gpu_nodes = NULL;
-	bool named = false;
-
-	for (size_t i = 0; i < site->gres_count; i++) {
-		named = named || site->gres[i].nodes;
-		if (site->gres[i].nodes)
-			add_name(names, site->gres[i].nodes);
-	}
-	for (size_t i = 0; i < site->node_count; i++) {
-		if (gres_gpus(site->nodes[i].gres) < 0)
-			continue;
-		gpu_lines++;
-		gpu_nodes = site->nodes[i].nodes;
-		if (named || !site->has_gres)
-			add_name(names, gpu_nodes);
-	}
-	/* A gres.conf without names is one node's; whose can be said where there is one kind. */
-	if (!named && site->has_gres && gpu_lines == 1)
-		add_name(names, gpu_nodes);
-	if (names->count == 0)
-		names->list[names->count++][0] = '\0';
-}
-
-/* The node that the machine is, by its name without domain; NULL where no line has it. */
-static const char *own_name(const struct checking *checking, char name[static NAME_SIZE])
-{
-	const struct slurm_site *site = &checking->site;
-	const char *host = checking->machine ? gpualloc_machine_name(checking->machine) : NULL;
-
-	if (!host)
-		return NULL;
-	(void)snprintf(name, NAME_SIZE, "%.*s", (int)strcspn(host, "."), host);
-	for (size_t i = 0; i < site->gres_count; i++)
-		if (site->gres[i].nodes && names_have(site->gres[i].nodes, name))
-			return name;
-	return find_node(site, name) ? name : NULL;
-}
-
-static int check_nodes(struct checking *checking, const struct names *names)
-{
-	/* The machine that we run on is not the node just because there is one kind of nodes. */
-	bool certain = checking->machine && names->count == 1 &&
-		       (names_machine(checking->call) || !*names->list[0] ||
-			checking->call->value[OPTION_NODE]);
-	char name[NAME_SIZE];
-	const char *own = own_name(checking, name);
-	int result = 0;
-
-	if (own && !checking->call->value[OPTION_NODE])
-		result = check_view(checking, own, &checking->node);
-	for (size_t i = 0; i < names->count && result == 0; i++)
-		result = check_view(checking, names->list[i],
-				    certain && !own ? &checking->node : NULL);
-	if (checking->machine && !certain && !own && !checking->call->value[OPTION_QUIET])
+	if (machine && !looked.at_machine && !checking->call->value[OPTION_QUIET])
 		say("note: which of the nodes this machine is, is not known, so the files are not "
 		    "held against it; --node names it");
-	if (names->more && !checking->call->value[OPTION_QUIET])
+	if (looked.left_out && !checking->call->value[OPTION_QUIET])
 		say("note: more than %d kinds of nodes; the others were not looked at, --node "
 		    "looks at one",
 		    VIEWS_MOST);
-	return result;
-}
-
-static int check_all(struct checking *checking)
-{
-	const char *node = checking->call->value[OPTION_NODE];
-	auto_free char(*list)[NAME_SIZE] = calloc(VIEWS_MOST + 1, sizeof *list);
-	struct names names = {.list = list};
-
-	if (!list)
-		return fail_memory();
-	if (node)
-		add_name(&names, node);
-	else
-		add_names(&names, &checking->site);
-	check_site(&checking->site, checking->version, checking->machine ? &checking->node : NULL);
-	return check_nodes(checking, &names);
+	return 0;
 }
 
 /* ---- what is said ---- */

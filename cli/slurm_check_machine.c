@@ -177,8 +177,9 @@ static void check_machine_count(const struct slurm_view *view, const struct slur
 			    (long long)minor);
 	}
 	findings_add(view->findings, last->file, last->line,
-		     "the lines have %zu devices, and this machine %zu%s", view->device_count,
-		     node->count, missing.data ? missing.data : "");
+		     "the lines have %zu device%s, and this machine %zu%s", view->device_count,
+		     view->device_count == 1 ? "" : "s", node->count,
+		     missing.data ? missing.data : "");
 	view->findings->failed = view->findings->failed || missing.failed;
 }
 

@@ -19,6 +19,24 @@ struct slurm_view {
 	struct slurm_findings *findings;
 };
 
+/* Kinds of nodes that are looked at; the one that is asked for always is. */
+enum { VIEWS_MOST = 1024 };
+
+struct slurm_asked {
+	const char *node;                    /* the one to look at, NULL: all */
+	const struct slurm_machine *machine; /* NULL where there is none */
+	bool is_machine_named;               /* and not just the one that we run on */
+};
+
+struct slurm_looked {
+	bool at_machine; /* one of the nodes was held against the machine */
+	bool left_out;   /* there are more kinds of nodes than VIEWS_MOST */
+};
+
+/* Looks at every kind of node; false when there is no memory. */
+bool check_nodes(const struct slurm_site *site, const struct slurm_asked *asked,
+		 struct slurm_looked *ret_looked);
+
 /* The rules; each adds to view->findings. */
 void check_files(const struct slurm_view *view);
 void check_links(const struct slurm_view *view);

@@ -5,7 +5,7 @@ import json
 import os
 import random
 
-from cli import BUILT_IN, case, folder, main, ok, refused, run
+from cli import BUILT_IN, Skip, case, folder, machine_file, main, ok, refused, run
 
 NOWHERE = {"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"}
 DGX1 = ["--machine", "dgx1-volta", "--slurm-version", "23.11"]
@@ -383,7 +383,27 @@ def a_cluster_whose_nodes_differ():
             file.write(gres)
         result = run("slurm", "check", path, *DGX1)
         assert result.code == 0 and "which of the nodes this machine is" in result.err, result
+    # and with --node it is what that says.
+    assert check({"gres.conf": gres.replace("=a", "=dgx1-volta").replace("[1-4]", "")}, *words,
+                 "--node", "b1") == [
+        "gres.conf:2: the lines have 4 devices, and this machine 8: without /dev/nvidia4, "
+        "/dev/nvidia5, /dev/nvidia6, /dev/nvidia7"]
     refused(64, "slurm", "check", "/dev/null", "--node", "a[1-2]", says=["not one node"])
+
+
+@case
+def on_a_node_its_own_gres_conf_is_held_against_it():
+    if os.path.exists("/dev/nvidia0"):
+        raise Skip("there are GPUs here")
+    env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": machine_file("lab.json")}
+    slurm = "GresTypes=gpu\nNodeName=n[1-9] Gres=gpu:1\n"
+    found = check({"gres.conf": "Name=gpu File=/dev/nvidia0\n", "slurm.conf": slurm}, "-q", env=env)
+    assert found == [
+        "gres.conf:1: the lines have 1 device, and this machine 6: without /dev/nvidia1, "
+        "/dev/nvidia2, /dev/nvidia3, /dev/nvidia4",
+        "gres.conf:1: there is no /dev/nvidia0: slurmd waits for it and does not start"], found
+    # One with names may be about other nodes.
+    assert check({"gres.conf": "NodeName=n1 Name=gpu File=/dev/nvidia0\n"}, "-q", env=env) == []
 
 
 @case
