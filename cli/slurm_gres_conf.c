@@ -229,6 +229,8 @@ static void add_about_links(struct text *text, const struct slurm_machine *node)
 	text_add(text, node->links == SLURM_LINKS_NVLINK
 			       ? "# Links are numbers of NVLinks.\n"
 			       : "# Links are how close two are on PCIe, 0 for furthest.\n");
+	if (node->links_unknown)
+		text_add(text, "# Between some it is not known, which counts as 0.\n");
 	if (links_differ(node))
 		text_add(text, "# Slurm 24.05 to 26.05 take Links the wrong way round for "
 			       "--gres=gpu:N and --gpus-per-node:\n"
@@ -248,6 +250,20 @@ static void add_about_instances(struct text *text, const struct slurm_machine *n
 			       "count them.\n");
 }
 
+/* GPUs that no line is about: in MIG mode, and cut into nothing. */
+static void add_about_empty(struct text *text, const struct slurm_machine *node)
+{
+	for (size_t i = 0; i < gpualloc_machine_device_count(node->machine); i++) {
+		const gpualloc_device *gpu = gpualloc_machine_device(node->machine, i);
+
+		if (gpualloc_device_mig_enabled(gpu) == 1 && gpualloc_device_mig_count(gpu) == 0)
+			text_format(text,
+				    "# GPU %lld is in MIG mode and has no instance, so there is no "
+				    "line for it.\n",
+				    (long long)gpualloc_device_index(gpu));
+	}
+}
+
 static void add_conf(struct text *text, const struct slurm_machine *node, const char *names)
 {
 	text_add(text, "# gres.conf of ");
@@ -257,6 +273,7 @@ static void add_conf(struct text *text, const struct slurm_machine *node, const 
 	add_about_cores(text, node);
 	add_about_links(text, node);
 	add_about_instances(text, node);
+	add_about_empty(text, node);
 	if (!names)
 		text_add(text, "AutoDetect=off\n");
 	for (size_t i = 0, count; i < node->count; i += count) {

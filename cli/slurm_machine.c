@@ -181,6 +181,27 @@ int slurm_machine_link(const struct slurm_machine *node, size_t a, size_t b)
 	return node->links == SLURM_LINKS_NVLINK ? nvlinks(node, a, b) : closeness(node, a, b);
 }
 
+static bool is_link_unknown(const struct slurm_machine *node, size_t a, size_t b)
+{
+	const struct slurm_device *one = &node->devices[a], *other = &node->devices[b];
+
+	if (slurm_device_is_instance(one) || slurm_device_is_instance(other))
+		return false;
+	return node->links == SLURM_LINKS_NVLINK
+		       ? gpualloc_machine_nvlinks(node->machine, one->place, other->place) < 0
+		       : gpualloc_machine_level(node->machine, one->place, other->place) ==
+				 GPUALLOC_LEVEL_UNKNOWN;
+}
+
+static bool are_links_unknown(const struct slurm_machine *node)
+{
+	for (size_t i = 0; i < node->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (is_link_unknown(node, i, j))
+				return true;
+	return false;
+}
+
 /* NVLinks where there is one; else PCIe, where it makes a difference. */
 static enum slurm_links kind_of_links(const struct slurm_machine *node)
 {
@@ -217,6 +238,7 @@ bool slurm_machine_read(const gpualloc_machine *machine, const char *root,
 		node.cores_known = node.cores_known && device->sockets != 0;
 	}
 	node.links = kind_of_links(&node);
+	node.links_unknown = are_links_unknown(&node);
 	if (!find_caps(&node)) {
 		slurm_machine_free(&node);
 		return false;

@@ -30,6 +30,7 @@ struct slurm_machine {
 	bool cores_known;  /* of every device, so that all lines can have them */
 	bool caps_by_book; /* the machine is made up, and so are its capability files */
 	enum slurm_links links;
+	bool links_unknown; /* of some pair; they count as none */
 };
 
 /* Fills in what is known; false when there is no memory. The machine must live as long. */

@@ -204,6 +204,9 @@ def gpus_without_files():
         'gres.conf:1: Name=gpu without File: slurmd removes it ("Removing file-less GPU") and the '
         'node has too few; name the files, File=/dev/nvidia[0-3]'), found
     assert check({"gres.conf": "AutoDetect=nvml\nName=gpu Type=v100\n"}, *DGX1) == []
+    text = "AutoDetect=nvml\nNodeName=a,b Name=gpu\nNodeName=b AutoDetect=off Name=gpu\n"
+    assert check({"gres.conf": text}, "-q", "--node", "a", env=NOWHERE) == []
+    assert len(check({"gres.conf": text}, "-q", "--node", "b", env=NOWHERE)) == 2
 
 
 @case

@@ -196,6 +196,17 @@ def links_that_slurm_would_pass_over_are_not_printed():
         assert "Links" not in conf("--machine", path)
 
 
+@case
+def links_that_are_not_known_count_as_none_and_that_is_said():
+    with folder() as where:
+        path = machine(where, [gpu(0, 1), gpu(1, 2), gpu(2, 3)],
+                       nvlink=[[0, 2, None], [2, 0, 1], [None, 1, 0]])
+        assert lines("--machine", path)[1].endswith(" Links=-1,2,0")
+        assert "# Between some it is not known, which counts as 0." in conf("--machine", path)
+        path = machine(where, [gpu(0, 1), gpu(1, 2)], links=None)
+        assert lines("--machine", path)[1] == "Name=gpu Type=v100 File=/dev/nvidia[0-1]"
+
+
 # ---- sockets ----
 
 def cores(where, cpus, cpu, root=None):
@@ -265,6 +276,8 @@ def capability_files_are_read_where_the_node_has_them():
                 ("1c.3g.40gb", 1, 1101, 2101), ("1c.3g.40gb", 1, 1101, 3101),
                 ("2g.20gb", 1, 1012, 1013), ("1g.10gb_me", 1, 1113, 2113),
                 ("7g.80gb", 3, 1300, 2300))], shown
+        assert "# GPU 2 is in MIG mode and has no instance, so there is no line for it." in \
+            conf("--machine", machine_file("mig-kinds.json"), "--root", where)
 
 
 @case
