@@ -140,9 +140,8 @@ static int check_all(struct checking *checking)
 		say("note: which of the nodes this machine is, is not known, so the files are not "
 		    "held against it; --node names it");
 	if (looked.left_out && !checking->call->value[OPTION_QUIET])
-		say("note: more than %d kinds of nodes; the others were not looked at, --node "
-		    "looks at one",
-		    VIEWS_MOST);
+		say("note: there are more kinds of nodes than were looked at; --node looks at "
+		    "one");
 	return 0;
 }
 

@@ -109,7 +109,7 @@ static bool check_view(const struct slurm_site *site, const char *name,
 
 struct names {
 	char (*list)[NAME_SIZE];
-	size_t count;
+	size_t count, most;
 	bool more;
 	bool are_one; /* no line of gres.conf names nodes: it is one node's own */
 };
@@ -124,7 +124,7 @@ static void add_name(struct names *names, const char *nodes)
 	for (size_t i = 0; i < names->count; i++)
 		if (strcmp(names->list[i], name) == 0)
 			return;
-	if (names->count == VIEWS_MOST)
+	if (names->count == names->most)
 		names->more = true;
 	else
 		memcpy(names->list[names->count++], name, sizeof name);
@@ -182,11 +182,25 @@ static bool check_all_names(const struct slurm_site *site, const struct names *n
 	return true;
 }
 
+/* Each name is held against every list of nodes, so that long lists leave room for fewer names. */
+static size_t most_names(const struct slurm_site *site)
+{
+	enum { WORK_MOST = 64 << 20, NAMES_LEAST = 16 };
+	size_t bytes = 1, most;
+
+	for (size_t i = 0; i < site->gres_count; i++)
+		bytes += site->gres[i].nodes ? strlen(site->gres[i].nodes) : 0;
+	for (size_t i = 0; i < site->node_count; i++)
+		bytes += strlen(site->nodes[i].nodes);
+	most = WORK_MOST / bytes;
+	return most > VIEWS_MOST ? VIEWS_MOST : most < NAMES_LEAST ? NAMES_LEAST : most;
+}
+
 bool check_nodes(const struct slurm_site *site, const struct slurm_asked *asked,
 		 struct slurm_looked *ret_looked)
 {
 	auto_free char(*list)[NAME_SIZE] = calloc(VIEWS_MOST + 1, sizeof *list);
-	struct names names = {.list = list};
+	struct names names = {.list = list, .most = most_names(site)};
 	char own[NAME_SIZE];
 
 	if (!list)

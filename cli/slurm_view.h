@@ -19,7 +19,7 @@ struct slurm_view {
 	struct slurm_findings *findings;
 };
 
-/* Kinds of nodes that are looked at; the one that is asked for always is. */
+/* Kinds of nodes that are looked at, at most; the one that is asked for always is. */
 enum { VIEWS_MOST = 1024 };
 
 struct slurm_asked {
@@ -30,7 +30,7 @@ struct slurm_asked {
 
 struct slurm_looked {
 	bool at_machine; /* one of the nodes was held against the machine */
-	bool left_out;   /* there are more kinds of nodes than VIEWS_MOST */
+	bool left_out;   /* there are more kinds of nodes than were looked at */
 };
 
 /* Looks at every kind of node; false when there is no memory. */

@@ -521,6 +521,10 @@ def many_lines_are_survived():
     survives(b"".join(b"NodeName=n%d Name=gpu File=/dev/nvidia[0-9]\n" % i for i in range(20000)))
     survives(b"".join(b"Name=gpu File=/dev/nvidia%d\n" % i for i in range(20000)))
     survives(b"".join(b"NodeName=n%d Gres=gpu:8\n" % i for i in range(20000)))
+    many = b",".join(b"%d" % i for i in range(200))
+    result = survives(b"".join(b"NodeName=a%d,b[%s] Name=gpu File=/dev/nvidia[0-3]\n" % (i, many)
+                               for i in range(4000)))
+    assert "more kinds of nodes than were looked at" in result.err, result
     result = survives(b"Name=gpu Links=x Type=a File=/dev/nvidia0\n" * 5000, "-q")
     assert result.code == 0 and len(json.loads(result.out)["findings"]) == 200
 
