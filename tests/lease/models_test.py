@@ -36,7 +36,12 @@ CASES = [
     ("tickets", "", "small_is_served", HOLDS),
     ("tickets", "-DBROKEN_KEEP", "small_is_served", "acceptance cycle"),
     ("tickets", "-DBROKEN_BARGE", "large_is_served", "acceptance cycle"),
-    ("tickets", "-DBROKEN_NUMBER", "large_is_served", "assertion violated ((((")
+    ("tickets", "-DBROKEN_NUMBER", "large_is_served", "assertion violated (((("),
+    ("inheritance", "", "it_ends", HOLDS),
+    ("inheritance", "-DBROKEN_QUERY", "it_ends", "acceptance cycle"),
+    ("inheritance", "-DBROKEN_JOIN", "it_ends", "assertion violated"),
+    ("inheritance", "-DBROKEN_SUPERVISOR", "it_ends", "assertion violated"),
+    ("inheritance", "-DBROKEN_MESSAGE", "it_ends", "acceptance cycle"),
 ]
 
 
