@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,12 +32,16 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. */
-static void isolate(int out, int err)
+/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. It
+   ends with the one who waits for it. */
+static void isolate(int out, int err, pid_t parent)
 {
 	sigset_t none;
 	int null;
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126);
 	/* The pipes' own numbers may be 0, 1 or 2 where the caller had closed those. */
 	out = fcntl(out, F_DUPFD, 3);
 	err = fcntl(err, F_DUPFD, 3);
@@ -154,7 +159,7 @@ int ga_child_call(const char *name, int (*work)(void *context, int out), void *c
 	ga_auto_child struct ga_child_result result = {.output = GA_BUFFER_INIT(limit),
 						       .errors = GA_BUFFER_INIT(ERRORS_LIMIT)};
 	int out[2], err[2], status;
-	pid_t child;
+	pid_t child, parent = getpid();
 
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return ga_error_errno(error, GPUALLOC_EIO, errno, "%s: cannot make a pipe", name);
@@ -166,7 +171,7 @@ int ga_child_call(const char *name, int (*work)(void *context, int out), void *c
 	}
 	child = fork();
 	if (child == 0) {
-		isolate(out[1], err[1]);
+		isolate(out[1], err[1], parent);
 		_exit(work(context, 1));
 	}
 	status = errno;

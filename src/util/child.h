@@ -2,7 +2,8 @@
 /*
  * Work that may hang for ever (a sick driver) or may leave traces (a tool), done in a child with a
  * deadline. The child inherits three descriptors and nothing else: no lock of ours can outlive us
- * in it. A child that the kernel does not let die is left behind and never waited for.
+ * in it. It ends with the thread that waits for it. A child that the kernel does not let die is
+ * left behind and never waited for.
  */
 #ifndef GA_UTIL_CHILD_H
 #define GA_UTIL_CHILD_H
