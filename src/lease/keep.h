@@ -15,7 +15,7 @@ int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 			gpualloc_machine *machine, gpualloc_error *error);
 
 /*
- * Asked when what our own ticket wants is free: whether all earlier ones want the same and one of
+ * Asked when what our own ticket wants is free: whether all earlier ones want the same, and one of
  * them may be about to take it. Then a closer look could only end in keeping it for that one; and
  * of a thousand that want the same, all but the first are spared it.
  */

@@ -27,7 +27,6 @@ enum {
 	   between two ticks, and few enough for a user's 128 watches. */
 	NEXT = 64,
 	TICK_MS = 1000,
-	LEAST_TICK_MS = 20,
 	BLIND_TICK_MS = 250,
 	TURN_PATIENCE_MS = 2000,
 	FIRST_LOOK_US = 200,
@@ -47,9 +46,6 @@ struct waiting {
 	int64_t strangers_from; /* before this their pids are not watched: one has just gone */
 	bool queue_moved;       /* which is why it is awake */
 	int64_t tried_at;
-	int64_t tick_ms;   /* between two looks without an event */
-	int64_t placed_at; /* when the place was looked at, and what it was then */
-	size_t placed;
 	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
 	char told[1024]; /* what the caller was told last */
 	size_t told_place;
@@ -186,32 +182,12 @@ static bool start_watching(struct waiting *waiting)
 	return waiting->watched >= 0;
 }
 
-/*
- * A place in the queue only ever gets better. Far behind nothing tells of it; in a queue that moves
- * one looks again when half of the way may be done, and so is there in time.
- */
-static void find_place(struct waiting *waiting)
-{
-	size_t place = ga_ahead_place(waiting->acquiring->store, &waiting->ahead);
-	int64_t now = ga_clock_ms(), half;
-
-	waiting->tick_ms = waiting->is_blind && place <= NEXT ? BLIND_TICK_MS : TICK_MS;
-	if (place > NEXT && place < waiting->placed) {
-		half = (now - waiting->placed_at) * (int64_t)place /
-		       (int64_t)(waiting->placed - place) / 2;
-		if (half < TICK_MS)
-			waiting->tick_ms = half < LEAST_TICK_MS ? LEAST_TICK_MS : half;
-	}
-	waiting->placed = place;
-	waiting->placed_at = now;
-	waiting->acquiring->place = place;
-}
-
+/* A place in the queue only ever gets better. */
 static void watch(struct waiting *waiting)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
 
-	find_place(waiting);
+	acquiring->place = ga_ahead_place(acquiring->store, &waiting->ahead);
 	if (waiting->is_blind || acquiring->place > NEXT ||
 	    (waiting->watched >= 0 && waiting->is_foremost == (acquiring->place <= FOREMOST)) ||
 	    start_watching(waiting))
@@ -264,7 +240,8 @@ static void drain(int events)
 
 static int64_t sleep_us(const struct waiting *waiting)
 {
-	int64_t tick = waiting->tick_ms;
+	bool is_blind = waiting->is_blind && waiting->acquiring->place <= NEXT;
+	int64_t tick = is_blind ? BLIND_TICK_MS : TICK_MS;
 	int64_t left = waiting->until < 0 ? tick : waiting->until - ga_clock_ms();
 
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
