@@ -32,16 +32,21 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. It
-   ends with the one who waits for it. */
-static void isolate(int out, int err, pid_t parent)
+/* Nobody is to be asked for who has gone meanwhile. The first of a pid namespace has no parent in
+ * it. */
+static void end_with(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent && getppid() != 0)
+		_exit(126);
+}
+
+/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. */
+static void isolate(int out, int err)
 {
 	sigset_t none;
 	int null;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(126);
 	/* The pipes' own numbers may be 0, 1 or 2 where the caller had closed those. */
 	out = fcntl(out, F_DUPFD, 3);
 	err = fcntl(err, F_DUPFD, 3);
@@ -171,7 +176,8 @@ int ga_child_call(const char *name, int (*work)(void *context, int out), void *c
 	}
 	child = fork();
 	if (child == 0) {
-		isolate(out[1], err[1], parent);
+		end_with(parent);
+		isolate(out[1], err[1]);
 		_exit(work(context, 1));
 	}
 	status = errno;
