@@ -4,6 +4,7 @@ what came of it as TAP. A test is a function marked @case; a failed assert is a 
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -11,6 +12,11 @@ import tempfile
 import termios
 import traceback
 import unicodedata
+
+# Under nohup or in the background they are ignored, and all that is started here would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GPUALLOC = os.environ["GPUALLOC"]
 ROOT = os.environ["TEST_ROOT"]
