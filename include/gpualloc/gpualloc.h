@@ -347,6 +347,14 @@ GPUALLOC_EXPORT int gpualloc_device_framework_name(const gpualloc_machine *machi
 						   const char *device_order, char **ret_name,
 						   gpualloc_error *error);
 
+/*
+ * Sorts GPUs of the machine so that neighbours are best connected, as those of a lease are; MIG
+ * instances, which have no links, stay where they are.
+ */
+GPUALLOC_EXPORT int gpualloc_devices_order(const gpualloc_machine *machine,
+					   const gpualloc_device **devices, size_t count,
+					   gpualloc_error *error);
+
 /* ---- an allocator: who has what, in one program ---- */
 
 typedef struct gpualloc_allocator gpualloc_allocator;
@@ -433,6 +441,14 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int
 /* Shown by gpualloc_leases_…; the command defaults to this program's. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);
+/*
+ * For processes that are to have one lease together before it is known which devices it is of: a
+ * descriptor that all of them inherit and that one acquires on. The lease then lives until the last
+ * of them has closed it or ended. It serves one lease and is close-on-exec; -1 is none.
+ */
+GPUALLOC_EXPORT int gpualloc_store_place(const gpualloc_store *store, int *ret_fd,
+					 gpualloc_error *error);
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_place(gpualloc_lease_wish *wish, int fd);
 
 /*
  * Chooses and claims in one step. All or nothing: GPUALLOC_EBUSY, GPUALLOC_EIMPOSSIBLE,

@@ -3,6 +3,7 @@
 #include "cleanup.h"
 #include "decide.h"
 #include "describe.h"
+#include "order.h"
 #include "size.h"
 
 #include <stdio.h>
@@ -354,4 +355,10 @@ int gpualloc_device_describe(const gpualloc_machine *machine, const gpualloc_dev
 		return ga_error_memory(error);
 	*ret_text = text;
 	return 0;
+}
+
+int gpualloc_devices_order(const gpualloc_machine *machine, const gpualloc_device **devices,
+			   size_t count, gpualloc_error *error)
+{
+	return count < 2 ? 0 : ga_order_devices(machine, devices, count, error);
 }

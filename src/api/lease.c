@@ -91,7 +91,11 @@ int gpualloc_store_remove(const char *path, gpualloc_error *error)
 
 gpualloc_lease_wish *gpualloc_lease_wish_new(void)
 {
-	return calloc(1, sizeof(gpualloc_lease_wish));
+	gpualloc_lease_wish *wish = calloc(1, sizeof(gpualloc_lease_wish));
+
+	if (wish)
+		wish->place = -1;
+	return wish;
 }
 
 void gpualloc_lease_wish_free(gpualloc_lease_wish *wish)
@@ -146,13 +150,23 @@ int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *comma
 	return ga_set_text(&wish->command, command);
 }
 
+int gpualloc_store_place(const gpualloc_store *store, int *ret_fd, gpualloc_error *error)
+{
+	return ga_store_open_ledger(&store->files, ret_fd, error);
+}
+
+void gpualloc_lease_wish_set_place(gpualloc_lease_wish *wish, int fd)
+{
+	wish->place = fd;
+}
+
 /* ---- leases ---- */
 
 int gpualloc_lease_acquire(const gpualloc_store *store, const gpualloc_request *request,
 			   const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
 			   gpualloc_error *error)
 {
-	static const gpualloc_lease_wish plain;
+	static const gpualloc_lease_wish plain = {.place = -1};
 
 	return ga_lease_acquire(&store->files, request, wish ? wish : &plain, ret_lease, error);
 }

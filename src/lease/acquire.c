@@ -10,6 +10,7 @@
 #include "source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 enum { SNAPSHOT_MS = 1000, PATIENCE_MS = 2000, CONFLICTS_MS = 1000 };
@@ -46,6 +47,38 @@ static int check_hold(const struct ga_acquiring *acquiring, gpualloc_error *erro
 			    (long long)acquiring->wish->hold_ms / 1000);
 }
 
+struct place {
+	const struct ga_store *store;
+	int fd;
+};
+
+/* Its own locks do not show through it. In this order, for others may end in between. */
+static int find_own_id(void *context, struct ga_range id)
+{
+	const struct place *place = context;
+	struct ga_range part;
+
+	return ga_ledger_is_held(place->fd, id, &part) == 0 &&
+	       ga_ledger_is_held(place->store->probe, id, &part) == 1;
+}
+
+/* A second lease on one description would not see the locks of the first. */
+static int open_place(const struct ga_store *store, int fd, int *ret_ledger, gpualloc_error *error)
+{
+	struct place place = {store, fd};
+
+	if (!ga_store_is_ledger(store, fd) ||
+	    ga_ledger_probe(store->probe, ga_ledger_all_ids(), find_own_id, &place) != 0)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "descriptor %d is no place for a lease in the store %s, or has "
+				    "one already",
+				    fd, store->path);
+	*ret_ledger = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return *ret_ledger < 0 ? ga_error_errno(error, GPUALLOC_EIO, errno,
+						"cannot use the place of a lease")
+			       : 0;
+}
+
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,
 		       const gpualloc_request *request, const gpualloc_lease_wish *wish,
 		       gpualloc_error *error)
@@ -66,7 +99,9 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 	if (result == 0)
 		result = ga_nest_find(store, &acquiring->nest, &stale, error);
 	if (result == 0)
-		result = ga_store_open_ledger(store, &acquiring->ledger, error);
+		result = wish->place < 0
+				 ? ga_store_open_ledger(store, &acquiring->ledger, error)
+				 : open_place(store, wish->place, &acquiring->ledger, error);
 	if (result == 0)
 		settle_request(acquiring, stale);
 	return result;

@@ -23,6 +23,7 @@ struct gpualloc_lease_wish {
 	char *note;
 	char *command;
 	int64_t hold_ms; /* for how long it will be held; 0: not known */
+	int place;       /* the descriptor that carries it; -1: one of its own */
 	int64_t keep_s;  /* how long things are kept for who waits; 0: the usual half hour */
 };
 

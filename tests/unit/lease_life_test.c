@@ -253,6 +253,58 @@ static void instances_are_leased_one_by_one(void)
 	gpualloc_store_free(store);
 }
 
+static int ask_on(const gpualloc_store *store, int place, int64_t count, gpualloc_lease **ret_lease,
+		  gpualloc_error *error)
+{
+	gpualloc_request *request = gpualloc_request_new();
+	gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	int result;
+
+	gpualloc_request_set_count(request, count);
+	CHECK_INT(gpualloc_lease_wish_set_machine(wish, dgx, 0), 0);
+	gpualloc_lease_wish_set_place(wish, place);
+	result = gpualloc_lease_acquire(store, request, wish, ret_lease, error);
+	gpualloc_lease_wish_free(wish);
+	gpualloc_request_free(request);
+	return result;
+}
+
+static void who_has_its_place_has_the_lease(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_error *error = gpualloc_error_new();
+	gpualloc_lease *lease = NULL, *other = NULL;
+	int place = -1, status = 0;
+	pid_t child;
+
+	CHECK_INT(gpualloc_store_place(store, &place, NULL), 0);
+	CHECK_INT(fcntl(place, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	CHECK_INT(ask_on(store, place, 9, &lease, error), GPUALLOC_EIMPOSSIBLE);
+	CHECK_INT(leases(store), 0);
+	child = fork();
+	if (child == 0)
+		_exit(ask_on(store, place, 2, &lease, NULL) == 0 ? 0 : 1);
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(status, 0);
+	/* Who acquired it has ended; the place is ours too. */
+	CHECK_INT(leases(store), 1);
+	CHECK_INT(ask_on(store, place, 2, &lease, error), GPUALLOC_EUSAGE);
+	CHECK_HAS(gpualloc_error_message(error), "has one already");
+	CHECK_INT(close(place), 0);
+	CHECK_INT(leases(store), 0);
+	CHECK_INT(gpualloc_store_place(store, &place, NULL), 0);
+	CHECK_INT(leasing_ask(store, dgx, 2, 0, &lease, NULL), 0);
+	/* Leases of others are no obstacle. */
+	CHECK_INT(ask_on(store, place, 6, &other, NULL), 0);
+	CHECK_INT(close(place), 0);
+	CHECK_INT(leases(store), 2);
+	gpualloc_lease_free(other);
+	gpualloc_lease_free(lease);
+	CHECK_INT(ask_on(store, 0, 1, &lease, NULL), GPUALLOC_EUSAGE);
+	gpualloc_error_free(error);
+	gpualloc_store_free(store);
+}
+
 static const struct test_case cases[] = {
 	{"is shown while it lives", is_shown_while_it_lives},
 	{"a device knows its holder", a_device_knows_its_holder},
@@ -262,6 +314,7 @@ static const struct test_case cases[] = {
 	{"what inherits it keeps it", what_inherits_it_keeps_it},
 	{"a lease is not inherited unasked", a_lease_is_not_inherited_unasked},
 	{"a device without UUID cannot be leased", a_device_without_uuid_cannot_be_leased},
+	{"who has its place has the lease", who_has_its_place_has_the_lease},
 	{"budgets share a device", budgets_share_a_device},
 	{"instances are leased one by one", instances_are_leased_one_by_one},
 };

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lease mode, in the tasks, each of which is the user's own process by then: the first leases for
+ * all, so the lease is its user's, and its record names a process that is in the job.
+ */
+#include "cleanup.h"
+#include "settle.h"
+#include "step.h"
+#include "variables.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As in the library: shells overwrite low numbers, and at the end high ones are closed first. */
+enum { HIGH = 512, VALUE_MOST = 256 };
+
+struct text {
+	char data[CREW_TEXT];
+	size_t size;
+};
+
+static bool add(struct text *text, const char *entry)
+{
+	size_t size = strlen(entry) + 1;
+
+	if (size > sizeof text->data - text->size)
+		return false;
+	memcpy(text->data + text->size, entry, size);
+	text->size += size;
+	return true;
+}
+
+/* ---- acquiring ---- */
+
+static void free_request(gpualloc_request **request)
+{
+	gpualloc_request_free(*request);
+}
+
+static void free_policy(gpualloc_policy **policy)
+{
+	gpualloc_policy_free(*policy);
+}
+
+static void free_wish(gpualloc_lease_wish **wish)
+{
+	gpualloc_lease_wish_free(*wish);
+}
+
+/*
+ * The library looks at the environment for a lease around us. Ours is the daemon's; the job's names
+ * one, and it counts where it is of this very job: sbatch hands the variables of a lease in which
+ * it was called on to a job that has nothing to do with it.
+ */
+static bool look_inside(spank_t spank, const struct step *step)
+{
+	char job[VALUE_MOST], lease[VALUE_MOST], own[32];
+
+	(void)unsetenv("GPUALLOC_FD");
+	(void)unsetenv("GPUALLOC_LEASE");
+	(void)snprintf(own, sizeof own, "%u", step->job);
+	return spank_getenv(spank, VARIABLE_JOB, job, sizeof job) == ESPANK_SUCCESS &&
+	       strcmp(job, own) == 0 &&
+	       spank_getenv(spank, "GPUALLOC_LEASE", lease, sizeof lease) == ESPANK_SUCCESS &&
+	       setenv("GPUALLOC_LEASE", lease, 1) == 0;
+}
+
+static int tell_of_waiting(void *context, size_t place, const char *sentence)
+{
+	bool *is_told = context;
+
+	if (!*is_told)
+		slurm_spank_log("gpualloc: waiting for devices, number %zu in the queue: %s", place,
+				sentence);
+	*is_told = true;
+	return 0;
+}
+
+static int fill_wish(spank_t spank, const struct step *step, bool *is_told,
+		     gpualloc_lease_wish *wish)
+{
+	char command[VALUE_MOST], note[VALUE_MOST];
+	int result;
+
+	if (!wish)
+		return GPUALLOC_ENOMEM;
+	step_name(spank, step, command, note, sizeof note);
+	gpualloc_lease_wish_set_place(wish, step->crew.place);
+	gpualloc_lease_wish_set_wait(wish, step->settings.wait_ms, tell_of_waiting, is_told);
+	result = gpualloc_lease_wish_set_machine(wish, step->settings.machine, 0);
+	if (result == 0)
+		result = gpualloc_lease_wish_set_command(wish, command);
+	return result < 0 ? result : gpualloc_lease_wish_set_note(wish, note);
+}
+
+static int acquire(spank_t spank, const struct step *step, gpualloc_lease **ret_lease,
+		   gpualloc_error *error)
+{
+	auto_store gpualloc_store *store = NULL;
+	auto_call(free_policy) gpualloc_policy *policy = NULL;
+	auto_call(free_request) gpualloc_request *request = NULL;
+	auto_call(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	bool is_told = false;
+	int result = fill_wish(spank, step, &is_told, wish);
+
+	if (result == 0)
+		result = asked_request(&step->asked, &request, &policy, error);
+	if (result == 0)
+		result = gpualloc_store_open(step->settings.store, 0, &store, error);
+	return result < 0 ? result : gpualloc_lease_acquire(store, request, wish, ret_lease, error);
+}
+
+/* Who shares, or is on devices of the job's own lease, minds no company. */
+static bool is_usable(struct step *step, const gpualloc_lease *lease, bool is_inside)
+{
+	return is_inside || step->asked.share ||
+	       settle(lease, step->settings.machine, step->trouble, sizeof step->trouble);
+}
+
+static bool write_variables(const struct step *step, const gpualloc_lease *lease, struct text *text,
+			    gpualloc_error *error)
+{
+	static char *const nothing[] = {NULL};
+	auto_free char **environment = NULL;
+	char entry[VALUE_MOST + 4096];
+	bool fits = true;
+
+	if (gpualloc_lease_environment(lease, -1, GPUALLOC_FORM_DEFAULT, step->settings.machine,
+				       nothing, &environment, error) < 0)
+		return false;
+	for (size_t i = 0; environment[i]; i++)
+		fits = fits && add(text, environment[i]);
+	(void)snprintf(entry, sizeof entry, VARIABLE_JOB "=%u", step->job);
+	fits = fits && add(text, entry);
+	/* What runs inside the job looks in the same store. */
+	(void)snprintf(entry, sizeof entry, "GPUALLOC_STATE_DIR=%s",
+		       step->settings.store ? step->settings.store : "");
+	return fits && (!step->settings.store || add(text, entry));
+}
+
+/* ---- the tasks ---- */
+
+static void refuse(struct step *step, const char *sentence)
+{
+	(void)snprintf(step->trouble, sizeof step->trouble, "%s", sentence);
+}
+
+/* The lease object is left to the program that this process becomes: freed, it would close. */
+static bool take(spank_t spank, struct step *step, struct text *text)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	gpualloc_lease *lease = NULL;
+	bool is_inside = look_inside(spank, step);
+	const char *note;
+
+	if (acquire(spank, step, &lease, error) < 0) {
+		refuse(step, error ? gpualloc_error_message(error) : "out of memory");
+		return false;
+	}
+	for (size_t i = 0; (note = gpualloc_lease_note(lease, i)); i++)
+		slurm_info("gpualloc: %s", note);
+	if (!write_variables(step, lease, text, error))
+		refuse(step, "the task's variables could not be put together");
+	else if (is_usable(step, lease, is_inside))
+		return true;
+	(void)gpualloc_lease_release(lease, NULL);
+	return false;
+}
+
+static bool hear(struct step *step, struct text *text)
+{
+	bool is_refusal = true;
+	const char *told = crew_hear(&step->crew, &text->size, &is_refusal);
+
+	if (told && !is_refusal) {
+		memcpy(text->data, told, text->size);
+		return true;
+	}
+	refuse(step, told ? told : "the step's first task ended before it had devices");
+	return false;
+}
+
+/* Every task's program has the lease, at a number of its own. */
+static bool pass_on(spank_t spank, const struct step *step)
+{
+	int fd = fcntl(step->crew.place, F_DUPFD, HIGH);
+	char number[16];
+
+	if (fd < 0)
+		fd = fcntl(step->crew.place, F_DUPFD, STDERR_FILENO + 1);
+	(void)snprintf(number, sizeof number, "%d", fd);
+	return fd >= 0 && variables_set_one(spank, "GPUALLOC_FD", number);
+}
+
+int lease_enter(spank_t spank, struct step *step, int task)
+{
+	auto_free struct text *text = calloc(1, sizeof *text);
+	bool has = text && (task == 0 ? take(spank, step, text) : hear(step, text));
+
+	if (has) {
+		variables_clear(spank);
+		has = variables_set(spank, text->data, text->size) && pass_on(spank, step);
+		if (!has)
+			refuse(step, "the task's variables could not be set");
+	}
+	if (task == 0 && has)
+		crew_tell(&step->crew, text->data, text->size, false);
+	else if (task == 0)
+		crew_tell(&step->crew, step->trouble, strlen(step->trouble) + 1, true);
+	return has ? 0 : -1;
+}

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lease mode: Slurm counts or does not, gpualloc chooses and leases, and jobs and people who have
+logged in are in one store."""
+
+
+from cli import case, main, ok
+from cluster import Node, cluster, wait_until
+
+POLICIES = ("balanced", "bandwidth", "best-effort")
+DEVICES = "printf %s $GPUALLOC_DEVICES"
+# Before the first line it has the lease, after the last one it still does.
+WITNESSED = "echo B $SLURM_JOB_ID $GPUALLOC_DEVICES >> {0}; head -c 500000 /dev/zero | cksum " \
+            "> /dev/null; echo E $SLURM_JOB_ID $GPUALLOC_DEVICES >> {0}"
+
+
+def overlaps(text):
+    """Devices that were had twice at once, and how many had how many."""
+    present, twice, grants = {}, [], []
+    for line in text.splitlines():
+        what, job, devices = line.split()
+        for device in devices.split(","):
+            if what == "B" and device in present:
+                twice.append((device, present[device], job))
+            if what == "B":
+                present[device] = job
+            else:
+                present.pop(device, None)
+        if what == "B":
+            grants.append(len(devices.split(",")))
+    return twice, grants
+
+
+def run_at_once(one, sizes, counted):
+    """So many sruns beside each other; all have to end well, and nothing may be had twice."""
+    witness = one.write("witness", "")
+    started = []
+    for size in sizes:
+        gres = [f"--gres=gpualloc:{size}"] if counted else []
+        started.append(one.start_command("srun", "-w", "n1", *gres, f"--gpualloc={size}", "sh", "-c",
+                                         WITNESSED.format(witness)))
+    for srun in started:
+        out, err = srun.communicate(timeout=60)
+        assert srun.returncode == 0, f"{out!r} {err!r}\n{one.logs()}"
+    twice, grants = overlaps(one.read("witness"))
+    assert not twice, twice
+    assert sorted(grants) == sorted(sizes), grants
+    assert one.is_free("n1")
+
+
+@case
+def the_judge_sees_a_device_that_two_have():
+    assert overlaps("B 1 a,b\nB 2 b,c\nE 1 a,b\nE 2 b,c\n")[0] == [("b", "1", "2")]
+    assert overlaps("B 1 a,b\nB 2 c\nE 1 a,b\nB 3 a\n") == ([], [2, 1, 1])
+
+
+@case
+def jobs_get_what_the_library_chooses():
+    with cluster(Node("n1")) as one:
+        for policy in POLICIES:
+            for count in (1, 2, 3, 4):
+                got = one.ok("srun", f"--gpualloc={count}:{policy}", "sh", "-c", DEVICES)
+                pick = ok("pick", "--machine", "dgx1-volta", "-n", str(count), "-p", policy)
+                assert sorted(got.split(",")) == sorted(pick.strip().split(",")), (policy, count)
+        assert one.is_free("n1")
+
+
+@case
+def sixty_jobs_at_once_share_eight_devices():
+    """Slurm starts them all, for it does not know of devices here."""
+    with cluster(Node("n1")) as one:
+        run_at_once(one, [1 + i % 3 for i in range(60)], counted=False)
+
+
+@case
+def what_slurm_counts_it_starts_when_devices_are_free():
+    with cluster(Node("n1")) as one:
+        run_at_once(one, [2 + i % 3 for i in range(10)], counted=True)
+
+
+@case
+def a_job_that_waits_says_so_and_for_whom():
+    with cluster(Node("n1")) as one:
+        first = one.hold("--gpualloc=7").started()
+        second = one.hold("--gpualloc=2")
+        wait_until("the second waits", lambda: one.leases("n1")["waiting"])
+        assert len(one.leases("n1")["leases"]) == 1
+        assert first.end() == 0
+        second.started()
+        assert len(second.devices) == 2
+        assert second.end() == 0
+        assert "waiting for devices, number 1 in the queue" in second.err, second.err
+
+
+@case
+def waiting_is_bounded_where_it_is_said():
+    with cluster(Node("n1"), plugstack="optional {plugin} wait=1s\n") as one:
+        first = one.hold("--gpualloc=8").started()
+        late = one.ask("srun", "--gpualloc=1", "true")
+        assert late.code == 1 and "waited 1 s in vain" in late.err, late
+        assert first.end() == 0
+        one.wait_for_node("n1")
+
+
+@case
+def the_impossible_fails_the_job_and_nothing_else():
+    with cluster(Node("n1")) as one:
+        for tasks in ("1", "3"):
+            result = one.ask("srun", "-n", tasks, "--gpualloc=9", "echo", "ran")
+            assert result.code == 1 and result.out == "", result
+            assert result.err.count("9 GPUs asked for, this machine has 8") == 1, result
+        number, out = one.batch("--gpualloc=9", script="echo ran")
+        assert "9 GPUs asked for" in out and "ran" not in out, out
+        assert one.job(number)["JobState"] == "FAILED", one.job(number)
+        assert one.job(number)["ExitCode"] == "1:0", one.job(number)
+        for words in (["--gpualloc=1:random:1TiB"], ["--gpualloc=1,mig"]):
+            assert one.ask("srun", *words, "true").code == 1
+        one.wait_for_node("n1")
+
+
+@case
+def a_store_that_is_not_there_fails_the_job_and_nothing_else():
+    with cluster(Node("n1"), plugstack="optional {plugin} store={where}/nowhere\n") as one:
+        result = one.ask("srun", "--gpualloc=1", "echo", "ran")
+        assert result.code == 1 and result.out == "" and "nowhere" in result.err, result
+        number, out = one.batch("--gpualloc=1", script="echo ran")
+        assert one.job(number)["JobState"] == "FAILED" and "nowhere" in out, out
+        assert one.ok("srun", "echo", "ran") == "ran\n"
+        one.wait_for_node("n1")
+
+
+@case
+def people_who_have_logged_in_and_jobs_keep_off_each_other():
+    with cluster(Node("n1")) as one:
+        job = one.hold("--job-name=training", "--gpualloc=2").started()
+        lease = one.leases("n1")["leases"][0]
+        assert lease["note"] == f"slurm job {job.number}.0 training", lease
+        assert lease["command"].startswith("sh -c") and lease["pid"] == job.pid, lease
+        assert lease["devices"] == job.devices, lease
+        assert one.gpualloc("n1", "run", "-n", "7", "true").code == 75
+        login = one.gpualloc("n1", "run", "-n", "6", "sh", "-c", DEVICES)
+        assert login.code == 0 and not set(login.out.split(",")) & set(job.devices), login
+        assert job.end() == 0
+        with one.at_login("n1", 6) as taken:
+            devices = one.ok("srun", "--gpualloc=2", "sh", "-c", DEVICES).split(",")
+            assert len(devices) == 2 and not set(devices) & set(taken), (devices, taken)
+
+
+@case
+def each_node_has_a_store_of_its_own():
+    with cluster(Node("n1"), Node("n2", machine="dgx1-pascal")) as one:
+        job = one.hold("-N2", "-l", "--gpualloc=8")
+        for name in ("n1", "n2"):
+            wait_until("both nodes are leased", lambda name=name: one.leases(name)["leases"])
+        job.let_go()
+        assert job.end() == 0
+        assert one.is_free("n1") and one.is_free("n2")
+
+
+@case
+def the_tasks_of_a_step_have_one_lease_and_no_other_descriptor():
+    with cluster(Node("n1")) as one:
+        out = one.ok("srun", "-n5", "--gpualloc=3", "sh", "-c",
+                     "echo lease $GPUALLOC_LEASE $GPUALLOC_DEVICES; echo at $GPUALLOC_FD; "
+                     "ls -l /proc/$$/fd")
+        lines = out.splitlines()
+        assert len({line for line in lines if line.startswith("lease")}) == 1, out
+        links = [line.split()[-3:] for line in lines if " -> " in line]
+        assert sorted(number for number, _, _ in links) == sorted(["0", "1", "2", "512"] * 5), out
+        assert all(file.endswith("/ledger") == (number == "512") for number, _, file in links), out
+        assert lines.count("at 512") == 5, out
+
+
+@case
+def a_share_and_an_instance_can_be_asked_for():
+    with cluster(Node("n1"), Node("n2", machine="a100-mig")) as one:
+        first = one.hold("-w", "n1", "--gpualloc=1::6GiB,share").started()
+        second = one.hold("-w", "n1", "--gpualloc=1::6GiB,share").started()
+        assert first.devices == second.devices, "pack puts both on one"
+        memory = one.ok("srun", "-w", "n1", "--gpualloc=1:spread:1GiB,share", "printenv",
+                        "GPUALLOC_MEMORY")
+        assert memory == f"{1 << 30}\n", memory
+        out = one.ok("srun", "-w", "n2", "--gpualloc=1,mig=1g.5gb", "printenv",
+                     "CUDA_VISIBLE_DEVICES")
+        assert out.startswith("MIG-"), out
+        assert first.end() == 0 and second.end() == 0
+
+
+if __name__ == "__main__":
+    main()
