@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* As in the library: shells overwrite low numbers, and at the end high ones are closed first. */
@@ -195,11 +196,17 @@ static bool pass_on(spank_t spank, const struct step *step)
 	return fd >= 0 && variables_set_one(spank, "GPUALLOC_FD", number);
 }
 
+/*
+ * It may wait from here on, and has to be ended by scancel: proctrack/linuxproc spares every
+ * process that is called slurmstepd. The program's own name comes with its start.
+ */
 int lease_enter(spank_t spank, struct step *step, int task)
 {
 	auto_free struct text *text = calloc(1, sizeof *text);
-	bool has = text && (task == 0 ? take(spank, step, text) : hear(step, text));
+	bool has;
 
+	(void)prctl(PR_SET_NAME, "gpualloc");
+	has = text && (task == 0 ? take(spank, step, text) : hear(step, text));
 	if (has) {
 		variables_clear(spank);
 		has = variables_set(spank, text->data, text->size) && pass_on(spank, step);
