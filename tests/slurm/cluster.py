@@ -49,8 +49,8 @@ UnkillableStepTimeout=20
 PlugStackConfig={where}/plugstack.conf
 GresTypes=gpu,gpualloc
 """
-NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} Sockets=2 " \
-       "CoresPerSocket=32 ThreadsPerCore=1 RealMemory=1000 Gres={gres}\n"
+NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} {shape} " \
+       "RealMemory=1000 Gres={gres}\n"
 
 
 def free_ports(count):
@@ -76,6 +76,7 @@ class Node:
 
     def __init__(self, name, gres="gpualloc:8", machine="dgx1-volta", gres_conf=""):
         self.name, self.gres, self.machine, self.gres_conf = name, gres, machine, gres_conf
+        self.shape = "Sockets=2 CoresPerSocket=32 ThreadsPerCore=1"
         self.daemon = None
 
 
@@ -152,7 +153,7 @@ class Cluster:
         text = CONF.format(where=self.where, port=ports[0],
                            user=self.person.name if self.person else "root")
         for node, port in zip(self.nodes.values(), ports[1:]):
-            text += NODE.format(name=node.name, port=port, gres=node.gres)
+            text += NODE.format(name=node.name, port=port, shape=node.shape, gres=node.gres)
             os.makedirs(self.path("spool", node.name))
         text += "PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n" + self.extra
         for folder in ("state", "run", "log"):
@@ -225,7 +226,7 @@ class Cluster:
             raise AssertionError(f"{error}: {self.state(name)!r}\n{self.logs()}") from error
 
     def logs(self):
-        return "\n".join(f"{name}:\n{self.read('log', name)[-3000:]}"
+        return "\n".join(f"{name}:\n{self.read('log', name)[-1500:]}"
                          for name in sorted(os.listdir(self.path("log"))))
 
     def own_processes(self):

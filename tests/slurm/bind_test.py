@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bind mode: Slurm has chosen the GPUs; we say in which order a task sees them, and no others."""
+import json
+import os
+import re
+import stat
+
+from cli import Skip, case, main, ok, run
+from cluster import Node, cluster
+from people import two_people
+
+GPU = "NodeName={0} Name=gpu File=/dev/tty[0-{1}]\n"
+SHOW = "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES"
+
+
+def gpu_node(name="n1", count=8, machine="dgx1-volta"):
+    return Node(name, gres=f"gpu:{count}", machine=machine, gres_conf=GPU.format(name, count - 1))
+
+
+def seen(text):
+    """What each task sees, by its number on the node."""
+    return {int(line.split()[0]): line.split()[1].split(",") for line in text.splitlines()}
+
+
+def links(first, second):
+    """NVLinks of the built-in machine between two GPUs."""
+    return MATRIX[int(first)][int(second)]
+
+
+MATRIX = json.loads(ok("snapshot", "--machine", "dgx1-volta"))["nvlink"]
+
+
+def round_trip(order):
+    return sum(links(order[i - 1], order[i]) for i in range(len(order)))
+
+
+@case
+def all_of_the_step_in_an_order_in_which_neighbours_are_linked():
+    with cluster(gpu_node()) as one:
+        for count in (2, 3, 4, 8):
+            tasks = seen(one.ok("srun", "-n2", f"--gres=gpu:{count}", f"--gpualloc={count}", "sh",
+                                "-c", SHOW))
+            given = [str(number) for number in range(count)]
+            assert tasks[0] == tasks[1] and sorted(tasks[0]) == given, tasks
+            assert round_trip(tasks[0]) >= round_trip(given), tasks
+        assert not one.leases("n1")["leases"]
+
+
+@case
+def each_task_has_its_own_first_and_the_others_behind():
+    with cluster(gpu_node()) as one:
+        tasks = seen(one.ok("srun", "-n4", "--gpus=8", "--gpualloc=2", "sh", "-c", SHOW))
+        own = [gpu for task in range(4) for gpu in tasks[task][:2]]
+        assert sorted(own) == [str(number) for number in range(8)], tasks
+        for task in range(4):
+            assert sorted(tasks[task]) == sorted(own), tasks
+            assert links(*tasks[task][:2]) == 2, tasks
+        # More tasks than sets: they begin anew.
+        tasks = seen(one.ok("srun", "-n4", "--gpus=2", "--gpualloc=1", "sh", "-c", SHOW))
+        assert [tasks[task][0] for task in range(4)] == ["0", "1", "0", "1"], tasks
+
+
+@case
+def what_slurm_bound_to_a_task_is_its_own():
+    with cluster(gpu_node()) as one:
+        tasks = seen(one.ok("srun", "-n3", "--gpus-per-task=1", "--gpualloc=1", "sh", "-c", SHOW))
+        assert {task: gpus[0] for task, gpus in tasks.items()} == {0: "0", 1: "1", 2: "2"}, tasks
+        assert all(sorted(gpus) == ["0", "1", "2"] for gpus in tasks.values()), tasks
+
+
+@case
+def a_batch_script_and_its_steps_have_what_slurm_gave_each():
+    with cluster(gpu_node()) as one:
+        _, out = one.batch("--gpus=4", "--gpualloc=2", script=
+                           "echo all $CUDA_VISIBLE_DEVICES; srun --gpus=2 sh -c "
+                           "'echo step $CUDA_VISIBLE_DEVICES'; srun --gres=none sh -c "
+                           "'echo none $CUDA_VISIBLE_DEVICES .'")
+        said = dict(line.split(" ", 1) for line in out.splitlines())
+        assert sorted(said["all"].split(",")) == ["0", "1", "2", "3"], out
+        assert sorted(said["step"].split(",")) == ["0", "1"] and said["none"] == ".", out
+
+
+@case
+def never_more_than_slurm_gave():
+    with cluster(gpu_node()) as one:
+        result = one.ask("srun", "--gpus=2", "--gpualloc=3", "echo", "ran")
+        assert result.code == 1 and result.out == "", result
+        assert "asks for 3, and Slurm gave 2; ask Slurm for as many (--gpus=3)" in result.err, result
+        result = one.ask("srun", "--gpus=2", "--gpualloc=2::8GiB", "true")
+        assert result.code == 1 and "Slurm has chosen the GPUs already" in result.err, result
+        one.wait_for_node("n1")
+
+
+@case
+def a_machine_with_fewer_gpus_than_slurm_believes_fails_the_job():
+    with cluster(gpu_node(machine="rtx8000x4")) as one:
+        result = one.ask("srun", "--gpus=8", "--gpualloc=1", "true")
+        assert result.code == 1 and "not those of this machine" in result.err, result
+        one.wait_for_node("n1")
+
+
+@case
+def instances_are_named_by_uuid():
+    machine = json.loads(ok("snapshot", "--machine", "a100-mig"))["devices"]
+    units = []
+    for gpu in machine:
+        units += [part["uuid"] for part in gpu["mig"]] if "mig" in gpu else [gpu["uuid"]]
+    with cluster(gpu_node(count=len(units), machine="a100-mig")) as one:
+        tasks = seen(one.ok("srun", "-n2", "--gpus=4", "--gpualloc=2", "sh", "-c", SHOW))
+        assert tasks[0][:2] == units[:2] and tasks[1][:2] == units[2:4], tasks
+        assert sorted(tasks[0]) == sorted(tasks[1]) == sorted(units[:4]), tasks
+
+
+@case
+def behind_a_fence_only_what_can_be_opened_counts():
+    """As with ConstrainDevices=yes: Slurm's numbers are others', and CUDA counts what it can open."""
+    open_to_all = (1, 2, 5)
+
+    def make_devices(one):
+        os.makedirs(one.path("fake", "dev"))
+        for number in range(8):
+            with open(one.path("fake", "dev", f"nvidia{number}"), "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o666 if number in open_to_all else 0)
+
+    with two_people() as (ada, _), \
+            cluster(gpu_node(), person=ada, plugstack="optional {plugin} root={where}/fake\n",
+                    prepare=make_devices) as one:
+        out = one.ok("srun", "--gpus=3", "--gpualloc=3", "sh", "-c",
+                     "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES; echo 1 $GPUALLOC_DEVICES")
+        uuids = [device["uuid"] for device in
+                 json.loads(ok("snapshot", "--machine", "dgx1-volta"))["devices"]]
+        numbers, names = seen(out)[0], seen(out)[1]
+        assert sorted(numbers) == ["0", "1", "2"], out
+        assert [uuids[open_to_all[int(number)]] for number in numbers] == names, out
+
+
+def generated(one):
+    """The gres.conf that gpualloc writes, its files replaced by fakes; and the node's own line."""
+    result = run("slurm", "gres-conf", "--machine", "dgx1-volta", "--node", "n1")
+    if result.code == 64:
+        raise Skip("gpualloc slurm gres-conf is not there")
+    assert result.code == 0, result
+    os.makedirs(one.path("dev"))
+    for number in range(8):
+        os.mknod(one.path("dev", f"nvidia{number}"), 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    return result.out.replace("File=/dev/", f"File={one.where}/dev/"), \
+        re.search(r"Gres=(\S+) (Sockets=\d+ CoresPerSocket=\d+ ThreadsPerCore=\d+)", result.out)
+
+
+@case
+def the_generated_gres_conf_is_accepted_and_used():
+    def prepare(one):
+        node = one.nodes["n1"]
+        node.gres_conf, line = generated(one)
+        node.gres, node.shape = line.group(1), line.group(2)
+
+    with cluster(Node("n1"), prepare=prepare) as one:
+        assert f"Gres={one.nodes['n1'].gres}" in one.ok("scontrol", "show", "node", "n1")
+        for _ in range(3):
+            gpus = one.ok("srun", "--gpus=2", "printenv", "CUDA_VISIBLE_DEVICES")
+            assert links(*gpus.strip().split(",")) == 2, gpus
+        assert len(one.ok("srun", "--gpus=8", "printenv", "SLURM_STEP_GPUS").split(",")) == 8
+
+
+if __name__ == "__main__":
+    main()
