@@ -43,7 +43,7 @@ def bandwidth(gpus):
         for part in itertools.combinations(gpus, size):
             cuts.append(sum(NVLINK[a][b] for a in part for b in gpus if b not in part))
     pairs = itertools.combinations(gpus, 2)
-    return min(cuts), min(LEVELS.index(PCIE[a][b]) for a, b in pairs)
+    return min(cuts), 0 if min(cuts) else min(LEVELS.index(PCIE[a][b]) for a, b in pairs)
 
 
 def trace(seed):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bind mode: Slurm has chosen the GPUs; we say in which order a task sees them, and no others."""
+import contextlib
 import json
 import os
 import re
@@ -134,6 +135,65 @@ def behind_a_fence_only_what_can_be_opened_counts():
         assert [uuids[open_to_all[int(number)]] for number in numbers] == names, out
 
 
+FENCED = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup\n"
+CGROUP = "CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainDevices=yes\n"
+
+
+@contextlib.contextmanager
+def fenced():
+    """A node that keeps devices from jobs. A real driver's number without a driver: opening says
+    that there is no such device, and behind the fence that it is not permitted."""
+    if os.geteuid() != 0 or not os.access("/sys/fs/cgroup/devices/devices.allow", os.W_OK):
+        raise Skip("no cgroup of devices (v1) that can be written")
+    name = f"fenced{os.getpid()}"
+
+    def prepare(one):
+        os.makedirs(one.path("fake", "dev"))
+        for number in range(8):
+            make_device(one.path("fake", "dev", f"nvidia{number}"), 195, number)
+        one.nodes[name].gres_conf = \
+            f"NodeName={name} Name=gpu File={one.where}/fake/dev/nvidia[0-7]\n"
+        one.write("cgroup.conf", CGROUP)
+
+    try:
+        with cluster(Node(name, gres="gpu:8"), extra=FENCED, prepare=prepare,
+                     plugstack="optional {plugin} root={where}/fake\n") as one:
+            yield one
+    finally:
+        for controller in os.listdir("/sys/fs/cgroup"):
+            for folder, _, _ in os.walk(f"/sys/fs/cgroup/{controller}/slurm_{name}", topdown=False):
+                os.rmdir(folder)
+
+
+def make_device(path, major, minor):
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+    except PermissionError:
+        raise Skip("device files cannot be made here") from None
+    os.chmod(path, 0o666)
+
+
+@case
+def behind_a_real_fence_too():
+    uuids = [device["uuid"] for device in
+             json.loads(ok("snapshot", "--machine", "dgx1-volta"))["devices"]]
+    show = "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES $GPUALLOC_DEVICES"
+    with fenced() as one:
+        first = one.hold("--gpus=3").started()
+        for words, visible, given in (
+                (["--gpus=2", "--gpualloc=2"], {0: "0,1"}, {0: "3,4"}),
+                (["-n2", "--gpus=2", "--gpualloc=1"], {0: "0,1", 1: "1,0"}, {0: "3,4", 1: "4,3"}),
+                # Slurm fences each task in by itself: there are no peers to be seen.
+                (["-n2", "--gpus-per-task=1", "--gpualloc=1"], {0: "0", 1: "0"}, {0: "3", 1: "4"})):
+            out = one.ok("srun", *words, "sh", "-c", show)
+            lines = {int(line.split()[0]): line.split()[1:] for line in out.splitlines()}
+            assert {task: line[0] for task, line in lines.items()} == visible, (words, out)
+            assert {task: line[1] for task, line in lines.items()} == \
+                {task: ",".join(uuids[int(gpu)] for gpu in gpus.split(","))
+                 for task, gpus in given.items()}, (words, out)
+        assert first.end() == 0
+
+
 def generated(one):
     """The gres.conf that gpualloc writes, its files replaced by fakes; and the node's own line."""
     result = run("slurm", "gres-conf", "--machine", "dgx1-volta", "--node", "n1")
@@ -142,7 +202,7 @@ def generated(one):
     assert result.code == 0, result
     os.makedirs(one.path("dev"))
     for number in range(8):
-        os.mknod(one.path("dev", f"nvidia{number}"), 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        make_device(one.path("dev", f"nvidia{number}"), 1, 3)
     return result.out.replace("File=/dev/", f"File={one.where}/dev/"), \
         re.search(r"Gres=(\S+) (Sockets=\d+ CoresPerSocket=\d+ ThreadsPerCore=\d+)", result.out)
 

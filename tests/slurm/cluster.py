@@ -150,7 +150,9 @@ class Cluster:
         if self.person:
             self.give_away()
         ports = free_ports(len(self.nodes) + 1)
-        text = CONF.format(where=self.where, port=ports[0],
+        own = {line.split("=")[0] for line in self.extra.splitlines()}
+        lines = [line for line in CONF.splitlines(True) if line.split("=")[0] not in own]
+        text = "".join(lines).format(where=self.where, port=ports[0],
                            user=self.person.name if self.person else "root")
         for node, port in zip(self.nodes.values(), ports[1:]):
             text += NODE.format(name=node.name, port=port, shape=node.shape, gres=node.gres)
@@ -333,6 +335,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(*nodes, person=None, plugstack="optional {plugin}\n", extra="", prepare=None):
+    """extra are lines of slurm.conf, which replace those of the same name."""
     if not PLUGIN:
         raise Skip(os.environ.get("SPANK_SKIP", "no plugin was built"))
     if not shutil.which("slurmctld", path=TOOLS) or not shutil.which("slurmd", path=TOOLS):
