@@ -54,6 +54,10 @@ bench:
 	done
 	@echo; echo stream; $(BUILD)-bench/bench/stream
 	@echo; echo start.py; python3 bench/start.py $(BUILD)-bench/cli/gpualloc
+	@for script in slurm_start slurm_links; do \
+	  echo; echo $$script.py; \
+	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/spank_gpualloc.so || exit; \
+	done
 
 chaos:
 	@tools/install-deps all
