@@ -8,7 +8,6 @@
 #include "step.h"
 #include "variables.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,7 +145,8 @@ static bool write_variables(const struct step *step, const gpualloc_lease *lease
 
 static void refuse(struct step *step, const char *sentence)
 {
-	(void)snprintf(step->trouble, sizeof step->trouble, "%s", sentence);
+	(void)snprintf(step->trouble, sizeof step->trouble, "%s",
+		       *sentence ? sentence : "out of memory");
 }
 
 /* The lease object is left to the program that this process becomes: freed, it would close. */
@@ -158,7 +158,7 @@ static bool take(spank_t spank, struct step *step, struct text *text)
 	const char *note;
 
 	if (acquire(spank, step, &lease, error) < 0) {
-		refuse(step, error ? gpualloc_error_message(error) : "out of memory");
+		refuse(step, gpualloc_error_message(error));
 		return false;
 	}
 	for (size_t i = 0; (note = gpualloc_lease_note(lease, i)); i++)
@@ -206,6 +206,8 @@ int lease_enter(spank_t spank, struct step *step, int task)
 	bool has;
 
 	(void)prctl(PR_SET_NAME, "gpualloc");
+	if (!text)
+		refuse(step, "");
 	has = text && (task == 0 ? take(spank, step, text) : hear(step, text));
 	if (has) {
 		variables_clear(spank);

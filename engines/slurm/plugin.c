@@ -71,6 +71,23 @@ int slurm_spank_init(spank_t spank, int count, char **words)
 	return 0;
 }
 
+/*
+ * A new job takes the submitting shell's variables along. Submitted from inside a job with GPUs it
+ * would look as if Slurm had given it those.
+ */
+int slurm_spank_init_post_opt(spank_t spank, int count, char **words)
+{
+	spank_context_t context = spank_context();
+
+	(void)spank, (void)count, (void)words;
+	if (step.is_asked &&
+	    (context == S_CTX_ALLOCATOR || (context == S_CTX_LOCAL && !getenv("SLURM_JOB_ID")))) {
+		(void)unsetenv("SLURM_JOB_GPUS");
+		(void)unsetenv("SLURM_STEP_GPUS");
+	}
+	return 0;
+}
+
 /* ---- in slurmstepd ---- */
 
 static bool read_variable(spank_t spank, const char *name, char *value, size_t size)

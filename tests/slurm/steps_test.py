@@ -81,6 +81,17 @@ def a_job_submitted_inside_a_lease_is_not_inside_it():
 
 
 @case
+def gpus_of_the_job_that_submits_are_not_the_new_jobs():
+    with cluster(Node("n1")) as one:
+        for name in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS"):
+            assert len(devices(one.ok("srun", "--gpualloc=2", "env", **{name: "0,1,2"}))) == 2
+            said = one.ok("sbatch", "--parsable", "-o", one.path(name), "--gpualloc=3", "--wrap",
+                          "env", **{name: "0,1"})
+            one.wait_for_end(int(said))
+            assert len(devices(one.read(name))) == 3 and "GPUALLOC_LEASE" in one.read(name)
+
+
+@case
 def a_lease_of_another_node_is_none_here():
     with cluster(Node("n1"), Node("n2", machine="dgx1-pascal")) as one:
         _, out = one.batch("-N2", "--gpualloc=8", script="srun -l env")
