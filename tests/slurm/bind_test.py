@@ -7,8 +7,7 @@ import re
 import stat
 
 from cli import Skip, case, main, ok, run
-from cluster import Node, cluster
-from people import two_people
+from cluster import Node, cluster, plain_user
 
 GPU = "NodeName={0} Name=gpu File=/dev/tty[0-{1}]\n"
 SHOW = "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES"
@@ -123,8 +122,8 @@ def behind_a_fence_only_what_can_be_opened_counts():
             with open(one.path("fake", "dev", f"nvidia{number}"), "w", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), 0o666 if number in open_to_all else 0)
 
-    with two_people() as (ada, _), \
-            cluster(gpu_node(), person=ada, plugstack="optional {plugin} root={where}/fake\n",
+    with plain_user() as person, \
+            cluster(gpu_node(), person=person, plugstack="optional {plugin} root={where}/fake\n",
                     prepare=make_devices) as one:
         out = one.ok("srun", "--gpus=3", "--gpualloc=3", "sh", "-c",
                      "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES; echo 1 $GPUALLOC_DEVICES")

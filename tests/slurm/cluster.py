@@ -4,6 +4,7 @@ store of its own. Nothing outside the folder is touched, and stop() leaves nothi
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import tempfile
 import time
 
 from cli import GPUALLOC, Skip, environment
+from people import two_people
 
 PLUGIN = os.environ.get("SPANK_PLUGIN", "")
 PATIENCE = 30  # seconds after which something that has to happen counts as hanging
@@ -71,13 +73,34 @@ def wait_until(what, holds):
     return found
 
 
+class Myself:
+    """Who runs the tests, where that is a plain user; as people.Person."""
+
+    def __init__(self):
+        self.uid, self.gid = os.geteuid(), os.getegid()
+        self.name = pwd.getpwuid(self.uid).pw_name
+
+    @staticmethod
+    def as_them(**more):
+        return {"cwd": "/", **more}
+
+
+@contextlib.contextmanager
+def plain_user():
+    if os.geteuid() != 0:
+        yield Myself()
+        return
+    with two_people() as (ada, _):
+        yield ada
+
+
 class Node:
     """machine=None leaves the plugin to find one; words stand behind it in plugstack.conf."""
 
     def __init__(self, name, gres="gpualloc:8", machine="dgx1-volta", gres_conf=""):
         self.name, self.gres, self.machine, self.gres_conf = name, gres, machine, gres_conf
         self.shape = "Sockets=2 CoresPerSocket=32 ThreadsPerCore=1"
-        self.daemon = None
+        self.daemon, self.env = None, {}
 
 
 class Result:
@@ -192,6 +215,7 @@ class Cluster:
             env["GPUALLOC_STATE_DIR"] = self.path(f"store-{node.name}")
             if node.machine:
                 env["GPUALLOC_MACHINE"] = node.machine
+            env.update(node.env)
         env.update(more)
         return env
 
@@ -341,7 +365,7 @@ def cluster(*nodes, person=None, plugstack="optional {plugin}\n", extra="", prep
     if not shutil.which("slurmctld", path=TOOLS) or not shutil.which("slurmd", path=TOOLS):
         raise Skip("slurmctld and slurmd are not installed")
     if not person and os.geteuid() != 0:
-        raise Skip("only root can run slurmd for others")
+        person = Myself()
     where = tempfile.mkdtemp(prefix="gpualloc-slurm-")
     os.chmod(where, 0o755)
     one = Cluster(where, nodes, person, plugstack, extra)

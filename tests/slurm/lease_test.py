@@ -3,8 +3,12 @@
 logged in are in one store."""
 
 
-from cli import case, main, ok
-from cluster import Node, cluster, wait_until
+import json
+import os
+import threading
+
+from cli import case, machine_file, main, ok
+from cluster import PATIENCE, Node, cluster, wait_until
 
 POLICIES = ("balanced", "bandwidth", "best-effort")
 DEVICES = "printf %s $GPUALLOC_DEVICES"
@@ -183,6 +187,39 @@ def a_share_and_an_instance_can_be_asked_for():
                      "CUDA_VISIBLE_DEVICES")
         assert out.startswith("MIG-"), out
         assert first.end() == 0 and second.end() == 0
+
+
+def tell_one_by_one(path, contents):
+    """Every program that opens the path reads the next content: each time it is another fifo."""
+    for content in contents:
+        with open(path, "w", encoding="utf-8") as fifo:
+            os.mkfifo(path + ".next")
+            os.rename(path + ".next", path)
+            fifo.write(json.dumps(content))
+
+
+@case
+def a_real_machine_is_looked_at_again_until_the_last_users_have_gone():
+    """As with gpualloc run: the driver may go on showing processes that Slurm has ended."""
+    with open(machine_file("lab.json"), encoding="utf-8") as file:
+        free = json.load(file)
+    busy = json.loads(json.dumps(free))
+    for device in busy["devices"]:
+        device["processes"] = [{"pid": 1, "type": "C", "memory": 1 << 30, "name": "ending"}]
+
+    def prepare(one):
+        os.mkfifo(one.path("machine"))
+        one.nodes["n1"].env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"],
+                               "FAKE_MACHINE": one.path("machine")}
+
+    with cluster(Node("n1", machine="nvml"), prepare=prepare) as one:
+        looks = threading.Thread(target=tell_one_by_one, daemon=True,
+                                 args=(one.path("machine"), [free, busy, busy, free]))
+        looks.start()
+        devices = one.ok("srun", "--gpualloc=1", "printenv", "GPUALLOC_DEVICES").split()
+        looks.join(timeout=PATIENCE)
+        assert not looks.is_alive(), "it looked less often"
+        assert devices[0].startswith("GPU-"), devices
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 
 from cli import case, main
-from cluster import Node, cluster
+from cluster import Node, cluster, plain_user
 from people import two_people
 
 OURS = ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "GPUALLOC_DEVICES",
@@ -150,9 +150,9 @@ def what_plugstack_names_is_told_to_the_job():
 @case
 def a_plain_user_runs_all_of_it():
     """auth/none, and daemons of somebody who is not root."""
-    with two_people() as (ada, _), cluster(Node("n1"), Node("n2"), person=ada) as one:
+    with plain_user() as person, cluster(Node("n1"), Node("n2"), person=person) as one:
         job = one.hold("-w", "n1", "-n2", "--gpualloc=3").started()
-        assert one.leases("n1")["leases"][0]["user"] == ada.name
+        assert one.leases("n1")["leases"][0]["user"] == person.name
         assert not one.leases("n2")["leases"]
         other = one.ok("srun", "-w", "n1", "--gpualloc=5", "env")
         assert not set(devices(other)) & set(job.devices)

@@ -431,6 +431,26 @@ static void ids_of_several_are_short(void)
 	gpualloc_machine_free(machine);
 }
 
+/* On a DGX-1V 0-3, 3-2, 2-1 and 1-0 have 2, 2, 2 and 1 links: no ring of these four has more. */
+static void devices_are_put_in_order(void)
+{
+	gpualloc_machine *machine = NULL;
+	const gpualloc_device *devices[4];
+	int sum = 0;
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		devices[i] = gpualloc_machine_device(machine, i);
+	CHECK_INT(gpualloc_devices_order(machine, devices, 4, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		sum += gpualloc_machine_nvlinks(
+			machine, (size_t)gpualloc_device_index(devices[i]),
+			(size_t)gpualloc_device_index(devices[(i + 1) % 4]));
+	CHECK_INT(sum, 7);
+	CHECK_INT(gpualloc_devices_order(machine, devices, 0, NULL), 0);
+	gpualloc_machine_free(machine);
+}
+
 static const struct test_case cases[] = {
 	{"wishes are met or refused", wishes_are_met_or_refused},
 	{"several instances need a new driver", several_instances_need_a_new_driver},
@@ -441,6 +461,7 @@ static const struct test_case cases[] = {
 	{"sets are scored", sets_are_scored},
 	{"whether there are GPUs is one call", whether_there_are_gpus_is_one_call},
 	{"ids of several are short", ids_of_several_are_short},
+	{"devices are put in order", devices_are_put_in_order},
 };
 
 TEST_MAIN(cases)
