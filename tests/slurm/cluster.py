@@ -268,6 +268,7 @@ class Cluster:
         """All at once: one after the other they wait for each other."""
         for job in self.jobs:
             job.close()
+        self.kill_others()  # slurmd waits for jobs that a failed test has left behind
         for daemon in self.daemons:
             with contextlib.suppress(ProcessLookupError):
                 daemon.send_signal(signal.SIGTERM)
@@ -277,7 +278,10 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
-        for pid in list(self.own_processes()):
+        self.kill_others()
+
+    def kill_others(self):
+        for pid in set(self.own_processes()) - {daemon.pid for daemon in self.daemons}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
