@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the command share: running it, with or without a terminal, and telling
 what came of it as TAP. A test is a function marked @case; a failed assert is a red line."""
+import concurrent.futures
 import fcntl
 import os
 import pty
@@ -126,20 +127,26 @@ def is_sanitized():
         return b"__asan_init" in file.read()
 
 
-def main():
+def outcome(number, function):
+    """Whether a case failed, and the lines that tell of it."""
+    name = function.__name__.replace("_", " ")
+    try:
+        function()
+    except Skip as reason:
+        return False, f"ok {number} - {name} # SKIP {reason}"
+    except Exception:  # whatever it was, the other cases are still worth running
+        lines = [f"# {line}" for line in traceback.format_exc().splitlines()]
+        return True, "\n".join([*lines, f"not ok {number} - {name}"])
+    return False, f"ok {number} - {name}"
+
+
+def main(at_once=1):
+    """at_once: how many cases may run beside each other, where each has a world of its own."""
     failed = False
     print(f"1..{len(CASES)}")
-    for number, function in enumerate(CASES, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print("ok", number, "-", name)
-        except Skip as reason:
-            print("ok", number, "-", name, "# SKIP", reason)
-        except Exception:  # whatever it was, the other cases are still worth running
-            failed = True
-            for line in traceback.format_exc().splitlines():
-                print("#", line)
-            print("not ok", number, "-", name)
-        sys.stdout.flush()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        each = pool.map if at_once > 1 else map  # what sets signals needs the main thread
+        for bad, lines in each(outcome, range(1, len(CASES) + 1), CASES):
+            failed |= bad
+            print(lines, flush=True)
     sys.exit(failed)

@@ -2,6 +2,7 @@
 """Two real users, made for a test and removed with it, and the store that root makes for them."""
 import contextlib
 import fcntl
+import itertools
 import os
 import pwd
 import shutil
@@ -12,6 +13,9 @@ import tempfile
 import cli
 from cli import GPUALLOC, Skip
 from leasing import Store
+
+
+PAIRS = itertools.count()  # several may live at once
 
 
 class Person:
@@ -49,7 +53,8 @@ def two_people():
     """Without useradd two numbers do, which nobody has."""
     if os.geteuid() != 0:
         raise Skip("only root can be two other users")
-    names = [f"gpualloc-{word}-{os.getpid()}" for word in ("ada", "bob")]
+    number = f"{os.getpid()}-{next(PAIRS)}"
+    names = [f"gpualloc-{word}-{number}" for word in ("ada", "bob")]
     made, people = [], []
     try:
         for name, umask in zip(names, (0o077, 0o022)):

@@ -7,7 +7,7 @@ import re
 import stat
 
 from cli import Skip, case, main, ok
-from cluster import Node, cluster, plain_user
+from cluster import AT_ONCE, Node, cluster, plain_user
 
 GPU = "NodeName={0} Name=gpu File=/dev/tty[0-{1}]\n"
 SHOW = "echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES"
@@ -219,4 +219,4 @@ def the_generated_gres_conf_is_accepted_and_used():
 
 
 if __name__ == "__main__":
-    main()
+    main(AT_ONCE)

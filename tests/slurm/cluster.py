@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from people import two_people
 
 PLUGIN = os.environ.get("SPANK_PLUGIN", "")
 PATIENCE = 30  # seconds after which something that has to happen counts as hanging
+AT_ONCE = 3  # clusters beside each other: they mostly wait for Slurm's own clocks
 TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 CONF = """\
@@ -56,12 +58,16 @@ NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} {s
 
 
 def free_ports(count):
-    """All at once, so that no two are the same."""
+    """Below those that the kernel gives to clients, which might have one before a daemon does."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        ports = []
+        while len(ports) < count:
+            port = random.randrange(10000, 32000)
+            with contextlib.suppress(OSError):
+                one = stack.enter_context(socket.socket())
+                one.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def wait_until(what, holds):
@@ -265,7 +271,7 @@ class Cluster:
                         yield int(word)
 
     def stop(self):
-        """All at once: one after the other they wait for each other."""
+        """All at once: one after the other they wait for each other, and slurmctld for jobs."""
         for job in self.jobs:
             job.close()
         self.kill_others()  # slurmd waits for jobs that a failed test has left behind
@@ -274,7 +280,7 @@ class Cluster:
                 daemon.send_signal(signal.SIGTERM)
         for daemon in self.daemons:
             try:
-                daemon.wait(timeout=5)
+                daemon.wait(timeout=1)
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()

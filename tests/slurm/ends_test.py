@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from cli import case, main
-from cluster import Node, cluster, wait_until
+from cluster import AT_ONCE, Node, cluster, wait_until
 
 # Cut loose from the step, as daemons do it; it tells its number and lives until it is told to end.
 ESCAPE = "setsid sh -c 'echo $$ > {0}/escaped; exec sleep 1000' < /dev/null > /dev/null 2>&1 & "
@@ -212,4 +212,4 @@ def nothing_of_a_cluster_is_left_behind():
 
 
 if __name__ == "__main__":
-    main()
+    main(AT_ONCE)

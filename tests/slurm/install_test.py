@@ -5,7 +5,7 @@ import glob
 import os
 
 from cli import Skip, case, main
-from cluster import Node, cluster, wait_until
+from cluster import AT_ONCE, Node, cluster, wait_until
 
 OTHER = os.environ.get("SPANK_OTHER", "")
 FILTER = os.environ["CLI_FILTER"]
@@ -101,4 +101,4 @@ def with_the_filter_slurm_counts_what_the_option_asks_for():
 
 
 if __name__ == "__main__":
-    main()
+    main(AT_ONCE)

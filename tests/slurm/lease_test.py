@@ -8,7 +8,7 @@ import os
 import threading
 
 from cli import case, machine_file, main, ok
-from cluster import PATIENCE, Node, cluster, wait_until
+from cluster import AT_ONCE, PATIENCE, Node, cluster, wait_until
 
 POLICIES = ("balanced", "bandwidth", "best-effort")
 DEVICES = "printf %s $GPUALLOC_DEVICES"
@@ -223,4 +223,4 @@ def a_real_machine_is_looked_at_again_until_the_last_users_have_gone():
 
 
 if __name__ == "__main__":
-    main()
+    main(AT_ONCE)

@@ -3,7 +3,7 @@
 import os
 
 from cli import case, main
-from cluster import Node, cluster, plain_user
+from cluster import AT_ONCE, Node, cluster, plain_user
 from people import two_people
 
 OURS = ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "GPUALLOC_DEVICES",
@@ -165,4 +165,4 @@ def a_plain_user_runs_all_of_it():
 
 
 if __name__ == "__main__":
-    main()
+    main(AT_ONCE)
