@@ -53,8 +53,10 @@ static int check_wrapped(struct one_device *one, const char *path)
 static int become(struct one_device *one, const char *path, char **arguments)
 {
 	char **environment = NULL;
-	int fd, result = gpualloc_lease_hand_on(one->lease, &fd, one->error);
+	int fd, result = gpualloc_lease_settle(one->lease, NULL, 0, one->error);
 
+	if (result == 0)
+		result = gpualloc_lease_hand_on(one->lease, &fd, one->error);
 	if (result == 0)
 		result = gpualloc_lease_environment(one->lease, fd, GPUALLOC_FORM_DEFAULT, NULL,
 						    environ, &environment, one->error);

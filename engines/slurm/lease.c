@@ -4,7 +4,6 @@
  * all, so the lease is its user's, and its record names a process that is in the job.
  */
 #include "cleanup.h"
-#include "settle.h"
 #include "step.h"
 #include "variables.h"
 
@@ -55,17 +54,17 @@ static void free_wish(gpualloc_lease_wish **wish)
  * one, and it counts where it is of this very job: sbatch hands the variables of a lease in which
  * it was called on to a job that has nothing to do with it.
  */
-static bool look_inside(spank_t spank, const struct step *step)
+static void look_inside(spank_t spank, const struct step *step)
 {
 	char job[VALUE_MOST], lease[VALUE_MOST], own[32];
 
 	(void)unsetenv("GPUALLOC_FD");
 	(void)unsetenv("GPUALLOC_LEASE");
 	(void)snprintf(own, sizeof own, "%u", step->job);
-	return spank_getenv(spank, VARIABLE_JOB, job, sizeof job) == ESPANK_SUCCESS &&
-	       strcmp(job, own) == 0 &&
-	       spank_getenv(spank, "GPUALLOC_LEASE", lease, sizeof lease) == ESPANK_SUCCESS &&
-	       setenv("GPUALLOC_LEASE", lease, 1) == 0;
+	if (spank_getenv(spank, VARIABLE_JOB, job, sizeof job) == ESPANK_SUCCESS &&
+	    strcmp(job, own) == 0 &&
+	    spank_getenv(spank, "GPUALLOC_LEASE", lease, sizeof lease) == ESPANK_SUCCESS)
+		(void)setenv("GPUALLOC_LEASE", lease, 1);
 }
 
 static int tell_of_waiting(void *context, size_t place, const char *sentence)
@@ -113,13 +112,6 @@ static int acquire(spank_t spank, const struct step *step, gpualloc_lease **ret_
 	return result < 0 ? result : gpualloc_lease_acquire(store, request, wish, ret_lease, error);
 }
 
-/* Who shares, or is on devices of the job's own lease, minds no company. */
-static bool is_usable(struct step *step, const gpualloc_lease *lease, bool is_inside)
-{
-	return is_inside || step->asked.share ||
-	       settle(lease, step->settings.machine, step->trouble, sizeof step->trouble);
-}
-
 static bool write_variables(const struct step *step, const gpualloc_lease *lease, struct text *text,
 			    gpualloc_error *error)
 {
@@ -154,9 +146,9 @@ static bool take(spank_t spank, struct step *step, struct text *text)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	gpualloc_lease *lease = NULL;
-	bool is_inside = look_inside(spank, step);
 	const char *note;
 
+	look_inside(spank, step);
 	if (acquire(spank, step, &lease, error) < 0) {
 		refuse(step, gpualloc_error_message(error));
 		return false;
@@ -165,7 +157,9 @@ static bool take(spank_t spank, struct step *step, struct text *text)
 		slurm_info("gpualloc: %s", note);
 	if (!write_variables(step, lease, text, error))
 		refuse(step, "the task's variables could not be put together");
-	else if (is_usable(step, lease, is_inside))
+	else if (gpualloc_lease_settle(lease, step->settings.machine, 0, error) < 0)
+		refuse(step, gpualloc_error_message(error));
+	else
 		return true;
 	(void)gpualloc_lease_release(lease, NULL);
 	return false;

@@ -460,6 +460,14 @@ GPUALLOC_EXPORT int gpualloc_lease_acquire(const gpualloc_store *store,
 					   const gpualloc_request *request,
 					   const gpualloc_lease_wish *wish,
 					   gpualloc_lease **ret_lease, gpualloc_error *error);
+/*
+ * A lease is free when its last holder has let go; the processes that used the devices may take a
+ * moment longer. Looks at the machine until they have gone, for 10 seconds; then GPUALLOC_EBUSY
+ * says who is there. Nothing is waited for on a simulated machine, for a share of memory, and
+ * within a lease.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_settle(const gpualloc_lease *lease, const char *spec,
+					  unsigned deadline_ms, gpualloc_error *error);
 /* Gives the devices back, for every process that has the lease; only who acquired it may. */
 GPUALLOC_EXPORT int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error);
 /* Closes this process's share of it; the lease ends with the last process that has one. */

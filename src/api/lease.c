@@ -2,6 +2,7 @@
 /* The exported face of stores and leases: each call hands on, none decides. */
 #include "lease.h"
 #include "config.h"
+#include "settle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,12 @@ int gpualloc_lease_acquire(const gpualloc_store *store, const gpualloc_request *
 	static const gpualloc_lease_wish plain = {.place = -1};
 
 	return ga_lease_acquire(&store->files, request, wish ? wish : &plain, ret_lease, error);
+}
+
+int gpualloc_lease_settle(const gpualloc_lease *lease, const char *spec, unsigned deadline_ms,
+			  gpualloc_error *error)
+{
+	return ga_lease_settle(lease, spec, deadline_ms, error);
 }
 
 int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error)
