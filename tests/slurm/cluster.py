@@ -17,7 +17,7 @@ from cli import GPUALLOC, Skip, environment
 from people import two_people
 
 PLUGIN = os.environ.get("SPANK_PLUGIN", "")
-PATIENCE = 30  # seconds after which something that has to happen counts as hanging
+PATIENCE = 60  # seconds after which something that has to happen counts as hanging
 AT_ONCE = 3  # clusters beside each other: they mostly wait for Slurm's own clocks
 TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -374,6 +374,11 @@ def cluster(*nodes, person=None, plugstack="optional {plugin}\n", extra="", prep
         raise Skip(os.environ.get("SPANK_SKIP", "no plugin was built"))
     if not shutil.which("slurmctld", path=TOOLS) or not shutil.which("slurmd", path=TOOLS):
         raise Skip("slurmctld and slurmd are not installed")
+    try:
+        socket.getaddrinfo(socket.gethostname(), None)
+    except OSError as error:
+        raise Skip("Slurm's daemons look up this machine's own name, "
+                   f"{socket.gethostname()}: {error} (a line in /etc/hosts mends that)") from None
     if not person and os.geteuid() != 0:
         person = Myself()
     where = tempfile.mkdtemp(prefix="gpualloc-slurm-")
