@@ -11,7 +11,7 @@ CHAOS_BUILD ?= build-chaos
 LEASES ?= 1000000
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format help install
+.PHONY: all bench chaos check clean demo deps format hard help install
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -21,6 +21,7 @@ help:
 	@echo 'make check    build and run every test'
 	@echo 'make bench    measure, in a release build: what decisions and leases cost, what policies are worth'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
+	@echo 'make hard     kill, stop and error at every system call of a lease'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -65,6 +66,13 @@ chaos:
 	ninja -C $(CHAOS_BUILD) tests/lease/chaos tests/lease/forgetful.so
 	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
 	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
+
+hard:
+	@tools/install-deps all
+	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
+	ninja -C $(CHAOS_BUILD) tests/lease/lease_one
+	HARD=1 LEASE_ONE=$(CHAOS_BUILD)/tests/lease/lease_one TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 \
+	  python3 tests/lease/inject_test.py
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
