@@ -193,29 +193,43 @@ def behind_a_real_fence_too():
         assert first.end() == 0
 
 
-def generated(one):
-    """The gres.conf that gpualloc writes, its files replaced by fakes; and the node's own line."""
-    text = ok("slurm", "gres-conf", "--machine", "dgx1-volta", "--node", "n1")
-    os.makedirs(one.path("dev"))
-    for number in range(8):
-        make_device(one.path("dev", f"nvidia{number}"), 1, 3)
-    return text.replace("File=/dev/", f"File={one.where}/dev/"), \
-        re.search(r"Gres=(\S+) (Sockets=\d+ CoresPerSocket=\d+ ThreadsPerCore=\d+)", text)
+def use_generated(node, one):
+    """The gres.conf that gpualloc writes for the node's machine, its files replaced by fakes."""
+    text = ok("slurm", "gres-conf", "--machine", node.machine, "--node", node.name)
+    for path in sorted(set(re.findall(r"/dev(/[\w/-]+)", re.sub(r"(?m)^#.*", "", text)))):
+        os.makedirs(os.path.dirname(one.where + "/dev" + path), exist_ok=True)
+        make_device(one.where + "/dev" + path, 1, 3)
+    node.gres_conf = re.sub(r"(?m)(?<==|,)/dev/", f"{one.where}/dev/", text)
+    node.gres, node.shape = re.search(
+        r"Gres=(\S+) (Sockets=\d+ CoresPerSocket=\d+ ThreadsPerCore=\d+)", text).groups()
 
 
 @case
 def the_generated_gres_conf_is_accepted_and_used():
-    def prepare(one):
-        node = one.nodes["n1"]
-        node.gres_conf, line = generated(one)
-        node.gres, node.shape = line.group(1), line.group(2)
-
-    with cluster(Node("n1"), prepare=prepare) as one:
+    with cluster(Node("n1"), prepare=lambda one: use_generated(one.nodes["n1"], one)) as one:
         assert f"Gres={one.nodes['n1'].gres}" in one.ok("scontrol", "show", "node", "n1")
         for _ in range(3):
             gpus = one.ok("srun", "--gpus=2", "printenv", "CUDA_VISIBLE_DEVICES")
             assert links(*gpus.strip().split(",")) == 2, gpus
         assert len(one.ok("srun", "--gpus=8", "printenv", "SLURM_STEP_GPUS").split(",")) == 8
+
+
+@case
+def generated_lines_of_instances_give_the_instances():
+    listed = json.loads(ok("list", "--json", "--machine", "a100-mig"))["devices"]
+    uuids = {instance["profile"]: [] for instance in listed[1]["mig"]}
+    for instance in listed[1]["mig"]:
+        uuids[instance["profile"]].append(instance["uuid"])
+    with cluster(Node("n1", machine="a100-mig"),
+                 prepare=lambda one: use_generated(one.nodes["n1"], one)) as one:
+        gres = one.ok("scontrol", "show", "node", "n1")
+        assert all(f"gpu:{profile}:{len(of)}" in gres for profile, of in uuids.items()), gres
+        assert "gpu:a100:1" in gres, gres
+        for profile, of in uuids.items():
+            words = [f"--gres=gpu:{profile}:1", "--gpualloc=1", "printenv", "CUDA_VISIBLE_DEVICES"]
+            assert one.ok("srun", *words).strip() in of, profile
+        whole = one.ok("srun", "--gres=gpu:a100:1", "--gpualloc=1", "printenv", "GPUALLOC_DEVICES")
+        assert whole.strip() == listed[0]["uuid"], whole
 
 
 if __name__ == "__main__":
