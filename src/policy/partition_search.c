@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-	DEFAULT_BUDGET = 50000, /* what would take longer than some 10 ms goes without a proof */
+	DEFAULT_BUDGET = 43000, /* what would take longer than some 10 ms goes without a proof */
 	LOOKS_A_STEP = 10,      /* of swaps: they are cheap, but no replacement for a proof */
 	LOOKS_A_PAIR = 400,
 };
