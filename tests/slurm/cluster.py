@@ -109,6 +109,24 @@ class Node:
         self.daemon, self.env = None, {}
 
 
+def use_munge(one):
+    """As on a real cluster: who somebody is, is attested by a daemon of root's."""
+    if not shutil.which("munged", path=TOOLS):
+        raise Skip("munged is not installed")
+    key, socket_path = one.path("munge.key"), one.path("munge.socket")
+    with open(key, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(os.urandom(128))
+    one.extra += f"AuthType=auth/munge\nCredType=cred/munge\nAuthInfo=socket={socket_path}\n"
+    words = ["munged", "--foreground", f"--key-file={key}", f"--socket={socket_path}",
+             f"--pid-file={one.path('munge.pid')}", f"--seed-file={one.path('munge.seed')}",
+             f"--log-file={one.path('munge.log')}"]
+    one.daemons.append(subprocess.Popen(words, env={"PATH": TOOLS}, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True))
+    wait_until("munged answers", lambda: os.path.exists(socket_path))
+
+
 class Result:
     def __init__(self, done):
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr

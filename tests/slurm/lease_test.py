@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lease mode: Slurm counts or does not, gpualloc chooses and leases, and jobs and people who have
 logged in are in one store."""
-
-
 import json
 import os
 import threading
 
-from cli import case, machine_file, main, ok
-from cluster import AT_ONCE, PATIENCE, Node, cluster, wait_until
+from cli import Skip, case, machine_file, main, ok
+from cluster import AT_ONCE, PATIENCE, Node, cluster, use_munge, wait_until
+from people import two_people
 
 POLICIES = ("balanced", "bandwidth", "best-effort")
 DEVICES = "printf %s $GPUALLOC_DEVICES"
@@ -158,6 +157,19 @@ def each_node_has_a_store_of_its_own():
         job.let_go()
         assert job.end() == 0
         assert one.is_free("n1") and one.is_free("n2")
+
+
+@case
+def users_whom_munge_attests_lease_under_their_own_names():
+    if os.geteuid() != 0:
+        raise Skip("only root can be two other users")
+    with two_people() as (ada, bob), cluster(Node("n1"), prepare=use_munge) as one:
+        jobs = [one.hold("--gpualloc=4", person=person).started() for person in (ada, bob)]
+        shown = {lease["user"]: set(lease["devices"]) for lease in one.leases("n1")["leases"]}
+        assert shown == {person.name: set(job.devices)
+                         for person, job in zip((ada, bob), jobs)}, shown
+        assert not shown[ada.name] & shown[bob.name], shown
+        assert all(job.end() == 0 for job in jobs) and one.is_free("n1")
 
 
 @case
