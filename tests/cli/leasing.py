@@ -96,6 +96,14 @@ class Store:
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.path)
                       for name in names)
 
+    def remove(self):
+        """With all who still hold something in it."""
+        for holder in self.holders:
+            if holder.process.poll() is None:
+                holder.process.kill()
+                holder.process.communicate()
+        shutil.rmtree(self.where)
+
 
 @contextlib.contextmanager
 def store(machine="dgx1-volta"):
@@ -104,11 +112,7 @@ def store(machine="dgx1-volta"):
     try:
         yield one
     finally:
-        for holder in one.holders:
-            if holder.process.poll() is None:
-                holder.process.kill()
-                holder.process.communicate()
-        shutil.rmtree(where)
+        one.remove()
 
 
 def variables(text):

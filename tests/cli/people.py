@@ -97,11 +97,7 @@ def shared_store(machine="dgx1-volta"):
         assert done.returncode == 0, done
         yield one
     finally:
-        for holder in one.holders:
-            if holder.process.poll() is None:
-                holder.process.kill()
-                holder.process.communicate()
-        shutil.rmtree(where)
+        one.remove()
 
 
 def python(person):
