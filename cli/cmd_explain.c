@@ -6,7 +6,7 @@
 #include "message.h"
 #include "output.h"
 #include "terminal.h"
-#include "topo.h"
+#include "topo/topo.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
 #include "message.h"
 #include "open.h"
 #include "output.h"
-#include "topo.h"
+#include "topo/topo.h"
 
 #include <unistd.h>
 

@@ -5,7 +5,7 @@
 #define CLI_SVG_H
 
 #include "text.h"
-#include "topo_layout.h"
+#include "topo/layout.h"
 
 enum { NVLINKS_MAX = 1024 };
 

@@ -2,7 +2,7 @@
 /* The store, made, checked and opened; see store.h. */
 #include "store.h"
 
-#include "file.h"
+#include "owner.h"
 #include "text.h"
 
 #include <errno.h>
@@ -66,47 +66,6 @@ bool ga_store_locks_are_local(int fd)
 	}
 }
 
-/*
- * In a user namespace root of outside shows as the overflow uid, and so does everybody else who is
- * not mapped: without any mapping even we.
- */
-static bool is_nameless(const struct stat *status)
-{
-	char text[32], map[64];
-	int64_t overflow;
-	long length = ga_file_peek("", "/proc/sys/kernel/overflowuid", text, sizeof text);
-	unsigned long inside, outside, count;
-
-	if (length < 1 || !ga_text_number(text, (size_t)length, UINT32_MAX, &overflow) ||
-	    status->st_uid != (uid_t)overflow)
-		return false;
-	length = ga_file_peek("", "/proc/self/uid_map", map, sizeof map);
-	return length == 0 ||
-	       (length > 0 && sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
-		!(inside == 0 && outside == 0 && count == UINT32_MAX));
-}
-
-/* The kernel knows: nobody but its owner may open a thing like this. */
-static bool is_opened_as_owner(int fd)
-{
-	char path[32];
-	int probe;
-
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	probe = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	close_one(probe);
-	return probe >= 0;
-}
-
-/* What belongs to nobody whom we know, and what we cannot write, is taken for root's. */
-bool ga_store_is_trusted_owner(int fd, const struct stat *status)
-{
-	if (is_nameless(status))
-		return !S_ISDIR(status->st_mode) || (status->st_mode & S_ISVTX) ||
-		       faccessat(fd, ".", W_OK, AT_EACCESS) < 0 || is_opened_as_owner(fd);
-	return status->st_uid == 0 || status->st_uid == geteuid();
-}
-
 static int check_folder(const char *path, int fd, gpualloc_error *error)
 {
 	struct stat status;
@@ -115,7 +74,7 @@ static int check_folder(const char *path, int fd, gpualloc_error *error)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	if (!S_ISDIR(status.st_mode))
 		return distrust(path, "it is no folder", error);
-	if (!ga_store_is_trusted_owner(fd, &status))
+	if (!ga_is_trusted_owner(fd, &status))
 		return distrust(path, "it belongs to another user than root", error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may write to it, and it is not sticky", error);
@@ -134,8 +93,7 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 
 	if (fstat(fd, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
-	if (S_ISREG(status.st_mode) && status.st_nlink == 1 &&
-	    ga_store_is_trusted_owner(fd, &status))
+	if (S_ISREG(status.st_mode) && status.st_nlink == 1 && ga_is_trusted_owner(fd, &status))
 		return 0;
 	(void)snprintf(why, sizeof why, "its %s is not a plain file of root's or one's own", name);
 	return distrust(path, why, error);
@@ -191,15 +149,15 @@ static int check_parent(const char *path, int folder, gpualloc_error *error)
 
 	if (parent < 0 || fstat(parent, &status) < 0 || fstat(folder, &own) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the folder above %s", path);
-	if (!ga_store_is_trusted_owner(parent, &status))
+	if (!ga_is_trusted_owner(parent, &status))
 		return distrust(path, "the folder above it belongs to another user than root",
 				error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may replace it: the folder above it is not sticky",
 				error);
 	/* In a folder for everybody, anybody may have made what shows no owner. */
-	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && is_nameless(&own) &&
-	    !is_opened_as_owner(folder))
+	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && ga_is_nameless_owner(&own) &&
+	    !ga_is_opened_as_owner(folder))
 		return distrust(path,
 				"in this user namespace it does not show who made it, and in the "
 				"folder above it anybody could",

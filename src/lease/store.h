@@ -51,8 +51,6 @@ int ga_store_private_path(char **ret_path, gpualloc_error *error);
 
 /* Whether a descriptor is open on this store's ledger. */
 bool ga_store_is_ledger(const struct ga_store *store, int fd);
-/* An open file or folder belongs to root, which may be outside of our user namespace, or to us. */
-bool ga_store_is_trusted_owner(int fd, const struct stat *status);
 /* The file system of an open file has locks that every process of this machine sees. */
 bool ga_store_locks_are_local(int fd);
 /* A description of the ledger of one's own, to lock with; close-on-exec. */

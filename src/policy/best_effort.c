@@ -8,7 +8,7 @@
 #include "policy.h"
 
 #include "cleanup.h"
-#include "partition.h"
+#include "partition/partition.h"
 
 enum { FEW = 8 }; /* for so many, everything but the answer is on the stack */
 

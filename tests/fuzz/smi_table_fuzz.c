@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "cleanup.h"
-#include "smi.h"
+#include "smi/smi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engines that solve partitions agree, prove what they should, and keep to their budget. */
-#include "partition_search.h"
+#include "partition/search.h"
 #include "partition_shapes.h"
 #include "test.h"
 

@@ -5,7 +5,7 @@
  */
 #include "cleanup.h"
 #include "machine_file.h"
-#include "smi.h"
+#include "smi/smi.h"
 #include "source.h"
 #include "test.h"
 

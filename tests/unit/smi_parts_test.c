@@ -2,7 +2,7 @@
 /* The quirks of each output of nvidia-smi, in texts as small as they can be, and how parts merge.
  */
 #include "cleanup.h"
-#include "smi.h"
+#include "smi/smi.h"
 #include "source.h"
 #include "test.h"
 

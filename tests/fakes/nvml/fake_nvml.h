@@ -28,7 +28,7 @@
 #define FAKE_NVML_H
 
 #include "machine.h"
-#include "nvml_abi.h"
+#include "nvml/abi.h"
 
 enum { FAKE_LINKS_MAX = 64, FAKE_DIRECT_LINKS_MAX = 18 };
 

@@ -3,7 +3,7 @@
  * The fake shares its declarations with the source that it tests, so a wrong one would agree with
  * itself. These are the layouts of NVIDIA's header, written down a second time.
  */
-#include "nvml_abi.h"
+#include "nvml/abi.h"
 
 #include <stddef.h>
 

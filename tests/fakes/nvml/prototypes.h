@@ -3,7 +3,7 @@
 #ifndef FAKE_NVML_PROTOTYPES_H
 #define FAKE_NVML_PROTOTYPES_H
 
-#include "nvml_abi.h"
+#include "nvml/abi.h"
 
 int nvmlInit(void);
 int nvmlInit_v2(void);

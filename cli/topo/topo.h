@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The forms of `gpualloc topo`: each adds a whole machine to a text. */
+#ifndef CLI_TOPO_TOPO_H
+#define CLI_TOPO_TOPO_H
+
+#include "command.h"
+#include "terminal.h"
+#include "text.h"
+
+void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal);
+void topo_json(struct text *text, const struct call *call, const gpualloc_machine *machine);
+/* choice: what was chosen is drawn in; NULL where nothing was. */
+void topo_svg(struct text *text, const gpualloc_machine *machine, const gpualloc_choice *choice);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a machine and a request to the candidates that a policy is offered, and for every other
+ * device why it is none: never (wrong kind, excluded, too small), or not now (in use).
+ */
+#ifndef GA_CHOOSE_SELECT_H
+#define GA_CHOOSE_SELECT_H
+
+#include "cleanup.h"
+#include "request.h"
+
+enum { GA_REASON_SIZE = 256 };
+
+struct ga_rejection {
+	const gpualloc_device *device;
+	bool for_now; /* somebody could free it */
+	char reason[GA_REASON_SIZE];
+};
+
+struct ga_selection {
+	const gpualloc_machine *machine;
+	struct ga_candidate *candidates; /* in the order in which a policy is offered them */
+	size_t candidate_count;
+	size_t *required; /* numbers of candidates */
+	size_t required_count;
+	struct ga_rejection *rejections;
+	size_t rejection_count;
+	struct ga_device_set idle; /* GPUs that are free, whoever may have them */
+	size_t want;
+};
+
+void ga_selection_free(struct ga_selection *selection);
+#define ga_auto_selection ga_cleanup(ga_selection_free)
+
+/*
+ * Fails where the request cannot be met: GPUALLOC_EBUSY when enough would be there if others
+ * finished, GPUALLOC_EIMPOSSIBLE when not, GPUALLOC_ENOSOURCE on a machine without a GPU. Even then
+ * ret_selection is filled in, for who wants to explain.
+ */
+int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
+	      struct ga_selection *ret_selection, gpualloc_error *error);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a group costs of the tree bound, at least, when of each class it takes between so many and
+ * so many: knapsacks up the tree of clusters, each of which loses by what is taken of it in all.
+ */
+#include "bound.h"
+
+/* By size, from low to high; there is no group of another size. */
+struct losses {
+	size_t low, high;
+	int64_t at[GA_SEARCH_MAX + 1];
+};
+
+struct taker {
+	const struct ga_bound *bound;
+	const uint8_t *counts, *low, *high;
+	size_t size; /* what is larger does not matter */
+};
+
+static void add(struct losses *sum, const struct losses *part, size_t size)
+{
+	struct losses both = {.low = sum->low + part->low, .high = sum->high + part->high};
+
+	both.high = both.high < size ? both.high : size;
+	for (size_t x = both.low; x <= both.high; x++)
+		both.at[x] = INT64_MAX;
+	for (size_t a = sum->low; a <= sum->high; a++)
+		for (size_t b = part->low; b <= part->high && a + b <= both.high; b++)
+			if (sum->at[a] + part->at[b] < both.at[a + b])
+				both.at[a + b] = sum->at[a] + part->at[b];
+	sum->low = both.low;
+	sum->high = both.high;
+	for (size_t x = both.low; x <= both.high; x++)
+		sum->at[x] = both.at[x];
+}
+
+static void take_class(const struct taker *taker, size_t class, struct losses *losses)
+{
+	losses->low = taker->low[class];
+	losses->high = taker->high[class] < taker->size ? taker->high[class] : taker->size;
+	for (size_t x = losses->low; x <= losses->high; x++)
+		losses->at[x] = 0;
+}
+
+/* What clusters of a level lose themselves, on top of what is lost inside. */
+static void charge(const struct ga_level *level, bool alone, size_t devices, struct losses *losses)
+{
+	const int32_t *cluster = level->prices[1].cluster;
+
+	for (size_t x = losses->low; x <= losses->high; x++)
+		losses->at[x] +=
+			level->step * (alone ? (int64_t)x * cluster[1]
+					     : (int64_t)cluster[devices] - cluster[devices - x] -
+						       (x > 0 ? GA_PRICE_SCALE * ga_pairs(x) : 0));
+}
+
+/* All clusters of a level, and of those inside, among classes from first to end of the order. */
+static void take_level(const struct taker *taker, size_t level_number, size_t first, size_t end,
+		       struct losses *sum)
+{
+	const struct ga_bound *bound = taker->bound;
+	const struct ga_level *level = &bound->levels[level_number];
+	struct losses part;
+
+	*sum = (struct losses){0, 0, {0}};
+	for (size_t next = first; first < end; first = next) {
+		const size_t class = bound->order[first];
+		size_t devices = taker->counts[class];
+
+		next = first + 1;
+		if (level_number == bound->level_count) {
+			take_class(taker, class, &part);
+		} else {
+			const uint8_t cluster = level->cluster[class];
+
+			for (; cluster != GA_ALONE && next < end &&
+			       level->cluster[bound->order[next]] == cluster;
+			     next++)
+				devices += taker->counts[bound->order[next]];
+			take_level(taker, level_number + 1, first, next, &part);
+			if (part.low > part.high) {
+				*sum = part;
+				return;
+			}
+			charge(level, cluster == GA_ALONE, devices, &part);
+		}
+		if (sum->low + part.low > taker->size || part.low > part.high) {
+			*sum = (struct losses){1, 0, {0}};
+			return;
+		}
+		add(sum, &part, taker->size);
+	}
+}
+
+bool ga_bound_allows(const struct ga_bound *bound, const struct ga_taking *taking, size_t size)
+{
+	const struct taker taker = {bound, taking->counts, taking->low, taking->high, size};
+	int64_t most = taking->room;
+	struct losses losses;
+
+	for (size_t i = 0; i < bound->level_count; i++)
+		most -= bound->levels[i].step * bound->levels[i].prices[1].group[size];
+	take_level(&taker, 0, 0, bound->classes->count, &losses);
+	return losses.low <= size && size <= losses.high && losses.at[size] <= most;
+}

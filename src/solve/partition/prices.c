@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prices of each level by itself: there a cluster is no more than its size; see partition_dual.h.
+ */
+#include "bound.h"
+#include "dual.h"
+
+#include <string.h>
+
+enum { PRICE_MAX = 1 << 22 }; /* so that no sum over all devices leaves 32 bits */
+
+struct pricer {
+	struct ga_dual dual; /* first */
+	const struct ga_level *level;
+	size_t clusters_of[GA_SEARCH_MAX + 1]; /* by their size */
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static double sell(struct ga_dual *dual)
+{
+	const struct pricer *p = (const struct pricer *)dual;
+	double gain[GA_SEARCH_MAX + 1] = {0}, sum = 0;
+	uint8_t best[GA_SEARCH_MAX + 1];
+
+	for (size_t n = 1; n <= p->level->largest; n++) {
+		gain[n] = -1e18;
+		for (size_t piece = 1; piece <= smaller(n, dual->most); piece++) {
+			double value =
+				(double)ga_pairs(piece) - dual->price[piece] + gain[n - piece];
+
+			if (value > gain[n]) {
+				gain[n] = value;
+				best[n] = (uint8_t)piece;
+			}
+		}
+		sum += (double)p->clusters_of[n] * gain[n];
+		for (size_t left = n; p->clusters_of[n] > 0 && left > 0; left -= best[left])
+			dual->balance[best[left]] -= (double)p->clusters_of[n];
+	}
+	return sum;
+}
+
+/* Rounds the prices and makes the tables that states are looked up in. */
+static void settle(const struct pricer *p, struct ga_prices *prices, size_t devices)
+{
+	int64_t price[GA_SEARCH_MAX + 1] = {0}, saved[GA_SEARCH_MAX + 1];
+
+	for (size_t i = 1; i <= p->dual.most; i++) {
+		double scaled = p->dual.price[i] * GA_PRICE_SCALE;
+
+		scaled = scaled > PRICE_MAX ? PRICE_MAX : scaled < -PRICE_MAX ? -PRICE_MAX : scaled;
+		price[i] = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+	}
+	ga_dual_buy(&p->dual, price, saved);
+	for (size_t n = 0; n <= p->dual.size; n++)
+		prices->group[n] = (int32_t)saved[n];
+	for (size_t n = 1; n <= devices; n++) {
+		int64_t best = INT64_MIN;
+
+		for (size_t piece = 1; piece <= smaller(n, p->dual.most); piece++) {
+			int64_t value = GA_PRICE_SCALE * ga_pairs(piece) - price[piece] +
+					prices->cluster[n - piece];
+
+			best = value > best ? value : best;
+		}
+		prices->cluster[n] = (int32_t)best;
+	}
+}
+
+/* Pairs of a partition that lie within clusters: what the bound cannot fall below. */
+static double pairs_within(const struct ga_bound *bound, const struct ga_level *level,
+			   const struct ga_partition_problem *problem, const uint16_t *group)
+{
+	const uint8_t *of = bound->classes->of;
+	size_t pairs = 0;
+
+	for (size_t i = 0; i < problem->count; i++)
+		for (size_t j = 0; j < i; j++)
+			pairs += group[i] == group[j] && level->cluster[of[i]] != GA_ALONE &&
+				 level->cluster[of[i]] == level->cluster[of[j]];
+	return (double)pairs;
+}
+
+static void count_clusters(struct pricer *p, const struct ga_classes *classes)
+{
+	size_t sizes[GA_SEARCH_MAX] = {0};
+
+	memset(p->clusters_of, 0, sizeof p->clusters_of);
+	for (size_t c = 0; c < classes->count; c++) {
+		if (p->level->cluster[c] == GA_ALONE)
+			p->clusters_of[1] += classes->size[c];
+		else
+			sizes[p->level->cluster[c]] += classes->size[c];
+	}
+	for (size_t i = 0; i < p->level->cluster_count; i++)
+		p->clusters_of[sizes[i]]++;
+}
+
+static void price_level(struct pricer *p, struct ga_level *level, double target, size_t devices)
+{
+	int start = 0;
+	double best = 1e18;
+
+	/* From the clusters' side (no prices), the groups' (all), or the middle. */
+	for (int share = 0; share <= 3; share++) {
+		const int halves = share < 3 ? share : start;
+		double value;
+
+		for (size_t i = 1; i <= p->dual.most; i++)
+			p->dual.price[i] = halves / 2.0 * (double)ga_pairs(i);
+		value = share < 3 ? ga_dual_evaluate(&p->dual) : ga_dual_descend(&p->dual, target);
+		if (value < best) {
+			best = value;
+			start = halves;
+		}
+	}
+	for (size_t i = 1; i <= p->dual.most; i++)
+		level->price[i] = p->dual.price[i];
+	settle(p, &level->prices[1], devices);
+}
+
+void ga_bound_tighten(struct ga_bound *bound, const struct ga_partition_problem *problem,
+		      const uint16_t *group)
+{
+	struct pricer pricer = {.dual = {
+					.size = bound->size,
+					.full = problem->count / bound->size,
+					.rest = problem->count % bound->size,
+					.sell = sell,
+				}};
+
+	for (size_t i = 0; i < bound->level_count; i++) {
+		struct ga_level *level = &bound->levels[i];
+
+		pricer.level = level;
+		pricer.dual.most = smaller(bound->size, level->largest);
+		count_clusters(&pricer, bound->classes);
+		price_level(&pricer, level, pairs_within(bound, level, problem, group),
+			    problem->count);
+	}
+	ga_bound_join_levels(bound, problem, group);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Branch and bound for the value; see partition_search.h. */
+#include "search.h"
+
+#include "cleanup.h"
+
+#include <string.h>
+
+enum {
+	DEFAULT_BUDGET = 43000, /* what would take longer than some 10 ms goes without a proof */
+	LOOKS_A_STEP = 10,      /* of swaps: they are cheap, but no replacement for a proof */
+	LOOKS_A_PAIR = 400,
+};
+
+/* ---- options, the most promising first ---- */
+
+struct ranked {
+	int64_t most;
+	uint32_t place;
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+	const struct ranked *left = a, *right = b;
+
+	if (left->most != right->most)
+		return left->most > right->most ? -1 : 1;
+	return left->place < right->place ? -1 : left->place > right->place;
+}
+
+static struct ranked *rank_options(struct ga_search *search, const struct ga_options *options)
+{
+	struct ranked *ranked = malloc((options->count + 1) * sizeof *ranked);
+
+	if (!ranked) {
+		search->exhausted = search->no_memory = true;
+		return NULL;
+	}
+	for (size_t i = 0; i < options->count; i++)
+		ranked[i] =
+			(struct ranked){ga_option_at(search, options->begin, i)->most, (uint32_t)i};
+	qsort(ranked, options->count, sizeof *ranked, compare_ranked);
+	return ranked;
+}
+
+/* ---- states ---- */
+
+static struct ga_memo_entry *recall(struct ga_search *search, const uint8_t *counts, size_t total)
+{
+	struct ga_memo_entry *entry = ga_memo_find(&search->memo, counts);
+
+	if (!entry)
+		entry = ga_memo_get(&search->memo, counts, -1,
+				    ga_bound_of(&search->bound, counts, total));
+	if (!entry) {
+		search->exhausted = true;
+		search->no_memory = search->memo.no_memory;
+	}
+	return entry;
+}
+
+/* The class that the first group must have some of: one with the most left, where they are sorted.
+ */
+static size_t pick_pivot(const struct ga_search *search, const uint8_t *counts)
+{
+	const struct ga_symmetry *symmetry = ga_search_symmetry(search, false);
+	size_t i = 0;
+
+	while (counts[symmetry->layout[i]] == 0)
+		i++;
+	return symmetry->layout[i];
+}
+
+struct outcome {
+	int64_t best;  /* found, or -1 */
+	int64_t upper; /* nothing that was not found is better */
+};
+
+/* One option after the other, until stop is reached or the rest cannot be better. */
+static void try_options(struct ga_search *search, const uint8_t *counts, size_t total,
+			const struct ga_options *options, int64_t need, int64_t stop,
+			struct outcome *outcome)
+{
+	ga_auto_free struct ranked *ranked = rank_options(search, options);
+	uint8_t rest[GA_SEARCH_MAX];
+
+	for (size_t i = 0; i < options->count && !search->exhausted; i++) {
+		const struct ga_option *option =
+			ga_option_at(search, options->begin, ranked[i].place);
+		const int64_t weight = option->weight;
+		size_t left = total;
+		int64_t value;
+
+		if (ranked[i].most < need) {
+			if (ranked[i].most > outcome->upper)
+				outcome->upper = ranked[i].most;
+			return;
+		}
+		for (size_t c = 0; c < search->classes.count; c++) {
+			rest[c] = (uint8_t)(counts[c] - option->taken[c]);
+			left -= option->taken[c];
+		}
+		ga_symmetry_apply(ga_search_symmetry(search, ga_search_has_required(search, rest)),
+				  rest);
+		value = weight + ga_search_solve(search, rest, left, need - weight, stop - weight);
+		if (value < need) {
+			if (value > outcome->upper)
+				outcome->upper = value;
+			continue;
+		}
+		outcome->best = value;
+		need = value + 1;
+		if (value >= stop)
+			return;
+	}
+}
+
+/* The last group of all. The short one must not hold what is required. */
+static int64_t weigh_last(const struct ga_search *search, const uint8_t *counts, size_t total)
+{
+	if (total < search->problem->size && ga_search_has_required(search, counts))
+		return -1 - INT64_MAX / 4;
+	return ga_search_weight(search, counts);
+}
+
+int64_t ga_search_solve(struct ga_search *search, const uint8_t *counts, size_t total, int64_t need,
+			int64_t stop)
+{
+	const struct ga_memo_entry *known;
+	struct ga_memo_entry *entry;
+	struct ga_expansion expansion = {.counts = counts, .total = total, .pivot = GA_NO_CLASS};
+	struct ga_options options;
+	struct outcome outcome;
+
+	if (total <= search->problem->size)
+		return weigh_last(search, counts, total);
+	known = recall(search, counts, total);
+	if (!known || known->high < need)
+		return known ? known->high : INT64_MAX / 4;
+	if (known->low >= stop || known->low == known->high)
+		return known->low;
+	outcome = (struct outcome){.best = known->low, .upper = -1};
+	expansion.need = need > known->low ? need : known->low + 1;
+	expansion.take_required = ga_search_has_required(search, counts);
+	if (!expansion.take_required)
+		expansion.pivot = pick_pivot(search, counts);
+	ga_search_expand(search, &expansion, &options);
+	outcome.upper = options.pruned;
+	try_options(search, counts, total, &options, expansion.need, stop, &outcome);
+	search->options_used = options.begin;
+	entry = search->exhausted ? NULL : ga_memo_find(&search->memo, counts);
+	if (!entry)
+		return INT64_MAX / 4;
+	/* Known to be there since before; its bounds only ever close in. */
+	if (outcome.best > entry->low)
+		entry->low = outcome.best;
+	if (outcome.best < stop) {
+		int64_t high = outcome.upper > entry->low ? outcome.upper : entry->low;
+
+		entry->high = high < entry->high ? high : entry->high;
+	}
+	return entry->low >= need ? entry->low : entry->high;
+}
+
+/* ---- the whole ---- */
+
+bool ga_search_begin(struct ga_search *search, const struct ga_partition_problem *problem,
+		     bool alike)
+{
+	const size_t align = _Alignof(struct ga_option);
+	struct ga_classes *classes = &search->classes;
+
+	search->problem = problem;
+	search->budget = problem->budget ? problem->budget : DEFAULT_BUDGET;
+	search->looks = (uint64_t)ga_pairs(problem->count) * LOOKS_A_PAIR;
+	if (search->looks > search->budget * LOOKS_A_STEP)
+		search->looks = search->budget * LOOKS_A_STEP;
+	if (!ga_classes_init(classes, problem, alike))
+		return false;
+	ga_symmetry_find(&search->symmetries[0], classes, false);
+	if (classes->any_required)
+		ga_symmetry_find(&search->symmetries[1], classes, true);
+	ga_memo_init(&search->memo, classes->count);
+	search->option_size =
+		(sizeof(struct ga_option) + classes->count + align - 1) / align * align;
+	search->least = calloc(classes->count + 1, (problem->size + 1) * sizeof *search->least);
+	return search->least && ga_bound_init(&search->bound, classes, problem);
+}
+
+void ga_search_finish(struct ga_search *search)
+{
+	ga_classes_free(&search->classes);
+	ga_bound_free(&search->bound);
+	ga_memo_free(&search->memo);
+	free(search->options);
+	free(search->least);
+}
+
+int64_t ga_search_value(struct ga_search *search, int64_t known)
+{
+	const size_t total = search->problem->count;
+	uint8_t root[GA_SEARCH_MAX];
+	int64_t value;
+
+	memcpy(root, search->classes.size, search->classes.count);
+	ga_symmetry_apply(ga_search_symmetry(search, search->classes.any_required), root);
+	value = ga_search_solve(search, root, total, known + 1, INT64_MAX / 8);
+	return !search->exhausted && value > known ? value : known;
+}
+
+static bool run(struct ga_search *search, struct ga_partition *partition)
+{
+	const struct ga_partition_problem *problem = search->problem;
+	const uint8_t *sizes = search->classes.size;
+	int64_t bound = ga_bound_of(&search->bound, sizes, problem->count), value;
+
+	if (!ga_partition_by_swaps(problem, bound, 0, partition))
+		return false;
+	if (search->bound.tree && partition->value < bound) {
+		ga_bound_tighten(&search->bound, problem, partition->group);
+		bound = ga_bound_of(&search->bound, sizes, problem->count);
+	}
+	if (partition->value < bound &&
+	    !ga_partition_by_swaps(problem, bound, search->looks, partition))
+		return false;
+	value = partition->value;
+	if (value < bound)
+		value = ga_search_value(search, value);
+	partition->bound = search->exhausted ? bound : value;
+	/* Only the walk knows which of the best is the first. */
+	if (!search->exhausted && ga_search_walk(search, value, partition->group))
+		partition->value = value;
+	partition->proven = partition->value == partition->bound;
+	partition->transitions = search->transitions;
+	return !search->no_memory;
+}
+
+bool ga_partition_by_search(const struct ga_partition_problem *problem, bool alike,
+			    struct ga_partition *partition)
+{
+	struct ga_search *search = calloc(1, sizeof *search);
+	bool good;
+
+	if (!search)
+		return false;
+	good = ga_search_begin(search, problem, alike) && run(search, partition);
+	ga_search_finish(search);
+	free(search);
+	return good;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the NVML source share: one GPU while it is asked, and the calls that ask it.
+ * Whatever the driver says is bounded here, before it becomes part of a machine. A call that fails
+ * leaves its field unknown; one that says that the GPU is gone ends the questions to this GPU, and
+ * to no other. All return 0 or GPUALLOC_ENOMEM.
+ */
+#ifndef GA_SOURCE_NVML_GPU_H
+#define GA_SOURCE_NVML_GPU_H
+
+#include "library.h"
+#include "machine.h"
+
+/* Of one GPU's links; no driver knows as many. */
+enum { GA_NVML_LINKS_MAX = 64 };
+
+struct ga_nvml_gpu {
+	const struct ga_nvml *nvml;
+	const char *root;
+	bool names_hidden;     /* pids are not those of this namespace: no names by pid */
+	ga_nvml_handle handle; /* NULL where the driver gave none */
+	struct gpualloc_device *device;
+	int sick; /* GPU_IS_LOST or RESET_REQUIRED, once some call said so */
+};
+
+/* Whether a call worked; keeps in mind that it told of a sick GPU. doing completes a sentence. */
+bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing);
+
+/* The driver gave no handle, and this is why: the device is unhealthy. */
+int ga_nvml_no_handle(struct ga_nvml_gpu *gpu, int result);
+
+/* Everything but MIG and links. */
+int ga_nvml_read_device(struct ga_nvml_gpu *gpu);
+
+/* Of a GPU or of an instance, whose handle is given. */
+void ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+			 struct ga_memory *ret_memory);
+/* ret_text has GA_NVML_NAME_SIZE bytes and always ends in NUL. */
+bool ga_nvml_ask_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, ga_nvml_handle handle,
+		      const char *doing, char *ret_text);
+/* Unknown where the call is missing or fails, or the number is beyond most. */
+int64_t ga_nvml_ask_number(struct ga_nvml_gpu *gpu, ga_nvml_number_call *call,
+			   ga_nvml_handle handle, const char *doing, int64_t most);
+
+/* A process, and the instance it runs on as far as the driver says. */
+struct ga_nvml_process {
+	unsigned pid;
+	uint64_t memory;
+	unsigned gi;
+	unsigned ci;
+	enum ga_process_type type;
+};
+
+struct ga_nvml_processes {
+	struct ga_nvml_process *list;
+	size_t count;
+	bool known;
+};
+
+void ga_nvml_processes_free(struct ga_nvml_processes *processes);
+#define ga_auto_processes ga_cleanup(ga_nvml_processes_free)
+
+/* Everybody who computes or draws on a GPU or an instance, each pid of an instance once. */
+int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+			   struct ga_nvml_processes *ret_processes);
+/* Adds one to a device, or merges it with what is known of its pid. */
+int ga_nvml_add_process(struct ga_nvml_gpu *gpu, const struct ga_nvml_process *process,
+			struct gpualloc_device *device);
+
+/* MIG mode, instances, and the processes of the GPU and of its instances. */
+int ga_nvml_read_mig_and_processes(struct ga_nvml_gpu *gpu);
+
+/* The links between count GPUs, in the order of the machine's devices. */
+int ga_nvml_read_links(struct ga_nvml_gpu *gpus, gpualloc_machine *machine);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The links between the GPUs. Each pair is asked once for its PCIe level and each NVLink of each
+ * GPU once for its state; what is at its other end then counts for the pair, or as a way into the
+ * switches. The number of links is found by asking, never taken from a macro of the header.
+ */
+#include "gpu.h"
+
+#include "cleanup.h"
+#include "host.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SM_WITH_STATE_FIELD = 9, ATTRIBUTE_SIZE = 32 };
+
+/* The NVLinks that leave one GPU. */
+struct ends {
+	bool known;
+	bool in_fabric;    /* cluster and clique say which GPUs the switches lead to */
+	unsigned switched; /* links that lead into a switch */
+	uint16_t *direct;  /* links to each of the machine's devices */
+	unsigned clique;
+	unsigned char cluster[GA_NVML_FABRIC_UUID_SIZE];
+};
+
+/* ---- PCIe ---- */
+
+static enum gpualloc_level level_of(int ancestor)
+{
+	switch (ancestor) {
+	case GA_NVML_ANCESTOR_BOARD: return GPUALLOC_LEVEL_BOARD;
+	case GA_NVML_ANCESTOR_PIX: return GPUALLOC_LEVEL_PIX;
+	case GA_NVML_ANCESTOR_PXB: return GPUALLOC_LEVEL_PXB;
+	case GA_NVML_ANCESTOR_PHB: return GPUALLOC_LEVEL_PHB;
+	case GA_NVML_ANCESTOR_NODE: return GPUALLOC_LEVEL_NODE;
+	case GA_NVML_ANCESTOR_SYS: return GPUALLOC_LEVEL_SYS;
+	default: return GPUALLOC_LEVEL_UNKNOWN;
+	}
+}
+
+static bool answers(const struct ga_nvml_gpu *gpu)
+{
+	return gpu->handle && !gpu->sick;
+}
+
+static void read_levels(const struct ga_nvml_gpu *gpus, gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < machine->device_count; i++)
+		for (size_t j = i + 1; j < machine->device_count; j++) {
+			int ancestor = -1;
+
+			if (!answers(&gpus[i]) || !answers(&gpus[j]) ||
+			    !gpus[i].nvml->common_ancestor)
+				continue;
+			/* A failure does not say which of the two is sick: the level is unknown. */
+			if (gpus[i].nvml->common_ancestor(gpus[i].handle, gpus[j].handle,
+							  &ancestor) == GA_NVML_SUCCESS)
+				ga_links_set_level(&machine->links, i, j, level_of(ancestor));
+		}
+}
+
+/* ---- which NVLinks of a GPU are up: bit n for link n ---- */
+
+/* From compute capability 9.0 on; all links in one call. false where it tells nothing. */
+static bool active_by_fields(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
+{
+	const struct ga_nvml *nvml = gpu->nvml;
+	struct ga_nvml_field fields[GA_NVML_LINKS_MAX] = {0};
+	int major = 0, minor = 0;
+	bool any = false;
+
+	if (!nvml->fields || !nvml->compute_capability ||
+	    nvml->compute_capability(gpu->handle, &major, &minor) != GA_NVML_SUCCESS ||
+	    major < SM_WITH_STATE_FIELD)
+		return false;
+	for (unsigned link = 0; link < GA_NVML_LINKS_MAX; link++)
+		fields[link] = (struct ga_nvml_field){
+			.id = GA_NVML_FIELD_NVLINK_STATE, .scope = link, .result = GA_NVML_UNKNOWN};
+	if (!ga_nvml_worked(gpu, nvml->fields(gpu->handle, GA_NVML_LINKS_MAX, fields),
+			    "its NVLinks"))
+		return false;
+	*ret_active = 0;
+	for (unsigned link = 0; link < GA_NVML_LINKS_MAX; link++) {
+		if (fields[link].result != GA_NVML_SUCCESS)
+			continue;
+		any = true;
+		*ret_active |= fields[link].value.number == 1 ? UINT64_C(1) << link : 0;
+	}
+	return any;
+}
+
+/* Link by link until there is no such link; one that is not supported is not the last. */
+static bool active_by_calls(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
+{
+	*ret_active = 0;
+	for (unsigned link = 0; gpu->nvml->link_state && link < GA_NVML_LINKS_MAX; link++) {
+		unsigned active = 0;
+		int result = gpu->nvml->link_state(gpu->handle, link, &active);
+
+		if (result == GA_NVML_INVALID_ARGUMENT)
+			return true;
+		if (result == GA_NVML_NOT_SUPPORTED)
+			continue;
+		if (!ga_nvml_worked(gpu, result, "its NVLinks"))
+			return false;
+		*ret_active |= active == 1 ? UINT64_C(1) << link : 0;
+	}
+	return gpu->nvml->link_state != NULL;
+}
+
+/* The generation; NVML counts 1.0, 2.0, 2.2, 3.0, 3.1, 4.0, 5.0 from 1. */
+static void read_version(struct ga_nvml_gpu *gpu, unsigned link)
+{
+	static const int64_t generations[] = {GA_UNKNOWN, 1, 2, 2, 3, 3, 4, 5, 6};
+	unsigned version = 0;
+
+	if (gpu->nvml->link_version &&
+	    ga_nvml_worked(gpu, gpu->nvml->link_version(gpu->handle, link, &version),
+			   "its NVLink version") &&
+	    version < sizeof generations / sizeof *generations)
+		gpu->device->nvlink_version = generations[version];
+}
+
+/* ---- what is at the other end of a link ---- */
+
+/*
+ * A device that is none of our GPUs: a switch, unless Linux knows better, for which a GPU that is
+ * hidden from us or lost is still on the bus. What Linux does not have either is a switch beyond a
+ * virtual machine, or a GPU of ours of which only the index is known.
+ */
+static bool is_switch(const char *root, const gpualloc_machine *machine, const char *pci)
+{
+	char class[ATTRIBUTE_SIZE], vendor[ATTRIBUTE_SIZE];
+
+	if (!ga_host_pci_attribute(root, pci, "class", class, sizeof class)) {
+		for (size_t i = 0; i < machine->device_count; i++)
+			if (!machine->devices[i].pci)
+				return false;
+		return true;
+	}
+	return ga_text_starts(class, "0x0680") &&
+	       ga_host_pci_attribute(root, pci, "vendor", vendor, sizeof vendor) &&
+	       strcmp(vendor, "0x10de") == 0;
+}
+
+static void count_remote(const struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, int type,
+			 const struct ga_nvml_pci *pci, struct ends *ends)
+{
+	size_t size = strnlen(pci->bus_id, sizeof pci->bus_id);
+	char normal[20];
+
+	if (!ga_pci_normalise(pci->bus_id, size, normal)) {
+		/* "FFFFFFFF:FF:FF.F": something that has no address here. */
+		if (type == GA_NVML_REMOTE_UNKNOWN && size > 0 &&
+		    strspn(pci->bus_id, "fF:.") == size)
+			ends->switched++;
+		else
+			ends->known = false;
+		return;
+	}
+	for (size_t i = 0; i < machine->device_count; i++)
+		if (ga_text_same(machine->devices[i].pci, normal)) {
+			ends->direct[i]++;
+			return;
+		}
+	if (type == GA_NVML_REMOTE_UNKNOWN && is_switch(gpu->root, machine, normal))
+		ends->switched++;
+}
+
+static void read_remote(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, unsigned link,
+			struct ends *ends)
+{
+	const struct ga_nvml *nvml = gpu->nvml;
+	struct ga_nvml_pci pci = {0};
+	int type = GA_NVML_REMOTE_UNKNOWN;
+
+	if (!nvml->link_remote_type ||
+	    !ga_nvml_worked(gpu, nvml->link_remote_type(gpu->handle, link, &type),
+			    "what an NVLink leads to"))
+		type = GA_NVML_REMOTE_UNKNOWN;
+	if (type == GA_NVML_REMOTE_SWITCH)
+		ends->switched++;
+	if (type == GA_NVML_REMOTE_SWITCH || type == GA_NVML_REMOTE_NPU || gpu->sick)
+		return;
+	if (nvml->link_remote_pci &&
+	    ga_nvml_worked(gpu, nvml->link_remote_pci(gpu->handle, link, &pci),
+			   "where an NVLink leads to"))
+		count_remote(gpu, machine, type, &pci, ends);
+	else
+		ends->known = false;
+}
+
+/* ---- the fabric behind the switches ---- */
+
+static void join_fabric(struct ends *ends, const unsigned char *cluster, int status,
+			unsigned clique, unsigned state)
+{
+	static const unsigned char none[GA_NVML_FABRIC_UUID_SIZE];
+
+	/* Completed with an error, or in a cluster without a name, is how it looks without one. */
+	if (state != GA_NVML_FABRIC_COMPLETED || status != GA_NVML_SUCCESS ||
+	    memcmp(cluster, none, sizeof none) == 0)
+		return;
+	ends->in_fabric = true;
+	ends->clique = clique;
+	memcpy(ends->cluster, cluster, sizeof ends->cluster);
+}
+
+static void read_fabric(struct ga_nvml_gpu *gpu, struct ends *ends)
+{
+	const struct ga_nvml *nvml = gpu->nvml;
+	struct ga_nvml_fabric_v3 v3 = {.version = GA_NVML_VERSION(v3, 3)};
+	struct ga_nvml_fabric_v2 v2 = {.version = GA_NVML_VERSION(v2, 2)};
+	struct ga_nvml_fabric_v1 v1 = {0};
+
+	if (nvml->fabric_v && ga_nvml_worked(gpu, nvml->fabric_v(gpu->handle, &v3), "its fabric"))
+		join_fabric(ends, v3.cluster, v3.status, v3.clique, v3.state);
+	else if (nvml->fabric_v &&
+		 ga_nvml_worked(gpu, nvml->fabric_v(gpu->handle, &v2), "its fabric"))
+		join_fabric(ends, v2.cluster, v2.status, v2.clique, v2.state);
+	else if (nvml->fabric_v1 &&
+		 ga_nvml_worked(gpu, nvml->fabric_v1(gpu->handle, &v1), "its fabric"))
+		join_fabric(ends, v1.cluster, v1.status, v1.clique, v1.state);
+}
+
+static bool one_fabric(const struct ends *one, const struct ends *other)
+{
+	return !one->in_fabric || !other->in_fabric ||
+	       (one->clique == other->clique &&
+		memcmp(one->cluster, other->cluster, sizeof one->cluster) == 0);
+}
+
+/* ---- all of it ---- */
+
+static void read_ends(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, struct ends *ends)
+{
+	uint64_t active = 0;
+
+	ends->known = answers(gpu) && (active_by_fields(gpu, &active) ||
+				       (!gpu->sick && active_by_calls(gpu, &active)));
+	for (unsigned link = 0; ends->known && !gpu->sick && link < GA_NVML_LINKS_MAX; link++) {
+		if (!(active >> link & 1))
+			continue;
+		if (gpu->device->nvlink_version < 0)
+			read_version(gpu, link);
+		read_remote(gpu, machine, link, ends);
+	}
+	if (ends->switched > 0 && !gpu->sick)
+		read_fabric(gpu, ends);
+	ends->known = ends->known && !gpu->sick;
+}
+
+static int least(unsigned one, unsigned other)
+{
+	return (int)(one < other ? one : other);
+}
+
+/* A link counts where both its ends are up; of an end that could not be read the other tells. */
+static int joined(const struct ga_nvml_gpu *gpus, const struct ends *ends, size_t i, size_t j)
+{
+	const struct ends *one = &ends[i], *other = &ends[j];
+	int through = one_fabric(one, other) ? least(one->switched, other->switched) : 0;
+
+	if (!answers(&gpus[i]) || !answers(&gpus[j]) || (!one->known && !other->known))
+		return GA_UNKNOWN;
+	if (one->known && other->known)
+		return least(one->direct[j], other->direct[i]) + through;
+	if ((one->known ? one : other)->switched > 0)
+		return GA_UNKNOWN;
+	return one->known ? one->direct[j] : other->direct[i];
+}
+
+int ga_nvml_read_links(struct ga_nvml_gpu *gpus, gpualloc_machine *machine)
+{
+	size_t count = machine->device_count;
+	ga_auto_free struct ends *ends = calloc(count + 1, sizeof *ends);
+	ga_auto_free uint16_t *direct = calloc(count + 1, (count + 1) * sizeof *direct);
+
+	if (!ends || !direct)
+		return GPUALLOC_ENOMEM;
+	read_levels(gpus, machine);
+	for (size_t i = 0; i < count; i++) {
+		ends[i].direct = direct + i * count;
+		read_ends(&gpus[i], machine, &ends[i]);
+	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++)
+			ga_links_set_nvlinks(&machine->links, i, j, joined(gpus, ends, i, j));
+	return 0;
+}

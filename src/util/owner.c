@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose a file is, also where the kernel hides that; see owner.h. */
+#include "owner.h"
+
+#include "file.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/*
+ * In a user namespace root of outside shows as the overflow uid, and so does everybody else who is
+ * not mapped: without any mapping even we.
+ */
+bool ga_is_nameless_owner(const struct stat *status)
+{
+	char text[32], map[64];
+	int64_t overflow;
+	long length = ga_file_peek("", "/proc/sys/kernel/overflowuid", text, sizeof text);
+	unsigned long inside, outside, count;
+
+	if (length < 1 || !ga_text_number(text, (size_t)length, UINT32_MAX, &overflow) ||
+	    status->st_uid != (uid_t)overflow)
+		return false;
+	length = ga_file_peek("", "/proc/self/uid_map", map, sizeof map);
+	return length == 0 ||
+	       (length > 0 && sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 &&
+		!(inside == 0 && outside == 0 && count == UINT32_MAX));
+}
+
+/* The kernel knows: nobody but its owner may open a thing like this. */
+bool ga_is_opened_as_owner(int fd)
+{
+	char path[32];
+	int probe;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	probe = open(path, O_RDONLY | O_NOATIME | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (probe >= 0)
+		close(probe);
+	return probe >= 0;
+}
+
+/* What belongs to nobody whom we know, and what we cannot write, is taken for root's. */
+bool ga_is_trusted_owner(int fd, const struct stat *status)
+{
+	if (ga_is_nameless_owner(status))
+		return !S_ISDIR(status->st_mode) || (status->st_mode & S_ISVTX) ||
+		       faccessat(fd, ".", W_OK, AT_EACCESS) < 0 || ga_is_opened_as_owner(fd);
+	return status->st_uid == 0 || status->st_uid == geteuid();
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whom to trust: files of root's and of our own, also inside a user namespace. */
+#ifndef GA_UTIL_OWNER_H
+#define GA_UTIL_OWNER_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* Whether fd, whose status this is, belongs to root or to us. */
+bool ga_is_trusted_owner(int fd, const struct stat *status);
+/* Whether it belongs to a user who has no name in our user namespace: root outside, or a stranger.
+ */
+bool ga_is_nameless_owner(const struct stat *status);
+/* Whether the kernel treats us as its owner, whatever it shows. */
+bool ga_is_opened_as_owner(int fd);
+
+#endif
