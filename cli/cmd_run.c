@@ -218,6 +218,7 @@ static int run_without_lease(const struct call *call, struct job *job)
 		result = add_config(call, job->chosen.machine, false);
 	if (result)
 		return result;
+	gpualloc_request_set_alone(job->chosen.request, !call->value[OPTION_SHARE]);
 	result = gpualloc_choose(job->chosen.machine, job->chosen.request, &job->chosen.choice,
 				 error);
 	if (result < 0)

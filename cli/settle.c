@@ -6,17 +6,9 @@
 #include "message.h"
 #include "stores.h"
 
-#include <string.h>
-
 /* Where company was asked for there is nothing to wait for. */
 static bool minds_company(const struct call *call)
 {
-	static const char *const by_memory[] = {"best-fit", "random", "worst-fit"};
-	const char *policy = call->value[OPTION_POLICY];
-
-	for (size_t i = 0; policy && i < sizeof by_memory / sizeof *by_memory; i++)
-		if (strcmp(policy, by_memory[i]) == 0)
-			return false;
 	return is_real_machine(call) && !call->value[OPTION_IGNORE_PROCESSES];
 }
 

@@ -105,6 +105,10 @@ static int keep(struct one_device *one, struct answer *answer)
 		result = lease_one(one, "random", "getgpu");
 	if (result)
 		return result;
+	/* The machine was looked at before the claim: somebody may have come in between. */
+	result = gpualloc_lease_settle(one->lease, NULL, 0, one->error);
+	if (result < 0)
+		return fail_error(one, result);
 	uuid = gpualloc_device_uuid(gpualloc_lease_device(one->lease, 0));
 	(void)snprintf(answer->uuid, sizeof answer->uuid, "%s", uuid);
 	result = gpualloc_lease_hand_on(one->lease, &fd, one->error);

@@ -268,6 +268,9 @@ GPUALLOC_EXPORT void gpualloc_request_set_seed(gpualloc_request *request, uint64
 GPUALLOC_EXPORT void gpualloc_request_set_ignore_processes(gpualloc_request *request,
 							   int64_t bytes);
 GPUALLOC_EXPORT void gpualloc_request_set_mixed(gpualloc_request *request, int mixed);
+/* The devices are for a program that is to have them alone: processes on them count whatever the
+   policy, also with best-fit, worst-fit and random. A lease of whole devices needs no such word. */
+GPUALLOC_EXPORT void gpualloc_request_set_alone(gpualloc_request *request, int alone);
 /* Whether the choice should find out about the next best sets. */
 GPUALLOC_EXPORT void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted);
 /* MIG instances instead of whole GPUs, of this profile or of any (NULL). */

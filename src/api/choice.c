@@ -113,6 +113,11 @@ void gpualloc_request_set_mixed(gpualloc_request *request, int mixed)
 	request->mixed = mixed != 0;
 }
 
+void gpualloc_request_set_alone(gpualloc_request *request, int alone)
+{
+	request->alone = alone != 0;
+}
+
 void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted)
 {
 	request->alternatives = wanted != 0;

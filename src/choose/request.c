@@ -42,6 +42,8 @@ bool ga_request_by_memory(const gpualloc_request *request)
 {
 	const struct ga_policy *policy = ga_request_policy(request);
 
+	if (request->share || request->alone)
+		return request->share;
 	return policy == &ga_policy_best_fit || policy == &ga_policy_worst_fit ||
 	       policy == &ga_policy_random;
 }

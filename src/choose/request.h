@@ -28,6 +28,7 @@ struct gpualloc_request {
 	const struct gpualloc_policy *policy; /* NULL: the default */
 	int64_t memory; /* each must have this much free; GA_UNKNOWN: no matter */
 	bool share;     /* lease only that much of each */
+	bool alone;     /* for a program that is to have them alone, not only for a look */
 	bool mig;       /* MIG instances instead of whole GPUs */
 	char *profile;  /* of this profile; NULL: any */
 	char *model;    /* whose name contains this; NULL: any */
@@ -50,7 +51,8 @@ void ga_request_free(gpualloc_request *request);
 /* The policy that counts: the one named, else balanced, or pack for instances and shares; NULL
    where the caller has one of his own. */
 const struct ga_policy *ga_request_policy(const gpualloc_request *request);
-/* best-fit, worst-fit and random ask for free memory only; processes do not matter to them. */
+/* Whether free memory is all that counts, and processes do not: for a share, and for a look by
+   best-fit, worst-fit or random. A device that a program is to have alone is free of others. */
 bool ga_request_by_memory(const gpualloc_request *request);
 /* What no machine could make sense of: GPUALLOC_EUSAGE. */
 int ga_request_check(const gpualloc_request *request, gpualloc_error *error);

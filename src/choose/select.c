@@ -208,8 +208,7 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 	char reason[GA_REASON_SIZE], has[GA_SIZE_TEXT], tolerated[GA_SIZE_TEXT];
 	int64_t busy;
 
-	if (ga_device_state(device) != GPUALLOC_STATE_IN_USE || ga_request_by_memory(request) ||
-	    request->share)
+	if (ga_device_state(device) != GPUALLOC_STATE_IN_USE || ga_request_by_memory(request))
 		return false;
 	busy = busy_memory(device);
 	if (busy <= request->tolerate)

@@ -22,6 +22,7 @@ static void settle_request(struct ga_acquiring *acquiring, bool stale)
 {
 	gpualloc_request *request = &acquiring->request;
 
+	request->alone = !request->share;
 	if (request->visible && (!*request->visible || strcmp(request->visible, "-1") == 0))
 		request->visible = NULL;
 	if (stale) {
