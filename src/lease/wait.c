@@ -299,7 +299,7 @@ static bool sleep_a_while(struct waiting *waiting)
 static int tell(struct waiting *waiting, bool always)
 {
 	const gpualloc_lease_wish *wish = waiting->acquiring->wish;
-	const char *sentence = gpualloc_error_message(waiting->error);
+	const char *sentence = waiting->error ? waiting->error->message : "";
 	bool same = strncmp(sentence, waiting->told, sizeof waiting->told - 1) == 0 &&
 		    waiting->acquiring->place == waiting->told_place;
 
