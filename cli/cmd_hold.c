@@ -121,12 +121,13 @@ static int hold(const struct call *call, int64_t for_ms)
  */
 static void be_keeper(const struct call *call, int64_t for_ms, int answer)
 {
+	auto_error gpualloc_error *error = gpualloc_error_new();
 	int result;
 
 	if (dup3(answer, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
 		_exit(STATUS_DIED);
-	(void)close_range(ANSWER_FD + 1, ~0U, 0);
-	result = hold(call, for_ms);
+	result = gpualloc_descriptors_close(ANSWER_FD + 1, error);
+	result = result < 0 ? fail_error(result, error) : hold(call, for_ms);
 	(void)send_answer(result, NULL);
 	_exit(result);
 }

@@ -160,7 +160,8 @@ int look(struct one_device *one)
 {
 	int result;
 
-	one->error = gpualloc_error_new();
+	if (!one->error)
+		one->error = gpualloc_error_new();
 	result = gpualloc_machine_open(NULL, 0, &one->machine, one->error);
 	if (result < 0)
 		return fail_error(one, result);

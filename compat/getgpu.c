@@ -124,11 +124,13 @@ static int keep(struct one_device *one, struct answer *answer)
 static void be_keeper(struct one_device *one, int pipe)
 {
 	struct answer answer = {0};
+	int result;
 
 	if (dup3(pipe, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
 		_exit(STATUS_OUTPUT);
-	(void)close_range(ANSWER_FD + 1, ~0U, 0);
-	answer.status = keep(one, &answer);
+	one->error = gpualloc_error_new();
+	result = gpualloc_descriptors_close(ANSWER_FD + 1, one->error);
+	answer.status = result < 0 ? fail_error(one, result) : keep(one, &answer);
 	(void)!write(ANSWER_FD, &answer, sizeof answer);
 	_exit(answer.status);
 }

@@ -623,6 +623,12 @@ GPUALLOC_EXPORT int gpualloc_program_supervise(const char *path, char *const *ar
 					       gpualloc_supervise_function *tell, void *context,
 					       int *ret_status, gpualloc_error *error);
 
+/*
+ * Closes every descriptor from first on, in a process that must not go on holding what its parent
+ * holds. GPUALLOC_EIO where some may have stayed open: before Linux 5.9 it needs /proc.
+ */
+GPUALLOC_EXPORT int gpualloc_descriptors_close(int first, gpualloc_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,6 +3,7 @@
 #include "child.h"
 
 #include "cleanup.h"
+#include "descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ERRORS_LIMIT = 1 << 16 };
+enum { ERRORS_LIMIT = 1 << 16, STATUS_OPEN = 125 };
+
+/* Said together with that status by a child that could not let go of what its parent has open. */
+static const char still_open[] = "gpualloc: cannot close inherited descriptors: ";
 
 void ga_child_result_free(struct ga_child_result *result)
 {
@@ -41,6 +45,16 @@ static void end_with(pid_t parent)
 		_exit(126);
 }
 
+static void close_the_rest(void)
+{
+	int result = ga_descriptors_close(3);
+
+	if (result == 0)
+		return;
+	(void)dprintf(2, "%s%s", still_open, strerror(-result));
+	_exit(STATUS_OPEN);
+}
+
 /* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. */
 static void isolate(int out, int err)
 {
@@ -54,7 +68,7 @@ static void isolate(int out, int err)
 	if (out < 0 || err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
 	    dup2(err, 2) < 0)
 		_exit(126);
-	(void)close_range(3, ~0u, 0);
+	close_the_rest();
 	for (int number = 1; number < NSIG; number++)
 		(void)signal(number, SIG_DFL);
 	(void)sigemptyset(&none);
@@ -131,6 +145,13 @@ static bool reap(pid_t child, int64_t until, int *ret_status)
 	}
 }
 
+/* Nothing was asked: a child that hangs would keep the leases of this process. */
+static bool has_stayed_open(const struct ga_child_result *result)
+{
+	return result->exit_status == STATUS_OPEN && result->errors.data &&
+	       strncmp(result->errors.data, still_open, sizeof still_open - 1) == 0;
+}
+
 static int parent_side(const char *name, pid_t child, int out, int err, unsigned deadline_ms,
 		       struct ga_child_result *result, gpualloc_error *error)
 {
@@ -154,6 +175,13 @@ static int parent_side(const char *name, pid_t child, int out, int err, unsigned
 		return ga_error_errno(error, GPUALLOC_EIO, -failure, "%s", name);
 	result->timed_out = failure == -ETIMEDOUT;
 	result->exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	if (has_stayed_open(result))
+		return ga_error_set(
+			error, GPUALLOC_EIO,
+			"%s: not asked, for a child could not close what this process has "
+			"open, leases among it: it needs close_range(), which Linux has "
+			"since 5.9, or /proc",
+			name);
 	return 0;
 }
 
