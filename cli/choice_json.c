@@ -5,6 +5,7 @@
 #include "json.h"
 #include "list.h"
 #include "open.h"
+#include "topo/p2p.h"
 
 static void add_device(struct json *json, const gpualloc_device *device)
 {
@@ -23,6 +24,20 @@ static void add_device(struct json *json, const gpualloc_device *device)
 		json_number(json, "ci", gpualloc_device_ci(device));
 	}
 	json_number(json, "memory_free", gpualloc_device_memory_free(device));
+	json_close(json, '}');
+}
+
+/* Pairs of the chosen. */
+static void add_p2p(struct json *json, const struct chosen *chosen)
+{
+	struct p2p_seen seen = p2p_of_choice(chosen->machine, chosen->choice);
+
+	json_line(json, "\n ");
+	json_open(json, "p2p", '{');
+	json_number(json, "ok", (int64_t)seen.ok);
+	json_number(json, "no", (int64_t)seen.no);
+	json_number(json, "unknown", (int64_t)seen.unknown);
+	json_number(json, "inferred", (int64_t)seen.inferred);
 	json_close(json, '}');
 }
 
@@ -93,6 +108,7 @@ void choice_json(struct text *text, const struct call *call, const struct chosen
 	json_number(&json, "score", gpualloc_choice_score(choice));
 	json_number(&json, "bandwidth", gpualloc_choice_bandwidth(choice));
 	if (explained) {
+		add_p2p(&json, chosen);
 		add_alternatives(&json, choice);
 		add_rejected(&json, choice);
 	}

@@ -4,6 +4,7 @@
 #include "explain.h"
 #include "list.h"
 #include "open.h"
+#include "topo/p2p.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,19 @@ static void add_value(struct text *text, const gpualloc_choice *choice)
 			    bound > 0 ? 100.0 * (double)(bound - value) / (double)bound : 0.0);
 }
 
-static void add_worth(struct text *text, const gpualloc_choice *choice, size_t columns)
+static void add_p2p(struct text *text, const gpualloc_machine *machine,
+		    const gpualloc_choice *choice, size_t columns)
+{
+	struct p2p_seen seen = p2p_of_choice(machine, choice);
+	auto_text struct text words = {0};
+
+	if (p2p_sentence(&words, &seen))
+		text_wrap(text, words.data ? words.data : "", 2, columns, 4);
+	text->failed = text->failed || words.failed;
+}
+
+static void add_worth(struct text *text, const gpualloc_machine *machine,
+		      const gpualloc_choice *choice, size_t columns)
 {
 	auto_text struct text links = {0}, value = {0};
 
@@ -110,6 +123,7 @@ static void add_worth(struct text *text, const gpualloc_choice *choice, size_t c
 			    (long long)gpualloc_choice_score(choice));
 		text_wrap(text, links.data ? links.data : "", 2, columns, 4);
 	}
+	add_p2p(text, machine, choice, columns);
 	if (gpualloc_choice_value(choice) >= 0) {
 		add_value(&value, choice);
 		text_wrap(text, value.data ? value.data : "", 2, columns, 4);
@@ -164,7 +178,7 @@ static void add_chosen(struct text *text, const struct chosen *chosen, size_t co
 	add_ids(&title, devices, count);
 	text->failed = text->failed || title.failed;
 	text_wrap(text, title.data ? title.data : "", 0, columns, 100);
-	add_worth(text, choice, columns);
+	add_worth(text, chosen->machine, choice, columns);
 	text_add(text, "\nCHOSEN\n");
 	for (size_t i = 0; i < count && (i < CHOSEN_MAX || count == CHOSEN_MAX + 1); i++)
 		add_device(text, devices[i], columns);

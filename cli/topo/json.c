@@ -28,6 +28,12 @@ static void add_nvlinks(struct json *json, const gpualloc_machine *machine, size
 	json_number(json, NULL, gpualloc_machine_nvlinks(machine, i, j));
 }
 
+static void add_p2p(struct json *json, const gpualloc_machine *machine, size_t i, size_t j)
+{
+	json_text(json, NULL,
+		  i == j ? "X" : gpualloc_p2p_name(gpualloc_machine_p2p(machine, i, j)));
+}
+
 static void add_matrix(struct json *json, const char *key, const gpualloc_machine *machine,
 		       void (*add_cell)(struct json *, const gpualloc_machine *, size_t, size_t))
 {
@@ -45,15 +51,16 @@ static void add_matrix(struct json *json, const char *key, const gpualloc_machin
 	json_close(json, ']');
 }
 
-static void add_inferred(struct json *json, const gpualloc_machine *machine)
+static void add_pairs(struct json *json, const char *key, const gpualloc_machine *machine,
+		      int (*holds)(const gpualloc_machine *, size_t, size_t))
 {
 	size_t count = gpualloc_machine_device_count(machine);
 
 	json_line(json, "\n ");
-	json_open(json, "inferred", '[');
+	json_open(json, key, '[');
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = i + 1; j < count; j++) {
-			if (!gpualloc_machine_level_is_inferred(machine, i, j))
+			if (!holds(machine, i, j))
 				continue;
 			json_open(json, NULL, '[');
 			json_number(json, NULL, (int64_t)i);
@@ -74,7 +81,9 @@ void topo_json(struct text *text, const struct call *call, const gpualloc_machin
 	json_close(&json, ']');
 	add_matrix(&json, "pcie", machine, add_level);
 	add_matrix(&json, "nvlink", machine, add_nvlinks);
-	add_inferred(&json, machine);
+	add_matrix(&json, "p2p", machine, add_p2p);
+	add_pairs(&json, "inferred", machine, gpualloc_machine_level_is_inferred);
+	add_pairs(&json, "p2p_inferred", machine, gpualloc_machine_p2p_is_inferred);
 	json_close(&json, '}');
 	text_char(text, '\n');
 }

@@ -5,7 +5,10 @@
  * elsewhere each row is one line.
  */
 #include "open.h"
+#include "p2p.h"
 #include "topo.h"
+
+#include "cleanup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +19,7 @@ static const char cpu_title[] = "CPU Affinity", numa_title[] = "NUMA Affinity";
 struct matrix {
 	const gpualloc_machine *machine;
 	const struct terminal *terminal;
+	bool p2p; /* cells tell of peer-to-peer, not of links */
 	size_t count;
 	size_t label; /* columns of "GPU0" and, wider, of a cell */
 	size_t cpus;
@@ -29,12 +33,23 @@ static void label_of(const struct matrix *matrix, size_t i, char label[static CE
 	(void)snprintf(label, CELL_SIZE, "GPU%lld", (long long)gpualloc_device_index(device));
 }
 
+/* In the words of nvidia-smi topo -p2p. */
+static const char *p2p_word(const struct matrix *matrix, size_t i, size_t j)
+{
+	static const char *const words[] = {
+		[GPUALLOC_P2P_UNKNOWN] = "U", [GPUALLOC_P2P_OK] = "OK", [GPUALLOC_P2P_NO] = "NS"};
+
+	return i == j ? " X" : words[gpualloc_machine_p2p(matrix->machine, i, j)];
+}
+
 /* As nvidia-smi has it, the PCIe level is not shown where there are NVLinks. */
 static void cell_of(const struct matrix *matrix, size_t i, size_t j, char cell[static CELL_SIZE])
 {
 	int nvlinks = gpualloc_machine_nvlinks(matrix->machine, i, j);
 
-	if (nvlinks > 0)
+	if (matrix->p2p)
+		(void)snprintf(cell, CELL_SIZE, "%s", p2p_word(matrix, i, j));
+	else if (nvlinks > 0)
 		(void)snprintf(cell, CELL_SIZE, "NV%d", nvlinks);
 	else
 		(void)snprintf(cell, CELL_SIZE, "%s%s", i == j ? " " : "",
@@ -43,6 +58,10 @@ static void cell_of(const struct matrix *matrix, size_t i, size_t j, char cell[s
 
 static enum colour colour_of(const struct matrix *matrix, size_t i, size_t j)
 {
+	if (matrix->p2p)
+		return gpualloc_machine_p2p(matrix->machine, i, j) == GPUALLOC_P2P_NO
+			       ? COLOUR_YELLOW
+			       : COLOUR_DIM;
 	if (gpualloc_machine_nvlinks(matrix->machine, i, j) > 0)
 		return COLOUR_BRIGHT_GREEN;
 	switch (gpualloc_machine_level(matrix->machine, i, j)) {
@@ -186,11 +205,11 @@ static void add_folded(struct text *text, const struct matrix *matrix)
 
 		block.first = block.last;
 		block.last += here;
-		if (block.last == matrix->count)
+		if (block.last == matrix->count && !matrix->p2p)
 			block.cpus = room_for_cpus(matrix, matrix->label + here * step);
 		add_block(text, matrix, &block);
 	}
-	if (!block.cpus) {
+	if (!block.cpus && !matrix->p2p) {
 		block.first = block.last;
 		block.cpus = room_for_cpus(matrix, matrix->label);
 		add_block(text, matrix, &block);
@@ -264,6 +283,27 @@ static void add_legend(struct text *text, const struct matrix *matrix)
 	}
 }
 
+/* A sentence where all pairs are alike, else a second matrix, as nvidia-smi topo -p2p prints it. */
+static void add_p2p(struct text *text, struct matrix matrix)
+{
+	struct p2p_seen seen = p2p_of_machine(matrix.machine);
+	auto_text struct text words = {0};
+
+	if (!p2p_sentence(&words, &seen))
+		return;
+	text->failed = text->failed || words.failed;
+	if (words.data && words.size)
+		text_format(text, "\n%c%s.\n", *words.data - 'a' + 'A', words.data + 1);
+	if (seen.no == 0 || seen.ok + seen.unknown == 0)
+		return;
+	matrix.p2p = true;
+	matrix.cpus = 0;
+	add_matrix(text, &matrix);
+	text_add(text, "\n  OK   = peer-to-peer\n  NS   = not supported\n");
+	if (seen.unknown)
+		text_add(text, "  U    = not known\n");
+}
+
 /* What all pairs have in common, which is all there is to say of a machine with one big switch. */
 static void add_summary(struct text *text, const struct matrix *matrix)
 {
@@ -299,4 +339,5 @@ void topo_text(struct text *text, const gpualloc_machine *machine, const struct 
 		return;
 	add_matrix(text, &matrix);
 	add_legend(text, &matrix);
+	add_p2p(text, matrix);
 }

@@ -139,6 +139,21 @@ GPUALLOC_EXPORT int gpualloc_machine_nvlinks(const gpualloc_machine *machine, si
 GPUALLOC_EXPORT int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i,
 						       size_t j);
 
+enum gpualloc_p2p {
+	GPUALLOC_P2P_UNKNOWN = 0, /* to be taken for ok */
+	GPUALLOC_P2P_OK = 1,
+	GPUALLOC_P2P_NO = 2
+};
+
+/* Whether the two read and write each other's memory without a detour through the host's. */
+GPUALLOC_EXPORT enum gpualloc_p2p gpualloc_machine_p2p(const gpualloc_machine *machine, size_t i,
+						       size_t j);
+/* "ok" or "no"; NULL where it is not known. */
+GPUALLOC_EXPORT const char *gpualloc_p2p_name(enum gpualloc_p2p p2p);
+/* 1 when that was concluded from the models and not read. */
+GPUALLOC_EXPORT int gpualloc_machine_p2p_is_inferred(const gpualloc_machine *machine, size_t i,
+						     size_t j);
+
 /* ---- a device ---- */
 
 enum gpualloc_health {

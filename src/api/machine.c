@@ -150,3 +150,18 @@ int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i
 {
 	return is_pair(machine, i, j) && ga_links_inferred(&machine->links, i, j);
 }
+
+enum gpualloc_p2p gpualloc_machine_p2p(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return is_pair(machine, i, j) ? ga_links_p2p(&machine->links, i, j) : GPUALLOC_P2P_UNKNOWN;
+}
+
+const char *gpualloc_p2p_name(enum gpualloc_p2p p2p)
+{
+	return ga_p2p_name(p2p);
+}
+
+int gpualloc_machine_p2p_is_inferred(const gpualloc_machine *machine, size_t i, size_t j)
+{
+	return is_pair(machine, i, j) && ga_links_p2p_inferred(&machine->links, i, j);
+}

@@ -21,7 +21,10 @@ bool ga_links_init(struct ga_links *links, size_t count)
 	links->levels = calloc(count, count * sizeof *links->levels);
 	links->nvlinks = calloc(count, count * sizeof *links->nvlinks);
 	links->inferred = calloc(count, count * sizeof *links->inferred);
-	if (!links->levels || !links->nvlinks || !links->inferred) {
+	links->p2p = calloc(count, count * sizeof *links->p2p);
+	links->p2p_inferred = calloc(count, count * sizeof *links->p2p_inferred);
+	if (!links->levels || !links->nvlinks || !links->inferred || !links->p2p ||
+	    !links->p2p_inferred) {
 		ga_links_free(links);
 		return false;
 	}
@@ -35,6 +38,8 @@ void ga_links_free(struct ga_links *links)
 	free(links->levels);
 	free(links->nvlinks);
 	free(links->inferred);
+	free(links->p2p);
+	free(links->p2p_inferred);
 	*links = (struct ga_links){0};
 }
 
@@ -54,6 +59,23 @@ void ga_links_set_inferred(struct ga_links *links, size_t i, size_t j, bool infe
 {
 	links->inferred[i * links->count + j] = inferred;
 	links->inferred[j * links->count + i] = inferred;
+}
+
+void ga_links_set_p2p(struct ga_links *links, size_t i, size_t j, enum gpualloc_p2p p2p)
+{
+	links->p2p[i * links->count + j] = (uint8_t)p2p;
+	links->p2p[j * links->count + i] = (uint8_t)p2p;
+}
+
+void ga_links_infer_p2p(struct ga_links *links, size_t i, size_t j, enum gpualloc_p2p p2p)
+{
+	links->p2p_inferred[i * links->count + j] = (uint8_t)p2p;
+	links->p2p_inferred[j * links->count + i] = (uint8_t)p2p;
+}
+
+const char *ga_p2p_name(enum gpualloc_p2p p2p)
+{
+	return p2p == GPUALLOC_P2P_OK ? "ok" : p2p == GPUALLOC_P2P_NO ? "no" : NULL;
 }
 
 const char *ga_level_name(enum gpualloc_level level)

@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include "cleanup.h"
+#include "p2p.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -345,6 +346,8 @@ int ga_machine_finish(gpualloc_machine *machine, gpualloc_error *error)
 			device->mig[m].parent = device;
 		uuids += device->mig_count;
 	}
+	if (ga_p2p_infer(machine) < 0)
+		return ga_error_memory(error);
 	if (uuids == 0)
 		return 0;
 	places = calloc(uuids, sizeof *places);

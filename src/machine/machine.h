@@ -127,8 +127,9 @@ void ga_machine_free_pointer(gpualloc_machine **machine);
 void ga_machine_free(gpualloc_machine *machine);
 
 /*
- * The last step of whoever makes a machine: MIG instances learn their parent. Refuses a duplicate
- * index or UUID and indices out of order, naming both places.
+ * The last step of whoever makes a machine: MIG instances learn their parent, and pairs whether
+ * their models have peer-to-peer where nobody told. Refuses a duplicate index or UUID and indices
+ * out of order, naming both places.
  */
 int ga_machine_finish(gpualloc_machine *machine, gpualloc_error *error);
 

@@ -143,6 +143,61 @@ static int read_nvlinks(struct ga_json_reader *reader, const json_t *root, struc
 	return 0;
 }
 
+static int p2p_cell(struct ga_json_reader *reader, const json_t *json, size_t i, size_t j,
+		    enum gpualloc_p2p *ret_p2p)
+{
+	struct ga_json_path path = ga_json_path_of("p2p[%zu][%zu]", i, j);
+	const char *word = json_string_value(json);
+	size_t size = json_string_length(json);
+	bool is_self;
+
+	*ret_p2p = GPUALLOC_P2P_UNKNOWN;
+	if (json_is_null(json))
+		return 0;
+	if (!json_is_string(json))
+		return ga_json_wrong_type(reader, path.text, "", "a text or null", json);
+	is_self = ga_text_equal(word, size, "X");
+	if (ga_text_equal(word, size, "ok"))
+		*ret_p2p = GPUALLOC_P2P_OK;
+	else if (ga_text_equal(word, size, "no"))
+		*ret_p2p = GPUALLOC_P2P_NO;
+	else if (!is_self)
+		return ga_json_unknown_word(reader, path.text, "", word, "X, ok, no");
+	if (is_self != (i == j))
+		return ga_error_set(reader->error, GPUALLOC_EDATA,
+				    i == j ? "%s: \"%s\" where \"X\" belongs"
+					   : "%s: \"%s\" off the diagonal",
+				    path.text, word);
+	return 0;
+}
+
+static int read_p2p(struct ga_json_reader *reader, const json_t *root, struct ga_links *links)
+{
+	const json_t *matrix;
+	int result = read_matrix(reader, root, "p2p", links->count, &matrix);
+
+	if (result < 0 || !matrix)
+		return result;
+	for (size_t i = 0; i < links->count; i++) {
+		const json_t *row = matrix_row(reader, matrix, "p2p", i, links->count);
+
+		if (!row)
+			return GPUALLOC_EDATA;
+		for (size_t j = 0; j < links->count; j++) {
+			enum gpualloc_p2p p2p;
+
+			result = p2p_cell(reader, json_array_get(row, j), i, j, &p2p);
+			if (result < 0)
+				return result;
+			if (i < j)
+				ga_links_set_p2p(links, i, j, p2p);
+			else if (i > j && ga_links_p2p_read(links, i, j) != p2p)
+				return not_symmetric(reader, "p2p", i, j);
+		}
+	}
+	return 0;
+}
+
 static int read_inferred(struct ga_json_reader *reader, const json_t *root, struct ga_links *links)
 {
 	const json_t *list, *pair;
@@ -177,5 +232,7 @@ int ga_machine_file_read_links(struct ga_json_reader *reader, const json_t *root
 
 	if (result == 0)
 		result = read_nvlinks(reader, root, links);
+	if (result == 0)
+		result = read_p2p(reader, root, links);
 	return result == 0 ? read_inferred(reader, root, links) : result;
 }

@@ -142,6 +142,35 @@ static void write_nvlinks(struct ga_json *json, const struct ga_links *links)
 	ga_json_close(json, ']');
 }
 
+/* Only what was read: what was concluded is concluded again. */
+static void write_p2p(struct ga_json *json, const struct ga_links *links)
+{
+	bool any = false;
+
+	for (size_t cell = 0; cell < links->count * links->count; cell++)
+		any = any || links->p2p[cell] != GPUALLOC_P2P_UNKNOWN;
+	if (!any)
+		return;
+	ga_json_line(json, "\n ");
+	ga_json_open(json, "p2p", '[');
+	for (size_t i = 0; i < links->count; i++) {
+		ga_json_line(json, "\n  ");
+		ga_json_open(json, NULL, '[');
+		for (size_t j = 0; j < links->count; j++) {
+			const char *word = ga_p2p_name(ga_links_p2p_read(links, i, j));
+
+			if (i == j)
+				ga_json_text(json, NULL, "X");
+			else if (word)
+				ga_json_text(json, NULL, word);
+			else
+				ga_json_null(json, NULL);
+		}
+		ga_json_close(json, ']');
+	}
+	ga_json_close(json, ']');
+}
+
 static void write_inferred(struct ga_json *json, const struct ga_links *links)
 {
 	bool any = false;
@@ -200,6 +229,7 @@ int ga_machine_file_write(const gpualloc_machine *machine, enum ga_machine_form 
 	ga_json_close(&json, ']');
 	write_levels(&json, &machine->links);
 	write_nvlinks(&json, &machine->links);
+	write_p2p(&json, &machine->links);
 	write_inferred(&json, &machine->links);
 	ga_json_close(&json, '}');
 	ga_buffer_char(out, '\n');

@@ -74,8 +74,8 @@ def json_has_the_matrices_of_the_machine_file():
         file = json.loads(ok("snapshot", "--machine", machine))
         count = len(file["devices"])
         none = [[0] * count for _ in range(count)]
-        assert list(shown) == ["schema", "command", "machine", "devices", "pcie", "nvlink",
-                               "inferred"], list(shown)
+        assert list(shown) == ["schema", "command", "machine", "devices", "pcie", "nvlink", "p2p",
+                               "inferred", "p2p_inferred"], list(shown)
         assert shown["schema"] == 1 and shown["command"] == "topo"
         assert shown["pcie"] == file["pcie"], machine
         assert shown["nvlink"] == file.get("nvlink", none), machine
@@ -83,6 +83,43 @@ def json_has_the_matrices_of_the_machine_file():
         keys = ("index", "uuid", "name", "numa", "cpus")
         assert shown["devices"] == [{key: device.get(key) for key in keys}
                                     for device in file["devices"]], machine
+
+
+def of_models(where, *names, **more):
+    """A machine file of GPUs across the sockets."""
+    count = len(names)
+    pcie = [["X" if i == j else "SYS" for j in range(count)] for i in range(count)]
+    path = os.path.join(where, "models.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"gpualloc_machine": 1, "pcie": pcie, **more, "devices": [
+            {"index": i, "name": name} for i, name in enumerate(names)]}, file)
+    return path
+
+
+@case
+def peer_to_peer_is_shown_and_what_was_concluded_is_marked():
+    card, bridged = "NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090"
+    with folder() as where:
+        none = of_models(where, card, card)
+        assert "\nNo peer-to-peer: what goes between two of them goes through the host's " \
+               "memory (concluded from the model, not read).\n" in ok("topo", "--machine", none)
+        shown = document(none)
+        assert shown["p2p"] == [["X", "no"], ["no", "X"]], shown
+        assert shown["p2p_inferred"] == [[0, 1]] and "p2p" not in json.loads(
+            ok("snapshot", "--machine", none))
+        says = ok("explain", "-n", "2", "--machine", none)
+        assert "\n  no peer-to-peer: what goes" in says, says
+        assert json.loads(ok("explain", "--json", "-n", "2", "--machine", none))["p2p"] == {
+            "ok": 0, "no": 1, "unknown": 0, "inferred": 1}
+        mixed = ok("topo", "--machine", of_models(
+            where, bridged, bridged, bridged, nvlink=[[0, 4, 0], [4, 0, 0], [0, 0, 0]],
+            p2p=[["X", None, "no"], [None, "X", "no"], ["no", "no", "X"]]))
+        assert "Peer-to-peer between 1 of 3 pairs (1 concluded from the model" in mixed, mixed
+        assert re.search(r"^GPU1  OK     X    NS$", mixed, re.M), mixed
+        read = ok("topo", "--machine", of_models(where, card, card,
+                                                 p2p=[["X", "ok"], ["ok", "X"]]))
+        assert "\nPeer-to-peer between any two.\n" in read, read
+    assert "eer-to-peer" not in ok("topo", "--machine", "dgx1-volta")
 
 
 @case

@@ -27,6 +27,9 @@ static const char whole[] =
 	" \"nvlink\": [\n"
 	"  [0, 12],\n"
 	"  [12, 0]],\n"
+	" \"p2p\": [\n"
+	"  [\"X\", \"ok\"],\n"
+	"  [\"ok\", \"X\"]],\n"
 	" \"inferred\": [[0, 1]]}\n";
 
 static gpualloc_machine *read_text(const char *text)
@@ -71,6 +74,8 @@ static void reads_every_field(void)
 	CHECK_INT(ga_links_level(&machine->links, 0, 1), GPUALLOC_LEVEL_PXB);
 	CHECK_INT(ga_links_nvlinks(&machine->links, 1, 0), 12);
 	CHECK(ga_links_inferred(&machine->links, 0, 1));
+	CHECK_INT(ga_links_p2p(&machine->links, 1, 0), GPUALLOC_P2P_OK);
+	CHECK(!ga_links_p2p_inferred(&machine->links, 1, 0));
 }
 
 static void complete_form_keeps_reasons_and_notes(void)
@@ -87,6 +92,53 @@ static void complete_form_keeps_reasons_and_notes(void)
 	CHECK_TEXT(copy->notes[0], "odd 1");
 	CHECK_TEXT(copy->devices[1].reason, "fell off");
 	CHECK(copy->devices[0].processes_hidden && !copy->devices[1].processes_hidden);
+}
+
+#define PAIR(one, other, rest)                                              \
+	"{\"gpualloc_machine\":1,\"devices\":[{\"index\":0,\"name\":\"" one \
+	"\"},{\"index\":1,\"name\":\"" other                                \
+	"\"}],\"pcie\":[[\"X\",\"SYS\"],[\"SYS\",\"X\"]]" rest "}"
+#define BRIDGED ",\"nvlink\":[[0,4],[4,0]]"
+#define READ(word) ",\"p2p\":[[\"X\"," word "],[" word ",\"X\"]]"
+
+/* Two GPUs of these models: what is said of their pair, and whether that was concluded. */
+static const struct {
+	const char *text;
+	enum gpualloc_p2p p2p;
+	bool inferred;
+} pairs[] = {
+	{PAIR("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 4090", ""), GPUALLOC_P2P_NO, true},
+	{PAIR("NVIDIA GeForce RTX 4090 D", "NVIDIA A100-PCIE-40GB", ""), GPUALLOC_P2P_NO, true},
+	{PAIR("NVIDIA GeForce RTX 5090", "NVIDIA GeForce RTX 5090", BRIDGED), GPUALLOC_P2P_NO,
+	 true},
+	{PAIR("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3090", ""), GPUALLOC_P2P_NO, true},
+	{PAIR("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3090", BRIDGED), GPUALLOC_P2P_OK,
+	 true},
+	{PAIR("GeForce RTX 2080 Ti", "GeForce RTX 2080 Ti", READ("null")), GPUALLOC_P2P_NO, true},
+	{PAIR("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 4090", READ("\"ok\"")),
+	 GPUALLOC_P2P_OK, false},
+	{PAIR("NVIDIA A100-PCIE-40GB", "NVIDIA A100-PCIE-40GB", READ("\"no\"")), GPUALLOC_P2P_NO,
+	 false},
+	{PAIR("NVIDIA RTX 6000 Ada Generation", "NVIDIA RTX A6000", ""), GPUALLOC_P2P_UNKNOWN,
+	 false},
+	{PAIR("NVIDIA GeForce GTX 1080 Ti", "GeForce RTX 40", ""), GPUALLOC_P2P_UNKNOWN, false},
+};
+
+static void peer_to_peer_is_concluded_where_it_is_certain(void)
+{
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		ga_auto_machine gpualloc_machine *machine = read_text(pairs[i].text), *copy = NULL;
+		ga_auto_buffer struct ga_buffer out = GA_BUFFER_INIT(1 << 20);
+
+		test_about("%s", pairs[i].text);
+		CHECK_INT(ga_links_p2p(&machine->links, 0, 1), pairs[i].p2p);
+		CHECK_INT(ga_links_p2p(&machine->links, 1, 0), pairs[i].p2p);
+		CHECK_INT(ga_links_p2p_inferred(&machine->links, 1, 0), pairs[i].inferred);
+		/* What was concluded is not written as if it had been read. */
+		CHECK_INT(ga_machine_file_write(machine, GA_FORM_FILE, &out, NULL), 0);
+		CHECK_INT(ga_machine_file_read(out.data, out.size, GA_FORM_FILE, &copy, NULL), 0);
+		CHECK_INT(ga_links_p2p_inferred(&copy->links, 0, 1), pairs[i].inferred);
+	}
 }
 
 static void devices_may_stand_in_any_order(void)
@@ -155,6 +207,16 @@ static const struct {
 	{FILE_OF("{\"index\":0}", ONE ",\"nvlink\":[[1]]"), "nvlink[0][0]: 1 is out of range"},
 	{FILE_OF("{\"index\":0}", ONE ",\"nvlink\":[[\"a\"]]"), "nvlink[0][0]: expected a whole"},
 	{FILE_OF("{\"index\":0}", ONE ",\"nvlink\":[]"), "nvlink: 0 rows for 1 devices"},
+	{FILE_OF("{\"index\":0}", ONE ",\"p2p\":[]"), "p2p: 0 rows for 1 devices"},
+	{FILE_OF("{\"index\":0}", ONE ",\"p2p\":[[\"ok\"]]"), "p2p[0][0]: \"ok\" where \"X\""},
+	{FILE_OF("{\"index\":0}", ONE ",\"p2p\":[[\"yes\"]]"), "p2p[0][0]: \"yes\""},
+	{FILE_OF("{\"index\":0}", ONE ",\"p2p\":[[1]]"), "p2p[0][0]: expected a text or null"},
+	{FILE_OF("{\"index\":0},{\"index\":1}",
+		 "\"pcie\":[[\"X\",null],[null,\"X\"]],\"p2p\":[[\"X\",\"ok\"],[\"no\",\"X\"]]"),
+	 "p2p[1][0]: differs from p2p[0][1]"},
+	{FILE_OF("{\"index\":0},{\"index\":1}",
+		 "\"pcie\":[[\"X\",null],[null,\"X\"]],\"p2p\":[[\"X\",\"X\"],[\"X\",\"X\"]]"),
+	 "p2p[0][1]: \"X\" off the diagonal"},
 	{FILE_OF("{\"index\":0}", ONE ",\"inferred\":[[0,1]]"), "inferred[0]: 0 and 1 are no pair"},
 	{FILE_OF("{\"index\":0}", ONE ",\"inferred\":[0]"), "inferred[0]: expected two"},
 	{FILE_OF("{\"index\":0,\"name\":\"\xff\"}", ONE), "no JSON"},
@@ -221,6 +283,8 @@ static const struct test_case cases[] = {
 	{"reads back to the same bytes", reads_back_to_the_same_bytes},
 	{"reads every field", reads_every_field},
 	{"complete form keeps reasons and notes", complete_form_keeps_reasons_and_notes},
+	{"peer-to-peer is concluded where it is certain",
+	 peer_to_peer_is_concluded_where_it_is_certain},
 	{"devices may stand in any order", devices_may_stand_in_any_order},
 	{"refusals name the place", refusals_name_the_place},
 	{"every cut is refused cleanly", every_cut_is_refused_cleanly},
