@@ -97,8 +97,6 @@ static int find_program(const struct call *call, struct job *job)
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	int result = gpualloc_program_find(call->operands[0], &job->path, error);
 
-	if (result > 0)
-		return fail(result, "%s", gpualloc_error_message(error));
 	return result < 0 ? fail_error(result, error) : 0;
 }
 
@@ -158,8 +156,6 @@ static int supervise(const struct call *call, struct job *job, char *const *envi
 
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
-	if (result > 0)
-		return fail(result, "%s", gpualloc_error_message(error));
 	return result < 0 ? fail_error(result, error) : end_as(status);
 }
 
@@ -173,8 +169,7 @@ static int start(const struct call *call, struct job *job, char *const *environm
 	result = gpualloc_program_become(job->path, call->operands, environment, error);
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
-	return result > 0 ? fail(result, "%s", gpualloc_error_message(error))
-			  : fail_error(result, error);
+	return fail_error(result, error);
 }
 
 /* ---- with a lease, and without ---- */

@@ -158,7 +158,7 @@ static int nvlinks(const struct slurm_machine *node, size_t a, size_t b)
 
 	if (slurm_device_is_instance(one) || slurm_device_is_instance(other))
 		return 0;
-	count = gpualloc_machine_nvlinks(node->machine, one->place, other->place);
+	count = gpualloc_machine_link_count(node->machine, one->place, other->place);
 	return count > 0 ? count : 0;
 }
 
@@ -188,7 +188,7 @@ static bool is_link_unknown(const struct slurm_machine *node, size_t a, size_t b
 	if (slurm_device_is_instance(one) || slurm_device_is_instance(other))
 		return false;
 	return node->links == SLURM_LINKS_NVLINK
-		       ? gpualloc_machine_nvlinks(node->machine, one->place, other->place) < 0
+		       ? gpualloc_machine_link_count(node->machine, one->place, other->place) < 0
 		       : gpualloc_machine_level(node->machine, one->place, other->place) ==
 				 GPUALLOC_LEVEL_UNKNOWN;
 }

@@ -29,8 +29,6 @@ static int find_wrapped(struct one_device *one, const char *called, char **ret_p
 	char *link = NULL;
 	int result = gpualloc_program_find(called, &link, one->error);
 
-	if (result > 0)
-		return fail(one, result, "%s", gpualloc_error_message(one->error));
 	if (result < 0)
 		return fail_error(one, result);
 	*ret_path = wrapped_path(link);
@@ -45,8 +43,6 @@ static int check_wrapped(struct one_device *one, const char *path)
 	int result = gpualloc_program_find(path, &found, one->error);
 
 	free(found);
-	if (result > 0)
-		return fail(one, result, "%s", gpualloc_error_message(one->error));
 	return result < 0 ? fail_error(one, result) : 0;
 }
 
@@ -64,8 +60,7 @@ static int become(struct one_device *one, const char *path, char **arguments)
 		result = gpualloc_program_become(path, arguments, environment, one->error);
 	(void)gpualloc_lease_release(one->lease, NULL);
 	free(environment);
-	return result > 0 ? fail(one, result, "%s", gpualloc_error_message(one->error))
-			  : fail_error(one, result);
+	return fail_error(one, result);
 }
 
 int main(int argc, char **argv)

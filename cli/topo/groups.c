@@ -123,7 +123,7 @@ static void split(struct groups *groups, enum group_kind kind, size_t first, siz
 
 static int nvlinks(const struct groups *groups, size_t a, size_t b)
 {
-	return a == b ? 0 : gpualloc_machine_nvlinks(groups->machine, a, b);
+	return a == b ? 0 : gpualloc_machine_link_count(groups->machine, a, b);
 }
 
 static int most_links(const struct groups *groups, size_t device)
@@ -146,7 +146,7 @@ static int links_possible(const struct groups *groups, size_t device)
 {
 	const gpualloc_device *gpu = gpualloc_machine_device(groups->machine, device);
 
-	switch (gpualloc_device_nvlink_version(gpu)) {
+	switch (gpualloc_device_link_version(gpu)) {
 	case 1: return 4;
 	case 2: return 6;
 	case 3: return 12;

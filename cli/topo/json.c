@@ -25,7 +25,7 @@ static void add_level(struct json *json, const gpualloc_machine *machine, size_t
 
 static void add_nvlinks(struct json *json, const gpualloc_machine *machine, size_t i, size_t j)
 {
-	json_number(json, NULL, gpualloc_machine_nvlinks(machine, i, j));
+	json_number(json, NULL, gpualloc_machine_link_count(machine, i, j));
 }
 
 static void add_p2p(struct json *json, const gpualloc_machine *machine, size_t i, size_t j)

@@ -77,7 +77,7 @@ static void fill_rows(struct layout *layout)
 
 static bool is_direct(const struct groups *groups, size_t a, size_t b)
 {
-	return gpualloc_machine_nvlinks(groups->machine, a, b) > 0 &&
+	return gpualloc_machine_link_count(groups->machine, a, b) > 0 &&
 	       (groups->fabric[a] == 0 || groups->fabric[a] != groups->fabric[b]);
 }
 
@@ -98,7 +98,7 @@ static bool collect_links(struct layout *layout)
 				layout->links[layout->link_count++] = (struct direct_link){
 					.a = a,
 					.b = b,
-					.count = gpualloc_machine_nvlinks(groups->machine, a, b)};
+					.count = gpualloc_machine_link_count(groups->machine, a, b)};
 	return true;
 }
 

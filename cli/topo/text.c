@@ -45,7 +45,7 @@ static const char *p2p_word(const struct matrix *matrix, size_t i, size_t j)
 /* As nvidia-smi has it, the PCIe level is not shown where there are NVLinks. */
 static void cell_of(const struct matrix *matrix, size_t i, size_t j, char cell[static CELL_SIZE])
 {
-	int nvlinks = gpualloc_machine_nvlinks(matrix->machine, i, j);
+	int nvlinks = gpualloc_machine_link_count(matrix->machine, i, j);
 
 	if (matrix->p2p)
 		(void)snprintf(cell, CELL_SIZE, "%s", p2p_word(matrix, i, j));
@@ -62,7 +62,7 @@ static enum colour colour_of(const struct matrix *matrix, size_t i, size_t j)
 		return gpualloc_machine_p2p(matrix->machine, i, j) == GPUALLOC_P2P_NO
 			       ? COLOUR_YELLOW
 			       : COLOUR_DIM;
-	if (gpualloc_machine_nvlinks(matrix->machine, i, j) > 0)
+	if (gpualloc_machine_link_count(matrix->machine, i, j) > 0)
 		return COLOUR_BRIGHT_GREEN;
 	switch (gpualloc_machine_level(matrix->machine, i, j)) {
 	case GPUALLOC_LEVEL_BOARD:
@@ -254,7 +254,7 @@ static struct seen look(const struct matrix *matrix)
 
 	for (size_t i = 0; i < matrix->count; i++)
 		for (size_t j = i; j < matrix->count; j++) {
-			bool nvlinks = gpualloc_machine_nvlinks(matrix->machine, i, j) > 0;
+			bool nvlinks = gpualloc_machine_link_count(matrix->machine, i, j) > 0;
 
 			seen.nvlinks = seen.nvlinks || nvlinks;
 			if (!nvlinks)

@@ -4,10 +4,33 @@
  *
  * The one installed header. Every type is opaque; C99 and C++ compile it as it stands.
  *
- * Calls that can fail return 0 or a negative GPUALLOC_E… and, where the caller passed an error
- * object, leave a sentence in it. Results come back through the last pointer before the error and
- * are written only on success. The library never prints, never exits and keeps no global state:
- * two threads may work on two objects, and any number may read one machine.
+ * Results. Calls that can fail return 0 or a negative GPUALLOC_E… and leave a sentence in the error
+ * object, if the caller passed one. What they make comes back through the last pointer before the
+ * error and is written only on success. The library never prints and never ends the program.
+ *
+ * NULL. Every call takes NULL for an error object. A call that reads takes NULL for its object and
+ * answers as for something that is not known: NULL, -1, 0 or "". A call that sets something then
+ * does nothing; a call that returns a status refuses with GPUALLOC_EUSAGE. No call crashes on NULL.
+ *
+ * Unknown. A string that is not known is NULL, a number is -1.
+ *
+ * Lists. …_count() says how many there are, and the call beside it gives the i-th, counted from 0;
+ * beyond the last it answers NULL or -1.
+ *
+ * Ownership. …_new(), …_open() and …_read() give an object that the caller frees with its …_free(),
+ * which takes NULL. Text and arrays that a call hands out through a char ** or the like are freed
+ * with gpualloc_free(). A const pointer belongs to the object that it was read from and lives as
+ * long as that; who sets a string keeps his own copy.
+ *
+ * Threads. There is no global state: two threads may work on two objects, and any number may read
+ * one. Only one may change an object, and nobody reads it then. Leases belong to processes, not to
+ * threads.
+ *
+ * Processes. Opening a machine forks: what talks to the driver is a child with a deadline, which
+ * has none of the caller's descriptors. It is waited for; SIGCHLD is not ignored meanwhile.
+ *
+ * Growth. Enumerations grow: a program must expect values that it does not know, and the names that
+ * …_name() gives for them.
  */
 #ifndef GPUALLOC_H
 #define GPUALLOC_H
@@ -25,35 +48,53 @@ extern "C" {
 #define GPUALLOC_EXPORT
 #endif
 
+/* ---- which release this is ---- */
+
+/* Of this header. gpualloc_version() is that of the library that was loaded. */
+#define GPUALLOC_VERSION_MAJOR 0
+#define GPUALLOC_VERSION_MINOR 1
+#define GPUALLOC_VERSION_PATCH 0
+#define GPUALLOC_VERSION "0.1.0"
+/* To compare with: 1.2.3 is 1002003. */
+#define GPUALLOC_VERSION_NUMBER \
+	(GPUALLOC_VERSION_MAJOR * 1000000 + GPUALLOC_VERSION_MINOR * 1000 + GPUALLOC_VERSION_PATCH)
+
+/* "1.2.3" of the library that was loaded. */
+GPUALLOC_EXPORT const char *gpualloc_version(void);
+
+/* Frees text, arrays and environments that a call handed out. NULL is nothing to free. */
+GPUALLOC_EXPORT void gpualloc_free(void *memory);
+
 /* ---- what can go wrong ---- */
 
 enum gpualloc_status {
 	GPUALLOC_OK = 0,
-	GPUALLOC_EUSAGE = -1,      /* the request itself makes no sense */
-	GPUALLOC_EDATA = -2,       /* a file or a tool's output is not what it should be */
-	GPUALLOC_ENOSOURCE = -3,   /* no GPU driver, or no source answered */
-	GPUALLOC_EBUSY = -4,       /* not now, but when others have finished */
-	GPUALLOC_EPERM = -5,       /* not permitted */
-	GPUALLOC_EIMPOSSIBLE = -6, /* never on this machine, whatever anyone frees */
-	GPUALLOC_ETIMEOUT = -7,    /* waited as long as was allowed */
-	GPUALLOC_ENOMEM = -8,      /* out of memory */
-	GPUALLOC_EIO = -9          /* reading or writing failed */
+	GPUALLOC_EUSAGE = -1,       /* the request itself makes no sense */
+	GPUALLOC_EDATA = -2,        /* a file or a tool's output is not what it should be */
+	GPUALLOC_ENOSOURCE = -3,    /* no GPU driver, or no source answered */
+	GPUALLOC_EBUSY = -4,        /* not now, but when others have finished */
+	GPUALLOC_EPERM = -5,        /* not permitted */
+	GPUALLOC_EIMPOSSIBLE = -6,  /* never on this machine, whatever anyone frees */
+	GPUALLOC_ETIMEOUT = -7,     /* waited as long as was allowed */
+	GPUALLOC_ENOMEM = -8,       /* out of memory */
+	GPUALLOC_EIO = -9,          /* reading or writing failed */
+	GPUALLOC_ENOTFOUND = -10,   /* there is no such program */
+	GPUALLOC_ENOTRUNNABLE = -11 /* the program is there and cannot be run */
 };
 
 typedef struct gpualloc_error gpualloc_error;
 
-/* NULL when there is no memory; every call takes NULL for an error object. */
+/* NULL when there is no memory, which every call takes for an error object. */
 GPUALLOC_EXPORT gpualloc_error *gpualloc_error_new(void);
+/* Frees an error object. */
 GPUALLOC_EXPORT void gpualloc_error_free(gpualloc_error *error);
+/* The status of the last failure that was left in it; GPUALLOC_OK when nothing failed. */
 GPUALLOC_EXPORT int gpualloc_error_status(const gpualloc_error *error);
 /* One or more lines without a newline at the end; "" when nothing failed. */
 GPUALLOC_EXPORT const char *gpualloc_error_message(const gpualloc_error *error);
 
-/* The exit status a program should end with: 0, 64, 65, 69, 71, 74, 75, 77, 78 or 124. */
+/* The exit status a program should end with: 0, 64, 65, 69, 71, 74, 75, 77, 78, 124, 126 or 127. */
 GPUALLOC_EXPORT int gpualloc_exit_status(int status);
-
-/* "1.2.3" of the library that was loaded. */
-GPUALLOC_EXPORT const char *gpualloc_version(void);
 
 /* ---- the machine ---- */
 
@@ -75,6 +116,7 @@ GPUALLOC_EXPORT int gpualloc_machine_open(const char *spec, unsigned deadline_ms
 GPUALLOC_EXPORT int gpualloc_machine_read(const void *data, size_t size, const char *name,
 					  gpualloc_machine **ret_machine, gpualloc_error *error);
 
+/* Frees a machine; its devices and processes are no longer valid. */
 GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
 
 /*
@@ -85,36 +127,50 @@ GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
 GPUALLOC_EXPORT int gpualloc_available(const char *spec, unsigned deadline_ms,
 				       gpualloc_error *error);
 
-/* The names gpualloc_machine_open() knows besides paths, in order; NULL after the last. */
+/* How many names gpualloc_machine_open() knows besides paths. */
+GPUALLOC_EXPORT size_t gpualloc_spec_count(void);
+/* The i-th name: "nvml", "nvidia-smi", then the built-in machines. */
 GPUALLOC_EXPORT const char *gpualloc_spec_name(size_t i);
+/* What the i-th name stands for, in a line. */
 GPUALLOC_EXPORT const char *gpualloc_spec_description(size_t i);
 
 /* Replaces UUIDs, serial numbers, users, process names and the machine's name. */
 GPUALLOC_EXPORT int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error);
 
-/* The machine file; the caller frees *ret_text with free(). */
+/* The machine file, as text that the caller frees with gpualloc_free(). */
 GPUALLOC_EXPORT int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text,
 					   size_t *ret_size, gpualloc_error *error);
 
-/* Strings that are not known are NULL, numbers -1. */
+/* What the machine is called. */
 GPUALLOC_EXPORT const char *gpualloc_machine_name(const gpualloc_machine *machine);
+/* Where it was read from: "nvml", "nvidia-smi", "built-in", … */
 GPUALLOC_EXPORT const char *gpualloc_machine_source(const gpualloc_machine *machine);
+/* The version of its driver. */
 GPUALLOC_EXPORT const char *gpualloc_machine_driver(const gpualloc_machine *machine);
 /* 1 when no such hardware was seen: a built-in machine, or a file made from one. */
 GPUALLOC_EXPORT int gpualloc_machine_is_simulated(const gpualloc_machine *machine);
 /* 1 when it is the machine that we run on, just asked, and not what somebody wrote of one. */
 GPUALLOC_EXPORT int gpualloc_machine_is_here(const gpualloc_machine *machine);
-/* Its CPUs; -1 where that is not known. */
+/* How many sockets of CPUs it has. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_sockets(const gpualloc_machine *machine);
+/* How many cores each socket has. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_cores_per_socket(const gpualloc_machine *machine);
+/* How many threads each core runs. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_threads_per_core(const gpualloc_machine *machine);
-/* Sentences about what was odd but did not hinder; NULL after the last. */
+/* How many things were odd but did not hinder. */
+GPUALLOC_EXPORT size_t gpualloc_machine_note_count(const gpualloc_machine *machine);
+/* A sentence about the i-th. */
 GPUALLOC_EXPORT const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i);
 
+/* How many GPUs it has. */
 GPUALLOC_EXPORT size_t gpualloc_machine_device_count(const gpualloc_machine *machine);
-/* Devices are numbered from 0 in order of their index. */
+/* The GPU of number i. GPUs are numbered from 0 in order of their index. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_machine_device(const gpualloc_machine *machine,
 							       size_t i);
+/* The number of a device: of a GPU its own, of a MIG instance that of its GPU; -1 where the machine
+   has no such device. */
+GPUALLOC_EXPORT int64_t gpualloc_device_number(const gpualloc_machine *machine,
+					       const gpualloc_device *device);
 
 /* ---- links: between the i-th and the j-th device of a machine ---- */
 
@@ -129,12 +185,26 @@ enum gpualloc_level {
 	GPUALLOC_LEVEL_SELF = 7
 };
 
+/* The PCIe level between two GPUs; UNKNOWN also where there is no such pair. */
 GPUALLOC_EXPORT enum gpualloc_level gpualloc_machine_level(const gpualloc_machine *machine,
 							   size_t i, size_t j);
 /* "PIX" and so on, "X" for SELF, "?" where it is not known. */
 GPUALLOC_EXPORT const char *gpualloc_level_name(enum gpualloc_level level);
-/* How many NVLinks join them, direct or through switches; -1 where it is not known. */
-GPUALLOC_EXPORT int gpualloc_machine_nvlinks(const gpualloc_machine *machine, size_t i, size_t j);
+/* Links beside PCIe that join GPUs directly or through switches. */
+enum gpualloc_link_kind {
+	GPUALLOC_LINK_NONE = 0,
+	GPUALLOC_LINK_NVLINK = 1, /* NVIDIA's */
+	GPUALLOC_LINK_XGMI = 2    /* AMD's */
+};
+
+/* Which kind of link joins two GPUs; NONE where there is none or it is not known. */
+GPUALLOC_EXPORT enum gpualloc_link_kind gpualloc_machine_link_kind(const gpualloc_machine *machine,
+								   size_t i, size_t j);
+/* "NVLink", "xGMI", "none". */
+GPUALLOC_EXPORT const char *gpualloc_link_kind_name(enum gpualloc_link_kind kind);
+/* How many such links join them; -1 where it is not known. */
+GPUALLOC_EXPORT int gpualloc_machine_link_count(const gpualloc_machine *machine, size_t i,
+						size_t j);
 /* 1 when the PCIe level was concluded from others and not read. */
 GPUALLOC_EXPORT int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i,
 						       size_t j);
@@ -173,28 +243,45 @@ enum gpualloc_state {
 	GPUALLOC_STATE_EXCLUDED
 };
 
+/* "ok", "lost", "needs-reset" and so on. */
 GPUALLOC_EXPORT const char *gpualloc_health_name(enum gpualloc_health health);
+/* "free", "leased", "in-use" and so on. */
 GPUALLOC_EXPORT const char *gpualloc_state_name(enum gpualloc_state state);
 
 /* A GPU's index as the driver counts; a MIG instance's place among those of its parent. */
 GPUALLOC_EXPORT int64_t gpualloc_device_index(const gpualloc_device *device);
+/* "GPU-…", "MIG-…", or as the driver has it. */
 GPUALLOC_EXPORT const char *gpualloc_device_uuid(const gpualloc_device *device);
+/* The serial number of its board. */
 GPUALLOC_EXPORT const char *gpualloc_device_serial(const gpualloc_device *device);
+/* The model: "NVIDIA A100-SXM4-40GB". */
 GPUALLOC_EXPORT const char *gpualloc_device_name(const gpualloc_device *device);
+/* Its PCI address: "00000000:07:00.0". */
 GPUALLOC_EXPORT const char *gpualloc_device_pci(const gpualloc_device *device);
+/* The CPUs that are near: "48-63,176-191". */
 GPUALLOC_EXPORT const char *gpualloc_device_cpus(const gpualloc_device *device);
+/* "default", "exclusive-process", "prohibited". */
 GPUALLOC_EXPORT const char *gpualloc_device_compute_mode(const gpualloc_device *device);
+/* The number of its device file, /dev/nvidiaN. */
 GPUALLOC_EXPORT int64_t gpualloc_device_minor(const gpualloc_device *device);
+/* The NUMA node that is near. */
 GPUALLOC_EXPORT int64_t gpualloc_device_numa(const gpualloc_device *device);
-GPUALLOC_EXPORT int64_t gpualloc_device_nvlink_version(const gpualloc_device *device);
-GPUALLOC_EXPORT int gpualloc_device_display(const gpualloc_device *device);         /* 1, 0 or -1 */
-GPUALLOC_EXPORT int64_t gpualloc_device_utilization(const gpualloc_device *device); /* percent */
+/* The generation of its links beside PCIe: 3 is an A100's NVLink. */
+GPUALLOC_EXPORT int64_t gpualloc_device_link_version(const gpualloc_device *device);
+/* Whether a display is attached: 1, 0, or -1 where that is not known. */
+GPUALLOC_EXPORT int gpualloc_device_display(const gpualloc_device *device);
+/* How busy it was lately, in percent. */
+GPUALLOC_EXPORT int64_t gpualloc_device_utilization(const gpualloc_device *device);
+/* Whether it is well, and else what it suffers from. */
 GPUALLOC_EXPORT enum gpualloc_health gpualloc_device_health(const gpualloc_device *device);
 
-/* Bytes. Free is total less reserved less used, and known when total and used are. */
+/* All its memory, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_total(const gpualloc_device *device);
+/* What the driver keeps for itself, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_reserved(const gpualloc_device *device);
+/* What programs use, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_used(const gpualloc_device *device);
+/* Total less reserved less used, in bytes; known when total and used are. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_free(const gpualloc_device *device);
 
 /* Whether it can be given to somebody now, and why not. */
@@ -206,14 +293,19 @@ GPUALLOC_EXPORT enum gpualloc_state gpualloc_device_state(const gpualloc_device 
 GPUALLOC_EXPORT size_t gpualloc_device_reason(const gpualloc_device *device, char *text,
 					      size_t size);
 
-/* MIG. mig_enabled is also 1 for a GPU in MIG mode that has no instance. */
+/* Whether a GPU is in MIG mode, also where it has no instance. */
 GPUALLOC_EXPORT int gpualloc_device_mig_enabled(const gpualloc_device *device);
+/* How many MIG instances it has. */
 GPUALLOC_EXPORT size_t gpualloc_device_mig_count(const gpualloc_device *device);
+/* The i-th MIG instance. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_mig(const gpualloc_device *device, size_t i);
-/* Of a MIG instance: its GPU (NULL for a GPU), profile, GPU instance and compute instance. */
+/* Of a MIG instance its GPU; NULL for a GPU. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_parent(const gpualloc_device *device);
+/* Of a MIG instance its profile: "1g.5gb". */
 GPUALLOC_EXPORT const char *gpualloc_device_profile(const gpualloc_device *device);
+/* Of a MIG instance the number of its GPU instance. */
 GPUALLOC_EXPORT int64_t gpualloc_device_gi(const gpualloc_device *device);
+/* Of a MIG instance the number of its compute instance. */
 GPUALLOC_EXPORT int64_t gpualloc_device_ci(const gpualloc_device *device);
 
 /*
@@ -223,18 +315,24 @@ GPUALLOC_EXPORT int64_t gpualloc_device_ci(const gpualloc_device *device);
 GPUALLOC_EXPORT size_t gpualloc_device_ids(const gpualloc_device *const *devices, size_t count,
 					   char *text, size_t size);
 
-/* Processes; known is 0 when the source could not tell, which is not the same as none. */
+/* Whether the source could tell which processes are on it; 0 is not the same as none. */
 GPUALLOC_EXPORT int gpualloc_device_processes_known(const gpualloc_device *device);
 /* 1 where there may be more than are listed: those of other pid namespaces. */
 GPUALLOC_EXPORT int gpualloc_device_processes_hidden(const gpualloc_device *device);
+/* How many processes are seen on it. */
 GPUALLOC_EXPORT size_t gpualloc_device_process_count(const gpualloc_device *device);
+/* The i-th process. */
 GPUALLOC_EXPORT const gpualloc_process *gpualloc_device_process(const gpualloc_device *device,
 								size_t i);
+/* Its process id. */
 GPUALLOC_EXPORT int64_t gpualloc_process_pid(const gpualloc_process *process);
 /* "C" computes, "G" draws, "C+G" both, "M+C" computes through MPS. */
 GPUALLOC_EXPORT const char *gpualloc_process_type(const gpualloc_process *process);
+/* How much of the device it uses, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_process_memory(const gpualloc_process *process);
+/* Whose it is. */
 GPUALLOC_EXPORT const char *gpualloc_process_user(const gpualloc_process *process);
+/* What it is called. */
 GPUALLOC_EXPORT const char *gpualloc_process_name(const gpualloc_process *process);
 
 /* ---- choosing ---- */
@@ -357,7 +455,7 @@ GPUALLOC_EXPORT int gpualloc_machine_score(const gpualloc_machine *machine, cons
 
 /*
  * What a framework calls the device ("cuda:1") under these variables; GPUALLOC_EIMPOSSIBLE where
- * it would not see it. The caller frees *ret_name with free().
+ * it would not see it. The caller frees *ret_name with gpualloc_free().
  */
 GPUALLOC_EXPORT int gpualloc_device_framework_name(const gpualloc_machine *machine,
 						   const gpualloc_device *device,
@@ -408,7 +506,8 @@ GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_available(
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_taken(const gpualloc_allocator *allocator,
 								size_t i);
 
-/* Everything known about a device as lines of text; the caller frees *ret_text with free(). */
+/* Everything known about a device as lines of text; the caller frees *ret_text with
+ * gpualloc_free(). */
 GPUALLOC_EXPORT int gpualloc_device_describe(const gpualloc_machine *machine,
 					     const gpualloc_device *device, char **ret_text,
 					     gpualloc_error *error);
@@ -542,7 +641,7 @@ GPUALLOC_EXPORT const char *gpualloc_leases_waiting_keep(const gpualloc_leases *
 
 /*
  * The processes that have the lease, as far as this process may look; for who leased it and for
- * root, else GPUALLOC_EPERM. The caller frees *ret_pids with free().
+ * root, else GPUALLOC_EPERM. The caller frees *ret_pids with gpualloc_free().
  */
 GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const char *id,
 					     int64_t **ret_pids, size_t *ret_count,
@@ -550,7 +649,7 @@ GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const 
 /*
  * Joins a lease of one's own that a program has: its descriptor, close-on-exec, or -1 where the
  * kernel lets no process have another's; and what its program was told, "NAME=VALUE" strings with
- * a NUL behind each and an empty one at the end, which the caller frees with free().
+ * a NUL behind each and an empty one at the end, which the caller frees with gpualloc_free().
  */
 GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 					char **ret_variables, gpualloc_error *error);
@@ -567,6 +666,7 @@ GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,
 						const gpualloc_store *store, gpualloc_error *error);
 /* The lease on a device, after gpualloc_machine_add_leases(); NULL where there is none. */
 GPUALLOC_EXPORT const char *gpualloc_device_lease(const gpualloc_device *device);
+/* Who has that lease. */
 GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *device);
 
 /* ---- starting programs ---- */
@@ -581,8 +681,8 @@ enum gpualloc_form {
 /*
  * The environment of a program that runs in a lease: what is inherited, with the variables that
  * name its devices and its lease set exactly once. fd is what gpualloc_lease_hand_on() gave, or -1;
- * spec the machine where one was named, else NULL. The caller frees *ret_environment with free();
- * inherited must live as long as it.
+ * spec the machine where one was named, else NULL. The caller frees *ret_environment with
+ * gpualloc_free(); inherited must live as long as it.
  */
 GPUALLOC_EXPORT int gpualloc_lease_environment(const gpualloc_lease *lease, int fd,
 					       enum gpualloc_form form, const char *spec,
@@ -597,25 +697,26 @@ GPUALLOC_EXPORT int gpualloc_choice_environment(const gpualloc_machine *machine,
 
 /*
  * Where a program is, by PATH if its name has no slash: 0 and its path, which the caller frees with
- * free(); 126 where it cannot be run, 127 where there is none; or a negative GPUALLOC_E….
+ * gpualloc_free(). GPUALLOC_ENOTFOUND where there is none, GPUALLOC_ENOTRUNNABLE where it cannot be
+ * run.
  */
 GPUALLOC_EXPORT int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error);
 /*
  * Runs a program to its end, without a shell, and takes what it printed, at most limit bytes; the
- * caller frees *ret_text with free(). GPUALLOC_ENOSOURCE where it cannot be run, fails, or has not
- * ended after deadline_ms.
+ * caller frees *ret_text with gpualloc_free(). GPUALLOC_ENOSOURCE where it cannot be run, fails, or
+ * has not ended after deadline_ms.
  */
 GPUALLOC_EXPORT int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms,
 					    size_t limit, char **ret_text, gpualloc_error *error);
-/* Becomes the program; comes back only with 126, 127 or a negative GPUALLOC_E…. */
+/* Becomes the program; comes back only when that failed, as gpualloc_program_find() does. */
 GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *arguments,
 					    char *const *environment, gpualloc_error *error);
 
 /*
  * Binds the calling thread, and what it becomes or starts, to the CPUs and the memory near the
- * devices, of those that it may use already. *ret_where says to which, and is freed with free().
- * GPUALLOC_EIMPOSSIBLE where what is near is not known, or nothing of it is allowed, or there is no
- * hwloc; of the last gpualloc_bind_check() asks beforehand.
+ * devices, of those that it may use already. *ret_where says to which, and is freed with
+ * gpualloc_free(). GPUALLOC_EIMPOSSIBLE where what is near is not known, or nothing of it is
+ * allowed, or there is no hwloc; of the last gpualloc_bind_check() asks beforehand.
  */
 GPUALLOC_EXPORT int gpualloc_bind(const gpualloc_device *const *devices, size_t count,
 				  char **ret_where, gpualloc_error *error);

@@ -14,92 +14,92 @@ const char *gpualloc_state_name(enum gpualloc_state state)
 
 int64_t gpualloc_device_index(const gpualloc_device *device)
 {
-	return device->index;
+	return device ? device->index : GA_UNKNOWN;
 }
 
 const char *gpualloc_device_uuid(const gpualloc_device *device)
 {
-	return device->uuid;
+	return device ? device->uuid : NULL;
 }
 
 const char *gpualloc_device_serial(const gpualloc_device *device)
 {
-	return device->serial;
+	return device ? device->serial : NULL;
 }
 
 const char *gpualloc_device_name(const gpualloc_device *device)
 {
-	return device->name;
+	return device ? device->name : NULL;
 }
 
 const char *gpualloc_device_pci(const gpualloc_device *device)
 {
-	return device->pci;
+	return device ? device->pci : NULL;
 }
 
 const char *gpualloc_device_cpus(const gpualloc_device *device)
 {
-	return device->cpus;
+	return device ? device->cpus : NULL;
 }
 
 const char *gpualloc_device_compute_mode(const gpualloc_device *device)
 {
-	return ga_compute_mode_name(device->compute_mode);
+	return device ? ga_compute_mode_name(device->compute_mode) : NULL;
 }
 
 int64_t gpualloc_device_minor(const gpualloc_device *device)
 {
-	return device->minor;
+	return device ? device->minor : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_numa(const gpualloc_device *device)
 {
-	return device->numa;
+	return device ? device->numa : GA_UNKNOWN;
 }
 
-int64_t gpualloc_device_nvlink_version(const gpualloc_device *device)
+int64_t gpualloc_device_link_version(const gpualloc_device *device)
 {
-	return device->nvlink_version;
+	return device ? device->nvlink_version : GA_UNKNOWN;
 }
 
 int gpualloc_device_display(const gpualloc_device *device)
 {
-	return device->display;
+	return device ? device->display : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_utilization(const gpualloc_device *device)
 {
-	return device->utilization;
+	return device ? device->utilization : GA_UNKNOWN;
 }
 
 enum gpualloc_health gpualloc_device_health(const gpualloc_device *device)
 {
-	return device->health;
+	return device ? device->health : GPUALLOC_HEALTH_OK;
 }
 
 int64_t gpualloc_device_memory_total(const gpualloc_device *device)
 {
-	return device->memory.total;
+	return device ? device->memory.total : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_memory_reserved(const gpualloc_device *device)
 {
-	return device->memory.reserved;
+	return device ? device->memory.reserved : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_memory_used(const gpualloc_device *device)
 {
-	return device->memory.used;
+	return device ? device->memory.used : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_memory_free(const gpualloc_device *device)
 {
-	return ga_device_memory_free(device);
+	return device ? ga_device_memory_free(device) : GA_UNKNOWN;
 }
 
 enum gpualloc_state gpualloc_device_state(const gpualloc_device *device)
 {
-	return ga_device_state(device);
+	return device ? ga_device_state(device) : GPUALLOC_STATE_EXCLUDED;
 }
 
 size_t gpualloc_device_reason(const gpualloc_device *device, char *text, size_t size)
@@ -109,80 +109,80 @@ size_t gpualloc_device_reason(const gpualloc_device *device, char *text, size_t 
 
 int gpualloc_device_mig_enabled(const gpualloc_device *device)
 {
-	return device->mig_enabled;
+	return device ? device->mig_enabled : 0;
 }
 
 size_t gpualloc_device_mig_count(const gpualloc_device *device)
 {
-	return device->mig_count;
+	return device ? device->mig_count : 0;
 }
 
 const gpualloc_device *gpualloc_device_mig(const gpualloc_device *device, size_t i)
 {
-	return i < device->mig_count ? &device->mig[i] : NULL;
+	return device && i < device->mig_count ? &device->mig[i] : NULL;
 }
 
 const gpualloc_device *gpualloc_device_parent(const gpualloc_device *device)
 {
-	return device->parent;
+	return device ? device->parent : NULL;
 }
 
 const char *gpualloc_device_profile(const gpualloc_device *device)
 {
-	return device->profile;
+	return device ? device->profile : NULL;
 }
 
 int64_t gpualloc_device_gi(const gpualloc_device *device)
 {
-	return device->gi;
+	return device ? device->gi : GA_UNKNOWN;
 }
 
 int64_t gpualloc_device_ci(const gpualloc_device *device)
 {
-	return device->ci;
+	return device ? device->ci : GA_UNKNOWN;
 }
 
 int gpualloc_device_processes_known(const gpualloc_device *device)
 {
-	return device->processes_known;
+	return device ? device->processes_known : 0;
 }
 
 int gpualloc_device_processes_hidden(const gpualloc_device *device)
 {
-	return device->processes_hidden;
+	return device ? device->processes_hidden : 0;
 }
 
 size_t gpualloc_device_process_count(const gpualloc_device *device)
 {
-	return device->process_count;
+	return device ? device->process_count : 0;
 }
 
 const gpualloc_process *gpualloc_device_process(const gpualloc_device *device, size_t i)
 {
-	return i < device->process_count ? &device->processes[i] : NULL;
+	return device && i < device->process_count ? &device->processes[i] : NULL;
 }
 
 int64_t gpualloc_process_pid(const gpualloc_process *process)
 {
-	return process->pid;
+	return process ? process->pid : GA_UNKNOWN;
 }
 
 const char *gpualloc_process_type(const gpualloc_process *process)
 {
-	return ga_process_type_name(process->type);
+	return process ? ga_process_type_name(process->type) : NULL;
 }
 
 int64_t gpualloc_process_memory(const gpualloc_process *process)
 {
-	return process->memory;
+	return process ? process->memory : GA_UNKNOWN;
 }
 
 const char *gpualloc_process_user(const gpualloc_process *process)
 {
-	return process->user;
+	return process ? process->user : NULL;
 }
 
 const char *gpualloc_process_name(const gpualloc_process *process)
 {
-	return process->name;
+	return process ? process->name : NULL;
 }

@@ -42,6 +42,8 @@ int gpualloc_exit_status(int status)
 	case GPUALLOC_EIMPOSSIBLE: return 78;
 	case GPUALLOC_ETIMEOUT: return 124;
 	case GPUALLOC_EIO: return 74;
+	case GPUALLOC_ENOTFOUND: return 127;
+	case GPUALLOC_ENOTRUNNABLE: return 126;
 	default: return 71;
 	}
 }
@@ -49,4 +51,9 @@ int gpualloc_exit_status(int status)
 const char *gpualloc_version(void)
 {
 	return GA_VERSION;
+}
+
+void gpualloc_free(void *memory)
+{
+	free(memory);
 }

@@ -29,12 +29,23 @@ int gpualloc_available(const char *spec, unsigned deadline_ms, gpualloc_error *e
 int gpualloc_machine_read(const void *data, size_t size, const char *name,
 			  gpualloc_machine **ret_machine, gpualloc_error *error)
 {
-	return ga_source_read(data, size, name ? name : "the text", ret_machine, error);
+	if (!data && size > 0)
+		return ga_error_missing(error, "the text");
+	return ga_source_read(data ? data : "", size, name ? name : "the text", ret_machine, error);
 }
 
 void gpualloc_machine_free(gpualloc_machine *machine)
 {
 	ga_machine_free(machine);
+}
+
+size_t gpualloc_spec_count(void)
+{
+	size_t count = 0;
+
+	while (ga_source_spec_name(count))
+		count++;
+	return count;
 }
 
 const char *gpualloc_spec_name(size_t i)
@@ -49,14 +60,16 @@ const char *gpualloc_spec_description(size_t i)
 
 int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error)
 {
-	return ga_machine_anonymise(machine, error);
+	return machine ? ga_machine_anonymise(machine, error)
+		       : ga_error_missing(error, "the machine");
 }
 
 int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text, size_t *ret_size,
 			   gpualloc_error *error)
 {
 	ga_auto_buffer struct ga_buffer out = GA_BUFFER_INIT(GA_MACHINE_FILE_MAX);
-	int result = ga_machine_file_write(machine, GA_FORM_FILE, &out, error);
+	int result = machine ? ga_machine_file_write(machine, GA_FORM_FILE, &out, error)
+			     : ga_error_missing(error, "the machine");
 	char *text;
 
 	if (result < 0)
@@ -70,64 +83,79 @@ int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text, siz
 
 const char *gpualloc_machine_name(const gpualloc_machine *machine)
 {
-	return machine->name;
+	return machine ? machine->name : NULL;
 }
 
 const char *gpualloc_machine_source(const gpualloc_machine *machine)
 {
-	return machine->source;
+	return machine ? machine->source : NULL;
 }
 
 const char *gpualloc_machine_driver(const gpualloc_machine *machine)
 {
-	return machine->driver;
+	return machine ? machine->driver : NULL;
 }
 
 int gpualloc_machine_is_simulated(const gpualloc_machine *machine)
 {
-	return ga_machine_is_simulated(machine);
+	return machine && ga_machine_is_simulated(machine);
 }
 
 int gpualloc_machine_is_here(const gpualloc_machine *machine)
 {
-	return machine->is_here;
+	return machine ? machine->is_here : 0;
 }
 
 int64_t gpualloc_machine_sockets(const gpualloc_machine *machine)
 {
-	return machine->sockets;
+	return machine ? machine->sockets : GA_UNKNOWN;
 }
 
 int64_t gpualloc_machine_cores_per_socket(const gpualloc_machine *machine)
 {
-	return machine->cores_per_socket;
+	return machine ? machine->cores_per_socket : GA_UNKNOWN;
 }
 
 int64_t gpualloc_machine_threads_per_core(const gpualloc_machine *machine)
 {
-	return machine->threads_per_core;
+	return machine ? machine->threads_per_core : GA_UNKNOWN;
 }
 
 const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i)
 {
-	return i < machine->note_count ? machine->notes[i] : NULL;
+	return machine && i < machine->note_count ? machine->notes[i] : NULL;
 }
 
 size_t gpualloc_machine_device_count(const gpualloc_machine *machine)
 {
-	return machine->device_count;
+	return machine ? machine->device_count : 0;
 }
 
 const gpualloc_device *gpualloc_machine_device(const gpualloc_machine *machine, size_t i)
 {
-	return i < machine->device_count ? &machine->devices[i] : NULL;
+	return machine && i < machine->device_count ? &machine->devices[i] : NULL;
+}
+
+size_t gpualloc_machine_note_count(const gpualloc_machine *machine)
+{
+	return machine ? machine->note_count : 0;
+}
+
+int64_t gpualloc_device_number(const gpualloc_machine *machine, const gpualloc_device *device)
+{
+	const gpualloc_device *gpu = device && device->parent ? device->parent : device;
+
+	for (size_t i = 0; machine && gpu && i < machine->device_count; i++)
+		if (gpu == &machine->devices[i])
+			return (int64_t)i;
+	return GA_UNKNOWN;
 }
 
 /* ---- links ---- */
 
 static int is_pair(const gpualloc_machine *machine, size_t i, size_t j)
 {
-	return i < machine->device_count && j < machine->device_count;
+	return machine && i < machine->device_count && j < machine->device_count;
 }
 
 enum gpualloc_level gpualloc_machine_level(const gpualloc_machine *machine, size_t i, size_t j)
@@ -141,9 +169,26 @@ const char *gpualloc_level_name(enum gpualloc_level level)
 	return ga_level_name(level);
 }
 
-int gpualloc_machine_nvlinks(const gpualloc_machine *machine, size_t i, size_t j)
+int gpualloc_machine_link_count(const gpualloc_machine *machine, size_t i, size_t j)
 {
 	return is_pair(machine, i, j) ? ga_links_nvlinks(&machine->links, i, j) : GA_UNKNOWN;
+}
+
+enum gpualloc_link_kind gpualloc_machine_link_kind(const gpualloc_machine *machine, size_t i,
+						   size_t j)
+{
+	return gpualloc_machine_link_count(machine, i, j) > 0 ? GPUALLOC_LINK_NVLINK
+							      : GPUALLOC_LINK_NONE;
+}
+
+const char *gpualloc_link_kind_name(enum gpualloc_link_kind kind)
+{
+	switch (kind) {
+	case GPUALLOC_LINK_NVLINK: return "NVLink";
+	case GPUALLOC_LINK_XGMI: return "xGMI";
+	case GPUALLOC_LINK_NONE: break;
+	}
+	return "none";
 }
 
 int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i, size_t j)

@@ -27,8 +27,10 @@ int ga_program_refused(const char *path, int reason, gpualloc_error *error)
 {
 	if (reason == ENOMEM)
 		return ga_error_memory(error);
-	(void)ga_error_set(error, GPUALLOC_EPERM, "cannot run %s: %s", path, strerror(reason));
-	return reason == ENOENT || reason == ENOTDIR ? GA_NOT_FOUND : GA_NOT_RUNNABLE;
+	return ga_error_set(error,
+			    reason == ENOENT || reason == ENOTDIR ? GPUALLOC_ENOTFOUND
+								  : GPUALLOC_ENOTRUNNABLE,
+			    "cannot run %s: %s", path, strerror(reason));
 }
 
 /* One place of PATH; an empty one is the working directory. NULL when there is no memory. */
@@ -72,8 +74,7 @@ static int search(const char *name, const char *path, char **ret_path, gpualloc_
 	}
 	if (hindered)
 		return ga_program_refused(hindered, hindrance, error);
-	(void)ga_error_set(error, GPUALLOC_EUSAGE, "no program \"%s\" in PATH", name);
-	return GA_NOT_FOUND;
+	return ga_error_set(error, GPUALLOC_ENOTFOUND, "no program \"%s\" in PATH", name);
 }
 
 int ga_program_find(const char *name, const char *path, char **ret_path, gpualloc_error *error)
@@ -81,10 +82,8 @@ int ga_program_find(const char *name, const char *path, char **ret_path, gpuallo
 	char *copy;
 	int reason;
 
-	if (!*name) {
-		(void)ga_error_set(error, GPUALLOC_EUSAGE, "the name of the program is empty");
-		return GA_NOT_FOUND;
-	}
+	if (!*name)
+		return ga_error_set(error, GPUALLOC_ENOTFOUND, "the name of the program is empty");
 	if (!strchr(name, '/'))
 		return search(name, path ? path : "/bin:/usr/bin", ret_path, error);
 	reason = try_path(name);

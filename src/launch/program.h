@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program: where it is, and becoming it. 126 and 127 mean what they mean to a shell. */
+/* A program: where it is, and becoming it. */
 #ifndef GA_LAUNCH_PROGRAM_H
 #define GA_LAUNCH_PROGRAM_H
 
 #include "error.h"
 
-enum { GA_NOT_RUNNABLE = 126, GA_NOT_FOUND = 127 };
-
 /*
- * Where execvp() would find it: 0 and its path, which the caller frees, or GA_NOT_RUNNABLE,
- * GA_NOT_FOUND, or GPUALLOC_ENOMEM. path is what PATH says, NULL where it says nothing.
+ * Where execvp() would find it: 0 and its path, which the caller frees, or
+ * GPUALLOC_ENOTRUNNABLE, GPUALLOC_ENOTFOUND or GPUALLOC_ENOMEM. path is what PATH says, NULL where it says nothing.
  */
 int ga_program_find(const char *name, const char *path, char **ret_path, gpualloc_error *error);
 

@@ -197,7 +197,7 @@ static void become_job(struct supervisor *supervisor, const char *path, char *co
 	give_signals_back(supervisor);
 	reason = ga_program_become(path, arguments, environment);
 	(void)!write(report, &reason, sizeof reason);
-	_exit(GA_NOT_RUNNABLE);
+	_exit(126); /* never seen: the report says it */
 }
 
 /* 0, or the errno with which the program could not be started. */

@@ -305,7 +305,8 @@ static int tell(struct waiting *waiting, bool always)
 
 	if (!wish->function || (same && !always))
 		return 0;
-	(void)snprintf(waiting->told, sizeof waiting->told, "%s", sentence);
+	(void)snprintf(waiting->told, sizeof waiting->told, "%.*s", (int)sizeof waiting->told - 1,
+		       sentence);
 	waiting->told_place = waiting->acquiring->place;
 	if (wish->function(wish->context, waiting->acquiring->place, waiting->told) == 0)
 		return 0;

@@ -70,3 +70,8 @@ int ga_error_errno(gpualloc_error *error, int status, int number, const char *fo
 	make_harmless(error->message);
 	return status;
 }
+
+int ga_error_missing(gpualloc_error *error, const char *what)
+{
+	return ga_error_set(error, GPUALLOC_EUSAGE, "%s is missing: NULL was given", what);
+}

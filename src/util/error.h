@@ -22,6 +22,8 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int ga_error_memory(gpualloc_error *error);
+/* GPUALLOC_EUSAGE: a call of the library was given NULL for what it works on. */
+int ga_error_missing(gpualloc_error *error, const char *what);
 /* As ga_error_set, with what errno stands for at the end. */
 int ga_error_errno(gpualloc_error *error, int status, int number, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

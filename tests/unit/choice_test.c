@@ -443,7 +443,7 @@ static void devices_are_put_in_order(void)
 		devices[i] = gpualloc_machine_device(machine, i);
 	CHECK_INT(gpualloc_devices_order(machine, devices, 4, NULL), 0);
 	for (size_t i = 0; i < 4; i++)
-		sum += gpualloc_machine_nvlinks(
+		sum += gpualloc_machine_link_count(
 			machine, (size_t)gpualloc_device_index(devices[i]),
 			(size_t)gpualloc_device_index(devices[(i + 1) % 4]));
 	CHECK_INT(sum, 7);
