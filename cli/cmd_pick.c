@@ -85,59 +85,22 @@ static int add_list(struct text *text, const struct chosen *chosen,
 
 /* ---- the environment ---- */
 
-/* Its number when GPUs are counted by PCI address; by index where addresses are not known. */
-static size_t pci_order(const gpualloc_machine *machine, const gpualloc_device *device)
-{
-	const char *pci = gpualloc_device_pci(device);
-	size_t before = 0;
-
-	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
-		const gpualloc_device *other = gpualloc_machine_device(machine, i);
-		const char *other_pci = gpualloc_device_pci(other);
-
-		before += pci && other_pci
-				  ? strcmp(other_pci, pci) < 0
-				  : gpualloc_device_index(other) < gpualloc_device_index(device);
-	}
-	return before;
-}
-
-static int add_pci_order(struct text *text, const struct chosen *chosen,
-			 const gpualloc_device *device)
-{
-	text_format(text, "%zu", pci_order(chosen->machine, device));
-	return 0;
-}
-
-/* Some frameworks take no UUIDs, and in MIG mode there is nothing else. */
-static bool needs_uuids(const gpualloc_machine *machine)
-{
-	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++)
-		if (gpualloc_device_mig_enabled(gpualloc_machine_device(machine, i)))
-			return true;
-	return false;
-}
-
-static bool has_uuids(const gpualloc_choice *choice)
-{
-	for (size_t i = 0; i < gpualloc_choice_count(choice); i++)
-		if (!gpualloc_device_uuid(gpualloc_choice_device(choice, i)))
-			return false;
-	return true;
-}
-
+/* What a program without a lease is told; our own variables are for those that have one. */
 static int add_environment(struct text *text, const struct chosen *chosen)
 {
-	bool uuids = needs_uuids(chosen->machine);
-	int result;
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_free char **environment = NULL;
+	char *nothing[] = {NULL};
+	int result =
+		gpualloc_choice_environment(chosen->machine, chosen->choice, GPUALLOC_FORM_DEFAULT,
+					    NULL, nothing, &environment, error);
 
-	text_add(text, "CUDA_DEVICE_ORDER=PCI_BUS_ID\nCUDA_VISIBLE_DEVICES=");
-	result = add_list(text, chosen, uuids ? add_uuid : add_pci_order);
-	if (result == 0 && has_uuids(chosen->choice)) {
-		text_add(text, "NVIDIA_VISIBLE_DEVICES=");
-		result = add_list(text, chosen, add_uuid);
-	}
-	return result;
+	if (result < 0)
+		return fail_error(result, error);
+	for (size_t i = 0; environment[i]; i++)
+		if (strncmp(environment[i], "GPUALLOC_", strlen("GPUALLOC_")) != 0)
+			text_format(text, "%s\n", environment[i]);
+	return 0;
 }
 
 static const struct {

@@ -2,6 +2,7 @@
 /* A machine as Slurm is to count it; see slurm_machine.h. */
 #include "slurm_machine.h"
 
+#include "cleanup.h"
 #include "read_file.h"
 #include "slurm_mig.h"
 
@@ -45,31 +46,33 @@ static void add_device(struct slurm_machine *node, const gpualloc_device *device
 	};
 }
 
-static void add_devices(struct slurm_machine *node)
+static size_t place_of(const gpualloc_machine *machine, const gpualloc_device *gpu)
 {
-	for (size_t i = 0; i < gpualloc_machine_device_count(node->machine); i++) {
-		const gpualloc_device *gpu = gpualloc_machine_device(node->machine, i);
+	size_t place = 0;
 
-		if (gpualloc_device_mig_enabled(gpu) != 1)
-			add_device(node, gpu, i);
-		else
-			for (size_t k = 0; k < gpualloc_device_mig_count(gpu); k++)
-				add_device(node, gpualloc_device_mig(gpu, k), i);
-	}
+	while (gpualloc_machine_device(machine, place) != gpu)
+		place++;
+	return place;
 }
 
-/* By PCI address, which is how CUDA counts; where it is not known, behind the others by index. */
-static int by_address(const void *left, const void *right)
+static bool add_devices(struct slurm_machine *node)
 {
-	const struct slurm_device *a = left, *b = right;
-	const char *a_pci = gpualloc_device_pci(a->gpu), *b_pci = gpualloc_device_pci(b->gpu);
-	int order = a_pci && b_pci ? strcmp(a_pci, b_pci) : (b_pci != NULL) - (a_pci != NULL);
+	size_t count = gpualloc_machine_device_count(node->machine);
+	auto_free const gpualloc_device **gpus = calloc(count + 1, sizeof *gpus);
 
-	if (order != 0)
-		return order;
-	if (a->place != b->place)
-		return a->place < b->place ? -1 : 1;
-	return a->device < b->device ? -1 : a->device > b->device;
+	if (!gpus)
+		return false;
+	gpualloc_machine_pci_order(node->machine, gpus);
+	for (size_t i = 0; i < count; i++) {
+		size_t place = place_of(node->machine, gpus[i]);
+
+		if (gpualloc_device_mig_enabled(gpus[i]) != 1)
+			add_device(node, gpus[i], place);
+		else
+			for (size_t k = 0; k < gpualloc_device_mig_count(gpus[i]); k++)
+				add_device(node, gpualloc_device_mig(gpus[i], k), place);
+	}
+	return true;
 }
 
 /* ---- what they are called ---- */
@@ -224,11 +227,11 @@ bool slurm_machine_read(const gpualloc_machine *machine, const char *root,
 	struct slurm_machine node = {.machine = machine, .root = root};
 
 	node.devices = calloc(count_devices(machine) + 1, sizeof *node.devices);
-	if (!node.devices)
+	if (!node.devices || !add_devices(&node)) {
+		slurm_machine_free(&node);
 		return false;
+	}
 	slurm_cpus_read(machine, root, &node.cpus);
-	add_devices(&node);
-	qsort(node.devices, node.count, sizeof *node.devices, by_address);
 	node.cores_known = node.count > 0;
 	for (size_t i = 0; i < node.count; i++) {
 		struct slurm_device *device = &node.devices[i];

@@ -204,7 +204,8 @@ static bool write_list(const struct step *step, const struct share *share, bool 
 static int set_variables(spank_t spank, struct step *step, const struct share *share)
 {
 	auto_free char *list = malloc(LIST_MOST);
-	bool is_set = list && write_list(step, share, !step->given.has_mig, list);
+	bool as_numbers = step->given.has_numbers && !step->given.has_mig;
+	bool is_set = list && write_list(step, share, as_numbers, list);
 
 	variables_clear(spank);
 	is_set = is_set && variables_set_one(spank, "CUDA_DEVICE_ORDER", "PCI_BUS_ID") &&

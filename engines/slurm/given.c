@@ -15,18 +15,6 @@ enum { PATH_MOST = 512 };
 
 /* ---- the machine ---- */
 
-static int compare_pci(const void *a, const void *b)
-{
-	const gpualloc_device *one = *(const gpualloc_device *const *)a,
-			      *other = *(const gpualloc_device *const *)b;
-	const char *place = gpualloc_device_pci(one), *rest = gpualloc_device_pci(other);
-	int64_t difference = gpualloc_device_index(one) - gpualloc_device_index(other);
-
-	if (place && rest && strcmp(place, rest) != 0)
-		return strcmp(place, rest);
-	return difference < 0 ? -1 : difference > 0;
-}
-
 static void add_unit(struct given *given, const gpualloc_device *device)
 {
 	if (given->count < GIVEN_MOST)
@@ -45,9 +33,8 @@ int given_open(const char *spec, struct given *given, gpualloc_error *error)
 	gpus = calloc(count + 1, sizeof *gpus);
 	if (!gpus)
 		return GPUALLOC_ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		gpus[i] = gpualloc_machine_device(given->machine, i);
-	qsort(gpus, count, sizeof *gpus, compare_pci);
+	given->has_numbers = gpualloc_machine_cuda_order(given->machine, gpus, NULL) == 0;
+	gpualloc_machine_pci_order(given->machine, gpus);
 	for (size_t i = 0; i < count; i++) {
 		if (gpualloc_device_mig_enabled(gpus[i]) != 1)
 			add_unit(given, gpus[i]);

@@ -19,6 +19,7 @@ struct given {
 	const gpualloc_device *units[GIVEN_MOST];
 	size_t count;
 	bool has_mig;
+	bool has_numbers; /* the driver's numbers are certain */
 };
 
 /* In the step daemon, which sees all of the machine. */

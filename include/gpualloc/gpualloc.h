@@ -147,6 +147,20 @@ GPUALLOC_EXPORT const char *gpualloc_machine_name(const gpualloc_machine *machin
 GPUALLOC_EXPORT const char *gpualloc_machine_source(const gpualloc_machine *machine);
 /* The version of its driver. */
 GPUALLOC_EXPORT const char *gpualloc_machine_driver(const gpualloc_machine *machine);
+/*
+ * All GPUs by PCI address, and behind them, by index, those whose address is not known: the order
+ * in which other programs count them. ret_gpus has room for as many as the machine has.
+ */
+GPUALLOC_EXPORT void gpualloc_machine_pci_order(const gpualloc_machine *machine,
+						const gpualloc_device **ret_gpus);
+/*
+ * The same where it is certain, so that a GPU's place is its number in CUDA_VISIBLE_DEVICES with
+ * CUDA_DEVICE_ORDER=PCI_BUS_ID. Else GPUALLOC_EIMPOSSIBLE says why: an address is not known, or
+ * CUDA may leave out a GPU that is lost.
+ */
+GPUALLOC_EXPORT int gpualloc_machine_cuda_order(const gpualloc_machine *machine,
+						const gpualloc_device **ret_gpus,
+						gpualloc_error *error);
 /* 1 when no such hardware was seen: a built-in machine, or a file made from one. */
 GPUALLOC_EXPORT int gpualloc_machine_is_simulated(const gpualloc_machine *machine);
 /* 1 when it is the machine that we run on, just asked, and not what somebody wrote of one. */
@@ -673,8 +687,8 @@ GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *de
 
 /* How a program is told of its devices. */
 enum gpualloc_form {
-	GPUALLOC_FORM_DEFAULT = 0, /* numbers where no GPU is in MIG mode, else UUIDs */
-	GPUALLOC_FORM_INDEX,       /* numbers in the order of PCI addresses */
+	GPUALLOC_FORM_DEFAULT = 0, /* numbers where they are certain and no GPU is in MIG mode */
+	GPUALLOC_FORM_INDEX,       /* numbers, see gpualloc_machine_cuda_order() */
 	GPUALLOC_FORM_UUID
 };
 

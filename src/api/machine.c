@@ -4,6 +4,7 @@
 
 #include "anonymise.h"
 #include "cleanup.h"
+#include "cuda_order.h"
 #include "device_state.h"
 #include "machine_file.h"
 #include "source.h"
@@ -94,6 +95,17 @@ const char *gpualloc_machine_source(const gpualloc_machine *machine)
 const char *gpualloc_machine_driver(const gpualloc_machine *machine)
 {
 	return machine ? machine->driver : NULL;
+}
+
+void gpualloc_machine_pci_order(const gpualloc_machine *machine, const gpualloc_device **ret_gpus)
+{
+	ga_pci_order(machine, ret_gpus);
+}
+
+int gpualloc_machine_cuda_order(const gpualloc_machine *machine, const gpualloc_device **ret_gpus,
+				gpualloc_error *error)
+{
+	return ga_cuda_order(machine, ret_gpus, error);
 }
 
 int gpualloc_machine_is_simulated(const gpualloc_machine *machine)

@@ -3,7 +3,10 @@
 #include "environment.h"
 
 #include "buffer.h"
+#include "cleanup.h"
+#include "cuda_order.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ENVIRONMENT_MAX = 1 << 22 };
@@ -17,47 +20,83 @@ enum { OURS = sizeof ours / sizeof *ours };
 
 /* ---- the values ---- */
 
-/* Its number when GPUs are counted by PCI address; by index where addresses are not known. */
-static size_t pci_order(const gpualloc_machine *machine, const gpualloc_device *device)
+/* How the devices are named; by number each GPU stands at its own. */
+struct naming {
+	bool by_number;
+	const gpualloc_device **gpus;
+};
+
+static bool has_mig(const gpualloc_machine *machine)
 {
-	size_t before = 0;
-
-	for (size_t i = 0; i < machine->device_count; i++) {
-		const gpualloc_device *other = &machine->devices[i];
-
-		before += device->pci && other->pci ? strcmp(other->pci, device->pci) < 0
-						    : other->index < device->index;
-	}
-	return before;
+	for (size_t i = 0; i < machine->device_count; i++)
+		if (machine->devices[i].mig_enabled)
+			return true;
+	return false;
 }
 
-/* Several frameworks break on UUIDs; where a GPU is in MIG mode indices do not name everything. */
-static bool takes_indices(const struct ga_job *job)
+/* Its number; as many as there are GPUs where it is not of this machine. */
+static size_t number_of(const struct ga_job *job, const struct naming *naming,
+			const gpualloc_device *device)
 {
-	if (job->form != GPUALLOC_FORM_DEFAULT)
-		return job->form == GPUALLOC_FORM_INDEX;
-	for (size_t i = 0; i < job->machine->device_count; i++)
-		if (job->machine->devices[i].mig_enabled)
-			return false;
-	return true;
+	size_t number = 0;
+
+	while (number < job->machine->device_count && naming->gpus[number] != device)
+		number++;
+	return number;
 }
 
-static int check_names(const struct ga_job *job, gpualloc_error *error)
+static int check_numbers(const struct ga_job *job, const struct naming *naming, int certain,
+			 gpualloc_error *error)
 {
-	bool indices = takes_indices(job);
-
+	if (certain < 0)
+		return ga_error_prefix(error, certain,
+				       "devices cannot be named by number, only by UUID (--format "
+				       "uuid); ");
 	for (size_t i = 0; i < job->count; i++) {
-		if (indices && job->devices[i]->parent)
+		if (job->devices[i]->parent)
 			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
 					    "a MIG instance has no index that CUDA knows; it is "
 					    "found by its UUID (--format uuid)");
-		if (!indices && !job->devices[i]->uuid)
-			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					    "the UUID of a chosen device is not known, and without "
-					    "it a program cannot find it (--format index names it "
-					    "by number)");
+		if (number_of(job, naming, job->devices[i]) == job->machine->device_count)
+			return ga_error_set(error, GPUALLOC_EUSAGE,
+					    "a chosen device is not one of this machine's");
 	}
 	return 0;
+}
+
+static int check_uuids(const struct ga_job *job, int certain, gpualloc_error *error)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		if (job->devices[i]->uuid)
+			continue;
+		if (certain < 0)
+			return ga_error_prefix(error, GPUALLOC_EIMPOSSIBLE,
+					       "a program cannot find a chosen device: its UUID is "
+					       "not known, and ");
+		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+				    "the UUID of a chosen device is not known, and without it a "
+				    "program cannot find it (--format index names it by number)");
+	}
+	return 0;
+}
+
+/*
+ * Several frameworks break on UUIDs, so numbers are the default; but where a GPU is in MIG mode
+ * they do not name everything, and where one is lost they may name another.
+ */
+static int choose_names(const struct ga_job *job, struct naming *naming, gpualloc_error *error)
+{
+	gpualloc_error why = {0};
+	int certain = ga_cuda_order(job->machine, naming->gpus, &why), result;
+
+	naming->by_number = job->form == GPUALLOC_FORM_DEFAULT
+				    ? certain == 0 && !has_mig(job->machine)
+				    : job->form == GPUALLOC_FORM_INDEX;
+	result = naming->by_number ? check_numbers(job, naming, certain, &why)
+				   : check_uuids(job, certain, &why);
+	if (result < 0 && error)
+		*error = why;
+	return result;
 }
 
 static bool all_have_uuids(const struct ga_job *job)
@@ -68,12 +107,13 @@ static bool all_have_uuids(const struct ga_job *job)
 	return true;
 }
 
-static void add_indices(struct ga_buffer *out, const struct ga_job *job, const char *name)
+static void add_numbers(struct ga_buffer *out, const struct ga_job *job,
+			const struct naming *naming, const char *name)
 {
 	ga_buffer_format(out, "%s=", name);
 	for (size_t i = 0; i < job->count; i++)
 		ga_buffer_format(out, "%s%zu", i ? "," : "",
-				 pci_order(job->machine, job->devices[i]));
+				 number_of(job, naming, job->devices[i]));
 	ga_buffer_char(out, '\0');
 }
 
@@ -92,11 +132,11 @@ static void add_text(struct ga_buffer *out, const char *name, const char *value)
 }
 
 /* NAME=VALUE, each ended by a NUL. */
-static void add_ours(struct ga_buffer *out, const struct ga_job *job)
+static void add_ours(struct ga_buffer *out, const struct ga_job *job, const struct naming *naming)
 {
 	add_text(out, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-	if (takes_indices(job))
-		add_indices(out, job, "CUDA_VISIBLE_DEVICES");
+	if (naming->by_number)
+		add_numbers(out, job, naming, "CUDA_VISIBLE_DEVICES");
 	else
 		add_uuids(out, job, "CUDA_VISIBLE_DEVICES");
 	if (all_have_uuids(job)) {
@@ -163,12 +203,15 @@ int ga_environment_make(const struct ga_job *job, char *const *inherited, char *
 			gpualloc_error *error)
 {
 	ga_auto_buffer struct ga_buffer own = GA_BUFFER_INIT(ENVIRONMENT_MAX);
+	ga_auto_free const gpualloc_device **gpus =
+		malloc((job->machine->device_count + 1) * sizeof(void *));
+	struct naming naming = {.gpus = gpus};
 	char **environment;
-	int result = check_names(job, error);
+	int result = gpus ? choose_names(job, &naming, error) : ga_error_memory(error);
 
 	if (result < 0)
 		return result;
-	add_ours(&own, job);
+	add_ours(&own, job, &naming);
 	environment = own.failed ? NULL : put_together(job, inherited, &own);
 	if (!environment)
 		return ga_error_memory(error);

@@ -3,23 +3,23 @@
 #include "visible.h"
 
 #include "cleanup.h"
+#include "cuda_order.h"
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* GPUs in the order CUDA counts them; by PCI address where it is asked for, else where one model
-   makes "fastest first" the same. */
-static int by_cuda_order(const gpualloc_machine *machine, const struct ga_environment *environment,
-			 struct ga_device_list *gpus, gpualloc_error *error)
+/* "Fastest first" is the order of PCI addresses too where all are of one model. */
+static int check_models(const gpualloc_machine *machine, const struct ga_environment *environment,
+			gpualloc_error *error)
 {
 	const char *order = environment->device_order;
-	bool by_pci = order && strcmp(order, "PCI_BUS_ID") == 0;
 
-	for (size_t i = 0; i < machine->device_count; i++) {
-		size_t at = gpus->count;
-
-		if (!by_pci && !ga_text_same(machine->devices[i].name, machine->devices[0].name))
+	if (order && strcmp(order, "PCI_BUS_ID") == 0)
+		return 0;
+	for (size_t i = 0; i < machine->device_count; i++)
+		if (!ga_text_same(machine->devices[i].name, machine->devices[0].name))
 			return ga_error_set(error, GPUALLOC_EUSAGE,
 					    environment->visible_devices
 						    ? "CUDA_VISIBLE_DEVICES has indices, and on a "
@@ -30,17 +30,28 @@ static int by_cuda_order(const gpualloc_machine *machine, const struct ga_enviro
 						    : "on a machine with several models a "
 						      "framework's numbers mean nothing certain: "
 						      "set CUDA_DEVICE_ORDER=PCI_BUS_ID");
-		if (ga_device_list_add(gpus, &machine->devices[i]) < 0)
-			return ga_error_memory(error);
-		/* Indices of the driver follow PCI addresses; a file may have them otherwise. */
-		while (at > 0 && gpus->devices[at]->pci && gpus->devices[at - 1]->pci &&
-		       strcmp(gpus->devices[at - 1]->pci, gpus->devices[at]->pci) > 0) {
-			const gpualloc_device *later = gpus->devices[at - 1];
+	return 0;
+}
 
-			gpus->devices[at - 1] = gpus->devices[at];
-			gpus->devices[at--] = later;
-		}
-	}
+/* GPUs in the order in which CUDA counts them. */
+static int by_cuda_order(const gpualloc_machine *machine, const struct ga_environment *environment,
+			 struct ga_device_list *gpus, gpualloc_error *error)
+{
+	int result = check_models(machine, environment, error);
+
+	if (result < 0)
+		return result;
+	gpus->devices = malloc((machine->device_count + 1) * sizeof(void *));
+	if (!gpus->devices)
+		return ga_error_memory(error);
+	result = ga_cuda_order(machine, gpus->devices, error);
+	if (result < 0)
+		return environment->visible_devices
+			       ? ga_error_prefix(error, GPUALLOC_EUSAGE,
+						 "CUDA_VISIBLE_DEVICES has indices; use UUIDs, or "
+						 "--ignore-env: ")
+			       : result;
+	gpus->count = machine->device_count;
 	return 0;
 }
 

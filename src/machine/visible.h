@@ -17,8 +17,8 @@ struct ga_environment {
 /*
  * The devices that are visible, in the order in which a framework numbers them. With
  * visible_devices NULL these are all GPUs (of a GPU in MIG mode its first instance, as the driver
- * shows it). GPUALLOC_EUSAGE where indices mean nothing certain: several models, and not numbered
- * by PCI.
+ * shows it). Where indices mean nothing certain (several models that are not numbered by PCI, or
+ * ga_cuda_order() refuses), GPUALLOC_EUSAGE; GPUALLOC_EIMPOSSIBLE where the user gave no numbers.
  */
 int ga_visible_devices(const gpualloc_machine *machine, const struct ga_environment *environment,
 		       struct ga_device_list *ret_list, gpualloc_error *error);

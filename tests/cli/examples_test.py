@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from cli import Result, case, environment, folder, machine_file, main, ok
+from cli import Result, case, environment, folder, healthy, machine_file, main, ok
 
 ALLOCATOR, BY_MEMORY = os.environ["EXAMPLE_ALLOCATOR"], os.environ["EXAMPLE_BY_MEMORY"]
 NVML = os.path.join(os.environ["FAKE_DIR"], "libnvidia-ml.so.1")
@@ -75,16 +75,18 @@ def the_allocator_fails_with_a_sentence():
 
 @case
 def by_memory_finds_what_fits():
-    for words, name in ((["1GiB", "best-fit"], "cuda:2: NVIDIA GeForce RTX 3090 with 16384 MiB"),
-                        (["17GiB", "best-fit"], "cuda:4: NVIDIA RTX A6000 with 18432 MiB"),
-                        (["1GiB", "worst-fit"], "cuda:3: NVIDIA RTX A6000 with 49152 MiB"),
-                        (["24GiB", "worst-fit"], "cuda:3: ")):
-        prints(name, BY_MEMORY, *words, LAB, env=PCI_ORDER)
-    drawn = {prints("cuda:", BY_MEMORY, "20GiB", "random", LAB, env=PCI_ORDER)[:6]
-             for _ in range(40)}
-    assert drawn <= {"cuda:0", "cuda:1", "cuda:3"} and len(drawn) > 1, drawn
-    prints("cuda:1: ", BY_MEMORY, "30GiB", "best-fit", LAB,
-           env={**PCI_ORDER, "CUDA_VISIBLE_DEVICES": "2,3"})
+    with folder() as where:
+        lab = healthy(LAB, where)
+        for words, name in ((["1GiB", "best-fit"], "cuda:2: NVIDIA GeForce RTX 3090 with 16384 MiB"),
+                            (["17GiB", "best-fit"], "cuda:4: NVIDIA RTX A6000 with 18432 MiB"),
+                            (["1GiB", "worst-fit"], "cuda:3: NVIDIA RTX A6000 with 49152 MiB"),
+                            (["24GiB", "worst-fit"], "cuda:3: ")):
+            prints(name, BY_MEMORY, *words, lab, env=PCI_ORDER)
+        drawn = {prints("cuda:", BY_MEMORY, "20GiB", "random", lab, env=PCI_ORDER)[:6]
+                 for _ in range(40)}
+        assert drawn <= {"cuda:0", "cuda:1", "cuda:3"} and len(drawn) > 1, drawn
+        prints("cuda:1: ", BY_MEMORY, "30GiB", "best-fit", lab,
+               env={**PCI_ORDER, "CUDA_VISIBLE_DEVICES": "2,3"})
 
 
 @case

@@ -3,9 +3,11 @@
 """gpualloc pick: what is chosen, in which form, and how a wish that cannot be met is refused."""
 import json
 import os
+import re
 import subprocess
 
-from cli import (BUILT_IN, GPUALLOC, case, environment, folder, machine_file, main, ok, refused, run)
+from cli import (BUILT_IN, GPUALLOC, case, environment, folder, healthy, machine_file, main, ok,
+                 refused, run)
 
 LAB, MIG, ODD = machine_file("lab.json"), machine_file("mig-kinds.json"), machine_file("odd.json")
 PCI_ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
@@ -284,7 +286,8 @@ def an_inherited_list_restricts():
 def indices_of_several_models_mean_nothing_without_an_order():
     env = {"CUDA_VISIBLE_DEVICES": "3"}
     no(64, LAB, env=env, says=["CUDA_DEVICE_ORDER=PCI_BUS_ID", "--ignore-env"])
-    assert indices(LAB, env={**env, **PCI_ORDER}) == "3"
+    with folder() as where:
+        assert indices(healthy(LAB, where), env={**env, **PCI_ORDER}) == "3"
     assert indices(LAB, env={"CUDA_VISIBLE_DEVICES": "GPU-11aa1111"}) == "1"
     assert indices(LAB, "--ignore-env", env=env) in ("1", "3")
     no(78, LAB, env={"CUDA_VISIBLE_DEVICES": ""}, says=["CUDA_VISIBLE_DEVICES"])
@@ -329,7 +332,8 @@ def torch_counts_what_it_sees():
     no(78, "dgx1-volta", "--format", "torch", "--ignore-env", "--require", "0", env=env,
        says=["device 0 is not visible", "CUDA_VISIBLE_DEVICES"])
     assert form("torch", "dgx1-volta", "--ignore-env", "--require", "5", env=env) == "cuda:1\n"
-    assert form("torch", LAB, "--require", "3", env=PCI_ORDER) == "cuda:3\n"
+    with folder() as where:
+        assert form("torch", healthy(LAB, where), "--require", "3", env=PCI_ORDER) == "cuda:3\n"
 
 
 @case
@@ -370,9 +374,24 @@ def a_gpu_without_uuid_is_picked_by_index():
         # In PCI order, and without a variable that nothing is known for.
         assert form("env", path, "--require", "0") == \
             "CUDA_DEVICE_ORDER=PCI_BUS_ID\nCUDA_VISIBLE_DEVICES=2\n"
+        path = bare_machine(where, None)
+        assert form("env", path).endswith("=0\n")
         path = bare_machine(where, None, None)
-        assert form("env", path, "--require", "1").endswith("=1\n")
+        no(78, path, "--format", "env", says=["PCI address of GPU 0 is not known"])
         no(78, path, "--format", "pci", says=["PCI address", "--format index"])
+
+
+@case
+def a_number_that_is_not_certain_is_not_given_away():
+    lost = machine_file("nvswitch-lost.json")
+    assert re.search(r"\nCUDA_VISIBLE_DEVICES=(GPU-[^,]+,?){2}\nNVIDIA", form("env", lost, "-n", "2"))
+    no(78, lost, "--format", "torch", env=PCI_ORDER, says=["GPU 5", "\"lost\""])
+    no(64, lost, env={"CUDA_VISIBLE_DEVICES": "0,1", **PCI_ORDER},
+       says=["CUDA_VISIBLE_DEVICES has indices", "GPU 5", "\"lost\"", "--ignore-env"])
+    assert indices(lost, env={"CUDA_VISIBLE_DEVICES": "GPU-a1010101"}) == "1"
+    with folder() as where:
+        path = bare_machine(where, "00000000:08:00.0", None, "00000000:07:00.0")
+        no(78, path, "--format", "env", "-n", "3", says=["PCI address of GPU 1 is not known"])
 
 
 @case

@@ -52,6 +52,17 @@ def uuids_stand_where_they_are_asked_for_or_needed():
 
 
 @case
+def numbers_stand_only_where_they_are_certain():
+    with store(machine_file("nvswitch-lost.json")) as one:
+        found = job_environment(one, "-n", "2")
+        assert found["CUDA_VISIBLE_DEVICES"] == found["GPUALLOC_DEVICES"], found
+        assert found["CUDA_VISIBLE_DEVICES"].startswith("GPU-"), found
+        one.refused(78, "--format", "index", "true",
+                    says=["GPU 5", "\"lost\"", "--format uuid"])
+        assert one.leases()["leases"] == []
+
+
+@case
 def what_was_inherited_is_replaced():
     stale = {"CUDA_VISIBLE_DEVICES": "5", "NVIDIA_VISIBLE_DEVICES": "all",
              "CUDA_DEVICE_ORDER": "FASTEST_FIRST", "GPUALLOC_MEMORY": "1",

@@ -21,7 +21,7 @@ static const char text[] =
 	"{\"index\":0,\"uuid\":\"GPU-aa11\",\"pci\":\"00000000:07:00.0\",\"name\":\"A\"},"
 	"{\"index\":1,\"uuid\":\"GPU-aa22\",\"pci\":\"00000000:0B:00.0\",\"name\":\"A\","
 	"\"memory\":{\"total\":1000000,\"used\":1000}},"
-	"{\"index\":3,\"uuid\":\"GPU-bb\",\"name\":\"A\",\"mig\":["
+	"{\"index\":3,\"uuid\":\"GPU-bb\",\"pci\":\"00000000:0C:00.0\",\"name\":\"A\",\"mig\":["
 	"{\"uuid\":\"MIG-1\",\"gi\":7,\"ci\":0},{\"uuid\":\"MIG-12\",\"gi\":7,\"ci\":1}]}],"
 	"\"pcie\":[[\"X\",null,null],[null,\"X\",null],[null,null,\"X\"]]}";
 
