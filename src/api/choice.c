@@ -309,10 +309,10 @@ int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *device
 
 	if (result < 0)
 		return result;
-	bandwidth = ga_set_bandwidth(machine, devices, count);
+	bandwidth = ga_places_bandwidth(machine, devices, count);
 	if (bandwidth == GPUALLOC_ENOMEM)
 		return ga_error_memory(error);
-	*ret_score = ga_set_score(machine, devices, count);
+	*ret_score = ga_places_score(machine, devices, count);
 	*ret_bandwidth = bandwidth;
 	return 0;
 }

@@ -92,8 +92,9 @@ static int measure(struct ranking *ranking, const size_t *numbers, struct set *r
 		ranking->places[i] = question->candidates[numbers[i]].place;
 	ret_set->count = question->want;
 	ret_set->value = GA_UNKNOWN;
-	ret_set->score = ga_set_score(question->machine, ranking->places, question->want);
-	ret_set->bandwidth = ga_set_bandwidth(question->machine, ranking->places, question->want);
+	ret_set->score = ga_places_score(question->machine, ranking->places, question->want);
+	ret_set->bandwidth =
+		ga_places_bandwidth(question->machine, ranking->places, question->want);
 	return ret_set->bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : 0;
 }
 

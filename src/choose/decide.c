@@ -141,7 +141,7 @@ static int gather_model(const struct ga_question *question, const char *name,
 	return 0;
 }
 
-/* As ga_set_bandwidth(): GA_UNKNOWN for one device, GPUALLOC_ENOMEM. */
+/* As ga_places_bandwidth(): GA_UNKNOWN for one device, GPUALLOC_ENOMEM. */
 static int64_t bandwidth_of(const struct ga_question *question, const size_t *chosen,
 			    int64_t *ret_score)
 {
@@ -151,8 +151,8 @@ static int64_t bandwidth_of(const struct ga_question *question, const size_t *ch
 		return GPUALLOC_ENOMEM;
 	for (size_t i = 0; i < question->want; i++)
 		places[i] = question->candidates[chosen[i]].place;
-	*ret_score = ga_set_score(question->machine, places, question->want);
-	return ga_set_bandwidth(question->machine, places, question->want);
+	*ret_score = ga_places_score(question->machine, places, question->want);
+	return ga_places_bandwidth(question->machine, places, question->want);
 }
 
 /* How good one model's answer is beside another's; more is better. */

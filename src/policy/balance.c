@@ -33,16 +33,17 @@ int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size)
 static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget,
 		      int64_t *ret_ideal)
 {
-	ga_auto_found struct ga_found found = {0};
+	ga_auto_set_found struct ga_set_found found = {0};
 	ga_auto_free bool *none = calloc(whole->graph.count + 1, sizeof *none);
 	struct ga_bandwidth_value value;
-	struct ga_search search = {
+	struct ga_set_search search = {
 		.graph = &whole->graph,
 		.vertices = whole->vertices,
 		.count = whole->graph.count,
 		.want = size,
 		.required = none,
 		.idle = whole->idle,
+		.loss = whole->loss,
 		.budget = budget,
 		.value_alone = true,
 	};
@@ -50,7 +51,8 @@ static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget
 	*ret_ideal = 0;
 	if (size < 2 || size > whole->graph.count)
 		return 0;
-	if (!none || ga_bandwidth_search(&search, &value) < 0 || ga_search_run(&search, &found) < 0)
+	if (!none || ga_bandwidth_search(&search, &value) < 0 ||
+	    ga_set_search_run(&search, &found) < 0)
 		return GPUALLOC_ENOMEM;
 	*ret_ideal = found.rank.value;
 	return 0;

@@ -16,7 +16,7 @@ enum { GA_LAG_NONE = 1 << 16, GA_LAG_MAX = 1 << 30 };
 enum { GA_TABLE_MAX = 16 };
 
 struct ga_balance {
-	const struct ga_graph *graph;
+	const struct ga_set_graph *graph;
 	const bool *idle;
 	size_t want;
 	int64_t ideal_own; /* MB/s; 0: nothing to compare with */

@@ -20,7 +20,7 @@ struct filling {
 };
 
 /* Only half sets that there are: of 8 vertices or less, the upper half has but the empty one. */
-static void fill_half(const struct ga_graph *graph, size_t v, size_t first, int64_t *links)
+static void fill_half(const struct ga_set_graph *graph, size_t v, size_t first, int64_t *links)
 {
 	size_t vertices = graph->count > first ? graph->count - first : 0;
 	uint32_t masks = 1U << (vertices < HALF ? vertices : HALF);
@@ -28,10 +28,10 @@ static void fill_half(const struct ga_graph *graph, size_t v, size_t first, int6
 	links[0] = 0;
 	for (uint32_t mask = 1; mask < masks; mask++)
 		links[mask] = links[mask & (mask - 1)] +
-			      ga_graph_nvlink(graph, v, first + (size_t)__builtin_ctz(mask));
+			      ga_set_graph_link(graph, v, first + (size_t)__builtin_ctz(mask));
 }
 
-static void fill_links(const struct ga_graph *graph, int64_t (*links)[2][HALVES])
+static void fill_links(const struct ga_set_graph *graph, int64_t (*links)[2][HALVES])
 {
 	for (size_t v = 0; v < graph->count; v++)
 		for (size_t half = 0; half < 2; half++)
@@ -58,13 +58,13 @@ static int64_t list(const struct filling *filling, uint32_t mask, size_t *set)
 
 static void fill_set(struct filling *filling, size_t size, uint32_t mask)
 {
-	const struct ga_graph *graph = filling->balance->graph;
+	const struct ga_set_graph *graph = filling->balance->graph;
 	size_t set[GA_LATER_LAST];
 	int64_t least = list(filling, mask, set);
-	int64_t bandwidth = least > 0 ? ga_graph_cut(graph, set, size, least) : 0;
+	int64_t bandwidth = least > 0 ? ga_set_min_cut(graph, set, size, least) : 0;
 
 	if (bandwidth == 0)
-		bandwidth = ga_graph_bottleneck(graph, set, size, 0);
+		bandwidth = ga_set_bottleneck(graph, set, size, 0);
 	filling->lags[mask] = (int32_t)bandwidth; /* 15 pairs of 1024 links at most */
 	if (filling->lags[mask] > filling->most)
 		filling->most = filling->lags[mask];
@@ -155,7 +155,7 @@ static size_t next_vertex(const struct ga_balance *balance, const size_t *rest, 
 		    (best == count || balance->links[i] > balance->links[best]))
 			best = i;
 	for (size_t i = 0; i < count; i++)
-		balance->links[i] += ga_graph_score(balance->graph, rest[best], rest[i]);
+		balance->links[i] += ga_set_graph_score(balance->graph, rest[best], rest[i]);
 	balance->taken[best] = true;
 	return best;
 }
@@ -176,7 +176,7 @@ int64_t ga_balance_estimate(struct ga_balance *balance, const size_t *rest, size
 		balance->links[seed] = 1; /* before the others at first */
 		for (size_t i = 0; i < size; i++)
 			set[i] = rest[next_vertex(balance, rest, count)];
-		bandwidth = ga_graph_bandwidth(balance->graph, set, size, most + 1);
+		bandwidth = ga_set_bandwidth(balance->graph, set, size, most + 1);
 		if (bandwidth < 0 || bandwidth > most)
 			most = bandwidth;
 		if (most < 0)

@@ -35,7 +35,7 @@ static int64_t own_lag(const struct ga_balance *balance, const size_t *set, int6
 		return GA_LAG_NONE;
 	if (allowed < GA_LAG_MAX) /* what has less, lags more */
 		floor = balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1;
-	bandwidth = ga_graph_bandwidth(balance->graph, set, balance->want, floor);
+	bandwidth = ga_set_bandwidth(balance->graph, set, balance->want, floor);
 	if (bandwidth < 0)
 		return bandwidth;
 	return bandwidth < floor ? allowed + 1 : ga_balance_lag(balance->ideal_own, bandwidth);
@@ -123,15 +123,16 @@ static int64_t share_of_ideal(const struct ga_balance *balance, int64_t value)
 }
 
 static int search_for(const struct ga_question *question, const struct ga_field *field,
-		      struct ga_balance *balance, struct ga_found *ret_found)
+		      struct ga_balance *balance, struct ga_set_found *ret_found)
 {
-	struct ga_search search = {
+	struct ga_set_search search = {
 		.graph = &field->graph,
 		.vertices = field->vertices,
 		.count = question->candidate_count,
 		.want = question->want,
 		.required = field->required,
 		.idle = field->idle,
+		.loss = field->loss,
 		.value = balance->table ? value_by_table : value_by_growing,
 		.context = balance,
 		.cost = (uint64_t)question->want * question->want +
@@ -140,11 +141,11 @@ static int search_for(const struct ga_question *question, const struct ga_field 
 	};
 	int64_t bandwidth;
 
-	if (ga_bandwidth_bound(search.graph, search.vertices, search.count, search.required,
-			       search.want, &bandwidth) < 0)
+	if (ga_set_bandwidth_bound(search.graph, search.vertices, search.count, search.required,
+				   search.want, &bandwidth) < 0)
 		return GPUALLOC_ENOMEM;
 	search.bound = ceiling - least_lags(balance, bandwidth);
-	return ga_search_run(&search, ret_found);
+	return ga_set_search_run(&search, ret_found);
 }
 
 static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
@@ -152,7 +153,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 {
 	ga_auto_field struct ga_field field = {0};
 	ga_auto_balance struct ga_balance balance = {0};
-	ga_auto_found struct ga_found found = {0};
+	ga_auto_set_found struct ga_set_found found = {0};
 
 	if (ga_field_init(question, &field) < 0 ||
 	    ga_balance_init(question->machine, &field, question, &balance) < 0 ||

@@ -11,9 +11,9 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 		  gpualloc_error *error)
 {
 	ga_auto_field struct ga_field field = {0};
-	ga_auto_found struct ga_found found = {0};
+	ga_auto_set_found struct ga_set_found found = {0};
 	struct ga_bandwidth_value value;
-	struct ga_search search = {
+	struct ga_set_search search = {
 		.count = question->candidate_count,
 		.want = question->want,
 		.budget = question->budget,
@@ -25,7 +25,8 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 	search.vertices = field.vertices;
 	search.required = field.required;
 	search.idle = field.idle;
-	if (ga_bandwidth_search(&search, &value) < 0 || ga_search_run(&search, &found) < 0)
+	search.loss = field.loss;
+	if (ga_bandwidth_search(&search, &value) < 0 || ga_set_search_run(&search, &found) < 0)
 		return ga_error_memory(error);
 	*ret_answer = (struct ga_answer){
 		.chosen = ga_steal(&found.set),

@@ -29,7 +29,7 @@ static void fill_weights(const struct ga_question *question, int32_t *weights)
 	}
 }
 
-static int64_t group_weight(const struct ga_partition_problem *problem, const uint16_t *groups,
+static int64_t group_weight(const struct ga_part_problem *problem, const uint16_t *groups,
 			    uint16_t group)
 {
 	const size_t count = problem->count;
@@ -45,8 +45,7 @@ static int64_t group_weight(const struct ga_partition_problem *problem, const ui
 	return weight;
 }
 
-static bool is_full(const struct ga_partition_problem *problem, const uint16_t *groups,
-		    uint16_t group)
+static bool is_full(const struct ga_part_problem *problem, const uint16_t *groups, uint16_t group)
 {
 	size_t members = 0;
 
@@ -56,7 +55,7 @@ static bool is_full(const struct ga_partition_problem *problem, const uint16_t *
 }
 
 /* The first of the full groups with the highest weight, or the one that holds the required. */
-static uint16_t pick_group(const struct ga_partition_problem *problem, const uint16_t *groups)
+static uint16_t pick_group(const struct ga_part_problem *problem, const uint16_t *groups)
 {
 	const size_t group_count = (problem->count + problem->size - 1) / problem->size;
 	uint16_t best = 0;
@@ -81,7 +80,7 @@ static uint16_t pick_group(const struct ga_partition_problem *problem, const uin
 static int choose_by_partition(const struct ga_question *question, int32_t *weights,
 			       uint16_t *groups, struct ga_answer *answer, gpualloc_error *error)
 {
-	const struct ga_partition_problem problem = {
+	const struct ga_part_problem problem = {
 		.count = question->candidate_count,
 		.size = question->want,
 		.weights = weights,
@@ -89,10 +88,10 @@ static int choose_by_partition(const struct ga_question *question, int32_t *weig
 		.required_count = question->required_count,
 		.budget = question->budget,
 	};
-	struct ga_partition partition = {.group = groups};
+	struct ga_part_result partition = {.group = groups};
 
 	fill_weights(question, weights);
-	if (!ga_partition_solve(&problem, &partition))
+	if (!ga_part_solve(&problem, &partition))
 		return ga_error_memory(error);
 
 	uint16_t group = pick_group(&problem, groups);
@@ -194,7 +193,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 		uint16_t groups[FEW];
 
 		result = choose_by_partition(question, weights, groups, &answer, error);
-	} else if (count <= GA_PARTITION_MAX) {
+	} else if (count <= GA_PART_MAX) {
 		result = choose_among_many(question, &answer, error);
 	} else {
 		choose_first(question, &answer);

@@ -3,13 +3,15 @@
 #include "field.h"
 
 #include "cleanup.h"
+#include "machine_graph.h"
 
 void ga_field_free(struct ga_field *field)
 {
-	ga_graph_free(&field->graph);
+	ga_set_graph_free(&field->graph);
 	free(field->vertices);
 	free(field->required);
 	free(field->idle);
+	free(field->loss);
 	*field = (struct ga_field){0};
 }
 
@@ -52,6 +54,29 @@ static bool is_whole(const struct ga_field *field, const struct ga_question *que
 	return count == question->machine->device_count;
 }
 
+/*
+ * What losing a link costs those that stay behind: eight times as much as one of the level below,
+ * so that a device without a near neighbour goes before one half of a pair, however many distant
+ * ones it has.
+ */
+static int64_t price_of(int32_t score)
+{
+	int nvlinks = score / 100, level = score % 100 / 10;
+
+	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
+}
+
+/* Nothing is lost with what is not idle. */
+static int64_t loss_of(const struct ga_field *field, size_t v)
+{
+	int64_t loss = 0;
+
+	for (size_t i = 0; field->idle[v] && i < field->graph.count; i++)
+		if (field->idle[i] && i != v)
+			loss += price_of(ga_set_graph_score(&field->graph, v, i));
+	return loss;
+}
+
 int ga_field_init(const struct ga_question *question, struct ga_field *ret_field)
 {
 	ga_auto_field struct ga_field field = {0};
@@ -64,8 +89,9 @@ int ga_field_init(const struct ga_question *question, struct ga_field *ret_field
 	field.vertices = calloc(count, sizeof *field.vertices);
 	field.required = calloc(count, sizeof *field.required);
 	field.idle = calloc(count, sizeof *field.idle);
-	if (!field.vertices || !field.required || !field.idle ||
-	    ga_graph_init(question->machine, places, count, &field.graph) < 0)
+	field.loss = calloc(count, sizeof *field.loss);
+	if (!field.vertices || !field.required || !field.idle || !field.loss ||
+	    ga_graph_of_machine(question->machine, places, count, &field.graph) < 0)
 		return GPUALLOC_ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		field.vertices[i] = i;
@@ -73,6 +99,8 @@ int ga_field_init(const struct ga_question *question, struct ga_field *ret_field
 	}
 	for (size_t i = 0; i < question->required_count; i++)
 		field.required[question->required[i]] = true;
+	for (size_t v = 0; v < count; v++)
+		field.loss[v] = loss_of(&field, v);
 	field.whole = is_whole(&field, question, places);
 	*ret_field = field;
 	field = (struct ga_field){0};
@@ -85,15 +113,15 @@ static int64_t value_of_bandwidth(void *context, const size_t *set, int64_t floo
 
 	if (bandwidth->want < 2)
 		return 0;
-	return ga_graph_bandwidth(bandwidth->graph, set, bandwidth->want, floor);
+	return ga_set_bandwidth(bandwidth->graph, set, bandwidth->want, floor);
 }
 
-int ga_bandwidth_search(struct ga_search *search, struct ga_bandwidth_value *context)
+int ga_bandwidth_search(struct ga_set_search *search, struct ga_bandwidth_value *context)
 {
 	*context = (struct ga_bandwidth_value){search->graph, search->want};
 	search->value = value_of_bandwidth;
 	search->context = context;
 	search->cost = (uint64_t)search->want * search->want;
-	return ga_bandwidth_bound(search->graph, search->vertices, search->count, search->required,
-				  search->want, &search->bound);
+	return ga_set_bandwidth_bound(search->graph, search->vertices, search->count,
+				      search->required, search->want, &search->bound);
 }

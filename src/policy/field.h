@@ -6,31 +6,30 @@
 #ifndef GA_POLICY_FIELD_H
 #define GA_POLICY_FIELD_H
 
-#include "search.h"
+#include "policy.h"
+#include "set/search.h"
 
 struct ga_field {
-	struct ga_graph graph; /* vertex i is candidate i; behind them idle GPUs that are none */
-	size_t *vertices;      /* 0, 1, … */
-	bool *required;        /* by vertex */
-	bool *idle;
-	bool whole; /* every GPU of the machine is in it once, and idle */
+	struct ga_set_graph
+		graph;    /* vertex i is candidate i; behind them idle GPUs that are none */
+	size_t *vertices; /* 0, 1, … */
+	bool *required;   /* by vertex */
+	bool *idle;       /* others could ask for it later */
+	int64_t *loss;    /* of what idle ones have with each other, near ones above all */
+	bool whole;       /* every GPU of the machine is in it once, and idle */
 };
 int ga_field_init(const struct ga_question *question, struct ga_field *ret_field);
 void ga_field_free(struct ga_field *field);
 #define ga_auto_field ga_cleanup(ga_field_free)
-
-/* No set of want of these vertices that has all the required has more bandwidth, in MB/s. */
-int ga_bandwidth_bound(const struct ga_graph *graph, const size_t *vertices, size_t count,
-		       const bool *required, size_t want, int64_t *ret_bound);
 
 /*
  * Completes a search that says what may be chosen: value, bound and cost become those of
  * bandwidth, and its context, which must live as long.
  */
 struct ga_bandwidth_value {
-	const struct ga_graph *graph;
+	const struct ga_set_graph *graph;
 	size_t want;
 };
-int ga_bandwidth_search(struct ga_search *search, struct ga_bandwidth_value *context);
+int ga_bandwidth_search(struct ga_set_search *search, struct ga_bandwidth_value *context);
 
 #endif

@@ -16,7 +16,7 @@ int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b)
 	return SCORE_A_LEVEL * level + (links > 0 ? SCORE_A_LINK * links : 0);
 }
 
-int64_t ga_set_score(const gpualloc_machine *machine, const size_t *places, size_t count)
+int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count)
 {
 	int64_t score = 0;
 

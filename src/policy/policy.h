@@ -86,11 +86,11 @@ extern const struct ga_policy ga_policy_worst_fit;
 
 /* 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b);
-int64_t ga_set_score(const gpualloc_machine *machine, const size_t *places, size_t count);
+int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count);
 /*
  * Predicted collective bandwidth in MB/s: minimum cut of the NVLinks, else the PCIe bottleneck.
  * GA_UNKNOWN for fewer than two, GPUALLOC_ENOMEM without memory.
  */
-int64_t ga_set_bandwidth(const gpualloc_machine *machine, const size_t *places, size_t count);
+int64_t ga_places_bandwidth(const gpualloc_machine *machine, const size_t *places, size_t count);
 
 #endif

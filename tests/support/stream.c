@@ -66,7 +66,7 @@ static void place(struct run *run, size_t want, int64_t now, int64_t end)
 		run->ends[answered.chosen.at[i]] = end;
 	if (want >= 2) {
 		run->lag += (double)run->best[want] /
-			    (double)ga_set_bandwidth(asking.machine, answered.chosen.at, want);
+			    (double)ga_places_bandwidth(asking.machine, answered.chosen.at, want);
 		run->counted++;
 	}
 }

@@ -27,7 +27,7 @@ static int64_t bandwidth_of(const gpualloc_machine *machine, uint32_t mask)
 {
 	struct places set = members(mask);
 
-	return ga_set_bandwidth(machine, set.at, set.count);
+	return ga_places_bandwidth(machine, set.at, set.count);
 }
 
 /* The most that any set of size within mask has; what there is no room for is very slow. */
@@ -81,7 +81,7 @@ static void check_against_all_sets(const struct plain *plain, const struct askin
 	uint32_t chosen = mask_of(&answered.chosen), offered = mask_of(&asking->offered);
 	uint32_t required = mask_of(&asking->required);
 	int64_t lags = plain_lags(plain, chosen);
-	int64_t sum = ga_set_score(asking->machine, answered.chosen.at, asking->want);
+	int64_t sum = ga_places_score(asking->machine, answered.chosen.at, asking->want);
 	int weights =
 		(plain->want > 1 ? 5 : 0) + (plain->later_last >= 2 ? plain->later_last - 1 : 0);
 
@@ -97,7 +97,7 @@ static void check_against_all_sets(const struct plain *plain, const struct askin
 		other = plain_lags(plain, set);
 		CHECK(other >= lags);
 		CHECK(other > lags ||
-		      ga_set_score(asking->machine, places.at, places.count) <= sum);
+		      ga_places_score(asking->machine, places.at, places.count) <= sum);
 	}
 }
 

@@ -5,7 +5,7 @@
  */
 #include "asking.h"
 #include "cleanup.h"
-#include "field.h"
+#include "machine_graph.h"
 #include "test.h"
 
 #include <string.h>
@@ -52,9 +52,9 @@ static struct plain_rank plain_rank(const struct asking *asking, const struct pl
 {
 	const struct places *idle = asking->idle ? asking->idle : &asking->offered;
 	struct plain_rank rank = {
-		.value = set->count > 1 ? ga_set_bandwidth(asking->machine, set->at, set->count)
+		.value = set->count > 1 ? ga_places_bandwidth(asking->machine, set->at, set->count)
 					: GA_UNKNOWN,
-		.sum = ga_set_score(asking->machine, set->at, set->count),
+		.sum = ga_places_score(asking->machine, set->at, set->count),
 		.nodes = plain_nodes(asking->machine, set),
 	};
 
@@ -356,8 +356,8 @@ static void trees_are_solved_without_trying_all(void)
 		test_about("round %u", round);
 		CHECK_INT(quick.value, all.value);
 		CHECK(quick.proven);
-		CHECK_INT(ga_set_score(machine, quick.chosen.at, asking.want),
-			  ga_set_score(machine, all.chosen.at, asking.want));
+		CHECK_INT(ga_places_score(machine, quick.chosen.at, asking.want),
+			  ga_places_score(machine, all.chosen.at, asking.want));
 		ga_machine_free(machine);
 	}
 }
@@ -391,7 +391,7 @@ static void no_set_is_above_the_bound(void)
 
 	for (uint32_t round = 0; round < 100; round++) {
 		gpualloc_machine *machine = machine_random(&state, 9, test_random(&state, 100));
-		ga_auto_graph struct ga_graph graph = {0};
+		ga_auto_set_graph struct ga_set_graph graph = {0};
 		struct asking asking = {.machine = machine, .offered = some_of(&state, 9, 8)};
 		bool required[9] = {false};
 		int64_t bound;
@@ -402,9 +402,9 @@ static void no_set_is_above_the_bound(void)
 		for (size_t i = 0; i < asking.required.count; i++)
 			required[asking.required.at[i]] = true;
 		test_about("round %u", round);
-		CHECK_INT(ga_graph_init(machine, places_up_to(9).at, 9, &graph), 0);
-		CHECK_INT(ga_bandwidth_bound(&graph, asking.offered.at, 8, required, asking.want,
-					     &bound),
+		CHECK_INT(ga_graph_of_machine(machine, places_up_to(9).at, 9, &graph), 0);
+		CHECK_INT(ga_set_bandwidth_bound(&graph, asking.offered.at, 8, required,
+						 asking.want, &bound),
 			  0);
 		CHECK(ask(&ga_policy_bandwidth, &asking).value <= bound);
 		ga_machine_free(machine);
@@ -423,7 +423,7 @@ static void without_proof_the_bound_says_how_far(void)
 	CHECK(answered.value > 0);
 	CHECK(answered.bound > answered.value);
 	places_sort(&answered.chosen);
-	CHECK_INT(ga_set_bandwidth(machine, answered.chosen.at, 9), answered.value);
+	CHECK_INT(ga_places_bandwidth(machine, answered.chosen.at, 9), answered.value);
 	ga_machine_free(machine);
 }
 

@@ -316,7 +316,7 @@ static void scores_pairs_and_sets(void)
 	CHECK_INT(ga_pair_score(asked.machine, 0, 1), 250);
 	CHECK_INT(ga_pair_score(asked.machine, 0, 2), 0);
 	CHECK_INT(ga_pair_score(asked.machine, 1, 1), 60);
-	CHECK_INT(ga_set_score(asked.machine, places, 3), 260);
+	CHECK_INT(ga_places_score(asked.machine, places, 3), 260);
 	question_of_shape_free(&asked);
 }
 

@@ -10,7 +10,7 @@
 
 enum { DEVICES_MAX = 1024 };
 
-static void problem_new(struct ga_partition_problem *problem, const struct ga_question *question)
+static void problem_new(struct ga_part_problem *problem, const struct ga_question *question)
 {
 	const size_t count = question->candidate_count;
 	int32_t *weights = calloc(count, count * sizeof *weights);
@@ -22,7 +22,7 @@ static void problem_new(struct ga_partition_problem *problem, const struct ga_qu
 				weights[i * count + j] = (int32_t)ga_pair_score(
 					question->machine, question->candidates[i].place,
 					question->candidates[j].place);
-	*problem = (struct ga_partition_problem){
+	*problem = (struct ga_part_problem){
 		.count = count,
 		.size = question->want,
 		.weights = weights,
@@ -32,14 +32,14 @@ static void problem_new(struct ga_partition_problem *problem, const struct ga_qu
 	};
 }
 
-static void problem_free(struct ga_partition_problem *problem)
+static void problem_free(struct ga_part_problem *problem)
 {
 	free((void *)(uintptr_t)problem->weights);
 }
 
 /* Groups are full but one, numbered as they begin; one full group holds the required. */
-static void check_form(const struct ga_partition_problem *problem,
-		       const struct ga_partition *partition)
+static void check_form(const struct ga_part_problem *problem,
+		       const struct ga_part_result *partition)
 {
 	size_t members[DEVICES_MAX] = {0}, next = 0, rest = problem->count % problem->size;
 
@@ -59,13 +59,13 @@ static void check_form(const struct ga_partition_problem *problem,
 		CHECK_INT(members[group], problem->size);
 		CHECK_INT(group, partition->group[problem->required[0]]);
 	}
-	CHECK_INT(partition->value, ga_partition_value(problem, partition->group));
+	CHECK_INT(partition->value, ga_part_value(problem, partition->group));
 	CHECK(partition->value <= partition->bound);
 	CHECK_INT(partition->proven, partition->value == partition->bound);
 }
 
-static void check_same(const struct ga_partition_problem *problem, const struct ga_partition *one,
-		       const struct ga_partition *other)
+static void check_same(const struct ga_part_problem *problem, const struct ga_part_result *one,
+		       const struct ga_part_result *other)
 {
 	check_form(problem, one);
 	check_form(problem, other);
@@ -77,43 +77,43 @@ static void check_same(const struct ga_partition_problem *problem, const struct 
 }
 
 /* Without swaps, which nearly always know the value before the search does. */
-static void check_value(const struct ga_partition_problem *problem, bool alike,
-			const struct ga_partition *best)
+static void check_value(const struct ga_part_problem *problem, bool alike,
+			const struct ga_part_result *best)
 {
-	struct ga_search *search = calloc(1, sizeof *search);
+	struct ga_part_search *search = calloc(1, sizeof *search);
 
 	CHECK(search);
-	CHECK(ga_search_begin(search, problem, alike));
+	CHECK(ga_part_search_begin(search, problem, alike));
 	/* Once with the bounds as they begin, once with prices. */
 	if (alike && search->bound.tree)
-		ga_bound_tighten(&search->bound, problem, best->group);
-	CHECK_INT(ga_search_value(search, -1), best->value);
+		ga_part_bound_tighten(&search->bound, problem, best->group);
+	CHECK_INT(ga_part_search_value(search, -1), best->value);
 	CHECK(!search->exhausted);
 	/* Asked again for less, it still knows. */
-	CHECK_INT(ga_search_value(search, best->value - 1), best->value);
-	ga_search_finish(search);
+	CHECK_INT(ga_part_search_value(search, best->value - 1), best->value);
+	ga_part_search_finish(search);
 	free(search);
 }
 
 /* Subsets against the search, with classes and without. */
-static void check_engines(struct ga_partition_problem *problem)
+static void check_engines(struct ga_part_problem *problem)
 {
-	uint16_t by_subsets[GA_SUBSETS_MAX], by_search[GA_SUBSETS_MAX];
-	struct ga_partition subsets = {.group = by_subsets}, search = {.group = by_search};
+	uint16_t by_subsets[GA_PART_SUBSETS_MAX], by_search[GA_PART_SUBSETS_MAX];
+	struct ga_part_result subsets = {.group = by_subsets}, search = {.group = by_search};
 
 	problem->budget = 100000000;
-	CHECK(ga_partition_by_subsets(problem, &subsets));
-	CHECK(ga_partition_by_search(problem, true, &search));
+	CHECK(ga_part_by_subsets(problem, &subsets));
+	CHECK(ga_part_by_search(problem, true, &search));
 	check_same(problem, &search, &subsets);
 	check_value(problem, true, &subsets);
 	check_value(problem, false, &subsets);
-	CHECK(ga_partition_by_search(problem, false, &search));
+	CHECK(ga_part_by_search(problem, false, &search));
 	check_same(problem, &search, &subsets);
 }
 
 static void ask_engines(struct shapes *shapes, const struct question_of_shape *asked)
 {
-	struct ga_partition_problem problem;
+	struct ga_part_problem problem;
 	size_t required[4];
 
 	problem_new(&problem, &asked->question);
@@ -203,10 +203,10 @@ static const struct shape large_shapes[] = {
 };
 
 static void solve_shape(const struct shape *shape, size_t size, const size_t *required,
-			struct ga_partition *partition)
+			struct ga_part_result *partition)
 {
 	struct question_of_shape asked;
-	struct ga_partition_problem problem;
+	struct ga_part_problem problem;
 
 	question_of_shape_new(&asked, shape->count, NULL, shape->count);
 	shape_tree(asked.machine, shape->sizes, shape->nvlinks);
@@ -216,7 +216,7 @@ static void solve_shape(const struct shape *shape, size_t size, const size_t *re
 	problem.required_count = required ? 2 : 0;
 	problem.budget = 200000;
 	test_about("%s, %zu wanted%s", shape->name, size, required ? ", 2 required" : "");
-	CHECK(ga_partition_solve(&problem, partition));
+	CHECK(ga_part_solve(&problem, partition));
 	check_form(&problem, partition);
 	problem_free(&problem);
 	question_of_shape_free(&asked);
@@ -227,7 +227,7 @@ static void large_shapes_are_proven(void)
 	static const size_t sizes[] = {2, 3, 4, 5, 8, 16, 20};
 	const size_t required[] = {3, 9};
 	uint16_t group[128];
-	struct ga_partition partition = {.group = group};
+	struct ga_part_result partition = {.group = group};
 
 	for (size_t i = 0; i < sizeof large_shapes / sizeof *large_shapes; i++)
 		for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
@@ -243,7 +243,7 @@ static void large_shapes_are_proven(void)
 static void first_of_equals_in_order(void)
 {
 	uint16_t group[128];
-	struct ga_partition partition = {.group = group};
+	struct ga_part_result partition = {.group = group};
 
 	solve_shape(&large_shapes[0], 5, NULL, &partition);
 	for (size_t i = 0; i < 72; i++)
@@ -261,20 +261,20 @@ static void budget_is_kept(void)
 {
 	struct shapes shapes = {.state = 9, .machines = 1};
 	struct question_of_shape asked;
-	struct ga_partition_problem problem;
+	struct ga_part_problem problem;
 	uint16_t group[2][40];
-	struct ga_partition first = {.group = group[0]}, second = {.group = group[1]};
+	struct ga_part_result first = {.group = group[0]}, second = {.group = group[1]};
 
 	shapes_random_question(&shapes, 40, &asked);
 	problem_new(&problem, &asked.question);
 	problem.size = 5;
 	problem.budget = 1000;
-	CHECK(ga_partition_solve(&problem, &first));
+	CHECK(ga_part_solve(&problem, &first));
 	check_form(&problem, &first);
 	CHECK(!first.proven);
 	CHECK(first.value < first.bound);
 	CHECK(first.transitions <= 1000);
-	CHECK(ga_partition_solve(&problem, &second));
+	CHECK(ga_part_solve(&problem, &second));
 	for (size_t i = 0; i < 40; i++)
 		CHECK_INT(second.group[i], first.group[i]);
 	CHECK_INT(second.bound, first.bound);
@@ -285,11 +285,11 @@ static void budget_is_kept(void)
 static void thousand_devices_are_answered(void)
 {
 	struct question_of_shape asked;
-	struct ga_partition_problem problem;
+	struct ga_part_problem problem;
 	const size_t required[] = {17, 400};
 	const size_t sizes[] = {8, 5, 0};
 	uint16_t group[1000];
-	struct ga_partition partition = {.group = group};
+	struct ga_part_result partition = {.group = group};
 
 	question_of_shape_new(&asked, 1000, NULL, 1000);
 	shape_tree(asked.machine, sizes, NULL);
@@ -297,7 +297,7 @@ static void thousand_devices_are_answered(void)
 	problem.size = 6;
 	problem.required = required;
 	problem.required_count = 2;
-	CHECK(ga_partition_solve(&problem, &partition));
+	CHECK(ga_part_solve(&problem, &partition));
 	check_form(&problem, &partition);
 	CHECK(!partition.proven);
 	problem_free(&problem);
@@ -306,12 +306,12 @@ static void thousand_devices_are_answered(void)
 
 static void memory_has_an_end(void)
 {
-	struct ga_memo memo;
+	struct ga_part_memo memo;
 	uint64_t key[16] = {0};
 	size_t bytes, before = 0;
 
-	ga_memo_init(&memo, sizeof key);
-	while (ga_memo_get(&memo, (const uint8_t *)key, 0, (int64_t)key[0])) {
+	ga_part_memo_init(&memo, sizeof key);
+	while (ga_part_memo_get(&memo, (const uint8_t *)key, 0, (int64_t)key[0])) {
 		before++;
 		key[0]++;
 		key[15] += 3;
@@ -320,16 +320,16 @@ static void memory_has_an_end(void)
 	CHECK(!memo.no_memory);
 	CHECK_INT(memo.count, before);
 	bytes = memo.room * (memo.entry_size + 2 * sizeof *memo.table);
-	CHECK(bytes > GA_MEMO_BYTES_MAX / 4);
-	CHECK(bytes <= GA_MEMO_BYTES_MAX);
+	CHECK(bytes > GA_PART_MEMO_BYTES_MAX / 4);
+	CHECK(bytes <= GA_PART_MEMO_BYTES_MAX);
 	/* What is there can still be found. */
 	key[0] = 7;
 	key[15] = 21;
-	CHECK(ga_memo_find(&memo, (const uint8_t *)key));
-	CHECK_INT(ga_memo_find(&memo, (const uint8_t *)key)->high, 7);
+	CHECK(ga_part_memo_find(&memo, (const uint8_t *)key));
+	CHECK_INT(ga_part_memo_find(&memo, (const uint8_t *)key)->high, 7);
 	key[15] = 20;
-	CHECK(!ga_memo_find(&memo, (const uint8_t *)key));
-	ga_memo_free(&memo);
+	CHECK(!ga_part_memo_find(&memo, (const uint8_t *)key));
+	ga_part_memo_free(&memo);
 }
 
 /* No group that a random partition is made of beats the bound. */
@@ -339,27 +339,27 @@ static void bounds_hold(void)
 
 	for (size_t i = 0; i < 300; i++) {
 		struct question_of_shape asked;
-		struct ga_partition_problem problem;
-		struct ga_classes classes;
-		struct ga_bound bound;
-		uint16_t group[GA_SUBSETS_MAX], plain[GA_SUBSETS_MAX];
-		struct ga_partition best = {.group = group}, swaps = {.group = plain};
+		struct ga_part_problem problem;
+		struct ga_part_classes classes;
+		struct ga_part_bound bound;
+		uint16_t group[GA_PART_SUBSETS_MAX], plain[GA_PART_SUBSETS_MAX];
+		struct ga_part_result best = {.group = group}, swaps = {.group = plain};
 
 		shapes_random_question(&shapes, 5 + i % 8, &asked);
 		problem_new(&problem, &asked.question);
 		problem.size = 2 + shapes_draw(&shapes, problem.count - 2);
 		test_about("machine %zu, %zu of %zu", i, problem.size, problem.count);
-		CHECK(ga_partition_by_subsets(&problem, &best));
-		CHECK(ga_partition_by_swaps(&problem, INT64_MAX, 1000, &swaps));
+		CHECK(ga_part_by_subsets(&problem, &best));
+		CHECK(ga_part_by_swaps(&problem, INT64_MAX, 1000, &swaps));
 		CHECK(swaps.value <= best.value);
-		CHECK(ga_classes_init(&classes, &problem, true));
-		CHECK(ga_bound_init(&bound, &classes, &problem));
-		CHECK(ga_bound_of(&bound, classes.size, problem.count) >= best.value);
+		CHECK(ga_part_classes_init(&classes, &problem, true));
+		CHECK(ga_part_bound_init(&bound, &classes, &problem));
+		CHECK(ga_part_bound_of(&bound, classes.size, problem.count) >= best.value);
 		if (bound.tree)
-			ga_bound_tighten(&bound, &problem, swaps.group);
-		CHECK(ga_bound_of(&bound, classes.size, problem.count) >= best.value);
-		ga_bound_free(&bound);
-		ga_classes_free(&classes);
+			ga_part_bound_tighten(&bound, &problem, swaps.group);
+		CHECK(ga_part_bound_of(&bound, classes.size, problem.count) >= best.value);
+		ga_part_bound_free(&bound);
+		ga_part_classes_free(&classes);
 		problem_free(&problem);
 		question_of_shape_free(&asked);
 	}

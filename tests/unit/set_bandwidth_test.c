@@ -2,13 +2,13 @@
 /* Predicted bandwidth of a set against its definition tried out in full, and its constants. */
 #include "asking.h"
 #include "cleanup.h"
-#include "field.h"
+#include "machine_graph.h"
 #include "rates.h"
 #include "test.h"
 
 /* ---- the definitions, tried out in full ---- */
 
-static int64_t plain_cut(const struct ga_graph *graph, const struct places *set)
+static int64_t plain_cut(const struct ga_set_graph *graph, const struct places *set)
 {
 	int64_t best = INT64_MAX;
 
@@ -18,7 +18,7 @@ static int64_t plain_cut(const struct ga_graph *graph, const struct places *set)
 		for (size_t i = 0; i < set->count; i++)
 			for (size_t j = 0; j < set->count; j++)
 				if ((side >> i & 1) && !(side >> j & 1))
-					across += ga_graph_nvlink(graph, set->at[i], set->at[j]);
+					across += ga_set_graph_link(graph, set->at[i], set->at[j]);
 		if (across < best)
 			best = across;
 	}
@@ -26,19 +26,19 @@ static int64_t plain_cut(const struct ga_graph *graph, const struct places *set)
 }
 
 /* Of all rings that go on from what is placed. */
-static int32_t plain_ring(const struct ga_graph *graph, struct places *set, size_t placed,
+static int32_t plain_ring(const struct ga_set_graph *graph, struct places *set, size_t placed,
 			  int32_t least)
 {
 	int32_t best = 0;
 
 	if (placed == set->count) {
-		int32_t last = ga_graph_ring(graph, set->at[placed - 1], set->at[0]);
+		int32_t last = ga_set_graph_ring(graph, set->at[placed - 1], set->at[0]);
 
 		return last < least ? last : least;
 	}
 	for (size_t i = placed; i < set->count; i++) {
 		size_t next = set->at[i];
-		int32_t edge = ga_graph_ring(graph, set->at[placed - 1], next), here;
+		int32_t edge = ga_set_graph_ring(graph, set->at[placed - 1], next), here;
 
 		set->at[i] = set->at[placed];
 		set->at[placed] = next;
@@ -60,10 +60,10 @@ static struct places members(uint32_t mask)
 	return set;
 }
 
-static int64_t cut_of(const struct ga_graph *graph, const struct places *set)
+static int64_t cut_of(const struct ga_set_graph *graph, const struct places *set)
 {
-	return ga_graph_cut(graph, set->at, set->count,
-			    ga_graph_least_degree(graph, set->at, set->count));
+	return ga_set_min_cut(graph, set->at, set->count,
+			      ga_set_least_degree(graph, set->at, set->count));
 }
 
 static void min_cut_is_the_least_of_all_bipartitions(void)
@@ -72,11 +72,11 @@ static void min_cut_is_the_least_of_all_bipartitions(void)
 
 	for (uint32_t round = 0; round < 60; round++) {
 		gpualloc_machine *machine = machine_random(&state, 9, 20 + 10 * (round % 8));
-		ga_auto_graph struct ga_graph graph = {0};
+		ga_auto_set_graph struct ga_set_graph graph = {0};
 		struct places all = places_up_to(9);
 
 		test_about("round %d", round);
-		CHECK_INT(ga_graph_init(machine, all.at, 9, &graph), 0);
+		CHECK_INT(ga_graph_of_machine(machine, all.at, 9, &graph), 0);
 		for (uint32_t mask = 3; mask < 512; mask += 1 + test_random(&state, 5)) {
 			struct places set = members(mask);
 
@@ -99,7 +99,7 @@ static void min_cut_of_many_is_found(void)
 	ga_links_set_nvlinks(&machine->links, 4, 7, 2);
 	ga_links_set_nvlinks(&machine->links, 12, 7, 1);
 	machine->devices[7].nvlink_version = 5;
-	CHECK_INT(ga_set_bandwidth(machine, all.at, 40), 3 * 12000);
+	CHECK_INT(ga_places_bandwidth(machine, all.at, 40), 3 * 12000);
 	ga_machine_free(machine);
 }
 
@@ -109,16 +109,16 @@ static void bottleneck_is_that_of_the_best_ring(void)
 
 	for (uint32_t round = 0; round < 80; round++) {
 		gpualloc_machine *machine = machine_random(&state, 8, 5 * (round % 4));
-		ga_auto_graph struct ga_graph graph = {0};
+		ga_auto_set_graph struct ga_set_graph graph = {0};
 		struct places all = places_up_to(8);
 
 		test_about("round %d", round);
-		CHECK_INT(ga_graph_init(machine, all.at, 8, &graph), 0);
+		CHECK_INT(ga_graph_of_machine(machine, all.at, 8, &graph), 0);
 		for (uint32_t mask = 3; mask < 256; mask += 1 + test_random(&state, 9)) {
 			struct places set = members(mask);
 
 			if (set.count >= 2 && set.count <= 7)
-				CHECK_INT(ga_graph_bottleneck(&graph, set.at, set.count, 0),
+				CHECK_INT(ga_set_bottleneck(&graph, set.at, set.count, 0),
 					  plain_ring(&graph, &set, 1, INT32_MAX));
 		}
 		ga_machine_free(machine);
@@ -138,11 +138,11 @@ static void pcie_levels_are_seen_as_a_tree(void)
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		gpualloc_machine *machine = machine_built_in(cases[i].name);
-		ga_auto_graph struct ga_graph graph = {0};
+		ga_auto_set_graph struct ga_set_graph graph = {0};
 		struct places all = places_up_to(machine->device_count);
 
 		test_about("%s", cases[i].name);
-		CHECK_INT(ga_graph_init(machine, all.at, all.count, &graph), 0);
+		CHECK_INT(ga_graph_of_machine(machine, all.at, all.count, &graph), 0);
 		CHECK_INT(graph.tree, cases[i].tree);
 		ga_machine_free(machine);
 	}
@@ -152,7 +152,7 @@ static void pcie_levels_are_seen_as_a_tree(void)
 static void the_bound_is_that_of_the_best_part(void)
 {
 	gpualloc_machine *machine = machine_empty(16);
-	ga_auto_graph struct ga_graph graph = {0};
+	ga_auto_set_graph struct ga_set_graph graph = {0};
 	struct places all = places_up_to(16);
 	bool required[16] = {false};
 	int64_t bound;
@@ -164,18 +164,18 @@ static void the_bound_is_that_of_the_best_part(void)
 				ga_links_set_nvlinks(&machine->links, i, j, i / 4 == 2 ? 2 : 1);
 		}
 	ga_links_set_nvlinks(&machine->links, 8, 9, 9); /* which helps only the two */
-	CHECK_INT(ga_graph_init(machine, all.at, 16, &graph), 0);
-	CHECK_INT(ga_bandwidth_bound(&graph, all.at, 16, required, 2, &bound), 0);
+	CHECK_INT(ga_graph_of_machine(machine, all.at, 16, &graph), 0);
+	CHECK_INT(ga_set_bandwidth_bound(&graph, all.at, 16, required, 2, &bound), 0);
 	CHECK_INT(bound, 9 * 12000);
-	CHECK_INT(ga_bandwidth_bound(&graph, all.at, 16, required, 3, &bound), 0);
+	CHECK_INT(ga_set_bandwidth_bound(&graph, all.at, 16, required, 3, &bound), 0);
 	CHECK_INT(bound, 2 * 2 * 12000);
-	CHECK_INT(ga_bandwidth_bound(&graph, all.at, 16, required, 5, &bound), 0);
+	CHECK_INT(ga_set_bandwidth_bound(&graph, all.at, 16, required, 5, &bound), 0);
 	CHECK_INT(bound, 9000);
 	required[1] = true;
-	CHECK_INT(ga_bandwidth_bound(&graph, all.at, 16, required, 4, &bound), 0);
+	CHECK_INT(ga_set_bandwidth_bound(&graph, all.at, 16, required, 4, &bound), 0);
 	CHECK_INT(bound, 3 * 12000);
 	required[5] = true;
-	CHECK_INT(ga_bandwidth_bound(&graph, all.at, 16, required, 4, &bound), 0);
+	CHECK_INT(ga_set_bandwidth_bound(&graph, all.at, 16, required, 4, &bound), 0);
 	CHECK_INT(bound, 9000);
 	ga_machine_free(machine);
 }
@@ -227,8 +227,8 @@ static void a_mixed_pair_is_as_fast_as_the_slower(void)
 	ga_links_set_nvlinks(&machine->links, 0, 1, 2);
 	machine->devices[0].nvlink_version = 4;
 	machine->devices[1].nvlink_version = 1;
-	CHECK_INT(ga_set_bandwidth(machine, (size_t[]){0, 1}, 2), 36000);
-	CHECK_INT(ga_set_bandwidth(machine, (size_t[]){0}, 1), GA_UNKNOWN);
+	CHECK_INT(ga_places_bandwidth(machine, (size_t[]){0, 1}, 2), 36000);
+	CHECK_INT(ga_places_bandwidth(machine, (size_t[]){0}, 1), GA_UNKNOWN);
 	ga_machine_free(machine);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bounds of states; see partition_bound.h. Prices are found in partition_prices.c. */
+/* Bounds of states; see bound.h. Prices are found in prices.c. */
 #include "bound.h"
 
 #include "cleanup.h"
@@ -9,7 +9,7 @@
 enum { TREE_CLASSES_MAX = 96 }; /* beyond, the tree costs more to find than it gives */
 
 /* The smallest tree above the weights: each pair as good as its best path's worst link. */
-static void cover(int32_t *tree, const struct ga_classes *classes)
+static void cover(int32_t *tree, const struct ga_part_classes *classes)
 {
 	const size_t count = classes->count;
 
@@ -39,7 +39,7 @@ static size_t list_values(const int32_t *tree, size_t cells, int32_t *values)
 			at++;
 		if (at < count && values[at] == tree[i])
 			continue;
-		if (count == GA_LEVELS_MAX + 1)
+		if (count == GA_PART_LEVELS_MAX + 1)
 			return 0;
 		memmove(values + at + 1, values + at, (count - at) * sizeof *values);
 		values[at] = tree[i];
@@ -49,11 +49,11 @@ static size_t list_values(const int32_t *tree, size_t cells, int32_t *values)
 }
 
 /* Clusters of a level: classes that are joined by at least value. */
-static void find_clusters(struct ga_level *level, const struct ga_classes *classes,
+static void find_clusters(struct ga_part_level *level, const struct ga_part_classes *classes,
 			  const int32_t *tree, int32_t value)
 {
 	const size_t count = classes->count;
-	size_t sizes[GA_SEARCH_MAX] = {0};
+	size_t sizes[GA_PART_SEARCH_MAX] = {0};
 
 	level->cluster_count = 0;
 	level->largest = 1;
@@ -67,8 +67,8 @@ static void find_clusters(struct ga_level *level, const struct ga_classes *class
 		else if (tree[c * count + c] >= value)
 			level->cluster[c] = (uint8_t)level->cluster_count++;
 		else
-			level->cluster[c] = GA_ALONE;
-		if (level->cluster[c] == GA_ALONE)
+			level->cluster[c] = GA_PART_ALONE;
+		if (level->cluster[c] == GA_PART_ALONE)
 			continue;
 		sizes[level->cluster[c]] += classes->size[c];
 		if (sizes[level->cluster[c]] > level->largest)
@@ -76,13 +76,13 @@ static void find_clusters(struct ga_level *level, const struct ga_classes *class
 	}
 }
 
-static bool is_separable(const struct ga_bound *bound)
+static bool is_separable(const struct ga_part_bound *bound)
 {
-	const struct ga_level *last = &bound->levels[bound->level_count - 1];
-	bool taken[GA_SEARCH_MAX] = {false};
+	const struct ga_part_level *last = &bound->levels[bound->level_count - 1];
+	bool taken[GA_PART_SEARCH_MAX] = {false};
 
 	for (size_t c = 0; c < bound->classes->count; c++) {
-		if (bound->classes->required[c] || last->cluster[c] == GA_ALONE)
+		if (bound->classes->required[c] || last->cluster[c] == GA_PART_ALONE)
 			continue;
 		if (taken[last->cluster[c]])
 			return false;
@@ -91,48 +91,48 @@ static bool is_separable(const struct ga_bound *bound)
 	return true;
 }
 
-static void price_nothing(struct ga_level *level, size_t size, size_t devices)
+static void price_nothing(struct ga_part_level *level, size_t size, size_t vertices)
 {
-	struct ga_prices *prices = &level->prices[0];
+	struct ga_part_prices *prices = &level->prices[0];
 
-	for (size_t n = 0; n <= devices; n++)
-		prices->cluster[n] =
-			(int32_t)(GA_PRICE_SCALE * ((int64_t)(n / size) * ga_pairs(size) +
-						    (n % size > 0 ? ga_pairs(n % size) : 0)));
+	for (size_t n = 0; n <= vertices; n++)
+		prices->cluster[n] = (int32_t)(GA_PART_PRICE_SCALE *
+					       ((int64_t)(n / size) * ga_part_pairs(size) +
+						(n % size > 0 ? ga_part_pairs(n % size) : 0)));
 	memset(prices->group, 0, sizeof prices->group);
 	level->prices[1] = *prices;
 }
 
-static bool make_levels(struct ga_bound *bound, const int32_t *tree, const int32_t *values,
-			size_t devices)
+static bool make_levels(struct ga_part_bound *bound, const int32_t *tree, const int32_t *values,
+			size_t vertices)
 {
-	const size_t room = devices + 1;
-	const size_t lists = bound->level_count * GA_PRICE_LISTS;
+	const size_t room = vertices + 1;
+	const size_t lists = bound->level_count * GA_PART_PRICE_LISTS;
 
 	bound->tables = calloc(lists * room + 1, sizeof *bound->tables);
 	if (!bound->tables)
 		return false;
 	bound->base = values[0];
 	for (size_t i = 0; i < bound->level_count; i++) {
-		struct ga_level *level = &bound->levels[i];
-		int32_t *table = bound->tables + i * GA_PRICE_LISTS * room;
+		struct ga_part_level *level = &bound->levels[i];
+		int32_t *table = bound->tables + i * GA_PART_PRICE_LISTS * room;
 
 		level->step = values[i + 1] - values[i];
 		level->prices[0].cluster = table;
 		find_clusters(level, bound->classes, tree, values[i + 1]);
-		price_nothing(level, bound->size, devices);
+		price_nothing(level, bound->size, vertices);
 		level->prices[1].cluster = table + room;
 		memcpy(table + room, table, room * sizeof *table);
 	}
 	return true;
 }
 
-static bool find_tree(struct ga_bound *bound, size_t devices)
+static bool find_tree(struct ga_part_bound *bound, size_t vertices)
 {
-	const struct ga_classes *classes = bound->classes;
+	const struct ga_part_classes *classes = bound->classes;
 	const size_t cells = classes->count * classes->count;
 	ga_auto_free int32_t *tree = NULL;
-	int32_t values[GA_LEVELS_MAX + 2];
+	int32_t values[GA_PART_LEVELS_MAX + 2];
 	size_t value_count;
 
 	bound->mates = true;
@@ -147,21 +147,21 @@ static bool find_tree(struct ga_bound *bound, size_t devices)
 		return true;
 	bound->tree = true;
 	bound->level_count = value_count - 1;
-	if (!make_levels(bound, tree, values, devices))
+	if (!make_levels(bound, tree, values, vertices))
 		return false;
 	bound->separable = bound->level_count > 0 && is_separable(bound);
 	bound->mates = false;
 	for (size_t a = 0; a < classes->count; a++)
 		for (size_t b = 0; b <= a; b++)
 			if ((a != b || classes->size[a] > 1) &&
-			    tree[a * classes->count + b] != ga_class_weight(classes, a, b))
+			    tree[a * classes->count + b] != ga_part_class_weight(classes, a, b))
 				bound->mates = true;
 	return true;
 }
 
-static bool find_nearest(struct ga_bound *bound)
+static bool find_nearest(struct ga_part_bound *bound)
 {
-	const struct ga_classes *classes = bound->classes;
+	const struct ga_part_classes *classes = bound->classes;
 	const size_t count = classes->count;
 
 	bound->nearest = calloc(count, count);
@@ -173,8 +173,8 @@ static bool find_nearest(struct ga_bound *bound)
 		for (size_t other = 0; other < count; other++) {
 			size_t at = other;
 
-			while (at > 0 && ga_class_weight(classes, c, list[at - 1]) <
-						 ga_class_weight(classes, c, other))
+			while (at > 0 && ga_part_class_weight(classes, c, list[at - 1]) <
+						 ga_part_class_weight(classes, c, other))
 				at--;
 			memmove(list + at + 1, list + at, other - at);
 			list[at] = (uint8_t)other;
@@ -184,7 +184,7 @@ static bool find_nearest(struct ga_bound *bound)
 }
 
 /* Clusters of a level lie inside those of the level before. */
-static bool comes_before(const struct ga_bound *bound, size_t a, size_t b)
+static bool comes_before(const struct ga_part_bound *bound, size_t a, size_t b)
 {
 	for (size_t i = 0; i < bound->level_count; i++)
 		if (bound->levels[i].cluster[a] != bound->levels[i].cluster[b])
@@ -192,7 +192,7 @@ static bool comes_before(const struct ga_bound *bound, size_t a, size_t b)
 	return a < b;
 }
 
-static void put_in_order(struct ga_bound *bound)
+static void put_in_order(struct ga_part_bound *bound)
 {
 	for (size_t c = 0; c < bound->classes->count; c++) {
 		size_t at = c;
@@ -203,7 +203,7 @@ static void put_in_order(struct ga_bound *bound)
 	}
 }
 
-static int64_t common_unit(const struct ga_partition_problem *problem)
+static int64_t common_unit(const struct ga_part_problem *problem)
 {
 	int64_t unit = 0;
 
@@ -217,8 +217,8 @@ static int64_t common_unit(const struct ga_partition_problem *problem)
 	return unit > 0 ? unit : 1;
 }
 
-bool ga_bound_init(struct ga_bound *bound, const struct ga_classes *classes,
-		   const struct ga_partition_problem *problem)
+bool ga_part_bound_init(struct ga_part_bound *bound, const struct ga_part_classes *classes,
+			const struct ga_part_problem *problem)
 {
 	bound->classes = classes;
 	bound->size = problem->size;
@@ -235,7 +235,7 @@ bool ga_bound_init(struct ga_bound *bound, const struct ga_classes *classes,
 	return true;
 }
 
-void ga_bound_free(struct ga_bound *bound)
+void ga_part_bound_free(struct ga_part_bound *bound)
 {
 	free(bound->tables);
 	free(bound->nearest);
@@ -246,20 +246,20 @@ void ga_bound_free(struct ga_bound *bound)
 /* ---- a state ---- */
 
 struct sums {
-	int64_t full, part; /* of a device's best weights: in a full group, in the short one */
+	int64_t full, part; /* of a vertex's best weights: in a full group, in the short one */
 };
 
-static struct sums best_mates(const struct ga_bound *bound, const uint8_t *counts, size_t class,
-			      size_t rest)
+static struct sums best_mates(const struct ga_part_bound *bound, const uint8_t *counts,
+			      size_t class, size_t rest)
 {
-	const struct ga_classes *classes = bound->classes;
+	const struct ga_part_classes *classes = bound->classes;
 	const uint8_t *list = bound->nearest + class * classes->count;
 	size_t left = bound->size - 1, part_left = rest > 0 ? rest - 1 : 0;
 	struct sums sums = {0, 0};
 
 	for (size_t i = 0; i < classes->count && left > 0; i++) {
 		size_t there = counts[list[i]] - (size_t)(list[i] == class);
-		int64_t weight = ga_class_weight(classes, class, list[i]);
+		int64_t weight = ga_part_class_weight(classes, class, list[i]);
 		size_t taken = there < left ? there : left;
 		size_t part = there < part_left ? there : part_left;
 
@@ -271,11 +271,11 @@ static struct sums best_mates(const struct ga_bound *bound, const uint8_t *count
 	return sums;
 }
 
-/* The sum of the rest smallest losses of counts[c] devices each. */
+/* The sum of the rest smallest losses of counts[c] vertices each. */
 static int64_t smallest_losses(const int64_t *losses, const uint8_t *counts, size_t count,
 			       size_t rest)
 {
-	bool used[GA_SEARCH_MAX] = {false};
+	bool used[GA_PART_SEARCH_MAX] = {false};
 	int64_t sum = 0;
 
 	while (rest > 0) {
@@ -297,10 +297,11 @@ static int64_t smallest_losses(const int64_t *losses, const uint8_t *counts, siz
 	return sum;
 }
 
-static int64_t bound_by_mates(const struct ga_bound *bound, const uint8_t *counts, size_t total)
+static int64_t bound_by_mates(const struct ga_part_bound *bound, const uint8_t *counts,
+			      size_t total)
 {
 	const size_t count = bound->classes->count, rest = total % bound->size;
-	int64_t losses[GA_SEARCH_MAX], sum = 0;
+	int64_t losses[GA_PART_SEARCH_MAX], sum = 0;
 
 	for (size_t c = 0; c < count; c++) {
 		losses[c] = 0;
@@ -316,57 +317,57 @@ static int64_t bound_by_mates(const struct ga_bound *bound, const uint8_t *count
 	return sum / bound->unit * bound->unit;
 }
 
-static int64_t level_pairs(const struct ga_bound *bound, const struct ga_level *level, size_t list,
-			   const uint8_t *counts, size_t total)
+static int64_t level_pairs(const struct ga_part_bound *bound, const struct ga_part_level *level,
+			   size_t list, const uint8_t *counts, size_t total)
 {
-	const struct ga_prices *prices = &level->prices[list];
-	uint8_t clusters[GA_SEARCH_MAX + 1];
+	const struct ga_part_prices *prices = &level->prices[list];
+	uint8_t clusters[GA_PART_SEARCH_MAX + 1];
 	int64_t pairs = (int64_t)(total / bound->size) * prices->group[bound->size] +
 			prices->group[total % bound->size];
 
 	memset(clusters, 0, level->cluster_count);
-	clusters[GA_ALONE] = 0;
+	clusters[GA_PART_ALONE] = 0;
 	for (size_t c = 0; c < bound->classes->count; c++)
 		clusters[level->cluster[c]] += counts[c];
 	for (size_t i = 0; i < level->cluster_count; i++)
 		pairs += prices->cluster[clusters[i]];
-	return pairs + (int64_t)clusters[GA_ALONE] * prices->cluster[1];
+	return pairs + (int64_t)clusters[GA_PART_ALONE] * prices->cluster[1];
 }
 
-static int64_t all_pairs(const struct ga_bound *bound, size_t total)
+static int64_t all_pairs(const struct ga_part_bound *bound, size_t total)
 {
 	const size_t rest = total % bound->size;
 
-	return (int64_t)(total / bound->size) * ga_pairs(bound->size) +
-	       (rest > 0 ? ga_pairs(rest) : 0);
+	return (int64_t)(total / bound->size) * ga_part_pairs(bound->size) +
+	       (rest > 0 ? ga_part_pairs(rest) : 0);
 }
 
 /* What the first so many levels are worth at most. */
-static int64_t bound_by_tree(const struct ga_bound *bound, size_t levels, const uint8_t *counts,
-			     size_t total)
+static int64_t bound_by_tree(const struct ga_part_bound *bound, size_t levels,
+			     const uint8_t *counts, size_t total)
 {
 	int64_t sum = bound->base * all_pairs(bound, total);
 
 	for (size_t i = 0; i < levels; i++) {
-		const struct ga_level *level = &bound->levels[i];
+		const struct ga_part_level *level = &bound->levels[i];
 		int64_t plain = level_pairs(bound, level, 0, counts, total);
 		int64_t priced = level_pairs(bound, level, 1, counts, total);
 
-		sum += level->step * ((priced < plain ? priced : plain) / GA_PRICE_SCALE);
+		sum += level->step * ((priced < plain ? priced : plain) / GA_PART_PRICE_SCALE);
 	}
 	return sum;
 }
 
-int64_t ga_bound_of(const struct ga_bound *bound, const uint8_t *counts, size_t total)
+int64_t ga_part_bound_of(const struct ga_part_bound *bound, const uint8_t *counts, size_t total)
 {
-	int64_t best = INT64_MAX;
+	int64_t best = GA_PART_UNBOUNDED;
 
 	if (bound->tree)
 		best = bound_by_tree(bound, bound->level_count, counts, total);
 	if (bound->joint.of_use) {
-		int64_t joint = ga_bound_by_joint(bound, counts, total);
+		int64_t joint = ga_part_bound_by_joint(bound, counts, total);
 
-		if (joint < INT64_MAX) {
+		if (joint < GA_PART_UNBOUNDED) {
 			joint += bound_by_tree(bound, bound->level_count - 2, counts, total);
 			best = joint < best ? joint : best;
 		}
@@ -379,20 +380,22 @@ int64_t ga_bound_of(const struct ga_bound *bound, const uint8_t *counts, size_t 
 	return best;
 }
 
-int64_t ga_bound_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total)
+int64_t ga_part_bound_last_level(const struct ga_part_bound *bound, const uint8_t *counts,
+				 size_t total)
 {
 	return level_pairs(bound, &bound->levels[bound->level_count - 1], 1, counts, total);
 }
 
-int64_t ga_bound_but_last_level(const struct ga_bound *bound, const uint8_t *counts, size_t total)
+int64_t ga_part_bound_but_last_level(const struct ga_part_bound *bound, const uint8_t *counts,
+				     size_t total)
 {
 	return bound_by_tree(bound, bound->level_count - 1, counts, total);
 }
 
-int64_t ga_bound_room(const struct ga_bound *bound, const uint8_t *counts, size_t total,
-		      int64_t need)
+int64_t ga_part_bound_room(const struct ga_part_bound *bound, const uint8_t *counts, size_t total,
+			   int64_t need)
 {
-	int64_t room = (bound->base * all_pairs(bound, total) - need) * GA_PRICE_SCALE;
+	int64_t room = (bound->base * all_pairs(bound, total) - need) * GA_PART_PRICE_SCALE;
 
 	for (size_t i = 0; i < bound->level_count; i++)
 		room += bound->levels[i].step *

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devices that cannot be told apart; see partition_classes.h. */
+/* Vertices that cannot be told apart; see classes.h. */
 #include "classes.h"
 
 #include "cleanup.h"
 
 #include <string.h>
 
-static bool is_required(const struct ga_partition_problem *problem, size_t device)
+static bool is_required(const struct ga_part_problem *problem, size_t vertex)
 {
 	for (size_t i = 0; i < problem->required_count; i++)
-		if (problem->required[i] == device)
+		if (problem->required[i] == vertex)
 			return true;
 	return false;
 }
 
-/* Whether all other devices see both alike. */
-static bool are_twins(const struct ga_partition_problem *problem, size_t a, size_t b)
+/* Whether all other vertices see both alike. */
+static bool are_twins(const struct ga_part_problem *problem, size_t a, size_t b)
 {
 	const int32_t *to_a = problem->weights + a * problem->count;
 	const int32_t *to_b = problem->weights + b * problem->count;
@@ -27,23 +27,23 @@ static bool are_twins(const struct ga_partition_problem *problem, size_t a, size
 }
 
 /* The class whose first member is a twin, with the same weight to it as among themselves. */
-static size_t find_class(const struct ga_classes *classes,
-			 const struct ga_partition_problem *problem, size_t device, bool required)
+static size_t find_class(const struct ga_part_classes *classes,
+			 const struct ga_part_problem *problem, size_t vertex, bool required)
 {
 	for (size_t c = 0; c < classes->count; c++) {
 		size_t leader = classes->members[c];
 
-		if (classes->required[c] == required && are_twins(problem, leader, device))
+		if (classes->required[c] == required && are_twins(problem, leader, vertex))
 			return c;
 	}
 	return classes->count;
 }
 
 /* While classes are found, members holds the first of each. */
-static void sort_devices(struct ga_classes *classes, const struct ga_partition_problem *problem,
-			 bool alike)
+static void sort_vertices(struct ga_part_classes *classes, const struct ga_part_problem *problem,
+			  bool alike)
 {
-	uint8_t next[GA_SEARCH_MAX];
+	uint8_t next[GA_PART_SEARCH_MAX];
 
 	for (size_t i = 0; i < problem->count; i++) {
 		bool required = is_required(problem, i);
@@ -66,11 +66,11 @@ static void sort_devices(struct ga_classes *classes, const struct ga_partition_p
 }
 
 /* Whether a and b may change places, whatever is inside them. */
-static bool sees_alike(const struct ga_classes *classes, size_t a, size_t b)
+static bool sees_alike(const struct ga_part_classes *classes, size_t a, size_t b)
 {
 	for (size_t x = 0; x < classes->count; x++)
 		if (x != a && x != b &&
-		    ga_class_weight(classes, a, x) != ga_class_weight(classes, b, x))
+		    ga_part_class_weight(classes, a, x) != ga_part_class_weight(classes, b, x))
 			return false;
 	return true;
 }
@@ -79,7 +79,7 @@ static bool sees_alike(const struct ga_classes *classes, size_t a, size_t b)
  * A class of one has no weight inside. It takes that of a larger class it could change places
  * with, so that what is left of a tray counts as a tray.
  */
-static void adopt_insides(struct ga_classes *classes)
+static void adopt_insides(struct ga_part_classes *classes)
 {
 	for (size_t c = 0; c < classes->count; c++) {
 		if (classes->size[c] > 1)
@@ -87,18 +87,18 @@ static void adopt_insides(struct ga_classes *classes)
 		for (size_t other = 0; other < classes->count; other++)
 			if (classes->size[other] > 1 && sees_alike(classes, c, other)) {
 				classes->weight[c * classes->count + c] =
-					ga_class_weight(classes, other, other);
+					ga_part_class_weight(classes, other, other);
 				break;
 			}
 	}
 }
 
-bool ga_classes_init(struct ga_classes *classes, const struct ga_partition_problem *problem,
-		     bool alike)
+bool ga_part_classes_init(struct ga_part_classes *classes, const struct ga_part_problem *problem,
+			  bool alike)
 {
 	classes->count = 0;
 	classes->any_required = false;
-	sort_devices(classes, problem, alike);
+	sort_vertices(classes, problem, alike);
 	classes->weight = calloc(classes->count, classes->count * sizeof *classes->weight);
 	if (!classes->weight)
 		return false;
@@ -109,13 +109,14 @@ bool ga_classes_init(struct ga_classes *classes, const struct ga_partition_probl
 
 			if (a == b && classes->size[a] > 1)
 				other = classes->members[classes->first[a] + 1U];
-			classes->weight[a * classes->count + b] = ga_weight(problem, one, other);
+			classes->weight[a * classes->count + b] =
+				ga_part_weight(problem, one, other);
 		}
 	adopt_insides(classes);
 	return true;
 }
 
-void ga_classes_free(struct ga_classes *classes)
+void ga_part_classes_free(struct ga_part_classes *classes)
 {
 	free(classes->weight);
 	classes->weight = NULL;
@@ -129,19 +130,19 @@ struct item {
 };
 
 struct finder {
-	const struct ga_classes *classes;
+	const struct ga_part_classes *classes;
 	bool with_required;
-	struct item items[GA_SEARCH_MAX];
+	struct item items[GA_PART_SEARCH_MAX];
 	size_t item_count;
-	uint8_t step_class[GA_SEARCH_MAX]; /* at a step's start: the layout is still moving */
+	uint8_t step_class[GA_PART_SEARCH_MAX]; /* at a step's start: the layout is still moving */
 };
 
 /* Whether the two runs may change places, class by class. */
 static bool may_swap(const struct finder *finder, const uint8_t *layout, struct item one,
 		     struct item other)
 {
-	const struct ga_classes *classes = finder->classes;
-	bool inside[GA_SEARCH_MAX] = {false};
+	const struct ga_part_classes *classes = finder->classes;
+	bool inside[GA_PART_SEARCH_MAX] = {false};
 	const uint8_t *a = layout + one.start, *b = layout + other.start;
 
 	if (one.width != other.width || classes->required[*a] || classes->required[*b])
@@ -150,14 +151,15 @@ static bool may_swap(const struct finder *finder, const uint8_t *layout, struct 
 		inside[a[i]] = inside[b[i]] = true;
 	for (size_t i = 0; i < one.width; i++) {
 		for (size_t j = 0; j < one.width; j++)
-			if (ga_class_weight(classes, a[i], a[j]) !=
-				    ga_class_weight(classes, b[i], b[j]) ||
-			    ga_class_weight(classes, a[i], b[j]) !=
-				    ga_class_weight(classes, b[i], a[j]))
+			if (ga_part_class_weight(classes, a[i], a[j]) !=
+				    ga_part_class_weight(classes, b[i], b[j]) ||
+			    ga_part_class_weight(classes, a[i], b[j]) !=
+				    ga_part_class_weight(classes, b[i], a[j]))
 				return false;
 		for (size_t x = 0; x < classes->count; x++)
 			if (!inside[x] && (finder->with_required || !classes->required[x]) &&
-			    ga_class_weight(classes, a[i], x) != ga_class_weight(classes, b[i], x))
+			    ga_part_class_weight(classes, a[i], x) !=
+				    ga_part_class_weight(classes, b[i], x))
 				return false;
 	}
 	return true;
@@ -170,10 +172,10 @@ static void append_item(uint8_t *layout, size_t *count, const uint8_t *old, stru
 }
 
 /* Joins items that may change places into larger ones; false where there were none. */
-static bool join_items(struct finder *finder, struct ga_symmetry *symmetry)
+static bool join_items(struct finder *finder, struct ga_part_symmetry *symmetry)
 {
-	uint8_t old[GA_SEARCH_MAX];
-	bool used[GA_SEARCH_MAX] = {false}, joined = false;
+	uint8_t old[GA_PART_SEARCH_MAX];
+	bool used[GA_PART_SEARCH_MAX] = {false}, joined = false;
 	size_t placed = 0, item_count = 0;
 
 	memcpy(old, symmetry->layout, symmetry->count);
@@ -193,7 +195,7 @@ static bool join_items(struct finder *finder, struct ga_symmetry *symmetry)
 		}
 		if (children > 1) {
 			finder->step_class[symmetry->step_count] = symmetry->layout[start];
-			symmetry->steps[symmetry->step_count++] = (struct ga_symmetry_step){
+			symmetry->steps[symmetry->step_count++] = (struct ga_part_symmetry_step){
 				.width = item.width, .children = (uint8_t)children};
 			joined = true;
 		}
@@ -206,16 +208,16 @@ static bool join_items(struct finder *finder, struct ga_symmetry *symmetry)
 	return joined;
 }
 
-static void settle_steps(const struct finder *finder, struct ga_symmetry *symmetry)
+static void settle_steps(const struct finder *finder, struct ga_part_symmetry *symmetry)
 {
-	uint8_t position[GA_SEARCH_MAX];
+	uint8_t position[GA_PART_SEARCH_MAX];
 
 	for (size_t i = 0; i < symmetry->count; i++) {
 		position[symmetry->layout[i]] = (uint8_t)i;
 		symmetry->block[i] = (uint8_t)i;
 	}
 	for (size_t i = 0; i < symmetry->step_count; i++) {
-		struct ga_symmetry_step *step = &symmetry->steps[i];
+		struct ga_part_symmetry_step *step = &symmetry->steps[i];
 
 		step->start = position[finder->step_class[i]];
 		for (size_t child = 0; step->width == 1 && child < step->children; child++)
@@ -224,8 +226,8 @@ static void settle_steps(const struct finder *finder, struct ga_symmetry *symmet
 	}
 }
 
-void ga_symmetry_find(struct ga_symmetry *symmetry, const struct ga_classes *classes,
-		      bool with_required)
+void ga_part_symmetry_find(struct ga_part_symmetry *symmetry, const struct ga_part_classes *classes,
+			   bool with_required)
 {
 	struct finder finder = {
 		.classes = classes, .with_required = with_required, .item_count = classes->count};
@@ -242,10 +244,10 @@ void ga_symmetry_find(struct ga_symmetry *symmetry, const struct ga_classes *cla
 }
 
 /* Sorts children of a step, most in front; there are few, and they are nearly sorted. */
-static void sort_children(uint8_t *counts, const struct ga_symmetry_step *step)
+static void sort_children(uint8_t *counts, const struct ga_part_symmetry_step *step)
 {
 	const size_t width = step->width;
-	uint8_t *children = counts + step->start, moving[GA_SEARCH_MAX];
+	uint8_t *children = counts + step->start, moving[GA_PART_SEARCH_MAX];
 
 	for (size_t i = 1; i < step->children; i++) {
 		size_t to = i;
@@ -260,9 +262,9 @@ static void sort_children(uint8_t *counts, const struct ga_symmetry_step *step)
 	}
 }
 
-void ga_symmetry_apply(const struct ga_symmetry *symmetry, uint8_t *counts)
+void ga_part_symmetry_apply(const struct ga_part_symmetry *symmetry, uint8_t *counts)
 {
-	uint8_t laid[GA_SEARCH_MAX];
+	uint8_t laid[GA_PART_SEARCH_MAX];
 
 	if (symmetry->step_count == 0)
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding prices; see partition_dual.h. */
+/* Finding prices; see dual.h. */
 #include "dual.h"
 
 #include <string.h>
@@ -11,19 +11,20 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static void count_bought(struct ga_dual *dual, const uint8_t *piece, size_t devices, double times)
+static void count_bought(struct ga_part_dual *dual, const uint8_t *piece, size_t vertices,
+			 double times)
 {
-	for (; devices > 0; devices -= piece[devices])
-		dual->balance[piece[devices]] += times;
+	for (; vertices > 0; vertices -= piece[vertices])
+		dual->balance[piece[vertices]] += times;
 }
 
-static double buy(struct ga_dual *dual)
+static double buy(struct ga_part_dual *dual)
 {
-	double saved[GA_SEARCH_MAX + 1] = {0};
-	uint8_t best[GA_SEARCH_MAX + 1];
+	double saved[GA_PART_SEARCH_MAX + 1] = {0};
+	uint8_t best[GA_PART_SEARCH_MAX + 1];
 
 	for (size_t n = 1; n <= dual->size; n++) {
-		saved[n] = -1e18;
+		saved[n] = -GA_PART_INFINITE;
 		for (size_t piece = 1; piece <= smaller(n, dual->most); piece++)
 			if (dual->price[piece] + saved[n - piece] > saved[n]) {
 				saved[n] = dual->price[piece] + saved[n - piece];
@@ -35,7 +36,7 @@ static double buy(struct ga_dual *dual)
 	return (double)dual->full * saved[dual->size] + saved[dual->rest];
 }
 
-void ga_dual_buy(const struct ga_dual *dual, const int64_t *price, int64_t *saved)
+void ga_part_dual_buy(const struct ga_part_dual *dual, const int64_t *price, int64_t *saved)
 {
 	saved[0] = 0;
 	for (size_t n = 1; n <= dual->size; n++) {
@@ -46,13 +47,13 @@ void ga_dual_buy(const struct ga_dual *dual, const int64_t *price, int64_t *save
 	}
 }
 
-double ga_dual_evaluate(struct ga_dual *dual)
+double ga_part_dual_evaluate(struct ga_part_dual *dual)
 {
 	memset(dual->balance, 0, sizeof dual->balance);
 	return buy(dual) + dual->sell(dual);
 }
 
-static void step(struct ga_dual *dual, double fall)
+static void step(struct ga_part_dual *dual, double fall)
 {
 	double length = 0;
 
@@ -62,13 +63,13 @@ static void step(struct ga_dual *dual, double fall)
 		dual->price[i] -= fall / length * dual->balance[i];
 }
 
-double ga_dual_descend(struct ga_dual *dual, double target)
+double ga_part_dual_descend(struct ga_part_dual *dual, double target)
 {
-	double best_price[GA_SEARCH_MAX + 1], best = 1e18, pace = 1;
+	double best_price[GA_PART_SEARCH_MAX + 1], best = GA_PART_INFINITE, pace = 1;
 	size_t waited = 0;
 
 	for (size_t round = 0; round < ROUNDS && best >= target + 1; round++) {
-		double value = ga_dual_evaluate(dual);
+		double value = ga_part_dual_evaluate(dual);
 
 		if (value < best - 1e-9) {
 			best = value;

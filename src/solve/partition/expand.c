@@ -18,25 +18,25 @@ enum {
 };
 
 struct expander {
-	struct ga_search *search;
-	const struct ga_expansion *expansion;
-	struct ga_options *options;
+	struct ga_part_search *search;
+	const struct ga_part_expansion *expansion;
+	struct ga_part_options *options;
 	size_t size;  /* of the group */
 	size_t count; /* of classes to choose from, the pivot first */
-	uint8_t class[GA_SEARCH_MAX];
-	uint8_t like[GA_SEARCH_MAX];     /* an earlier one of the same run, GA_NO_CLASS */
-	uint16_t loss_at[GA_SEARCH_MAX]; /* into losses: of taking none, one, two … */
-	int32_t losses[2 * GA_SEARCH_MAX];
-	int32_t lost_most;             /* that may be */
-	int32_t lost_least;            /* of choices that lost too much */
-	bool nested;                   /* levels above the last know more, at a price */
-	int64_t room;                  /* that they leave */
-	uint8_t taken[GA_SEARCH_MAX];  /* by class */
-	uint8_t chosen[GA_SEARCH_MAX]; /* classes of which there is some in taken */
+	uint8_t class[GA_PART_SEARCH_MAX];
+	uint8_t like[GA_PART_SEARCH_MAX];     /* an earlier one of the same run, GA_PART_NO_CLASS */
+	uint16_t loss_at[GA_PART_SEARCH_MAX]; /* into losses: of taking none, one, two … */
+	int32_t losses[2 * GA_PART_SEARCH_MAX];
+	int32_t lost_most;                  /* that may be */
+	int32_t lost_least;                 /* of choices that lost too much */
+	bool nested;                        /* levels above the last know more, at a price */
+	int64_t room;                       /* that they leave */
+	uint8_t taken[GA_PART_SEARCH_MAX];  /* by class */
+	uint8_t chosen[GA_PART_SEARCH_MAX]; /* classes of which there is some in taken */
 	size_t chosen_count;
 };
 
-bool ga_search_has_required(const struct ga_search *search, const uint8_t *counts)
+bool ga_part_search_has_required(const struct ga_part_search *search, const uint8_t *counts)
 {
 	for (size_t c = 0; search->classes.any_required && c < search->classes.count; c++)
 		if (search->classes.required[c])
@@ -44,10 +44,11 @@ bool ga_search_has_required(const struct ga_search *search, const uint8_t *count
 	return false;
 }
 
-void ga_search_find_runs(const struct ga_search *search, const uint8_t *counts, uint8_t *runs)
+void ga_part_search_find_runs(const struct ga_part_search *search, const uint8_t *counts,
+			      uint8_t *runs)
 {
-	const struct ga_symmetry *symmetry =
-		ga_search_symmetry(search, ga_search_has_required(search, counts));
+	const struct ga_part_symmetry *symmetry =
+		ga_part_search_symmetry(search, ga_part_search_has_required(search, counts));
 
 	for (size_t c = 0; c < search->classes.count; c++) {
 		runs[c] = (uint8_t)c;
@@ -60,55 +61,58 @@ void ga_search_find_runs(const struct ga_search *search, const uint8_t *counts, 
 	}
 }
 
-int64_t ga_search_weight(const struct ga_search *search, const uint8_t *counts)
+int64_t ga_part_search_weight(const struct ga_part_search *search, const uint8_t *counts)
 {
-	const struct ga_classes *classes = &search->classes;
+	const struct ga_part_classes *classes = &search->classes;
 	int64_t weight = 0;
 
 	for (size_t a = 0; a < classes->count; a++) {
 		if (counts[a] == 0)
 			continue;
-		weight += ga_pairs(counts[a]) * ga_class_weight(classes, a, a);
+		weight += ga_part_pairs(counts[a]) * ga_part_class_weight(classes, a, a);
 		for (size_t b = 0; b < a; b++)
-			weight += (int64_t)counts[a] * counts[b] * ga_class_weight(classes, a, b);
+			weight += (int64_t)counts[a] * counts[b] *
+				  ga_part_class_weight(classes, a, b);
 	}
 	return weight;
 }
 
 /* ---- emitting ---- */
 
-static struct ga_option *append_option(struct ga_search *search)
+static struct ga_part_option *append_option(struct ga_part_search *search)
 {
 	if (search->options_used + search->option_size > search->options_room) {
 		size_t room = search->options_room ? 2 * search->options_room : FIRST_ROOM;
-		char *options = room <= GA_OPTION_BYTES_MAX ? realloc(search->options, room) : NULL;
+		char *options =
+			room <= GA_PART_OPTION_BYTES_MAX ? realloc(search->options, room) : NULL;
 
 		if (!options) {
 			search->exhausted = true;
-			search->no_memory = room <= GA_OPTION_BYTES_MAX;
+			search->no_memory = room <= GA_PART_OPTION_BYTES_MAX;
 			return NULL;
 		}
 		search->options = options;
 		search->options_room = room;
 	}
 	search->options_used += search->option_size;
-	return (struct ga_option *)(void *)(search->options + search->options_used -
-					    search->option_size);
+	return (struct ga_part_option *)(void *)(search->options + search->options_used -
+						 search->option_size);
 }
 
 static void emit(struct expander *e, int64_t weight)
 {
-	struct ga_search *search = e->search;
+	struct ga_part_search *search = e->search;
 	const size_t left = e->expansion->total - e->size;
-	uint8_t rest[GA_SEARCH_MAX];
-	struct ga_option *option;
+	uint8_t rest[GA_PART_SEARCH_MAX];
+	struct ga_part_option *option;
 	int64_t most;
 
 	search->transitions++;
 	for (size_t c = 0; c < search->classes.count; c++)
 		rest[c] = (uint8_t)(e->expansion->counts[c] - e->taken[c]);
-	most = weight + (left <= search->problem->size ? ga_search_weight(search, rest)
-						       : ga_bound_of(&search->bound, rest, left));
+	most = weight + (left <= search->problem->size
+				 ? ga_part_search_weight(search, rest)
+				 : ga_part_bound_of(&search->bound, rest, left));
 	if (most < e->expansion->need) {
 		if (most > e->options->pruned)
 			e->options->pruned = most;
@@ -130,9 +134,9 @@ static int32_t *least_row(const struct expander *e, size_t at)
 	return e->search->least + at * (e->search->problem->size + 1);
 }
 
-static void take(struct expander *e, size_t class, size_t devices)
+static void take(struct expander *e, size_t class, size_t vertices)
 {
-	e->taken[class] = (uint8_t)devices;
+	e->taken[class] = (uint8_t)vertices;
 	e->chosen[e->chosen_count++] = (uint8_t) class;
 }
 
@@ -142,24 +146,24 @@ static int64_t weight_to_chosen(const struct expander *e, size_t class)
 
 	for (size_t i = 0; i < e->chosen_count; i++)
 		weight += (int64_t)e->taken[e->chosen[i]] *
-			  ga_class_weight(&e->search->classes, class, e->chosen[i]);
+			  ga_part_class_weight(&e->search->classes, class, e->chosen[i]);
 	return weight;
 }
 
 /* Whether all levels together allow what was chosen, whatever is taken of the classes to come. */
 static bool is_allowed(const struct expander *e, size_t at)
 {
-	uint8_t high[GA_SEARCH_MAX];
-	const struct ga_taking taking = {e->expansion->counts, e->taken, high, e->room};
+	uint8_t high[GA_PART_SEARCH_MAX];
+	const struct ga_part_taking taking = {e->expansion->counts, e->taken, high, e->room};
 
 	e->search->steps += CHECK_STEPS;
 	memcpy(high, e->taken, e->search->classes.count);
 	for (; at < e->count; at++)
 		high[e->class[at]] = e->expansion->counts[e->class[at]];
-	return ga_bound_allows(&e->search->bound, &taking, e->size);
+	return ga_part_bound_allows(&e->search->bound, &taking, e->size);
 }
 
-/* How much of the class at this place; left devices are still wanted. */
+/* How much of the class at this place; left vertices are still wanted. */
 static void choose(struct expander *e, size_t at, size_t left, int64_t weight, int32_t lost)
 {
 	if (++e->search->steps > e->search->budget)
@@ -179,14 +183,14 @@ static void choose(struct expander *e, size_t at, size_t left, int64_t weight, i
 
 	const size_t class = e->class[at];
 	const int64_t pull = weight_to_chosen(e, class);
-	const int64_t inside = ga_class_weight(&e->search->classes, class, class);
-	const size_t least = at == 0 && e->expansion->pivot != GA_NO_CLASS;
-	size_t devices = e->expansion->counts[class];
+	const int64_t inside = ga_part_class_weight(&e->search->classes, class, class);
+	const size_t least = at == 0 && e->expansion->pivot != GA_PART_NO_CLASS;
+	size_t vertices = e->expansion->counts[class];
 
-	devices = devices < left ? devices : left;
-	if (e->like[at] != GA_NO_CLASS && e->taken[e->like[at]] < devices)
-		devices = e->taken[e->like[at]];
-	for (size_t i = devices + 1; i-- > least;) {
+	vertices = vertices < left ? vertices : left;
+	if (e->like[at] != GA_PART_NO_CLASS && e->taken[e->like[at]] < vertices)
+		vertices = e->taken[e->like[at]];
+	for (size_t i = vertices + 1; i-- > least;) {
 		int32_t now = lost + e->losses[e->loss_at[at] + i];
 		int32_t then = now + least_row(e, at + 1)[left - i];
 
@@ -197,7 +201,8 @@ static void choose(struct expander *e, size_t at, size_t left, int64_t weight, i
 		}
 		if (i > 0)
 			take(e, class, i);
-		choose(e, at + 1, left - i, weight + (int64_t)i * pull + ga_pairs(i) * inside, now);
+		choose(e, at + 1, left - i, weight + (int64_t)i * pull + ga_part_pairs(i) * inside,
+		       now);
 		if (i > 0) {
 			e->chosen_count--;
 			e->taken[class] = 0;
@@ -209,15 +214,15 @@ static void choose(struct expander *e, size_t at, size_t left, int64_t weight, i
 
 static void list_classes(struct expander *e)
 {
-	const struct ga_classes *classes = &e->search->classes;
+	const struct ga_part_classes *classes = &e->search->classes;
 	const uint8_t *counts = e->expansion->counts;
-	const struct ga_symmetry *symmetry = ga_search_symmetry(e->search, false);
-	uint8_t runs[GA_SEARCH_MAX], last[GA_SEARCH_MAX];
+	const struct ga_part_symmetry *symmetry = ga_part_search_symmetry(e->search, false);
+	uint8_t runs[GA_PART_SEARCH_MAX], last[GA_PART_SEARCH_MAX];
 
-	ga_search_find_runs(e->search, counts, runs);
-	memset(last, GA_NO_CLASS, sizeof last);
+	ga_part_search_find_runs(e->search, counts, runs);
+	memset(last, GA_PART_NO_CLASS, sizeof last);
 	e->count = 0;
-	if (e->expansion->pivot != GA_NO_CLASS)
+	if (e->expansion->pivot != GA_PART_NO_CLASS)
 		e->class[e->count++] = (uint8_t)e->expansion->pivot;
 	for (size_t i = 0; i < classes->count; i++) {
 		size_t c = symmetry->layout[i];
@@ -232,20 +237,21 @@ static void list_classes(struct expander *e)
 }
 
 /* What a cluster of the last level loses when a group takes so many of it. */
-static int32_t cluster_loss(const struct ga_prices *prices, size_t devices, size_t taken)
+static int32_t cluster_loss(const struct ga_part_prices *prices, size_t vertices, size_t taken)
 {
-	return prices->cluster[devices] - prices->cluster[devices - taken] -
-	       (taken > 0 ? (int32_t)(GA_PRICE_SCALE * ga_pairs(taken)) : 0);
+	return prices->cluster[vertices] - prices->cluster[vertices - taken] -
+	       (taken > 0 ? (int32_t)(GA_PART_PRICE_SCALE * ga_part_pairs(taken)) : 0);
 }
 
 /* Losses of each class; what the required that are taken lose by themselves is returned. */
 static int32_t fill_losses(struct expander *e)
 {
-	const struct ga_classes *classes = &e->search->classes;
-	const struct ga_level *level = &e->search->bound.levels[e->search->bound.level_count - 1];
-	const struct ga_prices *prices = &level->prices[1];
+	const struct ga_part_classes *classes = &e->search->classes;
+	const struct ga_part_level *level =
+		&e->search->bound.levels[e->search->bound.level_count - 1];
+	const struct ga_part_prices *prices = &level->prices[1];
 	const uint8_t *counts = e->expansion->counts;
-	uint8_t required[GA_SEARCH_MAX + 1] = {0};
+	uint8_t required[GA_PART_SEARCH_MAX + 1] = {0};
 	int32_t lost = prices->group[e->size];
 
 	for (size_t c = 0; classes->any_required && c < classes->count; c++)
@@ -253,25 +259,25 @@ static int32_t fill_losses(struct expander *e)
 			required[level->cluster[c]] += counts[c];
 	for (size_t i = 0; i < e->count; i++) {
 		size_t cluster = level->cluster[e->class[i]], count = counts[e->class[i]];
-		size_t with = cluster == GA_ALONE ? 0 : required[cluster];
+		size_t with = cluster == GA_PART_ALONE ? 0 : required[cluster];
 		size_t taken = e->expansion->take_required ? with : 0;
 		int32_t *losses = e->losses + e->loss_at[i];
 
 		for (size_t x = 0; x <= count; x++)
-			losses[x] = cluster == GA_ALONE
+			losses[x] = cluster == GA_PART_ALONE
 					    ? (int32_t)x * prices->cluster[1]
 					    : cluster_loss(prices, count + with, x + taken);
-		if (cluster != GA_ALONE)
+		if (cluster != GA_PART_ALONE)
 			required[cluster] = 0; /* accounted for */
 	}
 	for (size_t i = 0; e->expansion->take_required && i < level->cluster_count; i++)
 		lost += cluster_loss(prices, required[i], required[i]);
 	if (e->expansion->take_required)
-		lost += required[GA_ALONE] * prices->cluster[1];
+		lost += required[GA_PART_ALONE] * prices->cluster[1];
 	return lost;
 }
 
-/* The least that the classes from each place on lose, by how many devices are still wanted. */
+/* The least that the classes from each place on lose, by how many vertices are still wanted. */
 static void fill_least(struct expander *e)
 {
 	int32_t *after = least_row(e, e->count);
@@ -295,31 +301,31 @@ static void fill_least(struct expander *e)
 /* How much the last level may lose before need is out of reach. */
 static void set_limit(struct expander *e)
 {
-	const struct ga_bound *bound = &e->search->bound;
-	const struct ga_expansion *x = e->expansion;
-	const struct ga_level *last = &bound->levels[bound->level_count - 1];
-	int64_t others = ga_bound_but_last_level(bound, x->counts, x->total);
+	const struct ga_part_bound *bound = &e->search->bound;
+	const struct ga_part_expansion *x = e->expansion;
+	const struct ga_part_level *last = &bound->levels[bound->level_count - 1];
+	int64_t others = ga_part_bound_but_last_level(bound, x->counts, x->total);
 	int64_t missing = x->need - others;
-	int64_t limit = ga_bound_last_level(bound, x->counts, x->total);
+	int64_t limit = ga_part_bound_last_level(bound, x->counts, x->total);
 
 	if (missing > 0)
-		limit -= (missing + last->step - 1) / last->step * GA_PRICE_SCALE;
+		limit -= (missing + last->step - 1) / last->step * GA_PART_PRICE_SCALE;
 	e->lost_most = missing > 0 && limit < LOSS_MAX / 2 ? (int32_t)limit : LOSS_MAX / 2;
 }
 
 /* What those that lost too much could have led to. */
 static void note_pruned(const struct expander *e)
 {
-	const struct ga_bound *bound = &e->search->bound;
-	const struct ga_expansion *x = e->expansion;
+	const struct ga_part_bound *bound = &e->search->bound;
+	const struct ga_part_expansion *x = e->expansion;
 	int64_t most;
 
 	if (e->lost_least >= LOSS_MAX / 2)
 		return;
-	most = ga_bound_but_last_level(bound, x->counts, x->total) +
+	most = ga_part_bound_but_last_level(bound, x->counts, x->total) +
 	       bound->levels[bound->level_count - 1].step *
-		       ((ga_bound_last_level(bound, x->counts, x->total) - e->lost_least) /
-			GA_PRICE_SCALE);
+		       ((ga_part_bound_last_level(bound, x->counts, x->total) - e->lost_least) /
+			GA_PART_PRICE_SCALE);
 	most = most < x->need ? most : x->need - 1;
 	if (most > e->options->pruned)
 		e->options->pruned = most;
@@ -327,7 +333,7 @@ static void note_pruned(const struct expander *e)
 
 static void expand_size(struct expander *e, size_t size)
 {
-	const struct ga_classes *classes = &e->search->classes;
+	const struct ga_part_classes *classes = &e->search->classes;
 	const bool separable = e->search->bound.separable;
 	size_t left = size, places = 0;
 	int64_t weight = 0;
@@ -345,8 +351,8 @@ static void expand_size(struct expander *e, size_t size)
 	memset(e->losses, 0, places * sizeof *e->losses);
 	e->nested = e->search->bound.tree && e->search->bound.level_count > 1;
 	if (e->nested)
-		e->room = ga_bound_room(&e->search->bound, e->expansion->counts,
-					e->expansion->total, e->expansion->need);
+		e->room = ga_part_bound_room(&e->search->bound, e->expansion->counts,
+					     e->expansion->total, e->expansion->need);
 	if (separable) {
 		lost = fill_losses(e);
 		set_limit(e);
@@ -355,7 +361,7 @@ static void expand_size(struct expander *e, size_t size)
 	for (size_t c = 0; e->expansion->take_required && c < classes->count; c++)
 		if (classes->required[c])
 			take(e, c, e->expansion->counts[c]);
-	weight = ga_search_weight(e->search, e->taken);
+	weight = ga_part_search_weight(e->search, e->taken);
 	for (size_t i = 0; i < e->chosen_count; i++)
 		left -= e->taken[e->chosen[i]];
 	if (lost + least_row(e, 0)[left] <= e->lost_most)
@@ -366,14 +372,15 @@ static void expand_size(struct expander *e, size_t size)
 		note_pruned(e);
 }
 
-void ga_search_expand(struct ga_search *search, const struct ga_expansion *expansion,
-		      struct ga_options *ret_options)
+void ga_part_search_expand(struct ga_part_search *search, const struct ga_part_expansion *expansion,
+			   struct ga_part_options *ret_options)
 {
 	const size_t size = search->problem->size, rest = expansion->total % size;
 	struct expander expander = {
 		.search = search, .expansion = expansion, .options = ret_options};
 
-	*ret_options = (struct ga_options){.begin = search->options_used, .pruned = -1};
+	*ret_options =
+		(struct ga_part_options){.begin = search->options_used, .pruned = GA_PART_NOTHING};
 	list_classes(&expander);
 	expand_size(&expander, size);
 	if (rest > 0 && !expansion->take_required && !search->exhausted)

@@ -14,19 +14,19 @@ enum { CUTS_MAX = 2100 };
 
 /* A list of counts is a number, its digits the counts. */
 struct joiner {
-	struct ga_dual dual; /* first */
-	const struct ga_joint *joint;
-	size_t sellers_of[GA_JOINT_LISTS_MAX]; /* by what they have */
-	size_t devices[GA_JOINT_LISTS_MAX];    /* in a list */
-	double value[GA_JOINT_LISTS_MAX];      /* of a list as one piece */
+	struct ga_part_dual dual; /* first */
+	const struct ga_part_joint *joint;
+	size_t sellers_of[GA_PART_JOINT_LISTS_MAX]; /* by what they have */
+	size_t vertices[GA_PART_JOINT_LISTS_MAX];   /* in a list */
+	double value[GA_PART_JOINT_LISTS_MAX];      /* of a list as one piece */
 	size_t cut_count;
 	struct {
 		uint8_t list, piece;
 	} cuts[CUTS_MAX]; /* lists in order, each with all its pieces */
 };
 
-/* Appends counts of one cluster of the last level, or of so many devices alone. */
-static bool append(const struct ga_joint *joint, size_t count, bool alone, size_t *stride,
+/* Appends counts of one cluster of the last level, or of so many vertices alone. */
+static bool append(const struct ga_part_joint *joint, size_t count, bool alone, size_t *stride,
 		   size_t *list)
 {
 	for (size_t times = alone ? count : count > 0; times > 0; times--) {
@@ -41,18 +41,18 @@ static bool append(const struct ga_joint *joint, size_t count, bool alone, size_
 }
 
 /* Calls visit for every seller's list; false where one has no number. */
-static bool for_sellers(const struct ga_bound *bound, const uint8_t *counts,
+static bool for_sellers(const struct ga_part_bound *bound, const uint8_t *counts,
 			void (*visit)(void *context, size_t list, size_t times), void *context)
 {
-	const struct ga_level *outer = &bound->levels[bound->level_count - 2];
-	const struct ga_level *inner = outer + 1;
+	const struct ga_part_level *outer = &bound->levels[bound->level_count - 2];
+	const struct ga_part_level *inner = outer + 1;
 	const size_t end = bound->classes->count;
 
 	for (size_t i = 0; i < end;) {
 		const size_t seller = outer->cluster[bound->order[i]];
 		size_t list = 0, stride = 1;
 
-		if (seller == GA_ALONE) {
+		if (seller == GA_PART_ALONE) {
 			visit(context, 1, counts[bound->order[i++]]);
 			continue;
 		}
@@ -60,11 +60,11 @@ static bool for_sellers(const struct ga_bound *bound, const uint8_t *counts,
 			const size_t cluster = inner->cluster[bound->order[i]];
 			size_t count = counts[bound->order[i++]];
 
-			for (; cluster != GA_ALONE && i < end &&
+			for (; cluster != GA_PART_ALONE && i < end &&
 			       inner->cluster[bound->order[i]] == cluster;
 			     i++)
 				count += counts[bound->order[i]];
-			if (!append(&bound->joint, count, cluster == GA_ALONE, &stride, &list))
+			if (!append(&bound->joint, count, cluster == GA_PART_ALONE, &stride, &list))
 				return false;
 		}
 		visit(context, list, 1);
@@ -74,18 +74,18 @@ static bool for_sellers(const struct ga_bound *bound, const uint8_t *counts,
 
 /* ---- finding prices ---- */
 
-static double sell(struct ga_dual *dual)
+static double sell(struct ga_part_dual *dual)
 {
 	const struct joiner *j = (const struct joiner *)dual;
-	double gain[GA_JOINT_LISTS_MAX] = {0}, sum = 0;
-	uint8_t best[GA_JOINT_LISTS_MAX] = {0};
+	double gain[GA_PART_JOINT_LISTS_MAX] = {0}, sum = 0;
+	uint8_t best[GA_PART_JOINT_LISTS_MAX] = {0};
 
 	for (size_t list = 1; list < j->joint->lists; list++)
-		gain[list] = -1e18;
+		gain[list] = -GA_PART_INFINITE;
 	for (size_t i = 0; i < j->cut_count; i++) {
 		const size_t list = j->cuts[i].list, piece = j->cuts[i].piece;
 		double value =
-			j->value[piece] - dual->price[j->devices[piece]] + gain[list - piece];
+			j->value[piece] - dual->price[j->vertices[piece]] + gain[list - piece];
 
 		if (value > gain[list]) {
 			gain[list] = value;
@@ -97,7 +97,7 @@ static double sell(struct ga_dual *dual)
 			continue;
 		sum += (double)j->sellers_of[list] * gain[list];
 		for (size_t left = list; left > 0; left -= best[left])
-			dual->balance[j->devices[best[left]]] -= (double)j->sellers_of[list];
+			dual->balance[j->vertices[best[left]]] -= (double)j->sellers_of[list];
 	}
 	return sum;
 }
@@ -105,7 +105,7 @@ static double sell(struct ga_dual *dual)
 /* Digit by digit no more, and no larger than a group. */
 static bool is_piece(const struct joiner *j, size_t list, size_t piece)
 {
-	if (j->devices[piece] > j->dual.most)
+	if (j->vertices[piece] > j->dual.most)
 		return false;
 	for (; piece > 0; list /= j->joint->radix, piece /= j->joint->radix)
 		if (piece % j->joint->radix > list % j->joint->radix)
@@ -113,18 +113,19 @@ static bool is_piece(const struct joiner *j, size_t list, size_t piece)
 	return true;
 }
 
-static bool list_cuts(struct joiner *j, const struct ga_level *outer)
+static bool list_cuts(struct joiner *j, const struct ga_part_level *outer)
 {
-	const struct ga_level *inner = outer + 1;
+	const struct ga_part_level *inner = outer + 1;
 
 	for (size_t list = 0; list < j->joint->lists; list++) {
-		j->devices[list] = 0;
+		j->vertices[list] = 0;
 		j->value[list] = 0;
 		for (size_t left = list; left > 0; left /= j->joint->radix) {
-			j->devices[list] += left % j->joint->radix;
-			j->value[list] += (double)(inner->step * ga_pairs(left % j->joint->radix));
+			j->vertices[list] += left % j->joint->radix;
+			j->value[list] +=
+				(double)(inner->step * ga_part_pairs(left % j->joint->radix));
 		}
-		j->value[list] += (double)(outer->step * ga_pairs(j->devices[list]));
+		j->value[list] += (double)(outer->step * ga_part_pairs(j->vertices[list]));
 		for (size_t piece = 1; piece <= list; piece++) {
 			if (!is_piece(j, list, piece))
 				continue;
@@ -144,23 +145,23 @@ static void count_seller(void *context, size_t list, size_t times)
 	j->sellers_of[list] += times;
 }
 
-static void settle(const struct joiner *j, struct ga_joint *joint)
+static void settle(const struct joiner *j, struct ga_part_joint *joint)
 {
-	int64_t price[GA_SEARCH_MAX + 1] = {0};
+	int64_t price[GA_PART_SEARCH_MAX + 1] = {0};
 
 	for (size_t i = 1; i <= j->dual.most; i++) {
-		double scaled = j->dual.price[i] * GA_PRICE_SCALE;
+		double scaled = j->dual.price[i] * GA_PART_PRICE_SCALE;
 
 		price[i] = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 	}
-	ga_dual_buy(&j->dual, price, joint->group);
+	ga_part_dual_buy(&j->dual, price, joint->group);
 	joint->seller[0] = 0;
 	for (size_t list = 1; list < joint->lists; list++)
 		joint->seller[list] = INT64_MIN;
 	for (size_t i = 0; i < j->cut_count; i++) {
 		const size_t list = j->cuts[i].list, piece = j->cuts[i].piece;
-		int64_t value = GA_PRICE_SCALE * (int64_t)j->value[piece] -
-				price[j->devices[piece]] + joint->seller[list - piece];
+		int64_t value = GA_PART_PRICE_SCALE * (int64_t)j->value[piece] -
+				price[j->vertices[piece]] + joint->seller[list - piece];
 
 		if (value > joint->seller[list])
 			joint->seller[list] = value;
@@ -168,40 +169,40 @@ static void settle(const struct joiner *j, struct ga_joint *joint)
 }
 
 /* How long lists are and how large their counts, from the whole problem. */
-static bool measure(struct ga_bound *bound)
+static bool measure(struct ga_part_bound *bound)
 {
-	const struct ga_level *outer = &bound->levels[bound->level_count - 2];
-	const struct ga_level *inner = outer + 1;
-	size_t digits[GA_SEARCH_MAX + 1] = {0}, most = 1;
-	struct ga_joint *joint = &bound->joint;
+	const struct ga_part_level *outer = &bound->levels[bound->level_count - 2];
+	const struct ga_part_level *inner = outer + 1;
+	size_t digits[GA_PART_SEARCH_MAX + 1] = {0}, most = 1;
+	struct ga_part_joint *joint = &bound->joint;
 
 	for (size_t c = 0; c < bound->classes->count; c++) {
 		const size_t seller = outer->cluster[c];
 		bool first = true;
 
 		for (size_t other = 0; other < c; other++)
-			first = first && (inner->cluster[c] == GA_ALONE ||
+			first = first && (inner->cluster[c] == GA_PART_ALONE ||
 					  inner->cluster[other] != inner->cluster[c]);
-		if (seller == GA_ALONE || !first)
+		if (seller == GA_PART_ALONE || !first)
 			continue;
-		digits[seller] += inner->cluster[c] == GA_ALONE ? bound->classes->size[c] : 1;
+		digits[seller] += inner->cluster[c] == GA_PART_ALONE ? bound->classes->size[c] : 1;
 		most = digits[seller] > most ? digits[seller] : most;
 	}
 	joint->radix = inner->largest + 1;
 	joint->lists = 1;
 	for (; most > 0; most--) {
 		joint->lists *= joint->radix;
-		if (joint->lists > GA_JOINT_LISTS_MAX)
+		if (joint->lists > GA_PART_JOINT_LISTS_MAX)
 			return false;
 	}
 	return true;
 }
 
-static double worth_within(const struct ga_bound *bound, const struct ga_partition_problem *problem,
+static double worth_within(const struct ga_part_bound *bound, const struct ga_part_problem *problem,
 			   const uint16_t *group)
 {
-	const struct ga_level *outer = &bound->levels[bound->level_count - 2];
-	const struct ga_level *inner = outer + 1;
+	const struct ga_part_level *outer = &bound->levels[bound->level_count - 2];
+	const struct ga_part_level *inner = outer + 1;
 	const uint8_t *of = bound->classes->of;
 	int64_t worth = 0;
 
@@ -211,24 +212,26 @@ static double worth_within(const struct ga_bound *bound, const struct ga_partiti
 
 			if (group[i] != group[j])
 				continue;
-			if (outer->cluster[a] != GA_ALONE && outer->cluster[a] == outer->cluster[b])
+			if (outer->cluster[a] != GA_PART_ALONE &&
+			    outer->cluster[a] == outer->cluster[b])
 				worth += outer->step;
-			if (inner->cluster[a] != GA_ALONE && inner->cluster[a] == inner->cluster[b])
+			if (inner->cluster[a] != GA_PART_ALONE &&
+			    inner->cluster[a] == inner->cluster[b])
 				worth += inner->step;
 		}
 	return (double)worth;
 }
 
-void ga_bound_join_levels(struct ga_bound *bound, const struct ga_partition_problem *problem,
-			  const uint16_t *group)
+void ga_part_bound_join_levels(struct ga_part_bound *bound, const struct ga_part_problem *problem,
+			       const uint16_t *group)
 {
 	struct joiner joiner = {.joint = &bound->joint};
-	const struct ga_level *outer;
+	const struct ga_part_level *outer;
 
 	if (bound->level_count < 2 || !measure(bound))
 		return;
 	outer = &bound->levels[bound->level_count - 2];
-	joiner.dual = (struct ga_dual){
+	joiner.dual = (struct ga_part_dual){
 		.most = bound->size < outer->largest ? bound->size : outer->largest,
 		.size = bound->size,
 		.full = problem->count / bound->size,
@@ -243,7 +246,7 @@ void ga_bound_join_levels(struct ga_bound *bound, const struct ga_partition_prob
 		joiner.dual.price[i] =
 			(double)outer[0].step * outer[0].price[i] +
 			(i <= outer[1].largest ? (double)outer[1].step * outer[1].price[i] : 0);
-	ga_dual_descend(&joiner.dual, worth_within(bound, problem, group));
+	ga_part_dual_descend(&joiner.dual, worth_within(bound, problem, group));
 	settle(&joiner, &bound->joint);
 	bound->joint.of_use = true;
 }
@@ -251,7 +254,7 @@ void ga_bound_join_levels(struct ga_bound *bound, const struct ga_partition_prob
 /* ---- states ---- */
 
 struct sum {
-	const struct ga_joint *joint;
+	const struct ga_part_joint *joint;
 	int64_t value;
 };
 
@@ -262,15 +265,16 @@ static void add_seller(void *context, size_t list, size_t times)
 	sum->value += (int64_t)times * sum->joint->seller[list];
 }
 
-int64_t ga_bound_by_joint(const struct ga_bound *bound, const uint8_t *counts, size_t total)
+int64_t ga_part_bound_by_joint(const struct ga_part_bound *bound, const uint8_t *counts,
+			       size_t total)
 {
-	const struct ga_joint *joint = &bound->joint;
+	const struct ga_part_joint *joint = &bound->joint;
 	struct sum sum = {joint, (int64_t)(total / bound->size) * joint->group[bound->size] +
 					 joint->group[total % bound->size]};
 	int64_t value;
 
 	if (!for_sellers(bound, counts, add_seller, &sum))
-		return INT64_MAX;
-	value = sum.value / GA_PRICE_SCALE;
+		return GA_PART_UNBOUNDED;
+	value = sum.value / GA_PART_PRICE_SCALE;
 	return value / bound->unit * bound->unit;
 }

@@ -8,11 +8,11 @@
 /* By size, from low to high; there is no group of another size. */
 struct losses {
 	size_t low, high;
-	int64_t at[GA_SEARCH_MAX + 1];
+	int64_t at[GA_PART_SEARCH_MAX + 1];
 };
 
 struct taker {
-	const struct ga_bound *bound;
+	const struct ga_part_bound *bound;
 	const uint8_t *counts, *low, *high;
 	size_t size; /* what is larger does not matter */
 };
@@ -23,7 +23,7 @@ static void add(struct losses *sum, const struct losses *part, size_t size)
 
 	both.high = both.high < size ? both.high : size;
 	for (size_t x = both.low; x <= both.high; x++)
-		both.at[x] = INT64_MAX;
+		both.at[x] = GA_PART_UNBOUNDED;
 	for (size_t a = sum->low; a <= sum->high; a++)
 		for (size_t b = part->low; b <= part->high && a + b <= both.high; b++)
 			if (sum->at[a] + part->at[b] < both.at[a + b])
@@ -43,29 +43,31 @@ static void take_class(const struct taker *taker, size_t class, struct losses *l
 }
 
 /* What clusters of a level lose themselves, on top of what is lost inside. */
-static void charge(const struct ga_level *level, bool alone, size_t devices, struct losses *losses)
+static void charge(const struct ga_part_level *level, bool alone, size_t vertices,
+		   struct losses *losses)
 {
 	const int32_t *cluster = level->prices[1].cluster;
 
 	for (size_t x = losses->low; x <= losses->high; x++)
 		losses->at[x] +=
-			level->step * (alone ? (int64_t)x * cluster[1]
-					     : (int64_t)cluster[devices] - cluster[devices - x] -
-						       (x > 0 ? GA_PRICE_SCALE * ga_pairs(x) : 0));
+			level->step *
+			(alone ? (int64_t)x * cluster[1]
+			       : (int64_t)cluster[vertices] - cluster[vertices - x] -
+					 (x > 0 ? GA_PART_PRICE_SCALE * ga_part_pairs(x) : 0));
 }
 
 /* All clusters of a level, and of those inside, among classes from first to end of the order. */
 static void take_level(const struct taker *taker, size_t level_number, size_t first, size_t end,
 		       struct losses *sum)
 {
-	const struct ga_bound *bound = taker->bound;
-	const struct ga_level *level = &bound->levels[level_number];
+	const struct ga_part_bound *bound = taker->bound;
+	const struct ga_part_level *level = &bound->levels[level_number];
 	struct losses part;
 
 	*sum = (struct losses){0, 0, {0}};
 	for (size_t next = first; first < end; first = next) {
 		const size_t class = bound->order[first];
-		size_t devices = taker->counts[class];
+		size_t vertices = taker->counts[class];
 
 		next = first + 1;
 		if (level_number == bound->level_count) {
@@ -73,16 +75,16 @@ static void take_level(const struct taker *taker, size_t level_number, size_t fi
 		} else {
 			const uint8_t cluster = level->cluster[class];
 
-			for (; cluster != GA_ALONE && next < end &&
+			for (; cluster != GA_PART_ALONE && next < end &&
 			       level->cluster[bound->order[next]] == cluster;
 			     next++)
-				devices += taker->counts[bound->order[next]];
+				vertices += taker->counts[bound->order[next]];
 			take_level(taker, level_number + 1, first, next, &part);
 			if (part.low > part.high) {
 				*sum = part;
 				return;
 			}
-			charge(level, cluster == GA_ALONE, devices, &part);
+			charge(level, cluster == GA_PART_ALONE, vertices, &part);
 		}
 		if (sum->low + part.low > taker->size || part.low > part.high) {
 			*sum = (struct losses){1, 0, {0}};
@@ -92,7 +94,8 @@ static void take_level(const struct taker *taker, size_t level_number, size_t fi
 	}
 }
 
-bool ga_bound_allows(const struct ga_bound *bound, const struct ga_taking *taking, size_t size)
+bool ga_part_bound_allows(const struct ga_part_bound *bound, const struct ga_part_taking *taking,
+			  size_t size)
 {
 	const struct taker taker = {bound, taking->counts, taking->low, taking->high, size};
 	int64_t most = taking->room;

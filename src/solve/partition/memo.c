@@ -22,13 +22,13 @@ static uint64_t hash(const uint8_t *key, size_t size)
 	return value ^ value >> 32;
 }
 
-static struct ga_memo_entry *entry_at(const struct ga_memo *memo, size_t i)
+static struct ga_part_memo_entry *entry_at(const struct ga_part_memo *memo, size_t i)
 {
-	return (struct ga_memo_entry *)(void *)(memo->entries + i * memo->entry_size);
+	return (struct ga_part_memo_entry *)(void *)(memo->entries + i * memo->entry_size);
 }
 
 /* Where a key is or would be; the table is never more than half full. */
-static uint32_t *slot_of(const struct ga_memo *memo, const uint8_t *key)
+static uint32_t *slot_of(const struct ga_part_memo *memo, const uint8_t *key)
 {
 	const size_t mask = 2 * memo->room - 1;
 	size_t at = (size_t)hash(key, memo->key_size) & mask;
@@ -39,7 +39,7 @@ static uint32_t *slot_of(const struct ga_memo *memo, const uint8_t *key)
 	return &memo->table[at];
 }
 
-static bool grow(struct ga_memo *memo)
+static bool grow(struct ga_part_memo *memo)
 {
 	const size_t room = memo->room ? 2 * memo->room : FIRST_ROOM;
 	const size_t bytes = room * (memo->entry_size + 2 * sizeof *memo->table);
@@ -48,7 +48,7 @@ static bool grow(struct ga_memo *memo)
 
 	memo->full = true;
 	/* Until the old is given back there are one and a half of it. */
-	if (bytes + bytes / 2 > GA_MEMO_BYTES_MAX)
+	if (bytes + bytes / 2 > GA_PART_MEMO_BYTES_MAX)
 		return false;
 	memo->no_memory = true;
 	entries = realloc(memo->entries, room * memo->entry_size);
@@ -67,34 +67,35 @@ static bool grow(struct ga_memo *memo)
 	return true;
 }
 
-void ga_memo_init(struct ga_memo *memo, size_t key_size)
+void ga_part_memo_init(struct ga_part_memo *memo, size_t key_size)
 {
-	const size_t align = _Alignof(struct ga_memo_entry);
+	const size_t align = _Alignof(struct ga_part_memo_entry);
 
-	*memo = (struct ga_memo){
+	*memo = (struct ga_part_memo){
 		.key_size = key_size,
-		.entry_size = (sizeof(struct ga_memo_entry) + key_size + align - 1) / align * align,
+		.entry_size =
+			(sizeof(struct ga_part_memo_entry) + key_size + align - 1) / align * align,
 	};
 }
 
-void ga_memo_free(struct ga_memo *memo)
+void ga_part_memo_free(struct ga_part_memo *memo)
 {
 	free(memo->entries);
 	free(memo->table);
-	*memo = (struct ga_memo){0};
+	*memo = (struct ga_part_memo){0};
 }
 
-struct ga_memo_entry *ga_memo_find(const struct ga_memo *memo, const uint8_t *key)
+struct ga_part_memo_entry *ga_part_memo_find(const struct ga_part_memo *memo, const uint8_t *key)
 {
 	uint32_t *slot = memo->room > 0 ? slot_of(memo, key) : NULL;
 
 	return slot && *slot != 0 ? entry_at(memo, *slot - 1) : NULL;
 }
 
-struct ga_memo_entry *ga_memo_get(struct ga_memo *memo, const uint8_t *key, int64_t low,
-				  int64_t high)
+struct ga_part_memo_entry *ga_part_memo_get(struct ga_part_memo *memo, const uint8_t *key,
+					    int64_t low, int64_t high)
 {
-	struct ga_memo_entry *entry = ga_memo_find(memo, key);
+	struct ga_part_memo_entry *entry = ga_part_memo_find(memo, key);
 
 	if (entry)
 		return entry;

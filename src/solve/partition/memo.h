@@ -8,14 +8,14 @@
 #include <stdint.h>
 
 /* Together at most, while one of them is being moved to a place twice as large. */
-enum { GA_MEMO_BYTES_MAX = 40 << 20 };
+enum { GA_PART_MEMO_BYTES_MAX = 40 << 20 };
 
-struct ga_memo_entry {
+struct ga_part_memo_entry {
 	int64_t low, high;
 	uint8_t key[]; /* of the memo's key_size, padded */
 };
 
-struct ga_memo {
+struct ga_part_memo {
 	size_t key_size, entry_size;
 	size_t count, room;
 	char *entries;
@@ -24,16 +24,16 @@ struct ga_memo {
 	bool no_memory;  /* and this is why */
 };
 
-void ga_memo_init(struct ga_memo *memo, size_t key_size);
-void ga_memo_free(struct ga_memo *memo);
+void ga_part_memo_init(struct ga_part_memo *memo, size_t key_size);
+void ga_part_memo_free(struct ga_part_memo *memo);
 
 /*
  * The entry of a key, a new one with low and high as given; NULL where the memo is full. Any later
  * call may move it.
  */
-struct ga_memo_entry *ga_memo_get(struct ga_memo *memo, const uint8_t *key, int64_t low,
-				  int64_t high);
+struct ga_part_memo_entry *ga_part_memo_get(struct ga_part_memo *memo, const uint8_t *key,
+					    int64_t low, int64_t high);
 /* NULL where it is not known. */
-struct ga_memo_entry *ga_memo_find(const struct ga_memo *memo, const uint8_t *key);
+struct ga_part_memo_entry *ga_part_memo_find(const struct ga_part_memo *memo, const uint8_t *key);
 
 #endif

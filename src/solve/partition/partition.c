@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which engine solves a problem. All subsets where they are few, known beforehand; else classes of
- * devices, bounds and memory, which prove real machines at once; subsets again where that gave up
+ * vertices, bounds and memory, which prove real machines at once; subsets again where that gave up
  * and there are not too many of them. What then is not proven comes from swaps, with its bound.
  */
 #include "partition.h"
@@ -18,98 +18,97 @@ enum {
 
 static const uint64_t subsets_affordable = UINT64_C(1) << 28; /* a third of a second */
 
-int64_t ga_partition_value(const struct ga_partition_problem *problem, const uint16_t *group)
+int64_t ga_part_value(const struct ga_part_problem *problem, const uint16_t *group)
 {
 	int64_t value = 0;
 
 	for (size_t i = 0; i < problem->count; i++)
 		for (size_t j = 0; j < i; j++)
 			if (group[i] == group[j])
-				value += ga_weight(problem, i, j);
+				value += ga_part_weight(problem, i, j);
 	return value;
 }
 
-void ga_partition_number(const struct ga_partition_problem *problem, uint16_t *group)
+void ga_part_number(const struct ga_part_problem *problem, uint16_t *group)
 {
-	uint16_t number_of[GA_PARTITION_MAX], next = 0;
+	uint16_t number_of[GA_PART_MAX], next = 0;
 
 	for (size_t i = 0; i < problem->count; i++)
-		number_of[i] = UINT16_MAX;
+		number_of[i] = GA_PART_NO_GROUP;
 	for (size_t i = 0; i < problem->count; i++) {
-		if (number_of[group[i]] == UINT16_MAX)
+		if (number_of[group[i]] == GA_PART_NO_GROUP)
 			number_of[group[i]] = next++;
 		group[i] = number_of[group[i]];
 	}
 }
 
-/* One device each, or all together. */
-static void solve_directly(const struct ga_partition_problem *problem,
-			   struct ga_partition *partition)
+/* One vertex each, or all together. */
+static void solve_directly(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	for (size_t i = 0; i < problem->count; i++)
 		partition->group[i] = problem->size == 1 ? (uint16_t)i : 0;
-	partition->value = ga_partition_value(problem, partition->group);
+	partition->value = ga_part_value(problem, partition->group);
 	partition->bound = partition->value;
 	partition->proven = true;
 	partition->transitions = 0;
 }
 
 /* More than the search can count: swaps, and a bound that takes every pair for the best. */
-static bool solve_many(const struct ga_partition_problem *problem, struct ga_partition *partition)
+static bool solve_many(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	const size_t rest = problem->count % problem->size;
-	int64_t pairs = (int64_t)(problem->count / problem->size) * ga_pairs(problem->size) +
-			(rest > 0 ? ga_pairs(rest) : 0);
+	int64_t pairs = (int64_t)(problem->count / problem->size) * ga_part_pairs(problem->size) +
+			(rest > 0 ? ga_part_pairs(rest) : 0);
 	int32_t most = 0;
 
 	for (size_t i = 0; i < problem->count * problem->count; i++)
 		most = problem->weights[i] > most ? problem->weights[i] : most;
 	partition->bound = pairs * most;
-	if (!ga_partition_by_swaps(problem, partition->bound, 0, partition))
+	if (!ga_part_by_swaps(problem, partition->bound, 0, partition))
 		return false;
 	partition->proven = partition->value == partition->bound;
 	return true;
 }
 
-/* Where hardly two devices are alike, the search has nothing to go by. */
-static bool is_irregular(const struct ga_partition_problem *problem, bool *ret_irregular)
+/* Where hardly two vertices are alike, the search has nothing to go by. */
+static bool is_irregular(const struct ga_part_problem *problem, bool *ret_irregular)
 {
-	struct ga_classes classes;
-	bool good = ga_classes_init(&classes, problem, true);
+	struct ga_part_classes classes;
+	bool good = ga_part_classes_init(&classes, problem, true);
 
 	*ret_irregular = classes.count * 2 > problem->count;
-	ga_classes_free(&classes);
+	ga_part_classes_free(&classes);
 	return good;
 }
 
 /* The search, for as long as subsets would take; then subsets, whose time is known. */
-static bool solve_either_way(const struct ga_partition_problem *problem, uint64_t cost,
-			     struct ga_partition *partition)
+static bool solve_either_way(const struct ga_part_problem *problem, uint64_t cost,
+			     struct ga_part_result *partition)
 {
-	struct ga_partition_problem brief = *problem;
+	struct ga_part_problem brief = *problem;
 	uint64_t tried;
 	bool irregular;
 
 	if (!is_irregular(problem, &irregular))
 		return false;
 	if (irregular && cost <= SUBSETS_PLAIN)
-		return ga_partition_by_subsets(problem, partition);
+		return ga_part_by_subsets(problem, partition);
 
 	brief.budget = cost / STEP_COST > SEARCH_LEAST ? cost / STEP_COST : SEARCH_LEAST;
-	if (!ga_partition_by_search(&brief, true, partition))
+	if (!ga_part_by_search(&brief, true, partition))
 		return false;
 	if (partition->proven)
 		return true;
 	tried = partition->transitions;
-	if (!ga_partition_by_subsets(problem, partition))
+	if (!ga_part_by_subsets(problem, partition))
 		return false;
 	partition->transitions += tried;
 	return true;
 }
 
-bool ga_partition_solve(const struct ga_partition_problem *problem, struct ga_partition *partition)
+bool ga_part_solve(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
-	const uint64_t cost = ga_partition_subsets_cost(problem->count, problem->size);
+	const uint64_t cost = ga_part_subsets_cost(problem->count, problem->size);
 	const uint64_t budget = problem->budget ? problem->budget : subsets_affordable;
 
 	if (problem->size == 1 || problem->size == problem->count) {
@@ -117,10 +116,10 @@ bool ga_partition_solve(const struct ga_partition_problem *problem, struct ga_pa
 		return true;
 	}
 	if (cost <= SUBSETS_CHEAP && cost <= budget)
-		return ga_partition_by_subsets(problem, partition);
+		return ga_part_by_subsets(problem, partition);
 	if (cost <= budget && cost <= subsets_affordable)
 		return solve_either_way(problem, cost, partition);
-	if (problem->count <= GA_SEARCH_MAX)
-		return ga_partition_by_search(problem, true, partition);
+	if (problem->count <= GA_PART_SEARCH_MAX)
+		return ga_part_by_search(problem, true, partition);
 	return solve_many(problem, partition);
 }

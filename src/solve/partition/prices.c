@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prices of each level by itself: there a cluster is no more than its size; see partition_dual.h.
+/* Prices of each level by itself: there a cluster is no more than its size; see dual.h.
  */
 #include "bound.h"
 #include "dual.h"
 
 #include <string.h>
 
-enum { PRICE_MAX = 1 << 22 }; /* so that no sum over all devices leaves 32 bits */
+enum { PRICE_MAX = 1 << 22 }; /* so that no sum over all vertices leaves 32 bits */
 
 struct pricer {
-	struct ga_dual dual; /* first */
-	const struct ga_level *level;
-	size_t clusters_of[GA_SEARCH_MAX + 1]; /* by their size */
+	struct ga_part_dual dual; /* first */
+	const struct ga_part_level *level;
+	size_t clusters_of[GA_PART_SEARCH_MAX + 1]; /* by their size */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -19,17 +19,17 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static double sell(struct ga_dual *dual)
+static double sell(struct ga_part_dual *dual)
 {
 	const struct pricer *p = (const struct pricer *)dual;
-	double gain[GA_SEARCH_MAX + 1] = {0}, sum = 0;
-	uint8_t best[GA_SEARCH_MAX + 1];
+	double gain[GA_PART_SEARCH_MAX + 1] = {0}, sum = 0;
+	uint8_t best[GA_PART_SEARCH_MAX + 1];
 
 	for (size_t n = 1; n <= p->level->largest; n++) {
-		gain[n] = -1e18;
+		gain[n] = -GA_PART_INFINITE;
 		for (size_t piece = 1; piece <= smaller(n, dual->most); piece++) {
 			double value =
-				(double)ga_pairs(piece) - dual->price[piece] + gain[n - piece];
+				(double)ga_part_pairs(piece) - dual->price[piece] + gain[n - piece];
 
 			if (value > gain[n]) {
 				gain[n] = value;
@@ -44,24 +44,24 @@ static double sell(struct ga_dual *dual)
 }
 
 /* Rounds the prices and makes the tables that states are looked up in. */
-static void settle(const struct pricer *p, struct ga_prices *prices, size_t devices)
+static void settle(const struct pricer *p, struct ga_part_prices *prices, size_t vertices)
 {
-	int64_t price[GA_SEARCH_MAX + 1] = {0}, saved[GA_SEARCH_MAX + 1];
+	int64_t price[GA_PART_SEARCH_MAX + 1] = {0}, saved[GA_PART_SEARCH_MAX + 1];
 
 	for (size_t i = 1; i <= p->dual.most; i++) {
-		double scaled = p->dual.price[i] * GA_PRICE_SCALE;
+		double scaled = p->dual.price[i] * GA_PART_PRICE_SCALE;
 
 		scaled = scaled > PRICE_MAX ? PRICE_MAX : scaled < -PRICE_MAX ? -PRICE_MAX : scaled;
 		price[i] = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 	}
-	ga_dual_buy(&p->dual, price, saved);
+	ga_part_dual_buy(&p->dual, price, saved);
 	for (size_t n = 0; n <= p->dual.size; n++)
 		prices->group[n] = (int32_t)saved[n];
-	for (size_t n = 1; n <= devices; n++) {
+	for (size_t n = 1; n <= vertices; n++) {
 		int64_t best = INT64_MIN;
 
 		for (size_t piece = 1; piece <= smaller(n, p->dual.most); piece++) {
-			int64_t value = GA_PRICE_SCALE * ga_pairs(piece) - price[piece] +
+			int64_t value = GA_PART_PRICE_SCALE * ga_part_pairs(piece) - price[piece] +
 					prices->cluster[n - piece];
 
 			best = value > best ? value : best;
@@ -71,26 +71,26 @@ static void settle(const struct pricer *p, struct ga_prices *prices, size_t devi
 }
 
 /* Pairs of a partition that lie within clusters: what the bound cannot fall below. */
-static double pairs_within(const struct ga_bound *bound, const struct ga_level *level,
-			   const struct ga_partition_problem *problem, const uint16_t *group)
+static double pairs_within(const struct ga_part_bound *bound, const struct ga_part_level *level,
+			   const struct ga_part_problem *problem, const uint16_t *group)
 {
 	const uint8_t *of = bound->classes->of;
 	size_t pairs = 0;
 
 	for (size_t i = 0; i < problem->count; i++)
 		for (size_t j = 0; j < i; j++)
-			pairs += group[i] == group[j] && level->cluster[of[i]] != GA_ALONE &&
+			pairs += group[i] == group[j] && level->cluster[of[i]] != GA_PART_ALONE &&
 				 level->cluster[of[i]] == level->cluster[of[j]];
 	return (double)pairs;
 }
 
-static void count_clusters(struct pricer *p, const struct ga_classes *classes)
+static void count_clusters(struct pricer *p, const struct ga_part_classes *classes)
 {
-	size_t sizes[GA_SEARCH_MAX] = {0};
+	size_t sizes[GA_PART_SEARCH_MAX] = {0};
 
 	memset(p->clusters_of, 0, sizeof p->clusters_of);
 	for (size_t c = 0; c < classes->count; c++) {
-		if (p->level->cluster[c] == GA_ALONE)
+		if (p->level->cluster[c] == GA_PART_ALONE)
 			p->clusters_of[1] += classes->size[c];
 		else
 			sizes[p->level->cluster[c]] += classes->size[c];
@@ -99,10 +99,11 @@ static void count_clusters(struct pricer *p, const struct ga_classes *classes)
 		p->clusters_of[sizes[i]]++;
 }
 
-static void price_level(struct pricer *p, struct ga_level *level, double target, size_t devices)
+static void price_level(struct pricer *p, struct ga_part_level *level, double target,
+			size_t vertices)
 {
 	int start = 0;
-	double best = 1e18;
+	double best = GA_PART_INFINITE;
 
 	/* From the clusters' side (no prices), the groups' (all), or the middle. */
 	for (int share = 0; share <= 3; share++) {
@@ -110,8 +111,9 @@ static void price_level(struct pricer *p, struct ga_level *level, double target,
 		double value;
 
 		for (size_t i = 1; i <= p->dual.most; i++)
-			p->dual.price[i] = halves / 2.0 * (double)ga_pairs(i);
-		value = share < 3 ? ga_dual_evaluate(&p->dual) : ga_dual_descend(&p->dual, target);
+			p->dual.price[i] = halves / 2.0 * (double)ga_part_pairs(i);
+		value = share < 3 ? ga_part_dual_evaluate(&p->dual)
+				  : ga_part_dual_descend(&p->dual, target);
 		if (value < best) {
 			best = value;
 			start = halves;
@@ -119,11 +121,11 @@ static void price_level(struct pricer *p, struct ga_level *level, double target,
 	}
 	for (size_t i = 1; i <= p->dual.most; i++)
 		level->price[i] = p->dual.price[i];
-	settle(p, &level->prices[1], devices);
+	settle(p, &level->prices[1], vertices);
 }
 
-void ga_bound_tighten(struct ga_bound *bound, const struct ga_partition_problem *problem,
-		      const uint16_t *group)
+void ga_part_bound_tighten(struct ga_part_bound *bound, const struct ga_part_problem *problem,
+			   const uint16_t *group)
 {
 	struct pricer pricer = {.dual = {
 					.size = bound->size,
@@ -133,7 +135,7 @@ void ga_bound_tighten(struct ga_bound *bound, const struct ga_partition_problem 
 				}};
 
 	for (size_t i = 0; i < bound->level_count; i++) {
-		struct ga_level *level = &bound->levels[i];
+		struct ga_part_level *level = &bound->levels[i];
 
 		pricer.level = level;
 		pricer.dual.most = smaller(bound->size, level->largest);
@@ -141,5 +143,5 @@ void ga_bound_tighten(struct ga_bound *bound, const struct ga_partition_problem 
 		price_level(&pricer, level, pairs_within(bound, level, problem, group),
 			    problem->count);
 	}
-	ga_bound_join_levels(bound, problem, group);
+	ga_part_bound_join_levels(bound, problem, group);
 }

@@ -10,21 +10,21 @@
 #include "bound.h"
 #include "memo.h"
 
-enum { GA_OPTION_BYTES_MAX = 8 << 20 };
+enum { GA_PART_OPTION_BYTES_MAX = 8 << 20 };
 
 /* A group for a state. */
-struct ga_option {
+struct ga_part_option {
 	int64_t most;    /* of partitions with it */
 	int64_t weight;  /* its own */
 	uint8_t taken[]; /* of each class */
 };
 
-struct ga_search {
-	const struct ga_partition_problem *problem;
-	struct ga_classes classes;
-	struct ga_symmetry symmetries[2]; /* without the required devices, with them */
-	struct ga_bound bound;
-	struct ga_memo memo;
+struct ga_part_search {
+	const struct ga_part_problem *problem;
+	struct ga_part_classes classes;
+	struct ga_part_symmetry symmetries[2]; /* without the required vertices, with them */
+	struct ga_part_bound bound;
+	struct ga_part_memo memo;
 	char *options; /* a stack */
 	size_t option_size, options_used, options_room;
 	int32_t *least; /* of losses; a table of the expansion under way */
@@ -35,55 +35,57 @@ struct ga_search {
 };
 
 /* Options of one state lie in one piece on the stack, which moves when it grows. */
-struct ga_options {
+struct ga_part_options {
 	size_t begin, count;
 	int64_t pruned; /* no option that was left out leads to more */
 };
 
-enum { GA_NO_CLASS = 255 };
+enum { GA_PART_NO_CLASS = 255 };
 
 /* What a state is asked for: groups with some of the class pivot, with all or none of the required.
  */
-struct ga_expansion {
+struct ga_part_expansion {
 	const uint8_t *counts;
 	size_t total;
-	size_t pivot; /* GA_NO_CLASS: the required devices are reason enough */
+	size_t pivot; /* GA_PART_NO_CLASS: the required vertices are reason enough */
 	bool take_required;
 	int64_t need; /* options that cannot lead to it are left out */
 };
 
-static inline struct ga_option *ga_option_at(const struct ga_search *search, size_t begin, size_t i)
+static inline struct ga_part_option *ga_part_option_at(const struct ga_part_search *search,
+						       size_t begin, size_t i)
 {
-	return (struct ga_option *)(void *)(search->options + begin + i * search->option_size);
+	return (struct ga_part_option *)(void *)(search->options + begin + i * search->option_size);
 }
 
-static inline const struct ga_symmetry *ga_search_symmetry(const struct ga_search *search,
-							   bool with_required)
+static inline const struct ga_part_symmetry *ga_part_search_symmetry(
+	const struct ga_part_search *search, bool with_required)
 {
 	return &search->symmetries[with_required];
 }
 
 /* Of a search that is all zero; false when there is no memory. It is finished in either case. */
-bool ga_search_begin(struct ga_search *search, const struct ga_partition_problem *problem,
-		     bool alike);
-void ga_search_finish(struct ga_search *search);
+bool ga_part_search_begin(struct ga_part_search *search, const struct ga_part_problem *problem,
+			  bool alike);
+void ga_part_search_finish(struct ga_part_search *search);
 /* The value, if it is more than what is known to be reached; the truth unless it is exhausted. */
-int64_t ga_search_value(struct ga_search *search, int64_t known);
-/* Whether the required devices are still there. */
-bool ga_search_has_required(const struct ga_search *search, const uint8_t *counts);
+int64_t ga_part_search_value(struct ga_part_search *search, int64_t known);
+/* Whether the required vertices are still there. */
+bool ga_part_search_has_required(const struct ga_part_search *search, const uint8_t *counts);
 /* Classes with one number have as many left and may change places. */
-void ga_search_find_runs(const struct ga_search *search, const uint8_t *counts, uint8_t *runs);
-int64_t ga_search_weight(const struct ga_search *search, const uint8_t *counts);
+void ga_part_search_find_runs(const struct ga_part_search *search, const uint8_t *counts,
+			      uint8_t *runs);
+int64_t ga_part_search_weight(const struct ga_part_search *search, const uint8_t *counts);
 /* Appends the options, none of which a symmetry within runs turns into another. */
-void ga_search_expand(struct ga_search *search, const struct ga_expansion *expansion,
-		      struct ga_options *ret_options);
+void ga_part_search_expand(struct ga_part_search *search, const struct ga_part_expansion *expansion,
+			   struct ga_part_options *ret_options);
 /*
  * The best partition of a state: what is at least need is the truth, or at least stop; what is less
  * only says that there is none better than this.
  */
-int64_t ga_search_solve(struct ga_search *search, const uint8_t *counts, size_t total, int64_t need,
-			int64_t stop);
+int64_t ga_part_search_solve(struct ga_part_search *search, const uint8_t *counts, size_t total,
+			     int64_t need, int64_t stop);
 /* The first partition that reaches value; false where the budget ended first. */
-bool ga_search_walk(struct ga_search *search, int64_t value, uint16_t *group);
+bool ga_part_search_walk(struct ga_part_search *search, int64_t value, uint16_t *group);
 
 #endif

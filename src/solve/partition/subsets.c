@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dynamic programming over subsets. The best partition of a set is the best group for its lowest
- * device plus the best partition of the rest, so that only sets are met whose missing devices fill
- * groups that began before them: after t groups exactly the subsets of all but the first t devices.
- * Device 0 is the highest bit: a group that comes first in lexicographic order is the larger
- * number.
+ * vertex plus the best partition of the rest, so that only sets are met whose missing vertices fill
+ * groups that began before them: after t groups exactly the subsets of all but the first t
+ * vertices. Vertex 0 is the highest bit: a group that comes first in lexicographic order is the
+ * larger number.
  *
  * One table serves weights and values. At sizes of a group it holds weights (the value of a set
  * that is one group is its weight), at all larger sizes the values of partitions.
@@ -14,10 +14,10 @@
 #include "cleanup.h"
 
 /* IMPOSSIBLE is further below 0 than the best partition is above, and its double fits. */
-enum { IMPOSSIBLE = -(1 << 28), HALF_BITS = GA_SUBSETS_MAX / 2 };
+enum { IMPOSSIBLE = -(1 << 28), HALF_BITS = GA_PART_SUBSETS_MAX / 2 };
 enum { HALF_MAX = 1 << HALF_BITS, WORTH_SWAPS = 60000 /* transitions */ };
 
-/* Which of a set's devices besides the lowest fill a group: bits count devices, not numbers. */
+/* Which of a set's vertices besides the lowest fill a group: bits count vertices, not numbers. */
 struct choices {
 	uint32_t *list;
 	size_t count;
@@ -28,13 +28,13 @@ struct subsets {
 	int32_t *best; /* by set */
 	struct choices full, part;
 	unsigned low_bits;
-	uint32_t low[HALF_MAX], high[HALF_MAX]; /* from a choice's halves to devices of a set */
+	uint32_t low[HALF_MAX], high[HALF_MAX]; /* from a choice's halves to vertices of a set */
 	uint64_t transitions;
 	/* What a partition is known to reach, and twice what sets can at most, by halves of the
 	 * set. */
 	int32_t known;
 	int32_t mates_low[HALF_MAX], mates_high[HALF_MAX];
-	int32_t least_loss; /* of twice that, for the devices of the short group */
+	int32_t least_loss; /* of twice that, for the vertices of the short group */
 };
 
 static unsigned top_bit(uint32_t set)
@@ -87,7 +87,7 @@ static void spread_bits(uint32_t *table, uint32_t base, uint32_t *set, unsigned 
 	}
 }
 
-/* Readies low and high for a set: a choice's group is low[…] | high[…], its lowest device in it. */
+/* Readies low and high for a set: a choice's group is low[…] | high[…], its lowest vertex in it. */
 static void open_set(struct subsets *s, uint32_t set, unsigned size)
 {
 	uint32_t head = 1U << top_bit(set);
@@ -118,7 +118,7 @@ static int32_t best_choice(struct subsets *s, uint32_t set, const struct choices
 
 /* Fills in all weights, each block from three that are there: w(abX) = w(aX) + w(bX) - w(X) + ab.
  */
-static void fill_weights(struct subsets *s, const struct ga_partition_problem *problem)
+static void fill_weights(struct subsets *s, const struct ga_part_problem *problem)
 {
 	s->best[0] = 0;
 	for (unsigned a = 0; a < s->count; a++) {
@@ -128,7 +128,7 @@ static void fill_weights(struct subsets *s, const struct ga_partition_problem *p
 		for (unsigned b = 0; b < a; b++) {
 			const uint32_t block = 1U << b;
 			int32_t *restrict both = with_a + block;
-			int32_t pair = ga_weight(problem, s->count - 1 - a, s->count - 1 - b);
+			int32_t pair = ga_part_weight(problem, s->count - 1 - a, s->count - 1 - b);
 
 			for (uint32_t x = 0; x < block; x++)
 				both[x] = with_a[x] + s->best[block + x] - s->best[x] + pair;
@@ -151,7 +151,7 @@ static void forbid_groups(struct subsets *s, uint32_t required)
 			s->best[set] = IMPOSSIBLE;
 }
 
-/* All sets of one size that are met, and what groups their lowest device may be in. */
+/* All sets of one size that are met, and what groups their lowest vertex may be in. */
 static void list_for_size(struct subsets *s, unsigned size)
 {
 	list_choices(&s->full, size - 1, s->size - 1);
@@ -173,7 +173,7 @@ static bool is_promising(const struct subsets *s, uint32_t set, bool part)
 
 static void solve_size(struct subsets *s, unsigned size)
 {
-	/* So many groups are gone, and with them the first devices, one a group at least. */
+	/* So many groups are gone, and with them the first vertices, one a group at least. */
 	unsigned gone = (s->count - size + s->size - 1) / s->size;
 	uint32_t end = 1U << (s->count - gone);
 
@@ -191,18 +191,18 @@ static void solve_size(struct subsets *s, unsigned size)
 	}
 }
 
-/* Twice what a device brings at most in a full group, and what it would lose in the short one. */
-static int32_t best_mates(const struct subsets *s, const struct ga_partition_problem *problem,
-			  size_t device, int32_t *ret_loss)
+/* Twice what a vertex brings at most in a full group, and what it would lose in the short one. */
+static int32_t best_mates(const struct subsets *s, const struct ga_part_problem *problem,
+			  size_t vertex, int32_t *ret_loss)
 {
-	int32_t sorted[GA_SUBSETS_MAX], full = 0, part = 0;
+	int32_t sorted[GA_PART_SUBSETS_MAX], full = 0, part = 0;
 	unsigned count = 0;
 
 	for (size_t other = 0; other < problem->count; other++) {
-		const int32_t weight = ga_weight(problem, device, other);
+		const int32_t weight = ga_part_weight(problem, vertex, other);
 		unsigned at = count;
 
-		if (other == device)
+		if (other == vertex)
 			continue;
 		for (; at > 0 && sorted[at - 1] < weight; at--)
 			sorted[at] = sorted[at - 1];
@@ -218,10 +218,10 @@ static int32_t best_mates(const struct subsets *s, const struct ga_partition_pro
 }
 
 /* For problems that take long enough to be worth it. */
-static bool find_promise(struct subsets *s, const struct ga_partition_problem *problem)
+static bool find_promise(struct subsets *s, const struct ga_part_problem *problem)
 {
-	uint16_t group[GA_SUBSETS_MAX];
-	struct ga_partition partition = {.group = group};
+	uint16_t group[GA_PART_SUBSETS_MAX];
+	struct ga_part_result partition = {.group = group};
 
 	s->least_loss = INT32_MAX;
 	s->mates_low[0] = s->mates_high[0] = 0;
@@ -234,7 +234,7 @@ static bool find_promise(struct subsets *s, const struct ga_partition_problem *p
 		for (uint32_t x = 0; x < block; x++)
 			half[block + x] = half[x] + mates;
 	}
-	if (!ga_partition_by_swaps(problem, INT64_MAX, 0, &partition))
+	if (!ga_part_by_swaps(problem, GA_PART_UNBOUNDED, 0, &partition))
 		return false;
 	s->known = (int32_t)partition.value;
 	return true;
@@ -286,8 +286,8 @@ static void walk(struct subsets *s, uint16_t *groups)
 	}
 }
 
-static void solve(struct subsets *s, const struct ga_partition_problem *problem,
-		  struct ga_partition *partition)
+static void solve(struct subsets *s, const struct ga_part_problem *problem,
+		  struct ga_part_result *partition)
 {
 	uint32_t required = 0;
 
@@ -304,13 +304,13 @@ static void solve(struct subsets *s, const struct ga_partition_problem *problem,
 	partition->transitions = s->transitions;
 }
 
-uint64_t ga_partition_subsets_cost(size_t count, size_t size)
+uint64_t ga_part_subsets_cost(size_t count, size_t size)
 {
 	size_t rest = count % size;
 	uint64_t cost = 0;
 
-	if (count > GA_SUBSETS_MAX)
-		return UINT64_MAX;
+	if (count > GA_PART_SUBSETS_MAX)
+		return GA_PART_TOO_MANY;
 	for (size_t gone = 0, left = count; left > size; gone++, left -= size) {
 		uint64_t choices = binomial(left - 1, size - 1);
 
@@ -324,11 +324,11 @@ uint64_t ga_partition_subsets_cost(size_t count, size_t size)
 	return cost;
 }
 
-/* Few enough devices for the stack: no allocation, nothing to go wrong. */
-static void solve_tiny(const struct ga_partition_problem *problem, struct ga_partition *partition)
+/* Few enough vertices for the stack: no allocation, nothing to go wrong. */
+static void solve_tiny(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	enum { CHOICES = 35 }; /* 7 over 3 */
-	int32_t best[1 << GA_SUBSETS_TINY];
+	int32_t best[1 << GA_PART_SUBSETS_TINY];
 	uint32_t full[CHOICES], part[CHOICES];
 	struct subsets s;
 
@@ -343,10 +343,9 @@ static void solve_tiny(const struct ga_partition_problem *problem, struct ga_par
 	solve(&s, problem, partition);
 }
 
-bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
-			     struct ga_partition *partition)
+bool ga_part_by_subsets(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
-	if (problem->count <= GA_SUBSETS_TINY) {
+	if (problem->count <= GA_PART_SUBSETS_TINY) {
 		solve_tiny(problem, partition);
 		return true;
 	}
@@ -369,7 +368,7 @@ bool ga_partition_by_subsets(const struct ga_partition_problem *problem,
 	s.part.list = part;
 	s.transitions = 0;
 	s.known = 0;
-	if (ga_partition_subsets_cost(s.count, s.size) > WORTH_SWAPS && !find_promise(&s, problem))
+	if (ga_part_subsets_cost(s.count, s.size) > WORTH_SWAPS && !find_promise(&s, problem))
 		return false;
 	solve(&s, problem, partition);
 	return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Local search: partitions made in a few plain ways, each improved by exchanging two devices of
+ * Local search: partitions made in a few plain ways, each improved by exchanging two vertices of
  * different groups for as long as that helps. Nearly always the optimum; the proof is elsewhere.
  */
 #include "cleanup.h"
@@ -18,11 +18,11 @@ enum {
 };
 
 struct swapper {
-	const struct ga_partition_problem *problem;
+	const struct ga_part_problem *problem;
 	size_t groups;
-	uint16_t *group; /* of each device */
-	int64_t *gain;   /* count × groups: a device's weight to all of a group */
-	uint16_t *order; /* in which devices are placed */
+	uint16_t *group; /* of each vertex */
+	int64_t *gain;   /* count × groups: a vertex's weight to all of a group */
+	uint16_t *order; /* in which vertices are placed */
 	bool *fixed;     /* the required: they stay in group 0 */
 	uint64_t random;
 	uint64_t tried;
@@ -36,9 +36,9 @@ static size_t draw(struct swapper *s, size_t below)
 	return (size_t)(s->random % below);
 }
 
-static int64_t *gain_of(const struct swapper *s, size_t device, size_t group)
+static int64_t *gain_of(const struct swapper *s, size_t vertex, size_t group)
 {
-	return &s->gain[device * s->groups + group];
+	return &s->gain[vertex * s->groups + group];
 }
 
 static void count_gains(struct swapper *s)
@@ -48,7 +48,7 @@ static void count_gains(struct swapper *s)
 	memset(s->gain, 0, count * s->groups * sizeof *s->gain);
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < count; j++)
-			*gain_of(s, i, s->group[j]) += ga_weight(s->problem, i, j);
+			*gain_of(s, i, s->group[j]) += ga_part_weight(s->problem, i, j);
 }
 
 static void exchange(struct swapper *s, size_t a, size_t b)
@@ -56,7 +56,8 @@ static void exchange(struct swapper *s, size_t a, size_t b)
 	const uint16_t from = s->group[a], to = s->group[b];
 
 	for (size_t i = 0; i < s->problem->count; i++) {
-		int64_t change = ga_weight(s->problem, i, b) - ga_weight(s->problem, i, a);
+		int64_t change =
+			ga_part_weight(s->problem, i, b) - ga_part_weight(s->problem, i, a);
 
 		*gain_of(s, i, from) += change;
 		*gain_of(s, i, to) -= change;
@@ -79,7 +80,7 @@ static bool improve_once(struct swapper *s)
 			if (from == to || s->fixed[b])
 				continue;
 			if (*gain_of(s, a, to) + *gain_of(s, b, from) -
-				    2 * (int64_t)ga_weight(s->problem, a, b) >
+				    2 * (int64_t)ga_part_weight(s->problem, a, b) >
 			    *gain_of(s, a, from) + *gain_of(s, b, to)) {
 				exchange(s, a, b);
 				improved = true;
@@ -102,35 +103,35 @@ static void place_in_order(struct swapper *s)
 			s->group[s->order[i]] = (uint16_t)(placed++ / s->problem->size);
 }
 
-/* The free device that goes best with what a group has, the first of its order on a tie. */
+/* The free vertex that goes best with what a group has, the first of its order on a tie. */
 static size_t best_mate(const struct swapper *s, const int64_t *pull)
 {
 	size_t best = s->problem->count;
 
 	for (size_t i = 0; i < s->problem->count; i++) {
-		size_t device = s->order[i];
+		size_t vertex = s->order[i];
 
-		if (s->group[device] == UINT16_MAX &&
-		    (best == s->problem->count || pull[device] > pull[best]))
-			best = device;
+		if (s->group[vertex] == GA_PART_NO_GROUP &&
+		    (best == s->problem->count || pull[vertex] > pull[best]))
+			best = vertex;
 	}
 	return best;
 }
 
-static void join(struct swapper *s, int64_t *pull, size_t device, size_t group)
+static void join(struct swapper *s, int64_t *pull, size_t vertex, size_t group)
 {
-	s->group[device] = (uint16_t)group;
+	s->group[vertex] = (uint16_t)group;
 	for (size_t i = 0; i < s->problem->count; i++)
-		pull[i] += ga_weight(s->problem, i, device);
+		pull[i] += ga_part_weight(s->problem, i, vertex);
 }
 
-/* Group by group, each device the one that goes best with those before it. */
+/* Group by group, each vertex the one that goes best with those before it. */
 static void place_greedily(struct swapper *s)
 {
 	int64_t *pull = s->gain; /* counted anew afterwards */
 	size_t left = s->problem->count;
 
-	memset(s->group, 0xff, s->problem->count * sizeof *s->group);
+	memset(s->group, GA_PART_NO_GROUP_BYTE, s->problem->count * sizeof *s->group);
 	for (size_t group = 0; group < s->groups; group++) {
 		size_t size = s->problem->size < left ? s->problem->size : left, members = 0;
 
@@ -162,23 +163,23 @@ static int64_t improve(struct swapper *s)
 {
 	for (size_t pass = 0; pass < PASSES_MAX && improve_once(s); pass++)
 		;
-	return ga_partition_value(s->problem, s->group);
+	return ga_part_value(s->problem, s->group);
 }
 
-/* The device of its group, not fixed, that goes best with a device; itself if there is none. */
-static size_t best_partner(const struct swapper *s, size_t device)
+/* The vertex of its group, not fixed, that goes best with a vertex; itself if there is none. */
+static size_t best_partner(const struct swapper *s, size_t vertex)
 {
-	size_t best = device;
+	size_t best = vertex;
 
 	for (size_t i = 0; i < s->problem->count; i++)
-		if (i != device && s->group[i] == s->group[device] && !s->fixed[i] &&
-		    (best == device ||
-		     ga_weight(s->problem, device, i) > ga_weight(s->problem, device, best)))
+		if (i != vertex && s->group[i] == s->group[vertex] && !s->fixed[i] &&
+		    (best == vertex || ga_part_weight(s->problem, vertex, i) >
+					       ga_part_weight(s->problem, vertex, best)))
 			best = i;
 	return best;
 }
 
-/* Exchanges two devices, and in every other case their best partners too: pairs move as pairs. */
+/* Exchanges two vertices, and in every other case their best partners too: pairs move as pairs. */
 static void kick(struct swapper *s)
 {
 	for (size_t times = KICKED_MIN + draw(s, KICKED_MORE); times > 0; times--) {
@@ -199,7 +200,7 @@ static void kick(struct swapper *s)
 
 /* From the best there is: a few exchanges at random, and on from there where it is no worse. */
 static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
-			  struct ga_partition *partition)
+			  struct ga_part_result *partition)
 {
 	const size_t size = s->problem->count * sizeof *s->group;
 	const uint64_t end = s->tried + looks;
@@ -221,7 +222,8 @@ static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
 	}
 }
 
-static void search(struct swapper *s, int64_t bound, uint64_t looks, struct ga_partition *partition)
+static void search(struct swapper *s, int64_t bound, uint64_t looks,
+		   struct ga_part_result *partition)
 {
 	const size_t count = s->problem->count;
 	const size_t starts = count > MANY ? STARTS_OF_MANY : STARTS;
@@ -239,12 +241,12 @@ static void search(struct swapper *s, int64_t bound, uint64_t looks, struct ga_p
 		}
 	}
 	search_around(s, bound, looks, partition);
-	ga_partition_number(s->problem, partition->group);
+	ga_part_number(s->problem, partition->group);
 	partition->transitions = s->tried;
 }
 
-bool ga_partition_by_swaps(const struct ga_partition_problem *problem, int64_t bound,
-			   uint64_t looks, struct ga_partition *partition)
+bool ga_part_by_swaps(const struct ga_part_problem *problem, int64_t bound, uint64_t looks,
+		      struct ga_part_result *partition)
 {
 	const size_t count = problem->count;
 	const size_t groups = (count + problem->size - 1) / problem->size;

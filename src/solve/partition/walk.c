@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first of the best partitions: group by group, the first group from which the value can still
- * be reached. A group grows device by device in their order, where the tree bound allows it; a
- * class of which a device was passed over gives no more, as its devices are taken in order, and of
+ * be reached. A group grows vertex by vertex in their order, where the tree bound allows it; a
+ * class of which a vertex was passed over gives no more, as its vertices are taken in order, and of
  * classes that may change places the one that comes first gives most. A whole group is right if
- * swaps, or failing them the search, reach what is missing with the devices that are left.
+ * swaps, or failing them the search, reach what is missing with the vertices that are left.
  */
 #include "search.h"
 
@@ -13,28 +13,28 @@
 #include <string.h>
 
 struct walker {
-	struct ga_search *search;
-	int64_t value;                 /* still to be reached */
-	uint8_t counts[GA_SEARCH_MAX]; /* left of each class: always its last devices */
+	struct ga_part_search *search;
+	int64_t value;                      /* still to be reached */
+	uint8_t counts[GA_PART_SEARCH_MAX]; /* left of each class: always its last vertices */
 	size_t total;
-	uint16_t *group; /* of each device that has one */
+	uint16_t *group; /* of each vertex that has one */
 	uint16_t number; /* of the group that grows */
 	/* The group that grows: of each class so many, and of some no more. */
-	uint8_t taken[GA_SEARCH_MAX];
-	bool closed[GA_SEARCH_MAX];
-	uint8_t runs[GA_SEARCH_MAX];
+	uint8_t taken[GA_PART_SEARCH_MAX];
+	bool closed[GA_PART_SEARCH_MAX];
+	uint8_t runs[GA_PART_SEARCH_MAX];
 	size_t filled;
 	int64_t room;
 };
 
-static bool is_left(const struct walker *walker, size_t device)
+static bool is_left(const struct walker *walker, size_t vertex)
 {
-	const struct ga_classes *classes = &walker->search->classes;
-	size_t class = classes->of[device];
+	const struct ga_part_classes *classes = &walker->search->classes;
+	size_t class = classes->of[vertex];
 	size_t gone = (size_t)(classes->size[class] - walker->counts[class]);
 
 	for (size_t i = gone + walker->taken[class]; i < classes->size[class]; i++)
-		if (classes->members[classes->first[class] + i] == device)
+		if (classes->members[classes->first[class] + i] == vertex)
 			return true;
 	return false;
 }
@@ -44,7 +44,7 @@ static bool is_left(const struct walker *walker, size_t device)
 /* With all of the required or none, bounds of classes for what the group takes. */
 static void set_limits(const struct walker *walker, bool required, uint8_t *low, uint8_t *high)
 {
-	const struct ga_classes *classes = &walker->search->classes;
+	const struct ga_part_classes *classes = &walker->search->classes;
 
 	for (size_t c = 0; c < classes->count; c++) {
 		low[c] = walker->taken[c];
@@ -56,10 +56,10 @@ static void set_limits(const struct walker *walker, bool required, uint8_t *low,
 	}
 }
 
-/* Whether there are groups of size devices within the limits, for all that is known. */
-static bool allows(const struct walker *walker, const struct ga_taking *taking, size_t size)
+/* Whether there are groups of size vertices within the limits, for all that is known. */
+static bool allows(const struct walker *walker, const struct ga_part_taking *taking, size_t size)
 {
-	const struct ga_search *search = walker->search;
+	const struct ga_part_search *search = walker->search;
 	size_t least = 0, most = 0;
 
 	for (size_t c = 0; c < search->classes.count; c++) {
@@ -69,14 +69,14 @@ static bool allows(const struct walker *walker, const struct ga_taking *taking, 
 		most += taking->high[c];
 	}
 	return least <= size && size <= most &&
-	       (!search->bound.tree || ga_bound_allows(&search->bound, taking, size));
+	       (!search->bound.tree || ga_part_bound_allows(&search->bound, taking, size));
 }
 
 static bool may_become(const struct walker *walker, bool required)
 {
 	const size_t size = walker->search->problem->size, rest = walker->total % size;
-	uint8_t low[GA_SEARCH_MAX], high[GA_SEARCH_MAX];
-	const struct ga_taking taking = {walker->counts, low, high, walker->room};
+	uint8_t low[GA_PART_SEARCH_MAX], high[GA_PART_SEARCH_MAX];
+	const struct ga_part_taking taking = {walker->counts, low, high, walker->room};
 
 	set_limits(walker, required, low, high);
 	return allows(walker, &taking, size) ||
@@ -85,14 +85,14 @@ static bool may_become(const struct walker *walker, bool required)
 
 static bool may_go_on(struct walker *walker)
 {
-	struct ga_search *search = walker->search;
+	struct ga_part_search *search = walker->search;
 
 	if (++search->steps > search->budget)
 		search->exhausted = true;
 	if (search->exhausted)
 		return false;
 	return may_become(walker, false) ||
-	       (ga_search_has_required(search, walker->counts) && may_become(walker, true));
+	       (ga_part_search_has_required(search, walker->counts) && may_become(walker, true));
 }
 
 /* Whether a class of the same run was passed over when it had given as much. */
@@ -107,33 +107,33 @@ static bool comes_too_late(const struct walker *walker, size_t class)
 
 /* ---- whether the rest is good enough ---- */
 
-/* What swaps make of the devices that no group has; 0 where there is no memory. */
+/* What swaps make of the vertices that no group has; 0 where there is no memory. */
 static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
 {
-	struct ga_search *search = walker->search;
-	const struct ga_partition_problem *problem = search->problem;
+	struct ga_part_search *search = walker->search;
+	const struct ga_part_problem *problem = search->problem;
 	ga_auto_free int32_t *weights = calloc(left, left * sizeof *weights);
 	ga_auto_free uint16_t *group = calloc(left, sizeof *group);
-	size_t devices[GA_SEARCH_MAX], required[GA_SEARCH_MAX], count = 0;
-	struct ga_partition_problem part = {
+	size_t vertices[GA_PART_SEARCH_MAX], required[GA_PART_SEARCH_MAX], count = 0;
+	struct ga_part_problem part = {
 		.count = left, .size = problem->size, .weights = weights, .required = required};
-	struct ga_partition partition = {.group = group};
+	struct ga_part_result partition = {.group = group};
 
 	if (!weights || !group) {
 		search->exhausted = search->no_memory = true;
 		return 0;
 	}
 	for (size_t i = 0; i < problem->count; i++) {
-		if (walker->group[i] != UINT16_MAX)
+		if (walker->group[i] != GA_PART_NO_GROUP)
 			continue;
 		if (search->classes.required[search->classes.of[i]])
 			required[part.required_count++] = count;
-		devices[count++] = i;
+		vertices[count++] = i;
 	}
 	for (size_t i = 0; i < left; i++)
 		for (size_t j = 0; j < left; j++)
-			weights[i * left + j] = ga_weight(problem, devices[i], devices[j]);
-	if (!ga_partition_by_swaps(&part, need, search->looks / 4, &partition)) {
+			weights[i * left + j] = ga_part_weight(problem, vertices[i], vertices[j]);
+	if (!ga_part_by_swaps(&part, need, search->looks / 4, &partition)) {
 		search->exhausted = search->no_memory = true;
 		return 0;
 	}
@@ -142,22 +142,22 @@ static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
 
 static bool reaches(struct walker *walker, const uint8_t *rest, size_t left, int64_t need)
 {
-	struct ga_search *search = walker->search;
-	bool required = ga_search_has_required(search, rest);
-	uint8_t form[GA_SEARCH_MAX];
-	const struct ga_memo_entry *known;
+	struct ga_part_search *search = walker->search;
+	bool required = ga_part_search_has_required(search, rest);
+	uint8_t form[GA_PART_SEARCH_MAX];
+	const struct ga_part_memo_entry *known;
 
 	memcpy(form, rest, search->classes.count);
-	ga_symmetry_apply(ga_search_symmetry(search, required), form);
-	known = ga_memo_find(&search->memo, form);
+	ga_part_symmetry_apply(ga_part_search_symmetry(search, required), form);
+	known = ga_part_memo_find(&search->memo, form);
 	if (known && known->high < need)
 		return false;
-	if (left > search->problem->size && ga_bound_of(&search->bound, form, left) < need)
+	if (left > search->problem->size && ga_part_bound_of(&search->bound, form, left) < need)
 		return false;
 	if (left > search->problem->size && !(known && known->low >= need) &&
 	    try_swaps(walker, left, need) >= need)
 		return true;
-	return !search->exhausted && ga_search_solve(search, form, left, need, need) >= need &&
+	return !search->exhausted && ga_part_search_solve(search, form, left, need, need) >= need &&
 	       !search->exhausted;
 }
 
@@ -165,9 +165,9 @@ static bool reaches(struct walker *walker, const uint8_t *rest, size_t left, int
 static bool settle(struct walker *walker)
 {
 	const size_t count = walker->search->classes.count;
-	int64_t need = walker->value - ga_search_weight(walker->search, walker->taken);
+	int64_t need = walker->value - ga_part_search_weight(walker->search, walker->taken);
 	size_t left = walker->total - walker->filled;
-	uint8_t rest[GA_SEARCH_MAX];
+	uint8_t rest[GA_PART_SEARCH_MAX];
 
 	walker->search->transitions++;
 	for (size_t c = 0; c < count; c++)
@@ -182,11 +182,11 @@ static bool settle(struct walker *walker)
 
 /* ---- growing ---- */
 
-static void put(struct walker *walker, size_t device, bool in)
+static void put(struct walker *walker, size_t vertex, bool in)
 {
-	size_t class = walker->search->classes.of[device];
+	size_t class = walker->search->classes.of[vertex];
 
-	walker->group[device] = in ? walker->number : UINT16_MAX;
+	walker->group[vertex] = in ? walker->number : GA_PART_NO_GROUP;
 	walker->taken[class] = (uint8_t)(in ? walker->taken[class] + 1 : walker->taken[class] - 1);
 	walker->filled = in ? walker->filled + 1 : walker->filled - 1;
 }
@@ -194,7 +194,7 @@ static void put(struct walker *walker, size_t device, bool in)
 /* The short group must not hold what is required. */
 static bool may_be_short(const struct walker *walker)
 {
-	const struct ga_classes *classes = &walker->search->classes;
+	const struct ga_part_classes *classes = &walker->search->classes;
 	const size_t rest = walker->total % walker->search->problem->size;
 
 	for (size_t c = 0; c < classes->count; c++)
@@ -203,27 +203,27 @@ static bool may_be_short(const struct walker *walker)
 	return rest > 0 && walker->filled == rest;
 }
 
-/* Completes the group with devices from this one on; if there is no way, it is as before. */
-static bool grow(struct walker *walker, size_t device)
+/* Completes the group with vertices from this one on; if there is no way, it is as before. */
+static bool grow(struct walker *walker, size_t vertex)
 {
-	const struct ga_search *search = walker->search;
-	bool closed[GA_SEARCH_MAX];
+	const struct ga_part_search *search = walker->search;
+	bool closed[GA_PART_SEARCH_MAX];
 
 	if (walker->filled == search->problem->size)
 		return settle(walker);
 	memcpy(closed, walker->closed, sizeof closed);
-	for (; device < search->problem->count; device++) {
-		size_t class = search->classes.of[device];
+	for (; vertex < search->problem->count; vertex++) {
+		size_t class = search->classes.of[vertex];
 
-		if (walker->closed[class] || !is_left(walker, device))
+		if (walker->closed[class] || !is_left(walker, vertex))
 			continue;
 		if (!comes_too_late(walker, class)) {
-			put(walker, device, true);
-			if (may_go_on(walker) && grow(walker, device + 1))
+			put(walker, vertex, true);
+			if (may_go_on(walker) && grow(walker, vertex + 1))
 				return true;
-			put(walker, device, false);
+			put(walker, vertex, false);
 		}
-		/* Every group begins with the first device that is left. */
+		/* Every group begins with the first vertex that is left. */
 		if (walker->filled == 0)
 			return false;
 		walker->closed[class] = true;
@@ -236,31 +236,31 @@ static bool grow(struct walker *walker, size_t device)
 
 static bool find_group(struct walker *walker)
 {
-	struct ga_search *search = walker->search;
+	struct ga_part_search *search = walker->search;
 
 	memset(walker->taken, 0, sizeof walker->taken);
 	memset(walker->closed, 0, sizeof walker->closed);
 	walker->filled = 0;
-	ga_search_find_runs(search, walker->counts, walker->runs);
+	ga_part_search_find_runs(search, walker->counts, walker->runs);
 	if (search->bound.tree)
-		walker->room =
-			ga_bound_room(&search->bound, walker->counts, walker->total, walker->value);
+		walker->room = ga_part_bound_room(&search->bound, walker->counts, walker->total,
+						  walker->value);
 	return grow(walker, 0) && !search->exhausted;
 }
 
-bool ga_search_walk(struct ga_search *search, int64_t value, uint16_t *group)
+bool ga_part_search_walk(struct ga_part_search *search, int64_t value, uint16_t *group)
 {
-	const struct ga_classes *classes = &search->classes;
-	uint16_t found[GA_SEARCH_MAX];
+	const struct ga_part_classes *classes = &search->classes;
+	uint16_t found[GA_PART_SEARCH_MAX];
 	struct walker walker = {
 		.search = search, .value = value, .total = search->problem->count, .group = found};
 
-	memset(found, 0xff, sizeof found);
+	memset(found, GA_PART_NO_GROUP_BYTE, sizeof found);
 	memcpy(walker.counts, classes->size, classes->count);
 	for (; walker.total > search->problem->size; walker.number++)
 		if (!find_group(&walker))
 			return false;
 	for (size_t i = 0; i < search->problem->count; i++)
-		group[i] = found[i] == UINT16_MAX ? walker.number : found[i];
+		group[i] = found[i] == GA_PART_NO_GROUP ? walker.number : found[i];
 	return true;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The global minimum cut of the NVLinks inside a set, by Stoer and Wagner. No ring and no tree that
+ * The global minimum cut of the links inside a set, by Stoer and Wagner. No ring and no tree that
  * reaches all of the set can carry more than crosses its weakest cut, and by Edmonds' theorem
  * broadcasts can be packed until that is used up; so this, and not a sum, is what a set is worth.
  */
-#include "cleanup.h"
 #include "graph.h"
+
+#include "cleanup.h"
+#include "error.h"
 
 #include <string.h>
 
@@ -24,11 +26,11 @@ static int64_t *row(const struct contraction *c, size_t i)
 	return c->weight + i * c->stride;
 }
 
-static void load(const struct ga_graph *graph, const size_t *set, struct contraction *c)
+static void load(const struct ga_set_graph *graph, const size_t *set, struct contraction *c)
 {
 	for (size_t i = 0; i < c->count; i++)
 		for (size_t j = 0; j < c->count; j++)
-			row(c, i)[j] = ga_graph_nvlink(graph, set[i], set[j]);
+			row(c, i)[j] = ga_set_graph_link(graph, set[i], set[j]);
 }
 
 static void swap_vertices(struct contraction *c, size_t a, size_t b)
@@ -95,14 +97,14 @@ static int64_t contract(struct contraction *c, int64_t best)
 }
 
 /* Every cut of a set of k crosses k-1 pairs or more, so this much is certain. */
-static int64_t floor_by_pairs(const struct ga_graph *graph, const size_t *set, size_t count)
+static int64_t floor_by_pairs(const struct ga_set_graph *graph, const size_t *set, size_t count)
 {
 	int64_t least = INT64_MAX;
 
 	for (size_t i = 0; i < count && least > 0; i++)
 		for (size_t j = 0; j < i; j++)
-			if (ga_graph_nvlink(graph, set[i], set[j]) < least)
-				least = ga_graph_nvlink(graph, set[i], set[j]);
+			if (ga_set_graph_link(graph, set[i], set[j]) < least)
+				least = ga_set_graph_link(graph, set[i], set[j]);
 	return least * (int64_t)(count - 1);
 }
 
@@ -115,14 +117,14 @@ static int64_t lesser(int64_t a, int64_t b)
  * Of up to six, a cut isolates one or two, or halves them: all of those are fewer steps than
  * merging. What a part gives away is what its vertices have less twice what they have in common.
  */
-static int64_t cut_of_few(const struct ga_graph *graph, const size_t *set, size_t count,
+static int64_t cut_of_few(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int64_t best)
 {
 	int64_t links[FEW][FEW], all[FEW] = {0};
 
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++) {
-			links[i][j] = links[j][i] = ga_graph_nvlink(graph, set[i], set[j]);
+			links[i][j] = links[j][i] = ga_set_graph_link(graph, set[i], set[j]);
 			all[i] += links[i][j];
 			all[j] += links[i][j];
 		}
@@ -138,8 +140,8 @@ static int64_t cut_of_few(const struct ga_graph *graph, const size_t *set, size_
 	return best;
 }
 
-int64_t ga_graph_cut(const struct ga_graph *graph, const size_t *set, size_t count,
-		     int64_t least_degree)
+int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size_t count,
+		       int64_t least_degree)
 {
 	int64_t small_weight[SMALL * SMALL], small_pull[SMALL];
 	struct contraction c = {count, count, small_weight, small_pull};

@@ -5,72 +5,47 @@
  * the answer that the order asks for.
  */
 #include "cleanup.h"
+#include "error.h"
 #include "search.h"
 
-void ga_plan_free(struct ga_plan *plan)
+void ga_set_plan_free(struct ga_set_plan *plan)
 {
-	free(plan->loss);
 	free(plan->twin);
 	free(plan->required);
-	*plan = (struct ga_plan){0};
+	*plan = (struct ga_set_plan){0};
 }
 
-/*
- * What losing a link costs those that stay behind: eight times as much as one of the level below,
- * so that a device without a near neighbour goes before one half of a pair, however many distant
- * ones it has.
- */
-static int64_t price_of(int32_t score)
-{
-	int nvlinks = score / 100, level = score % 100 / 10;
-
-	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
-}
-
-static int64_t loss_of(const struct ga_search *search, size_t v)
-{
-	const struct ga_graph *graph = search->graph;
-	int64_t loss = 0;
-
-	for (size_t i = 0; search->idle[v] && i < graph->count; i++)
-		if (search->idle[i] && i != v)
-			loss += price_of(ga_graph_score(graph, v, i));
-	return loss;
-}
-
-static size_t twin_of(const struct ga_search *search, const struct ga_plan *plan, size_t position)
+static size_t twin_of(const struct ga_set_search *search, size_t position)
 {
 	size_t v = search->vertices[position];
 
 	if (search->required[v])
-		return GA_NONE;
+		return GA_SET_NONE;
 	for (size_t p = position; p-- > 0;) {
 		size_t other = search->vertices[p];
 
-		if (!search->required[other] && plan->loss[p] == plan->loss[position] &&
+		if (!search->required[other] && search->loss[other] == search->loss[v] &&
 		    search->idle[other] == search->idle[v] &&
-		    ga_graph_twins(search->graph, v, other))
+		    ga_set_graph_twins(search->graph, v, other))
 			return p;
 	}
-	return GA_NONE;
+	return GA_SET_NONE;
 }
 
-int ga_plan_init(const struct ga_search *search, struct ga_plan *ret_plan)
+int ga_set_plan_init(const struct ga_set_search *search, struct ga_set_plan *ret_plan)
 {
 	size_t count = search->count;
-	ga_auto_plan struct ga_plan plan = {
-		.loss = calloc(count + 1, sizeof *plan.loss),
+	ga_auto_set_plan struct ga_set_plan plan = {
 		.twin = calloc(count + 1, sizeof *plan.twin),
 		.required = calloc(count + 1, sizeof *plan.required),
 	};
 
-	if (!plan.loss || !plan.twin || !plan.required)
+	if (!plan.twin || !plan.required)
 		return GPUALLOC_ENOMEM;
 	for (size_t p = 0; p < count; p++) {
 		size_t node = (size_t)search->graph->node[search->vertices[p]];
 
-		plan.loss[p] = loss_of(search, search->vertices[p]);
-		plan.twin[p] = twin_of(search, &plan, p);
+		plan.twin[p] = twin_of(search, p);
 		if (node >= plan.node_count)
 			plan.node_count = node + 1;
 	}
@@ -79,12 +54,13 @@ int ga_plan_init(const struct ga_search *search, struct ga_plan *ret_plan)
 			plan.required[p + 1] + (search->required[search->vertices[p]] ? 1 : 0);
 	plan.required_count = plan.required[0];
 	*ret_plan = plan;
-	plan = (struct ga_plan){0};
+	plan = (struct ga_set_plan){0};
 	return 0;
 }
 
 /* How many twins the class has that begins at this position. */
-static size_t class_size(const struct ga_search *search, const struct ga_plan *plan, size_t first)
+static size_t class_size(const struct ga_set_search *search, const struct ga_set_plan *plan,
+			 size_t first)
 {
 	size_t size = 1, last = first;
 
@@ -97,8 +73,8 @@ static size_t class_size(const struct ga_search *search, const struct ga_plan *p
 }
 
 /* From each class any number up to its size: multiplies polynomials 1 + x + … + x^size. */
-int ga_plan_sets(const struct ga_search *search, const struct ga_plan *plan, uint64_t limit,
-		 uint64_t *ret_sets)
+int ga_set_plan_sets(const struct ga_set_search *search, const struct ga_set_plan *plan,
+		     uint64_t limit, uint64_t *ret_sets)
 {
 	size_t free_places = search->want - plan->required_count;
 	ga_auto_free uint64_t *ways = calloc(free_places + 1, sizeof *ways);
@@ -109,7 +85,7 @@ int ga_plan_sets(const struct ga_search *search, const struct ga_plan *plan, uin
 	for (size_t p = 0; p < search->count; p++) {
 		size_t size;
 
-		if (search->required[search->vertices[p]] || plan->twin[p] != GA_NONE)
+		if (search->required[search->vertices[p]] || plan->twin[p] != GA_SET_NONE)
 			continue;
 		size = class_size(search, plan, p);
 		for (size_t k = free_places; k > 0; k--)

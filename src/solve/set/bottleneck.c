@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bottleneck ring: the greatest bandwidth that some ring through all of a set has everywhere.
+ * The bottleneck ring (the bottleneck travelling salesman problem): the greatest bandwidth that
+ * some Hamiltonian cycle of a set has on every edge.
  *
- * Where the table is that of a tree, as PCIe levels are, it is the slowest pair: a set falls apart
- * into two parts with nothing faster between them, and the ring must cross. NVLinks across such
- * parts break the tree (bridges from socket to socket); then it is asked, for each of the few
- * bandwidths there are, whether the faster pairs have a Hamiltonian ring. That is exact up to
- * EXACT devices; beyond, a search that gives up answers with the slowest pair, which is always
- * reached.
+ * Where the table is that of a tree it is the slowest pair: a set falls apart into two parts with
+ * nothing faster between them, and the ring must cross. Links across such parts break the tree;
+ * then it is asked, for each of the few bandwidths there are, whether the faster pairs have a
+ * Hamiltonian cycle. That is exact up to EXACT vertices (Held and Karp's table of subsets); beyond,
+ * a search that gives up answers with the slowest pair, which is always reached.
  */
 #include "graph.h"
-#include "rates.h"
 
 #include <string.h>
 
-enum { EXACT = 15, MAX = 64, GIGABYTE = 1000 };
+enum { EXACT = 15, MAX = 64 };
 /* Steps that a search takes before it gives up: where the table can decide, and where not. */
 enum { GLANCE = 64, PATIENCE = 4000 };
 
@@ -24,13 +23,13 @@ struct ring {
 	unsigned left;      /* steps */
 };
 
-static void set_near(const struct ga_graph *graph, const size_t *set, int32_t rate,
+static void set_near(const struct ga_set_graph *graph, const size_t *set, int32_t rate,
 		     struct ring *ring)
 {
 	memset(ring->near, 0, ring->count * sizeof *ring->near);
 	for (size_t i = 0; i < ring->count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (ga_graph_ring(graph, set[i], set[j]) >= rate) {
+			if (ga_set_graph_ring(graph, set[i], set[j]) >= rate) {
 				ring->near[i] |= UINT64_C(1) << j;
 				ring->near[j] |= UINT64_C(1) << i;
 			}
@@ -116,28 +115,28 @@ static bool has_ring(struct ring *ring)
 	return ring->left == 0 && ring->count <= EXACT && closes_exactly(ring);
 }
 
-/* Which bandwidths the pairs have: bit n for n GB/s; the constants are whole ones. */
-static uint32_t rates_of(const struct ga_graph *graph, const size_t *set, size_t count)
+/* Which bandwidths the pairs have: bit n for n units. */
+static uint32_t rates_of(const struct ga_set_graph *graph, const size_t *set, size_t count)
 {
 	uint32_t rates = 0;
 
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++)
-			rates |= 1U << ga_graph_ring(graph, set[i], set[j]) / GIGABYTE;
+			rates |= 1U << ga_set_graph_ring(graph, set[i], set[j]) / GA_SET_RING_UNIT;
 	return rates;
 }
 
-int32_t ga_graph_bottleneck(const struct ga_graph *graph, const size_t *set, size_t count,
-			    int32_t floor)
+int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			  int32_t floor)
 {
 	uint32_t rates = rates_of(graph, set, count);
-	int32_t reached = __builtin_ctz(rates) * GIGABYTE;
+	int32_t reached = __builtin_ctz(rates) * GA_SET_RING_UNIT;
 	struct ring ring = {.count = count};
 
 	if (graph->tree || count <= 2 || count > MAX)
 		return reached;
 	while (rates &= rates - 1) {
-		int32_t next = __builtin_ctz(rates) * GIGABYTE;
+		int32_t next = __builtin_ctz(rates) * GA_SET_RING_UNIT;
 
 		if (next < floor) /* whether it is reached does not matter */
 			continue;

@@ -6,32 +6,38 @@
  * reaches the bound is proven; then only ties are worked on.
  */
 #include "cleanup.h"
-#include "search_tree.h"
+#include "error.h"
+#include "tree.h"
 
 #include <string.h>
 
 enum { SEEDS = 48 };
 
 struct state {
-	const struct ga_search *search;
-	const struct ga_plan *plan;
+	const struct ga_set_search *search;
+	const struct ga_set_plan *plan;
 	uint64_t budget;
 	uint64_t steps;
 	size_t size;    /* of the set */
 	size_t *at;     /* positions in the set */
 	bool *taken;    /* by position */
-	int64_t *links; /* by position: NVLinks and pair scores with the set */
+	int64_t *links; /* by position: links and scores with the set */
 	int64_t *scores;
 	size_t *uses;    /* by NUMA node */
 	size_t *scratch; /* a set of vertices */
 	size_t *best;    /* positions of the best beginning */
-	struct ga_rank best_rank;
-	struct ga_rank rank;
+	struct ga_set_rank best_rank;
+	struct ga_set_rank rank;
 };
 
 static size_t vertex(const struct state *state, size_t position)
 {
 	return state->search->vertices[position];
+}
+
+static int64_t loss(const struct state *state, size_t position)
+{
+	return state->search->loss[vertex(state, position)];
 }
 
 static size_t *uses(const struct state *state, size_t position)
@@ -42,16 +48,16 @@ static size_t *uses(const struct state *state, size_t position)
 /* The sums to the set change when position joins it (sign 1) or leaves it (-1). */
 static void shift(struct state *state, size_t position, int sign)
 {
-	const struct ga_graph *graph = state->search->graph;
+	const struct ga_set_graph *graph = state->search->graph;
 	size_t v = vertex(state, position);
 
 	for (size_t p = 0; p < state->search->count; p++) {
-		state->links[p] += sign * (int64_t)ga_graph_nvlink(graph, v, vertex(state, p));
+		state->links[p] += sign * (int64_t)ga_set_graph_link(graph, v, vertex(state, p));
 		if (p != position)
 			state->scores[p] +=
-				sign * (int64_t)ga_graph_score(graph, v, vertex(state, p));
+				sign * (int64_t)ga_set_graph_score(graph, v, vertex(state, p));
 	}
-	state->rank.loss += sign * state->plan->loss[position];
+	state->rank.loss += sign * state->search->loss[v];
 	state->steps += state->search->count;
 }
 
@@ -76,7 +82,7 @@ static void empty(struct state *state)
 {
 	while (state->size > 0)
 		leave(state, state->at[--state->size]);
-	state->rank = (struct ga_rank){0};
+	state->rank = (struct ga_set_rank){0};
 }
 
 /* The better one to add to what is there. */
@@ -90,12 +96,12 @@ static bool suits_better(const struct state *state, size_t a, size_t b)
 		return state->scores[a] > state->scores[b];
 	if (a_here != b_here)
 		return a_here;
-	return state->plan->loss[a] < state->plan->loss[b];
+	return loss(state, a) < loss(state, b);
 }
 
 static void grow(struct state *state, size_t seed)
 {
-	const struct ga_search *search = state->search;
+	const struct ga_set_search *search = state->search;
 
 	empty(state);
 	for (size_t p = 0; p < search->count; p++)
@@ -104,10 +110,11 @@ static void grow(struct state *state, size_t seed)
 	if (!state->taken[seed] && state->size < search->want)
 		join(state, seed, state->size++);
 	while (state->size < search->want) {
-		size_t best = GA_NONE;
+		size_t best = GA_SET_NONE;
 
 		for (size_t p = 0; p < search->count; p++)
-			if (!state->taken[p] && (best == GA_NONE || suits_better(state, p, best)))
+			if (!state->taken[p] &&
+			    (best == GA_SET_NONE || suits_better(state, p, best)))
 				best = p;
 		state->steps += search->count;
 		join(state, best, state->size++);
@@ -125,15 +132,15 @@ static int64_t value(struct state *state, size_t without, size_t with, int64_t f
 	return state->search->value(state->search->context, state->scratch, floor);
 }
 
-static struct ga_rank exchanged(const struct state *state, size_t out, size_t in)
+static struct ga_set_rank exchanged(const struct state *state, size_t out, size_t in)
 {
-	const struct ga_graph *graph = state->search->graph;
-	struct ga_rank rank = state->rank;
+	const struct ga_set_graph *graph = state->search->graph;
+	struct ga_set_rank rank = state->rank;
 	size_t *out_uses = uses(state, out), *in_uses = uses(state, in);
 
 	rank.sum += state->scores[in] - state->scores[out] -
-		    ga_graph_score(graph, vertex(state, out), vertex(state, in));
-	rank.loss += state->plan->loss[in] - state->plan->loss[out];
+		    ga_set_graph_score(graph, vertex(state, out), vertex(state, in));
+	rank.loss += loss(state, in) - loss(state, out);
 	if (out_uses != in_uses)
 		rank.nodes = rank.nodes + (*in_uses == 0) - (*out_uses == 1);
 	return rank;
@@ -143,8 +150,8 @@ static struct ga_rank exchanged(const struct state *state, size_t out, size_t in
 static int try_exchange(struct state *state, size_t slot, size_t in)
 {
 	size_t out = state->at[slot];
-	struct ga_rank rank = exchanged(state, out, in);
-	bool better = ga_rank_better(&rank, &state->rank) && !state->search->value_alone;
+	struct ga_set_rank rank = exchanged(state, out, in);
+	bool better = ga_set_rank_better(&rank, &state->rank) && !state->search->value_alone;
 	int64_t floor = better ? state->rank.value : state->rank.value + 1;
 
 	state->steps++;
@@ -172,7 +179,7 @@ static int improve_once(struct state *state)
 
 			if (state->taken[in] || state->steps > state->budget)
 				continue;
-			if (twin != GA_NONE && !state->taken[twin])
+			if (twin != GA_SET_NONE && !state->taken[twin])
 				continue;
 			result = try_exchange(state, slot, in);
 			if (result != 0)
@@ -198,7 +205,7 @@ static int improve(struct state *state)
 
 static void keep_if_best(struct state *state)
 {
-	if (!ga_rank_better(&state->rank, &state->best_rank))
+	if (!ga_set_rank_better(&state->rank, &state->best_rank))
 		return;
 	state->best_rank = state->rank;
 	memcpy(state->best, state->at, state->size * sizeof *state->at);
@@ -209,7 +216,7 @@ static int climb(struct state *state)
 {
 	int result = 0;
 
-	state->rank.value = value(state, GA_NONE, 0, 0);
+	state->rank.value = value(state, GA_SET_NONE, 0, 0);
 	if (state->rank.value < 0)
 		return (int)state->rank.value;
 	result = improve(state);
@@ -243,7 +250,7 @@ static int climb_from_all(struct state *state)
 		if (state->best_rank.value >= state->search->bound ||
 		    (state->best_rank.value >= 0 && state->steps > state->budget))
 			break;
-		if (state->plan->twin[p] != GA_NONE)
+		if (state->plan->twin[p] != GA_SET_NONE)
 			continue;
 		seeds++;
 		grow(state, p);
@@ -257,8 +264,8 @@ static int find(struct state *state)
 	int result = 0;
 
 	state->best_rank.value = -1;
-	if (state->search->count <= GA_TREE_MAX)
-		result = ga_search_tree(state->search, state->plan, climb_from, state);
+	if (state->search->count <= GA_SET_TREE_MAX)
+		result = ga_set_tree(state->search, state->plan, climb_from, state);
 	return result < 0 ? result : climb_from_all(state);
 }
 
@@ -269,7 +276,7 @@ static int compare_positions(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int run(struct state *state, struct ga_found *found)
+static int run(struct state *state, struct ga_set_found *found)
 {
 	size_t want = state->search->want;
 	int result = find(state);
@@ -284,8 +291,8 @@ static int run(struct state *state, struct ga_found *found)
 	return 0;
 }
 
-int ga_search_near(const struct ga_search *search, const struct ga_plan *plan, uint64_t budget,
-		   struct ga_found *found)
+int ga_set_local_search(const struct ga_set_search *search, const struct ga_set_plan *plan,
+			uint64_t budget, struct ga_set_found *found)
 {
 	size_t count = search->count;
 	ga_auto_free size_t *at = calloc(count + 1, sizeof *at);

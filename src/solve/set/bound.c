@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much bandwidth a set can have at most. Over NVLinks it must lie within one connected part
- * that is large enough, and no member has more than its want-1 best links there carry. Where there
- * is no such part, PCIe: the fastest level that holds enough of them together.
+ * How much bandwidth a set can have at most. Over links it must lie within one connected part that
+ * is large enough, and no member has more than its want-1 best links there carry. Where there is no
+ * such part, a ring: the fastest bandwidth that holds enough vertices together.
  */
+#include "graph.h"
+
 #include "cleanup.h"
-#include "field.h"
-#include "rates.h"
+#include "error.h"
+
+#define NO_PART SIZE_MAX
 
 struct parts {
-	const struct ga_graph *graph;
+	const struct ga_set_graph *graph;
 	const size_t *vertices;
 	size_t count;
 	const bool *required;
@@ -24,19 +27,19 @@ static bool joined(const struct parts *parts, size_t p, size_t q, int32_t rate)
 {
 	size_t a = parts->vertices[p], b = parts->vertices[q];
 
-	return rate > 0 ? ga_graph_ring(parts->graph, a, b) >= rate
-			: ga_graph_nvlink(parts->graph, a, b) > 0;
+	return rate > 0 ? ga_set_graph_ring(parts->graph, a, b) >= rate
+			: ga_set_graph_link(parts->graph, a, b) > 0;
 }
 
-/* Parts that hold together at this PCIe rate (or NVLinks) or more; rate 0: by NVLinks alone. */
+/* Parts that hold together by rings of this rate or more; rate 0: by links alone. */
 static void split(struct parts *parts, int32_t rate)
 {
 	for (size_t p = 0; p < parts->count; p++)
-		parts->part[p] = GA_NONE;
+		parts->part[p] = NO_PART;
 	for (size_t first = 0; first < parts->count; first++) {
 		size_t head = 0, tail = 0;
 
-		if (parts->part[first] != GA_NONE)
+		if (parts->part[first] != NO_PART)
 			continue;
 		parts->part[first] = first;
 		parts->queue[tail++] = first;
@@ -44,7 +47,7 @@ static void split(struct parts *parts, int32_t rate)
 			size_t p = parts->queue[head++];
 
 			for (size_t q = first + 1; q < parts->count; q++)
-				if (parts->part[q] == GA_NONE && joined(parts, p, q, rate)) {
+				if (parts->part[q] == NO_PART && joined(parts, p, q, rate)) {
 					parts->part[q] = first;
 					parts->queue[tail++] = q;
 				}
@@ -79,7 +82,7 @@ static int64_t reach(struct parts *parts, size_t p)
 
 	for (size_t q = 0; q < parts->count; q++)
 		parts->links[q] =
-			ga_graph_nvlink(parts->graph, parts->vertices[p], parts->vertices[q]);
+			ga_set_graph_link(parts->graph, parts->vertices[p], parts->vertices[q]);
 	qsort(parts->links, parts->count, sizeof *parts->links, fall);
 	for (size_t i = 0; i + 1 < parts->want; i++)
 		sum += parts->links[i];
@@ -105,7 +108,7 @@ static int64_t bound_of_part(struct parts *parts, size_t part)
 							 : least_required;
 }
 
-static int64_t bound_by_nvlink(struct parts *parts)
+static int64_t bound_by_links(struct parts *parts)
 {
 	int64_t bound = 0;
 
@@ -120,21 +123,38 @@ static int64_t bound_by_nvlink(struct parts *parts)
 	return bound;
 }
 
-static int64_t bound_by_pcie(struct parts *parts)
+/* The fastest ring between two of these vertices that is slower than below; 0 where none is. */
+static int32_t next_slower(const struct parts *parts, int32_t below)
 {
-	for (int level = GPUALLOC_LEVEL_BOARD; level > GPUALLOC_LEVEL_SYS; level--) {
-		int32_t rate = ga_rate_pcie((enum gpualloc_level)level);
+	int32_t next = 0;
 
+	for (size_t p = 0; p < parts->count; p++)
+		for (size_t q = 0; q < p; q++) {
+			int32_t rate = ga_set_graph_ring(parts->graph, parts->vertices[p],
+							 parts->vertices[q]);
+
+			if (rate < below && rate > next)
+				next = rate;
+		}
+	return next;
+}
+
+/* A ring with at least this everywhere lies within one part that this holds together. */
+static int64_t bound_by_ring(struct parts *parts)
+{
+	int32_t rate = next_slower(parts, INT32_MAX), slower;
+
+	for (; (slower = next_slower(parts, rate)) > 0; rate = slower) {
 		split(parts, rate);
 		for (size_t part = 0; part < parts->count; part++)
 			if (parts->part[part] == part && serves(parts, part))
 				return rate;
 	}
-	return ga_rate_pcie(GPUALLOC_LEVEL_SYS);
+	return rate;
 }
 
-int ga_bandwidth_bound(const struct ga_graph *graph, const size_t *vertices, size_t count,
-		       const bool *required, size_t want, int64_t *ret_bound)
+int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
+			   const bool *required, size_t want, int64_t *ret_bound)
 {
 	ga_auto_free size_t *part = calloc(2 * count + 1, sizeof *part);
 	ga_auto_free int64_t *links = calloc(2 * count + 1, sizeof *links);
@@ -153,8 +173,8 @@ int ga_bandwidth_bound(const struct ga_graph *graph, const size_t *vertices, siz
 		return GPUALLOC_ENOMEM;
 	for (size_t p = 0; p < count; p++)
 		parts.required_count += required[vertices[p]];
-	*ret_bound = want < 2 ? 0 : bound_by_nvlink(&parts);
+	*ret_bound = want < 2 ? 0 : bound_by_links(&parts);
 	if (want >= 2 && *ret_bound == 0)
-		*ret_bound = bound_by_pcie(&parts);
+		*ret_bound = bound_by_ring(&parts);
 	return 0;
 }

@@ -4,19 +4,20 @@
  * are decided by that order.
  */
 #include "cleanup.h"
+#include "error.h"
 #include "search.h"
 
 #include <string.h>
 
 struct walk {
-	const struct ga_search *search;
-	const struct ga_plan *plan;
-	struct ga_found *found;
+	const struct ga_set_search *search;
+	const struct ga_set_plan *plan;
+	struct ga_set_found *found;
 	size_t depth;
 	size_t *set;
 	bool *taken;       /* by position */
 	size_t *node_uses; /* by NUMA node */
-	struct ga_rank rank;
+	struct ga_set_rank rank;
 	bool any;
 	bool done;
 	int result;
@@ -24,14 +25,14 @@ struct walk {
 
 static void leaf(struct walk *walk)
 {
-	const struct ga_search *search = walk->search;
-	struct ga_found *found = walk->found;
-	struct ga_rank rank = walk->rank;
+	const struct ga_set_search *search = walk->search;
+	struct ga_set_found *found = walk->found;
+	struct ga_set_rank rank = walk->rank;
 	int64_t floor = 0;
 
 	if (walk->any) {
 		rank.value = found->rank.value;
-		floor = ga_rank_better(&rank, &found->rank) && !search->value_alone
+		floor = ga_set_rank_better(&rank, &found->rank) && !search->value_alone
 				? rank.value
 				: rank.value + 1;
 		if (floor > search->bound)
@@ -54,28 +55,28 @@ static void leaf(struct walk *walk)
 
 static bool may_take(const struct walk *walk, size_t position)
 {
-	const struct ga_plan *plan = walk->plan;
+	const struct ga_set_plan *plan = walk->plan;
 	size_t left = walk->search->want - walk->depth;
 
 	if (walk->search->required[walk->search->vertices[position]])
 		return true;
 	return left > plan->required[position] &&
-	       (plan->twin[position] == GA_NONE || walk->taken[plan->twin[position]]);
+	       (plan->twin[position] == GA_SET_NONE || walk->taken[plan->twin[position]]);
 }
 
 static void visit(struct walk *walk, size_t from);
 
 static void take(struct walk *walk, size_t position)
 {
-	const struct ga_graph *graph = walk->search->graph;
+	const struct ga_set_graph *graph = walk->search->graph;
 	size_t v = walk->search->vertices[position];
 	size_t *uses = &walk->node_uses[graph->node[v]];
-	struct ga_rank before = walk->rank;
+	struct ga_set_rank before = walk->rank;
 
 	for (size_t i = 0; i < walk->depth; i++)
-		walk->rank.sum += ga_graph_score(graph, v, walk->set[i]);
+		walk->rank.sum += ga_set_graph_score(graph, v, walk->set[i]);
 	walk->rank.nodes += (*uses)++ == 0;
-	walk->rank.loss += walk->plan->loss[position];
+	walk->rank.loss += walk->search->loss[v];
 	walk->set[walk->depth++] = v;
 	walk->taken[position] = true;
 	visit(walk, position + 1);
@@ -101,8 +102,8 @@ static void visit(struct walk *walk, size_t from)
 	}
 }
 
-int ga_search_all(const struct ga_search *search, const struct ga_plan *plan,
-		  struct ga_found *found)
+int ga_set_enumerate(const struct ga_set_search *search, const struct ga_set_plan *plan,
+		     struct ga_set_found *found)
 {
 	ga_auto_free size_t *set = calloc(search->want + 1, sizeof *set);
 	ga_auto_free bool *taken = calloc(search->count + 1, sizeof *taken);

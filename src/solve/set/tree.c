@@ -5,13 +5,14 @@
  * knows for every size the best it can give, which is the best that its two halves give together.
  * Exact on a tree; elsewhere a good beginning.
  */
-#include "search_tree.h"
+#include "tree.h"
 #include "cleanup.h"
+#include "error.h"
 
 /* The best set of one size in a part, and how much of it comes from the first half. */
 struct best {
 	bool possible;
-	struct ga_rank rank;
+	struct ga_set_rank rank;
 	size_t of_first;
 };
 
@@ -30,8 +31,8 @@ struct edge {
 };
 
 struct tree {
-	const struct ga_search *search;
-	const struct ga_plan *plan;
+	const struct ga_set_search *search;
+	const struct ga_set_plan *plan;
 	struct part *parts; /* a leaf for each position, then the joins */
 	size_t count;
 	size_t *part_of; /* by position: the largest part that it is in */
@@ -43,16 +44,16 @@ static size_t sizes_of(const struct tree *tree, const struct part *part)
 	return (part->size < tree->search->want ? part->size : tree->search->want) + 1;
 }
 
-static int32_t score(const struct ga_search *search, size_t p, size_t q)
+static int32_t score(const struct ga_set_search *search, size_t p, size_t q)
 {
-	return ga_graph_score(search->graph, search->vertices[p], search->vertices[q]);
+	return ga_set_graph_score(search->graph, search->vertices[p], search->vertices[q]);
 }
 
 /* The edges of a spanning tree of highest scores: what joins parts, and at which score. */
-static void span(const struct ga_search *search, size_t *near, bool *done, struct edge *edges)
+static void span(const struct ga_set_search *search, size_t *near, bool *done, struct edge *edges)
 {
 	for (size_t step = 0; step + 1 < search->count; step++) {
-		size_t last = step == 0 ? 0 : edges[step - 1].b, next = GA_NONE;
+		size_t last = step == 0 ? 0 : edges[step - 1].b, next = GA_SET_NONE;
 
 		done[last] = true;
 		for (size_t p = 1; p < search->count; p++) {
@@ -60,7 +61,7 @@ static void span(const struct ga_search *search, size_t *near, bool *done, struc
 				continue;
 			if (step == 0 || score(search, p, last) > score(search, p, near[p]))
 				near[p] = last;
-			if (next == GA_NONE ||
+			if (next == GA_SET_NONE ||
 			    score(search, p, near[p]) > score(search, next, near[next]))
 				next = p;
 		}
@@ -79,7 +80,7 @@ static int compare_edges(const void *a, const void *b)
 
 static void add_leaf(struct tree *tree, size_t position)
 {
-	const struct ga_search *search = tree->search;
+	const struct ga_set_search *search = tree->search;
 	size_t v = search->vertices[position];
 	struct part *part = &tree->parts[tree->count];
 
@@ -93,20 +94,20 @@ static void add_leaf(struct tree *tree, size_t position)
 	part->best[0].possible = !search->required[v];
 	part->best[1] = (struct best){
 		.possible = true,
-		.rank = {.nodes = 1, .loss = tree->plan->loss[position]},
+		.rank = {.nodes = 1, .loss = tree->search->loss[v]},
 	};
 	tree->part_of[position] = tree->count++;
 	tree->room += 2;
 }
 
 /* i of part a and j of part b, which are joined at this score. */
-static struct ga_rank together(const struct part *a, size_t i, const struct part *b, size_t j,
-			       int32_t score)
+static struct ga_set_rank together(const struct part *a, size_t i, const struct part *b, size_t j,
+				   int32_t score)
 {
-	const struct ga_rank *x = &a->best[i].rank, *y = &b->best[j].rank;
+	const struct ga_set_rank *x = &a->best[i].rank, *y = &b->best[j].rank;
 	bool shared = i > 0 && j > 0 && a->node >= 0 && a->node == b->node;
 
-	return (struct ga_rank){
+	return (struct ga_set_rank){
 		.sum = x->sum + y->sum + (int64_t)(i * j) * score,
 		.nodes = x->nodes + y->nodes - shared,
 		.loss = x->loss + y->loss,
@@ -121,12 +122,12 @@ static void find_best(const struct tree *tree, struct part *part, size_t size, i
 
 	part->best[size] = (struct best){0};
 	for (size_t i = most + 1; i-- > 0 && size - i <= b->size;) {
-		struct ga_rank rank;
+		struct ga_set_rank rank;
 
 		if (!a->best[i].possible || !b->best[size - i].possible)
 			continue;
 		rank = together(a, i, b, size - i, score);
-		if (!part->best[size].possible || ga_rank_better(&rank, &part->best[size].rank))
+		if (!part->best[size].possible || ga_set_rank_better(&rank, &part->best[size].rank))
 			part->best[size] = (struct best){true, rank, i};
 	}
 }
@@ -183,7 +184,7 @@ static bool is_offer(const struct tree *tree, const struct part *part)
 		tree->parts[part->halves[1]].size < want);
 }
 
-static int offer(const struct tree *tree, size_t *positions, ga_tree_visit visit, void *context)
+static int offer(const struct tree *tree, size_t *positions, ga_set_tree_visit visit, void *context)
 {
 	for (size_t i = 0; i < tree->count; i++) {
 		int result;
@@ -210,8 +211,8 @@ static void grow(struct tree *tree, size_t *near, bool *done, struct edge *edges
 		join(tree, &edges[i]);
 }
 
-int ga_search_tree(const struct ga_search *search, const struct ga_plan *plan, ga_tree_visit visit,
-		   void *context)
+int ga_set_tree(const struct ga_set_search *search, const struct ga_set_plan *plan,
+		ga_set_tree_visit visit, void *context)
 {
 	size_t count = search->count;
 	ga_auto_free size_t *numbers = calloc(3 * count + 1, sizeof *numbers);

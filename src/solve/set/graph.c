@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of weights; see graph.h. */
+#include "graph.h"
+
+#include "cleanup.h"
+#include "error.h"
+
+#include <string.h>
+
+void ga_set_graph_free(struct ga_set_graph *graph)
+{
+	free(graph->link);
+	*graph = (struct ga_set_graph){0};
+}
+
+int ga_set_graph_init(struct ga_set_graph *graph, size_t count)
+{
+	size_t cells = count * count;
+
+	*graph = (struct ga_set_graph){.count = count};
+	graph->link = calloc(3 * cells + count + 1, sizeof *graph->link);
+	if (!graph->link)
+		return GPUALLOC_ENOMEM;
+	graph->ring = graph->link + cells;
+	graph->score = graph->ring + cells;
+	graph->node = graph->score + cells;
+	return 0;
+}
+
+void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t link, int32_t ring,
+		       int32_t score)
+{
+	size_t here = a * graph->count + b, there = b * graph->count + a;
+
+	graph->link[here] = graph->link[there] = link;
+	graph->ring[here] = graph->ring[there] = ring;
+	graph->score[here] = graph->score[there] = score;
+	if (ring > graph->ring_most)
+		graph->ring_most = ring;
+}
+
+/*
+ * Grows a maximum spanning tree. In the table of a tree, what a vertex has to any earlier one is
+ * the slower of its edge into the spanning tree and of what its neighbour there has; by induction
+ * it is enough to look at that one neighbour.
+ */
+static bool is_tree(const struct ga_set_graph *graph, size_t *order, size_t *near, bool *done)
+{
+	for (size_t step = 0; step < graph->count; step++) {
+		size_t v = graph->count;
+
+		for (size_t i = 0; i < graph->count; i++)
+			if (!done[i] &&
+			    (v == graph->count ||
+			     (step > 0 && ga_set_graph_ring(graph, i, near[i]) >
+						  ga_set_graph_ring(graph, v, near[v]))))
+				v = i;
+		for (size_t s = 0; s < step; s++) {
+			int32_t edge = ga_set_graph_ring(graph, v, near[v]);
+			int32_t onward = order[s] == near[v]
+						 ? edge
+						 : ga_set_graph_ring(graph, near[v], order[s]);
+
+			if (ga_set_graph_ring(graph, v, order[s]) !=
+			    (edge < onward ? edge : onward))
+				return false;
+		}
+		order[step] = v;
+		done[v] = true;
+		for (size_t i = 0; i < graph->count; i++)
+			if (!done[i] && (step == 0 || ga_set_graph_ring(graph, i, v) >
+							      ga_set_graph_ring(graph, i, near[i])))
+				near[i] = v;
+	}
+	return true;
+}
+
+int ga_set_graph_finish(struct ga_set_graph *graph)
+{
+	enum { FEW = 16 };
+	size_t few[2 * FEW];
+	bool few_done[FEW] = {0};
+	ga_auto_free size_t *many = NULL;
+	ga_auto_free bool *many_done = NULL;
+
+	if (graph->count <= FEW) {
+		graph->tree = is_tree(graph, few, few + FEW, few_done);
+		return 0;
+	}
+	many = calloc(2 * graph->count, sizeof *many);
+	many_done = calloc(graph->count, sizeof *many_done);
+	if (!many || !many_done)
+		return GPUALLOC_ENOMEM;
+	graph->tree = is_tree(graph, many, many + graph->count, many_done);
+	return 0;
+}
+
+bool ga_set_graph_twins(const struct ga_set_graph *graph, size_t a, size_t b)
+{
+	if (graph->node[a] != graph->node[b])
+		return false;
+	for (size_t i = 0; i < graph->count; i++) {
+		if (i == a || i == b)
+			continue;
+		if (ga_set_graph_link(graph, a, i) != ga_set_graph_link(graph, b, i) ||
+		    ga_set_graph_ring(graph, a, i) != ga_set_graph_ring(graph, b, i) ||
+		    ga_set_graph_score(graph, a, i) != ga_set_graph_score(graph, b, i))
+			return false;
+	}
+	return true;
+}
+
+int64_t ga_set_graph_sum(const struct ga_set_graph *graph, const size_t *set, size_t count)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			sum += ga_set_graph_score(graph, set[i], set[j]);
+	return sum;
+}
+
+int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set, size_t count)
+{
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t degree = 0;
+
+		for (size_t j = 0; j < count; j++) /* nothing on the diagonal */
+			degree += ga_set_graph_link(graph, set[i], set[j]);
+		if (degree < least)
+			least = degree;
+	}
+	return least;
+}

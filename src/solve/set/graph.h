@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A complete graph with the weights that decide what a set of its vertices is worth, as dense
+ * tables. Vertices are numbers from 0; a set is an array of them. Knows weights only: what they
+ * stand for, and how many MB/s a link has, is the business of the one who fills it. Filled once,
+ * then only read.
+ */
+#ifndef GA_SOLVE_SET_GRAPH_H
+#define GA_SOLVE_SET_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bandwidths in ring are whole multiples of the unit, at most so many. */
+enum { GA_SET_RING_UNIT = 1000, GA_SET_RING_UNITS_MAX = 31 };
+
+struct ga_set_graph {
+	size_t count;
+	int32_t *link;     /* row by row: MB/s over links of the pair's own, 0 without */
+	int32_t *ring;     /* MB/s that a ring has here where it also leaves those links */
+	int32_t *score;    /* how near the pair is; more is nearer */
+	int32_t *node;     /* of each vertex, numbered from 0: a set on few nodes is better */
+	int32_t ring_most; /* no cell of ring is more, and no link is less */
+	/* ring is the table of a tree (an ultrametric): of the three pairs among three vertices the
+	   two slowest are equal. */
+	bool tree;
+};
+
+/* All weights are 0; GPUALLOC_ENOMEM or 0. Then every pair is set, then the graph is finished. */
+int ga_set_graph_init(struct ga_set_graph *graph, size_t count);
+void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t link, int32_t ring,
+		       int32_t score);
+int ga_set_graph_finish(struct ga_set_graph *graph);
+void ga_set_graph_free(struct ga_set_graph *graph);
+#define ga_auto_set_graph ga_cleanup(ga_set_graph_free)
+
+static inline int32_t ga_set_graph_link(const struct ga_set_graph *graph, size_t a, size_t b)
+{
+	return graph->link[a * graph->count + b];
+}
+
+static inline int32_t ga_set_graph_ring(const struct ga_set_graph *graph, size_t a, size_t b)
+{
+	return graph->ring[a * graph->count + b];
+}
+
+static inline int32_t ga_set_graph_score(const struct ga_set_graph *graph, size_t a, size_t b)
+{
+	return graph->score[a * graph->count + b];
+}
+
+/* Whether exchanging the two changes nothing: the same links to all others, the same node. */
+bool ga_set_graph_twins(const struct ga_set_graph *graph, size_t a, size_t b);
+
+/* Sum of the pair scores. */
+int64_t ga_set_graph_sum(const struct ga_set_graph *graph, const size_t *set, size_t count);
+
+/* The least weight of links that joins one of the set to the rest of it. */
+int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set, size_t count);
+
+/*
+ * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the links, else the
+ * bottleneck of the best ring. What has less than floor may be said to have less still.
+ * GPUALLOC_ENOMEM is the one negative answer.
+ */
+int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			 int64_t floor);
+
+/* Its two parts. A cut of 0: the links do not hold the set together. */
+int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size_t count,
+		       int64_t least_degree);
+int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			  int32_t floor);
+
+/* No set of want of these vertices that has all the required has more bandwidth, in MB/s. */
+int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
+			   const bool *required, size_t want, int64_t *ret_bound);
+
+/*
+ * An order of all vertices in which neighbours, the last and the first among them, are near: the
+ * ring of the nearest next vertex, from the start that gives the most. scratch and ret_order have
+ * room for all.
+ */
+void ga_set_ring_order(const struct ga_set_graph *graph, size_t *scratch, size_t *ret_order);
+
+#endif
