@@ -86,7 +86,7 @@ static int print_bars(const struct ga_policy *policy)
 	       "unproven", "slowest");
 	for (size_t i = 0; i < decide_bar_count; i++) {
 		const struct bar *bar = &decide_bars[i];
-		uint64_t most = policy == &ga_policy_best_effort ? bar->partition : bar->bandwidth;
+		uint64_t most = policy->by_partition ? bar->partition : bar->bandwidth;
 		struct cost cost = {0};
 
 		bar->ask(policy, &cost);

@@ -137,7 +137,7 @@ static bool environment_restricts(const struct call *call)
 
 	if (call->value[OPTION_IGNORE_ENV])
 		return false;
-	if (call->command != &command_run && call->command != &command_hold)
+	if (!call->command->gives)
 		return true;
 	return visible && *visible && strcmp(visible, "-1") != 0;
 }
@@ -190,7 +190,7 @@ int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen
 	if (result == 0)
 		result = open_machine(call, &ret_chosen->machine);
 	if (result == 0)
-		result = add_config(call, ret_chosen->machine, call->command == &command_explain);
+		result = add_config(call, ret_chosen->machine, call->command->goes_on);
 	if (result == 0 && !call->value[OPTION_IGNORE_LEASES])
 		result = add_leases(call, ret_chosen->machine);
 	if (result)

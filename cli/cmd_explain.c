@@ -56,5 +56,6 @@ const struct command command_explain = {
 	.example = "gpualloc explain --machine dgx1-volta -n 3 --exclude 0",
 	.options = (const enum option_id[]){OPTIONS_OF_CHOICE_BEFORE_FORMAT,
 					    OPTIONS_OF_CHOICE_TO_MIXED, OPTION_SVG, OPTION_END},
+	.goes_on = true,
 	.run = run,
 };

@@ -228,5 +228,6 @@ const struct command command_hold = {
 					    OPTION_SHARE,
 					    OPTION_WAIT,
 					    OPTION_END},
+	.gives = true,
 	.run = run,
 };

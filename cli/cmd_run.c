@@ -356,5 +356,6 @@ const struct command command_run = {
 			OPTION_PRIVATE,    OPTION_QUIET,         OPTION_REQUIRE,
 			OPTION_SEED,       OPTION_SHARE,         OPTION_SUPERVISE,
 			OPTION_TIME_LIMIT, OPTION_WAIT,          OPTION_END},
+	.gives = true,
 	.run = run,
 };

@@ -96,8 +96,10 @@ struct command {
 	const char *operand;     /* as usage names it, "[COMMAND]"; NULL when it takes none */
 	size_t operands_least, operands_most;
 	enum complete complete;
-	bool others_words;                   /* from the first operand on nothing is an option */
-	bool aside;                          /* about gpualloc itself: listed after the others */
+	bool others_words; /* from the first operand on nothing is an option */
+	bool aside;        /* about gpualloc itself: listed after the others */
+	bool gives;   /* gives devices to a program, and may be started where none are to be seen */
+	bool goes_on; /* mistakes of the administrator's are shown and stop nothing */
 	const enum option_id *options;       /* alphabetical, ended by OPTION_END */
 	int (*run)(const struct call *call); /* returns the exit status */
 };

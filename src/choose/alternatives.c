@@ -5,8 +5,9 @@
  * shown to the policy, whose own value then decides. And of each device that was offered and not
  * chosen, what it would have made of the set.
  */
-#include "decide.h"
+#include "alternatives.h"
 
+#include "models.h"
 #include "size.h"
 #include "text.h"
 
@@ -15,7 +16,7 @@
 #include <string.h>
 
 enum { SETS_MAX = 20000, POOL_MAX = 24 };
-/* Beyond this many devices each partition of best-effort is a search of its own. */
+/* Beyond this many devices each partition is a search that takes its time. */
 enum { PARTITIONED_MAX = 16 };
 
 /* A set that may become an alternative. */
@@ -32,7 +33,6 @@ struct ranking {
 	bool one_model;
 	bool by_topology;
 	const size_t *chosen;
-	size_t *places; /* room for one set */
 	struct set pool[POOL_MAX];
 	size_t pool_count;
 };
@@ -52,13 +52,6 @@ static bool in_set(const size_t *set, size_t count, size_t number)
 	return false;
 }
 
-static const char *model_of(const struct ranking *ranking, size_t number)
-{
-	const gpualloc_device *device = ranking->question->candidates[number].device;
-
-	return device->parent ? device->parent->name : device->name;
-}
-
 static bool is_allowed(const struct ranking *ranking, const size_t *set)
 {
 	const struct ga_question *question = ranking->question;
@@ -70,7 +63,8 @@ static bool is_allowed(const struct ranking *ranking, const size_t *set)
 	for (size_t i = 0; i < question->want; i++) {
 		same = same && in_set(ranking->chosen, question->want, set[i]);
 		if (ranking->one_model &&
-		    !ga_text_same(model_of(ranking, set[i]), model_of(ranking, set[0])))
+		    !ga_text_same(ga_model_of(&ranking->question->candidates[set[i]]),
+				  ga_model_of(&ranking->question->candidates[set[0]])))
 			return false;
 	}
 	return !same;
@@ -83,19 +77,11 @@ static bool is_better(const struct set *a, const struct set *b)
 	return a->bandwidth != b->bandwidth ? a->bandwidth > b->bandwidth : a->score > b->score;
 }
 
-/* What links make of a set. */
-static int measure(struct ranking *ranking, const size_t *numbers, struct set *ret_set)
+static int measure(const struct ranking *ranking, const size_t *numbers, struct set *ret_set)
 {
-	const struct ga_question *question = ranking->question;
-
-	for (size_t i = 0; i < question->want; i++)
-		ranking->places[i] = question->candidates[numbers[i]].place;
-	ret_set->count = question->want;
+	ret_set->count = ranking->question->want;
 	ret_set->value = GA_UNKNOWN;
-	ret_set->score = ga_places_score(question->machine, ranking->places, question->want);
-	ret_set->bandwidth =
-		ga_places_bandwidth(question->machine, ranking->places, question->want);
-	return ret_set->bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : 0;
+	return ga_choice_measure(ranking->question, numbers, &ret_set->score, &ret_set->bandwidth);
 }
 
 static void sort_numbers(size_t *numbers, size_t count)
@@ -209,7 +195,7 @@ enum { NOT_TAKEN = 1 };
 static bool is_cheap_to_ask(const struct ranking *ranking)
 {
 	/* A caller's own policy has no value to tell, and maybe side effects. */
-	return !ranking->asked->own && (ranking->asked->built_in != &ga_policy_best_effort ||
+	return !ranking->asked->own && (!ranking->asked->built_in->by_partition ||
 					ranking->question->candidate_count <= PARTITIONED_MAX);
 }
 
@@ -229,7 +215,8 @@ static int value_set(const struct ranking *ranking, struct set *set)
 	question.candidate_count = question.required_count = 0;
 	for (size_t i = 0; i < ranking->question->candidate_count; i++) {
 		if (ranking->one_model &&
-		    !ga_text_same(model_of(ranking, i), model_of(ranking, set->numbers[0])))
+		    !ga_text_same(ga_model_of(&ranking->question->candidates[i]),
+				  ga_model_of(&ranking->question->candidates[set->numbers[0]])))
 			continue;
 		if (in_set(set->numbers, question.want, i))
 			required[question.required_count++] = question.candidate_count;
@@ -409,20 +396,18 @@ static int compare_rejections(const void *a, const void *b)
 int ga_choice_find_alternatives(gpualloc_choice *choice, const struct ga_question *question,
 				const struct ga_asked *asked, bool one_model, gpualloc_error *error)
 {
-	ga_auto_free size_t *places = calloc(question->want, sizeof *places);
 	ga_auto_free size_t *set = calloc(question->want, sizeof *set);
 	auto_ranking struct ranking ranking = {
 		.choice = choice,
 		.question = question,
 		.asked = asked,
 		.one_model = one_model,
-		.by_topology = asked->own || asked->built_in->by_topology,
+		.by_topology = ga_asked_by_topology(asked),
 		.chosen = choice->answer.chosen,
-		.places = places,
 	};
 	int result = 0;
 
-	if (!places || !set)
+	if (!set)
 		return ga_error_memory(error);
 	if (ranking.by_topology)
 		result = are_few(question->candidate_count, question->want)

@@ -44,8 +44,7 @@ bool ga_request_by_memory(const gpualloc_request *request)
 
 	if (request->share || request->alone)
 		return request->share;
-	return policy == &ga_policy_best_fit || policy == &ga_policy_worst_fit ||
-	       policy == &ga_policy_random;
+	return policy && policy->by_memory;
 }
 
 int ga_request_check(const gpualloc_request *request, gpualloc_error *error)

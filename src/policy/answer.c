@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a policy answers, and the check that it is an answer to what was asked. */
+/* What a policy answers: its beginning, and the check that it is an answer to what was asked. */
+#include "answer.h"
+
 #include "cleanup.h"
-#include "policy.h"
 
 #include <stdlib.h>
 
@@ -39,4 +40,26 @@ int ga_answer_check(const char *name, const struct ga_question *question,
 					    (long long)question->candidates[question->required[i]]
 						    .device->index);
 	return 0;
+}
+
+int ga_answer_begin(const struct ga_question *question, struct ga_answer *ret_answer,
+		    gpualloc_error *error)
+{
+	struct ga_answer answer = {.value = GA_UNKNOWN, .bound = GA_UNKNOWN};
+
+	answer.chosen = calloc(question->want, sizeof *answer.chosen);
+	if (!answer.chosen)
+		return ga_error_memory(error);
+	for (size_t i = 0; i < question->required_count; i++)
+		answer.chosen[answer.count++] = question->required[i];
+	*ret_answer = answer;
+	return 0;
+}
+
+bool ga_question_requires(const struct ga_question *question, size_t candidate)
+{
+	for (size_t i = 0; i < question->required_count; i++)
+		if (question->required[i] == candidate)
+			return true;
+	return false;
 }

@@ -209,5 +209,6 @@ const struct ga_policy ga_policy_best_effort = {
 	.name = "best-effort",
 	.description = "as go-gpuallocator: the best partition into groups of the size wanted",
 	.by_topology = true,
+	.by_partition = true,
 	.choose = choose,
 };

@@ -6,7 +6,7 @@
  */
 #include "by_memory.h"
 
-#include "choice.h"
+#include "answer.h"
 #include "cleanup.h"
 
 struct entry {
@@ -33,14 +33,14 @@ static int compare_entries(const void *a, const void *b)
 	return result ? result : compare((int64_t)x->number, (int64_t)y->number);
 }
 
-static int64_t key_of(const struct ga_candidate *candidate, enum ga_memory_order order)
+static int64_t key_of(const struct ga_candidate *candidate, enum ga_memory_wish order)
 {
 	if (candidate->free < 0)
 		return INT64_MAX;
-	return order == GA_LEAST_FREE_FIRST ? candidate->free : -candidate->free;
+	return order == GA_MEMORY_LEAST ? candidate->free : -candidate->free;
 }
 
-int ga_by_memory_choose(enum ga_memory_order order, const struct ga_question *question,
+int ga_by_memory_choose(enum ga_memory_wish order, const struct ga_question *question,
 			struct ga_answer *ret_answer, gpualloc_error *error)
 {
 	ga_auto_free struct entry *entries = calloc(question->candidate_count, sizeof *entries);
@@ -52,13 +52,13 @@ int ga_by_memory_choose(enum ga_memory_order order, const struct ga_question *qu
 	for (size_t i = 0; i < question->candidate_count; i++) {
 		const struct ga_candidate *candidate = &question->candidates[i];
 
-		if (!ga_choice_is_required(question, i))
+		if (!ga_question_requires(question, i))
 			entries[count++] =
 				(struct entry){i, candidate->place, candidate->device->index,
 					       key_of(candidate, order)};
 	}
 	qsort(entries, count, sizeof *entries, compare_entries);
-	result = ga_choice_begin(question, ret_answer, error);
+	result = ga_answer_begin(question, ret_answer, error);
 	for (size_t i = 0; result == 0 && ret_answer->count < question->want; i++)
 		ret_answer->chosen[ret_answer->count++] = entries[i].number;
 	return result;

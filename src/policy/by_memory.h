@@ -5,12 +5,7 @@
 
 #include "policy.h"
 
-enum ga_memory_order {
-	GA_LEAST_FREE_FIRST,
-	GA_MOST_FREE_FIRST,
-};
-
-int ga_by_memory_choose(enum ga_memory_order order, const struct ga_question *question,
+int ga_by_memory_choose(enum ga_memory_wish order, const struct ga_question *question,
 			struct ga_answer *ret_answer, gpualloc_error *error);
 
 #endif

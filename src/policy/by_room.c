@@ -5,7 +5,7 @@
  */
 #include "by_room.h"
 
-#include "choice.h"
+#include "answer.h"
 #include "cleanup.h"
 
 struct rooms {
@@ -72,7 +72,7 @@ int ga_by_room_choose(bool (*better)(const struct ga_room *a, const struct ga_ro
 	if (!room || !taken)
 		return ga_error_memory(error);
 	count_rooms(&rooms);
-	result = ga_choice_begin(question, ret_answer, error);
+	result = ga_answer_begin(question, ret_answer, error);
 	while (result == 0 && ret_answer->count < question->want) {
 		size_t number = next(&rooms, better);
 

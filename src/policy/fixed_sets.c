@@ -5,7 +5,7 @@
  */
 #include "fixed_sets.h"
 
-#include "choice.h"
+#include "answer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static bool is_offered(const struct ga_question *question, const uint8_t *set, s
 static int take(const struct ga_question *question, const size_t *numbers,
 		struct ga_answer *ret_answer, gpualloc_error *error)
 {
-	int result = ga_choice_begin(question, ret_answer, error);
+	int result = ga_answer_begin(question, ret_answer, error);
 
 	if (result < 0)
 		return result;

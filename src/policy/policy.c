@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of policies, and asking one of them; see policy.h. */
+/* The table of policies, made from the list in meson.build, and asking one of them. */
 #include "policy.h"
 
 #include "cleanup.h"
@@ -7,20 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct ga_policy *const policies[] = {
-	&ga_policy_balanced,
-	&ga_policy_bandwidth,
-	&ga_policy_best_effort,
-	&ga_policy_best_fit,
-	&ga_policy_pack,
-	&ga_policy_random,
-	&ga_policy_simple,
-	&ga_policy_spread,
-	&ga_policy_static_dgx1_pascal,
-	&ga_policy_static_dgx1_volta,
-	&ga_policy_static_dgx2,
-	&ga_policy_worst_fit,
-};
+#define ENTRY(name) &ga_policy_##name,
+static const struct ga_policy *const policies[] = {GA_POLICIES(ENTRY)};
 enum { POLICY_COUNT = sizeof policies / sizeof *policies };
 
 const struct ga_policy *ga_policy_at(size_t i)

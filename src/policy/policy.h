@@ -8,6 +8,7 @@
 
 #include "device_set.h"
 #include "machine.h"
+#include "policies.h"
 
 /* A device that may be chosen. Two candidates may be MIG instances of one GPU. */
 struct ga_candidate {
@@ -43,10 +44,18 @@ struct ga_answer {
 void ga_answer_free(struct ga_answer *answer);
 #define ga_auto_answer ga_cleanup(ga_answer_free)
 
+/* Which of several models, each with an answer, a policy would rather have. */
+enum ga_memory_wish { GA_MEMORY_ANY, GA_MEMORY_LEAST, GA_MEMORY_MOST };
+
+/* All that others know of a policy; nobody asks which one it is. */
 struct ga_policy {
 	const char *name;
 	const char *description; /* a line for --help */
 	bool by_topology;        /* refused for MIG instances and shares */
+	bool by_memory;          /* free memory is all that counts, processes do not */
+	bool by_chance;          /* each answer is as likely as another, each model too */
+	bool by_partition;       /* every answer is a search over all candidates */
+	enum ga_memory_wish memory;
 	/* GPUALLOC_EIMPOSSIBLE where this policy has no such set on any machine like this,
 	   GPUALLOC_EBUSY where it has one but not among these candidates. */
 	int (*choose)(const struct ga_question *question, struct ga_answer *ret_answer,
@@ -69,18 +78,9 @@ int ga_policy_choose(const struct ga_policy *policy, const struct ga_question *q
 int ga_answer_check(const char *name, const struct ga_question *question,
 		    const struct ga_answer *answer, gpualloc_error *error);
 
-extern const struct ga_policy ga_policy_balanced;
-extern const struct ga_policy ga_policy_bandwidth;
-extern const struct ga_policy ga_policy_best_effort;
-extern const struct ga_policy ga_policy_best_fit;
-extern const struct ga_policy ga_policy_pack;
-extern const struct ga_policy ga_policy_random;
-extern const struct ga_policy ga_policy_simple;
-extern const struct ga_policy ga_policy_spread;
-extern const struct ga_policy ga_policy_static_dgx1_pascal;
-extern const struct ga_policy ga_policy_static_dgx1_volta;
-extern const struct ga_policy ga_policy_static_dgx2;
-extern const struct ga_policy ga_policy_worst_fit;
+/* Each policy is one file, and one line in meson.build, from which policies.h is made. */
+#define GA_POLICY_DECLARE(name) extern const struct ga_policy ga_policy_##name;
+GA_POLICIES(GA_POLICY_DECLARE)
 
 /* ---- what sets are worth; places are GPUs of the machine ---- */
 

@@ -3,7 +3,7 @@
  * random: any set as likely as any other. A pure function of its seed; whoever wants to be
  * unpredictable brings a seed that is.
  */
-#include "choice.h"
+#include "answer.h"
 #include "cleanup.h"
 
 #include <string.h>
@@ -36,10 +36,10 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 {
 	size_t left = question->candidate_count - question->required_count;
 	uint64_t state = question->seed;
-	int result = ga_choice_begin(question, ret_answer, error);
+	int result = ga_answer_begin(question, ret_answer, error);
 
 	for (size_t i = 0; result == 0 && ret_answer->count < question->want; i++) {
-		if (ga_choice_is_required(question, i))
+		if (ga_question_requires(question, i))
 			continue;
 		if (below(&state, left--) < question->want - ret_answer->count)
 			ret_answer->chosen[ret_answer->count++] = i;
@@ -50,5 +50,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 const struct ga_policy ga_policy_random = {
 	.name = "random",
 	.description = "any, each set as likely as another",
+	.by_memory = true,
+	.by_chance = true,
 	.choose = choose,
 };

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simple: the required ones, then the first in the order offered. */
-#include "choice.h"
+#include "answer.h"
 
 static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
 		  gpualloc_error *error)
 {
-	int result = ga_choice_begin(question, ret_answer, error);
+	int result = ga_answer_begin(question, ret_answer, error);
 
 	if (result < 0)
 		return result;
 	for (size_t i = 0; ret_answer->count < question->want; i++)
-		if (!ga_choice_is_required(question, i))
+		if (!ga_question_requires(question, i))
 			ret_answer->chosen[ret_answer->count++] = i;
 	return 0;
 }

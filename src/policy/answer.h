@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For policies: what every answer begins with. */
-#ifndef GA_POLICY_CHOICE_H
-#define GA_POLICY_CHOICE_H
+#ifndef GA_POLICY_ANSWER_H
+#define GA_POLICY_ANSWER_H
 
 #include "policy.h"
 
@@ -9,8 +9,8 @@
  * An answer that maximises nothing and has room for all that is wanted; the required are in it
  * already, in the order given. GPUALLOC_ENOMEM or 0.
  */
-int ga_choice_begin(const struct ga_question *question, struct ga_answer *ret_answer,
+int ga_answer_begin(const struct ga_question *question, struct ga_answer *ret_answer,
 		    gpualloc_error *error);
-bool ga_choice_is_required(const struct ga_question *question, size_t candidate);
+bool ga_question_requires(const struct ga_question *question, size_t candidate);
 
 #endif
