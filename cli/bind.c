@@ -2,8 +2,8 @@
 /* Binding, and what is said of it; see bind.h. */
 #include "bind.h"
 
-#include "cleanup.h"
 #include "message.h"
+#include "owned.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ int bind_check(const struct call *call)
 static int bind_to(const struct call *call, const gpualloc_device *const *devices, size_t count)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_free char *where = NULL;
+	ga_auto_free char *where = NULL;
 	int result = gpualloc_bind(devices, count, &where, error);
 
 	if (result < 0)
@@ -44,7 +44,7 @@ static const gpualloc_device *device_of_choice(const void *choice, size_t i)
 static int bind_to_all(const struct call *call, device_function *device_at, const void *from,
 		       size_t count)
 {
-	auto_free const gpualloc_device **devices = NULL;
+	ga_auto_free const gpualloc_device **devices = NULL;
 
 	if (!call->value[OPTION_BIND])
 		return 0;

@@ -3,11 +3,11 @@
 #ifndef CLI_CHOICE_JSON_H
 #define CLI_CHOICE_JSON_H
 
+#include "buffer.h"
 #include "choose.h"
-#include "text.h"
 
 /* The document of pick; explained: with alternatives and rejected, the document of explain. */
-void choice_json(struct text *text, const struct call *call, const struct chosen *chosen,
+void choice_json(struct ga_buffer *text, const struct call *call, const struct chosen *chosen,
 		 bool explained);
 
 #endif

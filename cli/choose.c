@@ -2,9 +2,9 @@
 /* From the options of choice to a choice; see choose.h. */
 #include "choose.h"
 
-#include "cleanup.h"
 #include "message.h"
 #include "open.h"
+#include "owned.h"
 #include "stores.h"
 #include "suggest.h"
 

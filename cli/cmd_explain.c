@@ -13,7 +13,7 @@
 
 static int draw(const struct call *call, const struct chosen *chosen)
 {
-	auto_text struct text picture = {0};
+	ga_auto_buffer struct ga_buffer picture = GA_BUFFER_OUTPUT;
 
 	topo_svg(&picture, chosen->machine, chosen->choice);
 	return output_save(call->value[OPTION_SVG], &picture);
@@ -22,7 +22,7 @@ static int draw(const struct call *call, const struct chosen *chosen)
 static int run(const struct call *call)
 {
 	auto_chosen struct chosen chosen = {0};
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	const char *picture = call->value[OPTION_SVG];
 	int result;

@@ -6,7 +6,7 @@
 
 static int run(const struct call *call)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	const struct command *about = NULL;
 
 	if (call->operand_count > 0) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc hold: a lease for a time, held by a keeper. */
 #include "choose.h"
-#include "cleanup.h"
-#include "json.h"
+#include "json_writer.h"
 #include "keeper.h"
 #include "leasing.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
+#include "owned.h"
 #include "settle.h"
 #include "stores.h"
 
@@ -34,28 +34,28 @@ static void free_lease(gpualloc_lease **lease)
 	gpualloc_lease_free(*lease);
 }
 
-static void add_answer(struct text *text, const struct call *call, const gpualloc_lease *lease)
+static void add_answer(struct ga_buffer *text, const struct call *call, const gpualloc_lease *lease)
 {
-	struct json json = {.out = text};
+	struct ga_json json = {.out = text};
 
 	if (!call->value[OPTION_JSON]) {
-		text_format(text, "%s\n", gpualloc_lease_id(lease));
+		ga_buffer_format(text, "%s\n", gpualloc_lease_id(lease));
 		return;
 	}
-	json_open(&json, NULL, '{');
-	json_number(&json, "schema", 1);
-	json_text(&json, "command", call->command->name);
-	json_text(&json, "lease", gpualloc_lease_id(lease));
-	json_number(&json, "pid", getpid());
-	json_open(&json, "devices", '[');
+	ga_json_open(&json, NULL, '{');
+	ga_json_number(&json, "schema", 1);
+	ga_json_text(&json, "command", call->command->name);
+	ga_json_text(&json, "lease", gpualloc_lease_id(lease));
+	ga_json_number(&json, "pid", getpid());
+	ga_json_open(&json, "devices", '[');
 	for (size_t i = 0; i < gpualloc_lease_count(lease); i++)
-		json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
-	json_close(&json, ']');
-	json_close(&json, '}');
-	text_char(text, '\n');
+		ga_json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
+	ga_json_close(&json, ']');
+	ga_json_close(&json, '}');
+	ga_buffer_char(text, '\n');
 }
 
-static int send_answer(int status, const struct text *text)
+static int send_answer(int status, const struct ga_buffer *text)
 {
 	struct answer answer = {status, text ? text->size : 0};
 
@@ -71,8 +71,8 @@ static int send_answer(int status, const struct text *text)
 static int become_keeper(const struct call *call, int64_t for_ms, gpualloc_lease *lease)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_free char **environment = NULL;
-	auto_text struct text text = {0};
+	ga_auto_free char **environment = NULL;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	char title[64];
 	int fd, result = gpualloc_lease_hand_on(lease, &fd, error);
 
@@ -99,7 +99,7 @@ static int hold(const struct call *call, int64_t for_ms)
 	char word[] = "hold", *const words[] = {word, NULL};
 	auto_chosen struct chosen chosen = {0};
 	auto_store gpualloc_store *store = NULL;
-	auto_call(free_lease) gpualloc_lease *lease = NULL;
+	ga_cleanup(free_lease) gpualloc_lease *lease = NULL;
 	int result = request_read(call, &chosen);
 
 	if (result == 0)
@@ -136,7 +136,7 @@ static void be_keeper(const struct call *call, int64_t for_ms, int answer)
 
 static int take_answer(int from)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct answer answer;
 	char part[512];
 	ssize_t size;
@@ -147,7 +147,7 @@ static int take_answer(int from)
 		return answer.status;
 	/* To the end: it comes when the keeper is one, and nothing of ours is open in it. */
 	while ((size = read(from, part, sizeof part)) > 0)
-		text_append(&text, part, (size_t)size);
+		ga_buffer_append(&text, part, (size_t)size);
 	if (text.size != answer.size)
 		return STATUS_DIED;
 	return output_print(&text);

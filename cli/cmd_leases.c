@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc leases: who holds what, who waits for what. */
-#include "cleanup.h"
 #include "leases.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "owned.h"
 #include "stores.h"
 #include "terminal.h"
 
@@ -64,9 +64,9 @@ static int show(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_store gpualloc_store *store = NULL;
-	auto_call(free_leases) gpualloc_leases *leases = NULL;
+	ga_cleanup(free_leases) gpualloc_leases *leases = NULL;
 	auto_machine gpualloc_machine *machine = NULL;
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 
@@ -83,7 +83,7 @@ static int show(const struct call *call)
 	/* From the upper left corner; what was there is overwritten and not wiped, or it flickers.
 	 */
 	if (call->value[OPTION_WATCH])
-		text_add(&text, "\033[H\033[J");
+		ga_buffer_text(&text, "\033[H\033[J");
 	if (call->value[OPTION_JSON])
 		leases_json(&text, call, &(struct leases_view){store, leases, machine});
 	else
@@ -114,38 +114,39 @@ static void read_command(int64_t pid, char *command, size_t size)
 	command[length] = '\0';
 }
 
-static void add_pids(struct text *text, const struct call *call, const int64_t *pids, size_t count)
+static void add_pids(struct ga_buffer *text, const struct call *call, const int64_t *pids,
+		     size_t count)
 {
-	struct json json = {.out = text};
+	struct ga_json json = {.out = text};
 	char command[256];
 
 	for (size_t i = 0; !call->value[OPTION_JSON] && i < count; i++)
-		text_format(text, "%lld\n", (long long)pids[i]);
+		ga_buffer_format(text, "%lld\n", (long long)pids[i]);
 	if (!call->value[OPTION_JSON])
 		return;
-	json_open(&json, NULL, '{');
-	json_number(&json, "schema", 1);
-	json_text(&json, "command", call->command->name);
-	json_text(&json, "lease", call->value[OPTION_PIDS]);
-	json_open(&json, "processes", '[');
+	ga_json_open(&json, NULL, '{');
+	ga_json_number(&json, "schema", 1);
+	ga_json_text(&json, "command", call->command->name);
+	ga_json_text(&json, "lease", call->value[OPTION_PIDS]);
+	ga_json_open(&json, "processes", '[');
 	for (size_t i = 0; i < count; i++) {
 		read_command(pids[i], command, sizeof command);
-		json_open(&json, NULL, '{');
-		json_number(&json, "pid", pids[i]);
-		json_text(&json, "command", *command ? command : NULL);
-		json_close(&json, '}');
+		ga_json_open(&json, NULL, '{');
+		ga_json_number(&json, "pid", pids[i]);
+		ga_json_text(&json, "command", *command ? command : NULL);
+		ga_json_close(&json, '}');
 	}
-	json_close(&json, ']');
-	json_close(&json, '}');
-	text_char(text, '\n');
+	ga_json_close(&json, ']');
+	ga_json_close(&json, '}');
+	ga_buffer_char(text, '\n');
 }
 
 static int show_pids(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_store gpualloc_store *store = NULL;
-	auto_text struct text text = {0};
-	auto_free int64_t *pids = NULL;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	ga_auto_free int64_t *pids = NULL;
 	size_t count;
 	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 

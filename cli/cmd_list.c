@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc list: the devices, who uses them, and whether one can have them. */
-#include "cleanup.h"
 #include "list.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "owned.h"
 #include "stores.h"
 
 #include <stdio.h>
@@ -53,7 +53,7 @@ static int no_gpus(const gpualloc_machine *machine)
 static int run(const struct call *call)
 {
 	auto_machine gpualloc_machine *machine = NULL;
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	int result;
 

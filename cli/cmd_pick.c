@@ -2,10 +2,10 @@
 /* gpualloc pick: prints a choice and holds nothing. */
 #include "choice_json.h"
 #include "choose.h"
-#include "cleanup.h"
 #include "list.h"
 #include "message.h"
 #include "output.h"
+#include "owned.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,27 +21,30 @@ static int no_such_id(const gpualloc_device *device, const char *what, const cha
 		    what, list_id(device, id), form);
 }
 
-static int add_uuid(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+static int add_uuid(struct ga_buffer *text, const struct chosen *chosen,
+		    const gpualloc_device *device)
 {
 	const char *uuid = gpualloc_device_uuid(device);
 
 	(void)chosen;
 	if (!uuid)
 		return no_such_id(device, "UUID", "index");
-	text_add(text, uuid);
+	ga_buffer_text(text, uuid);
 	return 0;
 }
 
-static int add_index(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+static int add_index(struct ga_buffer *text, const struct chosen *chosen,
+		     const gpualloc_device *device)
 {
 	char id[ID_SIZE];
 
 	(void)chosen;
-	text_add(text, list_id(device, id));
+	ga_buffer_text(text, list_id(device, id));
 	return 0;
 }
 
-static int add_pci(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+static int add_pci(struct ga_buffer *text, const struct chosen *chosen,
+		   const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 	const char *pci = gpualloc_device_pci(parent ? parent : device);
@@ -49,47 +52,48 @@ static int add_pci(struct text *text, const struct chosen *chosen, const gpuallo
 	(void)chosen;
 	if (!pci)
 		return no_such_id(device, "PCI address", "index");
-	text_add(text, pci);
+	ga_buffer_text(text, pci);
 	return 0;
 }
 
-static int add_torch(struct text *text, const struct chosen *chosen, const gpualloc_device *device)
+static int add_torch(struct ga_buffer *text, const struct chosen *chosen,
+		     const gpualloc_device *device)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_free char *name = NULL;
+	ga_auto_free char *name = NULL;
 	int result = gpualloc_device_framework_name(chosen->machine, device,
 						    getenv("CUDA_VISIBLE_DEVICES"),
 						    getenv("CUDA_DEVICE_ORDER"), &name, error);
 
 	if (result < 0)
 		return fail_error(result, error);
-	text_add(text, name);
+	ga_buffer_text(text, name);
 	return 0;
 }
 
-static int add_list(struct text *text, const struct chosen *chosen,
-		    int (*add)(struct text *, const struct chosen *, const gpualloc_device *))
+static int add_list(struct ga_buffer *text, const struct chosen *chosen,
+		    int (*add)(struct ga_buffer *, const struct chosen *, const gpualloc_device *))
 {
 	for (size_t i = 0; i < gpualloc_choice_count(chosen->choice); i++) {
 		int result;
 
 		if (i > 0)
-			text_char(text, ',');
+			ga_buffer_char(text, ',');
 		result = add(text, chosen, gpualloc_choice_device(chosen->choice, i));
 		if (result)
 			return result;
 	}
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 	return 0;
 }
 
 /* ---- the environment ---- */
 
 /* What a program without a lease is told; our own variables are for those that have one. */
-static int add_environment(struct text *text, const struct chosen *chosen)
+static int add_environment(struct ga_buffer *text, const struct chosen *chosen)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_free char **environment = NULL;
+	ga_auto_free char **environment = NULL;
 	char *nothing[] = {NULL};
 	int result =
 		gpualloc_choice_environment(chosen->machine, chosen->choice, GPUALLOC_FORM_DEFAULT,
@@ -99,16 +103,17 @@ static int add_environment(struct text *text, const struct chosen *chosen)
 		return fail_error(result, error);
 	for (size_t i = 0; environment[i]; i++)
 		if (strncmp(environment[i], "GPUALLOC_", strlen("GPUALLOC_")) != 0)
-			text_format(text, "%s\n", environment[i]);
+			ga_buffer_format(text, "%s\n", environment[i]);
 	return 0;
 }
 
 static const struct {
 	const char *name;
-	int (*add)(struct text *text, const struct chosen *chosen, const gpualloc_device *device);
+	int (*add)(struct ga_buffer *text, const struct chosen *chosen,
+		   const gpualloc_device *device);
 } forms[] = {{"index", add_index}, {"pci", add_pci}, {"torch", add_torch}, {"uuid", add_uuid}};
 
-static int add_choice(struct text *text, const struct call *call, const struct chosen *chosen)
+static int add_choice(struct ga_buffer *text, const struct call *call, const struct chosen *chosen)
 {
 	const char *form = call->value[OPTION_FORMAT] ? call->value[OPTION_FORMAT] : "uuid";
 
@@ -146,7 +151,7 @@ static int check_form(const struct call *call)
 static int run(const struct call *call)
 {
 	auto_chosen struct chosen chosen = {0};
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	int result = check_form(call);
 
 	if (result == 0)

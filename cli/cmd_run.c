@@ -2,13 +2,13 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "bind.h"
 #include "choose.h"
-#include "cleanup.h"
 #include "keeper.h"
 #include "launcher.h"
 #include "leasing.h"
 #include "message.h"
 #include "open.h"
 #include "options.h"
+#include "owned.h"
 #include "settle.h"
 #include "stores.h"
 #include "waiting.h"
@@ -319,7 +319,7 @@ static int run_in_lease(const struct call *call, struct job *job)
 
 static int run(const struct call *call)
 {
-	auto_call(job_free) struct job job = {0};
+	ga_cleanup(job_free) struct job job = {0};
 	int result = read_job(call, &job);
 
 	if (result)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc setup: the store of leases for everybody on this machine. */
-#include "cleanup.h"
 #include "message.h"
 #include "output.h"
+#include "owned.h"
 
 static int run(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	const char *path = gpualloc_store_default(), *state;
 	int result;
 
@@ -25,7 +25,7 @@ static int run(const struct call *call)
 	}
 	if (result < 0)
 		return fail_error(result, error);
-	text_format(&text, "the store %s %s\n", path, state);
+	ga_buffer_format(&text, "the store %s %s\n", path, state);
 	return output_print(&text);
 }
 

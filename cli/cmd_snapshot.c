@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc snapshot: the machine as a file that every command takes as --machine. */
-#include "cleanup.h"
 #include "command.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "owned.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -12,15 +12,15 @@
 static void say_what_was_written(const struct call *call, const gpualloc_machine *machine,
 				 size_t size)
 {
-	auto_text struct text about = {0};
+	ga_auto_buffer struct ga_buffer about = GA_BUFFER_OUTPUT;
 
 	if (isatty(STDERR_FILENO) != 1 || call->value[OPTION_QUIET])
 		return;
 	add_machine_name(&about, machine);
-	text_add(&about, ", ");
+	ga_buffer_text(&about, ", ");
 	add_count(&about, gpualloc_machine_device_count(machine), "GPU");
 	if (call->value[OPTION_ANONYMOUS])
-		text_add(&about, ", without names");
+		ga_buffer_text(&about, ", without names");
 	if (!about.failed)
 		say("wrote %s (%s, %zu bytes)", call->value[OPTION_OUTPUT], about.data, size);
 }
@@ -29,7 +29,7 @@ static int run(const struct call *call)
 {
 	auto_machine gpualloc_machine *machine = NULL;
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_text struct text file = {0};
+	ga_auto_buffer struct ga_buffer file = GA_BUFFER_OUTPUT;
 	const char *path = call->value[OPTION_OUTPUT];
 	int result = open_machine(call, &machine);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc topo: the links between the devices, as a matrix or a picture. */
-#include "cleanup.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "owned.h"
 #include "topo/topo.h"
 
 #include <unistd.h>
@@ -11,7 +11,7 @@
 static int run(const struct call *call)
 {
 	auto_machine gpualloc_machine *machine = NULL;
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	const char *picture = call->value[OPTION_SVG];
 	int result;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc version */
 #include "command.h"
-#include "json.h"
+#include "json_writer.h"
 #include "output.h"
 
 static int run(const struct call *call)
 {
-	auto_text struct text text = {0};
-	struct json json = {.out = &text};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	struct ga_json json = {.out = &text};
 
 	if (!call->value[OPTION_JSON]) {
-		text_format(&text, "gpualloc %s\n", gpualloc_version());
+		ga_buffer_format(&text, "gpualloc %s\n", gpualloc_version());
 		return output_print(&text);
 	}
-	json_open(&json, NULL, '{');
-	json_number(&json, "schema", 1);
-	json_text(&json, "command", call->command->name);
-	json_text(&json, "version", gpualloc_version());
-	json_close(&json, '}');
-	text_char(&text, '\n');
+	ga_json_open(&json, NULL, '{');
+	ga_json_number(&json, "schema", 1);
+	ga_json_text(&json, "command", call->command->name);
+	ga_json_text(&json, "version", gpualloc_version());
+	ga_json_close(&json, '}');
+	ga_buffer_char(&text, '\n');
 	return output_print(&text);
 }
 

@@ -3,10 +3,10 @@
 #ifndef CLI_EXPLAIN_H
 #define CLI_EXPLAIN_H
 
+#include "buffer.h"
 #include "choose.h"
-#include "text.h"
 
 /* No line is wider than columns, unless a UUID or a name is. */
-void explain_text(struct text *text, const struct chosen *chosen, size_t columns);
+void explain_text(struct ga_buffer *text, const struct chosen *chosen, size_t columns);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A choice and its reasons for a person; see explain.h. What is alike is said once. */
 #include "cleanup.h"
+#include "columns.h"
 #include "explain.h"
 #include "list.h"
 #include "open.h"
@@ -20,17 +21,17 @@ enum {
 /* ---- pieces ---- */
 
 /* MB/s as GB/s with one place; never rounded up. */
-static void add_bandwidth(struct text *text, int64_t bandwidth)
+static void add_bandwidth(struct ga_buffer *text, int64_t bandwidth)
 {
-	text_format(text, "%lld.%lld GB/s", (long long)bandwidth / 1000,
-		    (long long)bandwidth % 1000 / 100);
+	ga_buffer_format(text, "%lld.%lld GB/s", (long long)bandwidth / 1000,
+			 (long long)bandwidth % 1000 / 100);
 }
 
 /* "0-3,6"; with a blank behind each comma where it is long, so that lines can be broken there. */
-static void add_ids(struct text *text, const gpualloc_device *const *devices, size_t count)
+static void add_ids(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count)
 {
 	size_t size = gpualloc_device_ids(devices, count, NULL, 0) + 1;
-	auto_free char *ids = malloc(size);
+	ga_auto_free char *ids = malloc(size);
 
 	if (!ids) {
 		text->failed = true;
@@ -38,17 +39,17 @@ static void add_ids(struct text *text, const gpualloc_device *const *devices, si
 	}
 	(void)gpualloc_device_ids(devices, count, ids, size);
 	for (const char *c = ids; *c; c++) {
-		text_char(text, *c);
+		ga_buffer_char(text, *c);
 		if (*c == ',' && size > IDS_INLINE)
-			text_char(text, ' ');
+			ga_buffer_char(text, ' ');
 	}
 }
 
 /* Ids, and what there is to say about them beside or, where they are long, below them. */
-static void add_row(struct text *text, const gpualloc_device *const *devices, size_t count,
+static void add_row(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count,
 		    const char *words, size_t columns)
 {
-	auto_text struct text ids = {0}, block = {0};
+	ga_auto_buffer struct ga_buffer ids = GA_BUFFER_OUTPUT, block = GA_BUFFER_OUTPUT;
 	size_t indent = IDS_COLUMNS + 2, width;
 
 	add_ids(&ids, devices, count);
@@ -58,20 +59,20 @@ static void add_row(struct text *text, const gpualloc_device *const *devices, si
 	}
 	width = columns_of(ids.data);
 	if (width + 2 > IDS_INLINE) {
-		text_wrap(text, ids.data, 2, columns, 4);
-		text_wrap(text, words, indent, columns, 4);
+		columns_wrap(text, ids.data, 2, columns, 4);
+		columns_wrap(text, words, indent, columns, 4);
 		return;
 	}
 	if (width + 4 > indent)
 		indent = width + 4;
-	text_wrap(&block, words, indent, columns, 4);
+	columns_wrap(&block, words, indent, columns, 4);
 	text->failed = text->failed || block.failed;
-	text_format(text, "  %s", ids.data);
-	text_repeat(text, ' ', indent - 2 - width);
+	ga_buffer_format(text, "  %s", ids.data);
+	ga_buffer_repeat(text, ' ', indent - 2 - width);
 	if (block.data && block.size > indent)
-		text_add(text, block.data + indent);
+		ga_buffer_text(text, block.data + indent);
 	else
-		text_char(text, '\n');
+		ga_buffer_char(text, '\n');
 }
 
 /* ---- the chosen ---- */
@@ -86,69 +87,69 @@ static const char *unit_of(const char *policy)
 	return "";
 }
 
-static void add_value(struct text *text, const gpualloc_choice *choice)
+static void add_value(struct ga_buffer *text, const gpualloc_choice *choice)
 {
 	int64_t value = gpualloc_choice_value(choice), bound = gpualloc_choice_bound(choice);
 
-	text_format(text, "value %lld%s, ", (long long)value,
-		    unit_of(gpualloc_choice_policy(choice)));
+	ga_buffer_format(text, "value %lld%s, ", (long long)value,
+			 unit_of(gpualloc_choice_policy(choice)));
 	if (gpualloc_choice_proven(choice))
-		text_add(text, "proven: no set has more");
+		ga_buffer_text(text, "proven: no set has more");
 	else
-		text_format(text, "not proven: no set has more than %lld (a gap of %.1f %%)",
-			    (long long)bound,
-			    bound > 0 ? 100.0 * (double)(bound - value) / (double)bound : 0.0);
+		ga_buffer_format(text, "not proven: no set has more than %lld (a gap of %.1f %%)",
+				 (long long)bound,
+				 bound > 0 ? 100.0 * (double)(bound - value) / (double)bound : 0.0);
 }
 
-static void add_p2p(struct text *text, const gpualloc_machine *machine,
+static void add_p2p(struct ga_buffer *text, const gpualloc_machine *machine,
 		    const gpualloc_choice *choice, size_t columns)
 {
 	struct p2p_seen seen = p2p_of_choice(machine, choice);
-	auto_text struct text words = {0};
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 	if (p2p_sentence(&words, &seen))
-		text_wrap(text, words.data ? words.data : "", 2, columns, 4);
+		columns_wrap(text, words.data ? words.data : "", 2, columns, 4);
 	text->failed = text->failed || words.failed;
 }
 
-static void add_worth(struct text *text, const gpualloc_machine *machine,
+static void add_worth(struct ga_buffer *text, const gpualloc_machine *machine,
 		      const gpualloc_choice *choice, size_t columns)
 {
-	auto_text struct text links = {0}, value = {0};
+	ga_auto_buffer struct ga_buffer links = GA_BUFFER_OUTPUT, value = GA_BUFFER_OUTPUT;
 
 	if (gpualloc_choice_bandwidth(choice) >= 0) {
-		text_add(&links, "predicted bandwidth ");
+		ga_buffer_text(&links, "predicted bandwidth ");
 		add_bandwidth(&links, gpualloc_choice_bandwidth(choice));
-		text_format(&links, ", sum of pair scores %lld",
-			    (long long)gpualloc_choice_score(choice));
-		text_wrap(text, links.data ? links.data : "", 2, columns, 4);
+		ga_buffer_format(&links, ", sum of pair scores %lld",
+				 (long long)gpualloc_choice_score(choice));
+		columns_wrap(text, links.data ? links.data : "", 2, columns, 4);
 	}
 	add_p2p(text, machine, choice, columns);
 	if (gpualloc_choice_value(choice) >= 0) {
 		add_value(&value, choice);
-		text_wrap(text, value.data ? value.data : "", 2, columns, 4);
+		columns_wrap(text, value.data ? value.data : "", 2, columns, 4);
 	}
 	text->failed = text->failed || links.failed || value.failed;
 }
 
-static void add_device(struct text *text, const gpualloc_device *device, size_t columns)
+static void add_device(struct ga_buffer *text, const gpualloc_device *device, size_t columns)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 	const char *name = gpualloc_device_name(parent ? parent : device);
 	const char *uuid = gpualloc_device_uuid(device);
 	size_t taken = IDS_COLUMNS + 2 + 1 + columns_of(uuid ? uuid : "-"), room = NAME_COLUMNS;
-	auto_text struct text whole = {0};
+	ga_auto_buffer struct ga_buffer whole = GA_BUFFER_OUTPUT;
 	char id[ID_SIZE];
 
 	if (parent && gpualloc_device_profile(device))
-		text_format(&whole, "%s, ", gpualloc_device_profile(device));
-	text_add(&whole, name ? name : "-");
+		ga_buffer_format(&whole, "%s, ", gpualloc_device_profile(device));
+	ga_buffer_text(&whole, name ? name : "-");
 	if (taken + room > columns)
 		room = taken + 8 < columns ? columns - taken : 8;
-	text_add(text, "  ");
-	text_left(text, list_id(device, id), IDS_COLUMNS);
-	text_left(text, whole.data ? whole.data : "", room);
-	text_format(text, " %s\n", uuid ? uuid : "-");
+	ga_buffer_text(text, "  ");
+	columns_left(text, list_id(device, id), IDS_COLUMNS);
+	columns_left(text, whole.data ? whole.data : "", room);
+	ga_buffer_format(text, " %s\n", uuid ? uuid : "-");
 	text->failed = text->failed || whole.failed;
 }
 
@@ -162,40 +163,40 @@ static const gpualloc_device **devices_of(const gpualloc_choice *choice)
 	return devices;
 }
 
-static void add_chosen(struct text *text, const struct chosen *chosen, size_t columns)
+static void add_chosen(struct ga_buffer *text, const struct chosen *chosen, size_t columns)
 {
 	const gpualloc_choice *choice = chosen->choice;
 	size_t count = gpualloc_choice_count(choice);
-	auto_free const gpualloc_device **devices = devices_of(choice);
-	auto_text struct text title = {0};
+	ga_auto_free const gpualloc_device **devices = devices_of(choice);
+	ga_auto_buffer struct ga_buffer title = GA_BUFFER_OUTPUT;
 
 	if (!devices) {
 		text->failed = true;
 		return;
 	}
 	add_machine_name(&title, chosen->machine);
-	text_format(&title, ": policy %s chose ", gpualloc_choice_policy(choice));
+	ga_buffer_format(&title, ": policy %s chose ", gpualloc_choice_policy(choice));
 	add_ids(&title, devices, count);
 	text->failed = text->failed || title.failed;
-	text_wrap(text, title.data ? title.data : "", 0, columns, 100);
+	columns_wrap(text, title.data ? title.data : "", 0, columns, 100);
 	add_worth(text, chosen->machine, choice, columns);
-	text_add(text, "\nCHOSEN\n");
+	ga_buffer_text(text, "\nCHOSEN\n");
 	for (size_t i = 0; i < count && (i < CHOSEN_MAX || count == CHOSEN_MAX + 1); i++)
 		add_device(text, devices[i], columns);
 	if (count > CHOSEN_MAX + 1)
-		text_format(text, "  and %zu more\n", count - CHOSEN_MAX);
+		ga_buffer_format(text, "  and %zu more\n", count - CHOSEN_MAX);
 }
 
 /* ---- the next best ---- */
 
-static void add_difference(struct text *text, const char *what, int64_t less)
+static void add_difference(struct ga_buffer *text, const char *what, int64_t less)
 {
-	text_format(text, "%s %lld %s", what, (long long)(less > 0 ? less : -less),
-		    less > 0 ? "less" : "more");
+	ga_buffer_format(text, "%s %lld %s", what, (long long)(less > 0 ? less : -less),
+			 less > 0 ? "less" : "more");
 }
 
 /* What an alternative loses beside the chosen set, in the words in which it was compared. */
-static void add_loss(struct text *text, const gpualloc_choice *choice, size_t i, int64_t score,
+static void add_loss(struct ga_buffer *text, const gpualloc_choice *choice, size_t i, int64_t score,
 		     int64_t bandwidth)
 {
 	int64_t value = gpualloc_choice_alternative_value(choice, i);
@@ -205,9 +206,9 @@ static void add_loss(struct text *text, const gpualloc_choice *choice, size_t i,
 
 	if (less != 0) {
 		add_bandwidth(text, less > 0 ? less : -less);
-		text_add(text, less > 0 ? " less" : " more now");
+		ga_buffer_text(text, less > 0 ? " less" : " more now");
 		if (less < 0 && value_less != 0) {
-			text_add(text, ", ");
+			ga_buffer_text(text, ", ");
 			add_difference(text, "value", value_less);
 		}
 	} else if (value_less != 0) {
@@ -215,11 +216,11 @@ static void add_loss(struct text *text, const gpualloc_choice *choice, size_t i,
 	} else if (score_less != 0) {
 		add_difference(text, "score", score_less);
 	} else {
-		text_add(text, "the same");
+		ga_buffer_text(text, "the same");
 	}
 }
 
-static void add_alternatives(struct text *text, const gpualloc_choice *choice, size_t columns)
+static void add_alternatives(struct ga_buffer *text, const gpualloc_choice *choice, size_t columns)
 {
 	const gpualloc_device *const *devices;
 	int64_t score, bandwidth;
@@ -228,18 +229,18 @@ static void add_alternatives(struct text *text, const gpualloc_choice *choice, s
 	for (size_t i = 0;
 	     (count = gpualloc_choice_alternative(choice, i, &devices, &score, &bandwidth)); i++) {
 		int64_t value = gpualloc_choice_alternative_value(choice, i);
-		auto_text struct text words = {0};
+		ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 		if (i == 0)
-			text_add(text, "\nNEXT BEST\n");
+			ga_buffer_text(text, "\nNEXT BEST\n");
 		if (bandwidth >= 0) {
 			add_bandwidth(&words, bandwidth);
-			text_format(&words, ", score %lld%s", (long long)score,
-				    value >= 0 ? ", " : "");
+			ga_buffer_format(&words, ", score %lld%s", (long long)score,
+					 value >= 0 ? ", " : "");
 		}
 		if (value >= 0)
-			text_format(&words, "value %lld", (long long)value);
-		text_add(&words, words.size ? ": " : "");
+			ga_buffer_format(&words, "value %lld", (long long)value);
+		ga_buffer_text(&words, words.size ? ": " : "");
 		add_loss(&words, choice, i, score, bandwidth);
 		add_row(text, devices, count, words.data ? words.data : "", columns);
 		text->failed = text->failed || words.failed;
@@ -272,9 +273,9 @@ static size_t gather_alike(const gpualloc_choice *choice, const char *reason,
 	return count;
 }
 
-static void add_rejected(struct text *text, const gpualloc_choice *choice, size_t columns)
+static void add_rejected(struct ga_buffer *text, const gpualloc_choice *choice, size_t columns)
 {
-	auto_free const gpualloc_device **alike = NULL;
+	ga_auto_free const gpualloc_device **alike = NULL;
 	size_t all = 0, rows = 0, said = 0;
 	const char *reason;
 
@@ -292,15 +293,15 @@ static void add_rejected(struct text *text, const gpualloc_choice *choice, size_
 		if (said_before(choice, i, reason))
 			continue;
 		count = gather_alike(choice, reason, alike);
-		text_add(text, rows++ ? "" : "\nNOT CHOSEN\n");
+		ga_buffer_text(text, rows++ ? "" : "\nNOT CHOSEN\n");
 		add_row(text, alike, count, reason, columns);
 		said += count;
 	}
 	if (said < all)
-		text_format(text, "  and %zu more; --json has them all\n", all - said);
+		ga_buffer_format(text, "  and %zu more; --json has them all\n", all - said);
 }
 
-void explain_text(struct text *text, const struct chosen *chosen, size_t columns)
+void explain_text(struct ga_buffer *text, const struct chosen *chosen, size_t columns)
 {
 	add_chosen(text, chosen, columns);
 	add_alternatives(text, chosen->choice, columns);

@@ -2,9 +2,9 @@
 /* Keepers, and talking to them; see keeper.h. */
 #include "keeper.h"
 
+#include "buffer.h"
 #include "cleanup.h"
 #include "command.h"
-#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static void close_descriptor(const int *fd)
 	if (*fd >= 0)
 		close(*fd);
 }
-#define auto_close auto_call(close_descriptor)
+#define auto_close ga_cleanup(close_descriptor)
 
 static int64_t now_ms(void)
 {
@@ -130,7 +130,7 @@ static bool is_for_programs(const char *entry)
 /* The lease's descriptor, and with it what programs in it find in their environment. */
 static void give(int to, int lease)
 {
-	auto_text struct text variables = {0};
+	ga_auto_buffer struct ga_buffer variables = GA_BUFFER_OUTPUT;
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char bytes[CMSG_SPACE(sizeof lease)];
@@ -144,7 +144,7 @@ static void give(int to, int lease)
 
 	for (char *const *entry = environ; *entry; entry++)
 		if (is_for_programs(*entry))
-			text_append(&variables, *entry, strlen(*entry) + 1);
+			ga_buffer_append(&variables, *entry, strlen(*entry) + 1);
 	if (variables.failed || variables.size == 0 || variables.size >= VARIABLES_MAX)
 		return;
 	data = (struct iovec){variables.data, variables.size};
@@ -255,7 +255,7 @@ static bool take(int from, char *variables, int *ret_fd)
 bool keeper_join(const char *lease, int *ret_fd, char **ret_variables)
 {
 	auto_close int keeper = visit(lease, SAY_JOIN);
-	auto_free char *variables = calloc(1, VARIABLES_MAX + 2);
+	ga_auto_free char *variables = calloc(1, VARIABLES_MAX + 2);
 	int fd;
 
 	if (keeper < 0 || !variables || !take(keeper, variables, &fd))

@@ -4,7 +4,7 @@
 #define CLI_LEASES_H
 
 #include "command.h"
-#include "json.h"
+#include "json_writer.h"
 #include "terminal.h"
 
 /* What is shown. */
@@ -14,16 +14,16 @@ struct leases_view {
 	const gpualloc_machine *machine; /* NULL: nobody knows what runs on the devices */
 };
 
-void leases_text(struct text *text, const struct leases_view *view,
+void leases_text(struct ga_buffer *text, const struct leases_view *view,
 		 const struct terminal *terminal);
-void leases_json(struct text *text, const struct call *call, const struct leases_view *view);
+void leases_json(struct ga_buffer *text, const struct call *call, const struct leases_view *view);
 
 /* What runs on the devices of the i-th lease, and who has no business there. */
-void leases_use_text(struct text *text, const struct leases_view *view, size_t i,
+void leases_use_text(struct ga_buffer *text, const struct leases_view *view, size_t i,
 		     const struct terminal *terminal);
-void leases_use_json(struct json *json, const struct leases_view *view, size_t i);
+void leases_use_json(struct ga_json *json, const struct leases_view *view, size_t i);
 
 /* Another user's word: no control character of it reaches the terminal. */
-void add_foreign(struct text *text, const char *word, size_t columns);
+void add_foreign(struct ga_buffer *text, const char *word, size_t columns);
 
 #endif

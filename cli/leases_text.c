@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Leases for a person and for a program; see leases.h. What others wrote is made harmless. */
-#include "json.h"
+#include "columns.h"
+#include "json_writer.h"
 #include "leases.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 enum { ID_WIDTH = 10, USER_WIDTH = 10, PID_WIDTH = 8, SINCE_WIDTH = 12, UUID_SHOWN = 12 };
 
 /* "10:42:07" today, else "Nov 21 10:42". */
-static void add_since(struct text *text, int64_t since)
+static void add_since(struct ga_buffer *text, int64_t since)
 {
 	time_t then = (time_t)since, now = time(NULL);
 	struct tm at, today;
@@ -22,55 +23,55 @@ static void add_since(struct text *text, int64_t since)
 				       ? "%H:%M:%S"
 				       : "%b %e %H:%M",
 			       &at);
-	text_left(text, word, SINCE_WIDTH);
+	columns_left(text, word, SINCE_WIDTH);
 }
 
-static void add_pid(struct text *text, int64_t pid)
+static void add_pid(struct ga_buffer *text, int64_t pid)
 {
 	char word[24] = "-";
 
 	if (pid >= 0)
 		(void)snprintf(word, sizeof word, "%lld", (long long)pid);
-	text_left(text, word, PID_WIDTH);
+	columns_left(text, word, PID_WIDTH);
 }
 
-void add_foreign(struct text *text, const char *word, size_t columns)
+void add_foreign(struct ga_buffer *text, const char *word, size_t columns)
 {
-	auto_text struct text clean = {0};
+	ga_auto_buffer struct ga_buffer clean = GA_BUFFER_OUTPUT;
 
 	for (; *word; word++)
-		text_char(&clean, (unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word);
+		ga_buffer_char(&clean, (unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word);
 	text->failed = text->failed || clean.failed;
 	if (clean.data)
-		text_cut(text, clean.data, columns);
+		columns_cut(text, clean.data, columns);
 }
 
-static void add_heading(struct text *text, const struct terminal *terminal, const char *last)
+static void add_heading(struct ga_buffer *text, const struct terminal *terminal, const char *last)
 {
 	colour_start(text, terminal, COLOUR_DIM);
-	text_left(text, "LEASE", ID_WIDTH);
-	text_char(text, ' ');
-	text_left(text, "USER", USER_WIDTH);
-	text_char(text, ' ');
-	text_left(text, "PID", PID_WIDTH);
-	text_char(text, ' ');
-	text_left(text, "SINCE", SINCE_WIDTH);
-	text_format(text, " %s", last);
+	columns_left(text, "LEASE", ID_WIDTH);
+	ga_buffer_char(text, ' ');
+	columns_left(text, "USER", USER_WIDTH);
+	ga_buffer_char(text, ' ');
+	columns_left(text, "PID", PID_WIDTH);
+	ga_buffer_char(text, ' ');
+	columns_left(text, "SINCE", SINCE_WIDTH);
+	ga_buffer_format(text, " %s", last);
 	colour_end(text, terminal, COLOUR_DIM);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_cells(struct text *text, const char *id, const char *user, int64_t pid,
+static void add_cells(struct ga_buffer *text, const char *id, const char *user, int64_t pid,
 		      int64_t since)
 {
-	text_left(text, id ? id : "-", ID_WIDTH);
-	text_char(text, ' ');
-	text_left(text, user ? user : "-", USER_WIDTH);
-	text_char(text, ' ');
+	columns_left(text, id ? id : "-", ID_WIDTH);
+	ga_buffer_char(text, ' ');
+	columns_left(text, user ? user : "-", USER_WIDTH);
+	ga_buffer_char(text, ' ');
 	add_pid(text, pid);
-	text_char(text, ' ');
+	ga_buffer_char(text, ' ');
 	add_since(text, since);
-	text_char(text, ' ');
+	ga_buffer_char(text, ' ');
 }
 
 static size_t rest_of(const struct terminal *terminal)
@@ -82,28 +83,28 @@ static size_t rest_of(const struct terminal *terminal)
 
 /* ---- what is held ---- */
 
-static void add_uuid(struct text *text, const char *uuid, bool is_first)
+static void add_uuid(struct ga_buffer *text, const char *uuid, bool is_first)
 {
 	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0 ? 4 : 0;
 
-	text_add(text, is_first ? "" : ", ");
+	ga_buffer_text(text, is_first ? "" : ", ");
 	add_foreign(text, uuid, UUID_SHOWN + kind + 1);
 }
 
-static void add_devices(struct text *text, const gpualloc_leases *leases, size_t i)
+static void add_devices(struct ga_buffer *text, const gpualloc_leases *leases, size_t i)
 {
 	size_t count = gpualloc_leases_device_count(leases, i);
 	int64_t memory = gpualloc_leases_memory(leases, i);
 
-	text_repeat(text, ' ', 2);
+	ga_buffer_repeat(text, ' ', 2);
 	if (memory >= 0)
-		text_format(text, "%lld MiB of each of ", (long long)(memory >> 20));
+		ga_buffer_format(text, "%lld MiB of each of ", (long long)(memory >> 20));
 	for (size_t d = 0; d < count; d++)
 		add_uuid(text, gpualloc_leases_device(leases, i, d), d == 0);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_lease(struct text *text, const struct leases_view *view, size_t i,
+static void add_lease(struct ga_buffer *text, const struct leases_view *view, size_t i,
 		      const struct terminal *terminal)
 {
 	const gpualloc_leases *leases = view->leases;
@@ -113,38 +114,38 @@ static void add_lease(struct text *text, const struct leases_view *view, size_t 
 	add_cells(text, gpualloc_leases_id(leases, i), gpualloc_leases_user(leases, i),
 		  gpualloc_leases_pid(leases, i), gpualloc_leases_since(leases, i));
 	add_foreign(text, command ? command : "held, no record", rest_of(terminal));
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 	add_devices(text, leases, i);
 	leases_use_text(text, view, i, terminal);
 	if (note) {
-		text_add(text, "  note: ");
+		ga_buffer_text(text, "  note: ");
 		add_foreign(text, note, terminal->width - 8);
-		text_char(text, '\n');
+		ga_buffer_char(text, '\n');
 	}
 }
 
 /* ---- who waits ---- */
 
-static void add_keeps(struct text *text, const gpualloc_leases *leases, size_t i)
+static void add_keeps(struct ga_buffer *text, const gpualloc_leases *leases, size_t i)
 {
 	const char *uuid;
 
 	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(leases, i, k)); k++) {
-		text_add(text, k == 0 ? "  kept for it: " : "");
+		ga_buffer_text(text, k == 0 ? "  kept for it: " : "");
 		add_uuid(text, uuid, k == 0);
 	}
 	if (gpualloc_leases_waiting_keep(leases, i, 0))
-		text_char(text, '\n');
+		ga_buffer_char(text, '\n');
 }
 
-static void add_waiting(struct text *text, const gpualloc_leases *leases,
+static void add_waiting(struct ga_buffer *text, const gpualloc_leases *leases,
 			const struct terminal *terminal)
 {
 	size_t count = gpualloc_leases_waiting_count(leases);
 
 	if (count == 0)
 		return;
-	text_add(text, "\nWAITING, the first in the queue first\n");
+	ga_buffer_text(text, "\nWAITING, the first in the queue first\n");
 	for (size_t i = 0; i < count; i++) {
 		const char *request = gpualloc_leases_waiting_request(leases, i);
 
@@ -152,21 +153,23 @@ static void add_waiting(struct text *text, const gpualloc_leases *leases,
 			  gpualloc_leases_waiting_pid(leases, i),
 			  gpualloc_leases_waiting_since(leases, i));
 		add_foreign(text, request ? request : "-", rest_of(terminal));
-		text_char(text, '\n');
+		ga_buffer_char(text, '\n');
 		add_keeps(text, leases, i);
 	}
 }
 
-void leases_text(struct text *text, const struct leases_view *view, const struct terminal *terminal)
+void leases_text(struct ga_buffer *text, const struct leases_view *view,
+		 const struct terminal *terminal)
 {
 	size_t count = view->leases ? gpualloc_leases_count(view->leases) : 0;
 
 	if (!view->store) {
-		text_format(text, "no leases: there is no store %s\n", gpualloc_store_default());
+		ga_buffer_format(text, "no leases: there is no store %s\n",
+				 gpualloc_store_default());
 		return;
 	}
 	if (count == 0)
-		text_format(text, "no leases in %s\n", gpualloc_store_path(view->store));
+		ga_buffer_format(text, "no leases in %s\n", gpualloc_store_path(view->store));
 	else
 		add_heading(text, terminal, "COMMAND");
 	for (size_t i = 0; i < count; i++)
@@ -176,75 +179,75 @@ void leases_text(struct text *text, const struct leases_view *view, const struct
 
 /* ---- JSON ---- */
 
-static void json_lease(struct json *json, const struct leases_view *view, size_t i)
+static void json_lease(struct ga_json *json, const struct leases_view *view, size_t i)
 {
 	const gpualloc_leases *leases = view->leases;
 
-	json_line(json, "\n  ");
-	json_open(json, NULL, '{');
-	json_text(json, "id", gpualloc_leases_id(leases, i));
-	json_text(json, "user", gpualloc_leases_user(leases, i));
-	json_number(json, "pid", gpualloc_leases_pid(leases, i));
-	json_number(json, "since", gpualloc_leases_since(leases, i));
-	json_text(json, "command", gpualloc_leases_command(leases, i));
-	json_text(json, "note", gpualloc_leases_note(leases, i));
-	json_number(json, "memory", gpualloc_leases_memory(leases, i));
-	json_open(json, "devices", '[');
+	ga_json_line(json, "\n  ");
+	ga_json_open(json, NULL, '{');
+	ga_json_text(json, "id", gpualloc_leases_id(leases, i));
+	ga_json_text(json, "user", gpualloc_leases_user(leases, i));
+	ga_json_number(json, "pid", gpualloc_leases_pid(leases, i));
+	ga_json_number(json, "since", gpualloc_leases_since(leases, i));
+	ga_json_text(json, "command", gpualloc_leases_command(leases, i));
+	ga_json_text(json, "note", gpualloc_leases_note(leases, i));
+	ga_json_number(json, "memory", gpualloc_leases_memory(leases, i));
+	ga_json_open(json, "devices", '[');
 	for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
-		json_text(json, NULL, gpualloc_leases_device(leases, i, d));
-	json_close(json, ']');
+		ga_json_text(json, NULL, gpualloc_leases_device(leases, i, d));
+	ga_json_close(json, ']');
 	leases_use_json(json, view, i);
-	json_close(json, '}');
+	ga_json_close(json, '}');
 }
 
-static void json_keeps(struct json *json, const struct leases_view *view, size_t i)
+static void json_keeps(struct ga_json *json, const struct leases_view *view, size_t i)
 {
 	const char *uuid;
 
 	if (!view->machine) {
-		json_null(json, "keeps");
+		ga_json_null(json, "keeps");
 		return;
 	}
-	json_open(json, "keeps", '[');
+	ga_json_open(json, "keeps", '[');
 	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(view->leases, i, k)); k++)
-		json_text(json, NULL, uuid);
-	json_close(json, ']');
+		ga_json_text(json, NULL, uuid);
+	ga_json_close(json, ']');
 }
 
-static void json_waiting(struct json *json, const struct leases_view *view, size_t i)
+static void json_waiting(struct ga_json *json, const struct leases_view *view, size_t i)
 {
 	const gpualloc_leases *leases = view->leases;
 
-	json_line(json, "\n  ");
-	json_open(json, NULL, '{');
-	json_text(json, "user", gpualloc_leases_waiting_user(leases, i));
-	json_number(json, "pid", gpualloc_leases_waiting_pid(leases, i));
-	json_number(json, "since", gpualloc_leases_waiting_since(leases, i));
-	json_text(json, "request", gpualloc_leases_waiting_request(leases, i));
+	ga_json_line(json, "\n  ");
+	ga_json_open(json, NULL, '{');
+	ga_json_text(json, "user", gpualloc_leases_waiting_user(leases, i));
+	ga_json_number(json, "pid", gpualloc_leases_waiting_pid(leases, i));
+	ga_json_number(json, "since", gpualloc_leases_waiting_since(leases, i));
+	ga_json_text(json, "request", gpualloc_leases_waiting_request(leases, i));
 	json_keeps(json, view, i);
-	json_close(json, '}');
+	ga_json_close(json, '}');
 }
 
-void leases_json(struct text *text, const struct call *call, const struct leases_view *view)
+void leases_json(struct ga_buffer *text, const struct call *call, const struct leases_view *view)
 {
 	const gpualloc_store *store = view->store;
 	const gpualloc_leases *leases = view->leases;
-	struct json json = {.out = text};
+	struct ga_json json = {.out = text};
 
-	json_open(&json, NULL, '{');
-	json_number(&json, "schema", 1);
-	json_text(&json, "command", call->command->name);
-	json_text(&json, "store", store ? gpualloc_store_path(store) : NULL);
-	json_line(&json, "\n ");
-	json_open(&json, "leases", '[');
+	ga_json_open(&json, NULL, '{');
+	ga_json_number(&json, "schema", 1);
+	ga_json_text(&json, "command", call->command->name);
+	ga_json_text(&json, "store", store ? gpualloc_store_path(store) : NULL);
+	ga_json_line(&json, "\n ");
+	ga_json_open(&json, "leases", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_count(leases); i++)
 		json_lease(&json, view, i);
-	json_close(&json, ']');
-	json_line(&json, "\n ");
-	json_open(&json, "waiting", '[');
+	ga_json_close(&json, ']');
+	ga_json_line(&json, "\n ");
+	ga_json_open(&json, "waiting", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_waiting_count(leases); i++)
 		json_waiting(&json, view, i);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	text_char(text, '\n');
+	ga_json_close(&json, ']');
+	ga_json_close(&json, '}');
+	ga_buffer_char(text, '\n');
 }

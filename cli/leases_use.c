@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What runs on leased devices; see leases.h. */
 #include "cleanup.h"
+#include "columns.h"
 #include "leases.h"
 #include "open.h"
 
@@ -104,34 +105,34 @@ static bool read_uses(struct uses *uses, const struct leases_view *view, size_t 
 
 /* ---- for a person ---- */
 
-static void add_process(struct text *text, const struct use *use)
+static void add_process(struct ga_buffer *text, const struct use *use)
 {
 	const char *name = gpualloc_process_name(use->process);
 	const char *user = gpualloc_process_user(use->process);
 
-	text_format(text, "%lld", (long long)gpualloc_process_pid(use->process));
+	ga_buffer_format(text, "%lld", (long long)gpualloc_process_pid(use->process));
 	if (use->is_intruder) {
-		text_add(text, " of ");
+		ga_buffer_text(text, " of ");
 		add_foreign(text, user, NAME_SHOWN);
 	}
 	if (name) {
-		text_char(text, ' ');
+		ga_buffer_char(text, ' ');
 		add_foreign(text, name, NAME_SHOWN);
 	}
 	if (use->memory >= 0)
-		text_format(text, " (%lld MiB)", (long long)(use->memory >> 20));
+		ga_buffer_format(text, " (%lld MiB)", (long long)(use->memory >> 20));
 }
 
-static void add_processes(struct text *text, const struct uses *uses, bool intruders,
+static void add_processes(struct ga_buffer *text, const struct uses *uses, bool intruders,
 			  const struct terminal *terminal)
 {
-	auto_text struct text line = {0};
+	ga_auto_buffer struct ga_buffer line = GA_BUFFER_OUTPUT;
 	bool any = false;
 
 	for (size_t i = 0; i < uses->count; i++) {
 		if (uses->list[i].is_intruder != intruders)
 			continue;
-		text_add(&line, any ? ", " : intruders ? "intruders: " : "runs: ");
+		ga_buffer_text(&line, any ? ", " : intruders ? "intruders: " : "runs: ");
 		add_process(&line, &uses->list[i]);
 		any = true;
 	}
@@ -139,14 +140,14 @@ static void add_processes(struct text *text, const struct uses *uses, bool intru
 	if (!any || line.failed)
 		return;
 	colour_start(text, terminal, intruders ? COLOUR_RED : COLOUR_NONE);
-	text_wrap(text, line.data, 2, terminal->width, intruders ? 20 : 3);
+	columns_wrap(text, line.data, 2, terminal->width, intruders ? 20 : 3);
 	colour_end(text, terminal, intruders ? COLOUR_RED : COLOUR_NONE);
 }
 
-void leases_use_text(struct text *text, const struct leases_view *view, size_t i,
+void leases_use_text(struct ga_buffer *text, const struct leases_view *view, size_t i,
 		     const struct terminal *terminal)
 {
-	auto_call(uses_free) struct uses uses = {0};
+	ga_cleanup(uses_free) struct uses uses = {0};
 
 	if (!read_uses(&uses, view, i)) {
 		text->failed = true;
@@ -154,37 +155,37 @@ void leases_use_text(struct text *text, const struct leases_view *view, size_t i
 	}
 	/* On a machine that is not there nothing ever runs. */
 	if (uses.is_known && uses.count == 0 && !gpualloc_machine_is_simulated(view->machine))
-		text_add(text, "  nothing runs there\n");
+		ga_buffer_text(text, "  nothing runs there\n");
 	add_processes(text, &uses, false, terminal);
 	add_processes(text, &uses, true, terminal);
 }
 
 /* ---- for a program ---- */
 
-void leases_use_json(struct json *json, const struct leases_view *view, size_t i)
+void leases_use_json(struct ga_json *json, const struct leases_view *view, size_t i)
 {
-	auto_call(uses_free) struct uses uses = {0};
+	ga_cleanup(uses_free) struct uses uses = {0};
 
 	if (!read_uses(&uses, view, i)) {
 		json->out->failed = true;
 		return;
 	}
 	if (!uses.is_known && uses.count == 0) {
-		json_null(json, "processes");
+		ga_json_null(json, "processes");
 		return;
 	}
-	json_open(json, "processes", '[');
+	ga_json_open(json, "processes", '[');
 	for (size_t u = 0; u < uses.count; u++) {
 		const struct use *use = &uses.list[u];
 
-		json_open(json, NULL, '{');
-		json_number(json, "pid", gpualloc_process_pid(use->process));
-		json_text(json, "user", gpualloc_process_user(use->process));
-		json_text(json, "name", gpualloc_process_name(use->process));
-		json_number(json, "memory", use->memory);
-		json_text(json, "device", use->device);
-		json_bool(json, "intruder", use->is_intruder);
-		json_close(json, '}');
+		ga_json_open(json, NULL, '{');
+		ga_json_number(json, "pid", gpualloc_process_pid(use->process));
+		ga_json_text(json, "user", gpualloc_process_user(use->process));
+		ga_json_text(json, "name", gpualloc_process_name(use->process));
+		ga_json_number(json, "memory", use->memory);
+		ga_json_text(json, "device", use->device);
+		ga_json_bool(json, "intruder", use->is_intruder);
+		ga_json_close(json, '}');
 	}
-	json_close(json, ']');
+	ga_json_close(json, ']');
 }

@@ -2,10 +2,10 @@
 /* Leasing; see leasing.h. */
 #include "leasing.h"
 
-#include "cleanup.h"
 #include "message.h"
 #include "open.h"
 #include "options.h"
+#include "owned.h"
 #include "waiting.h"
 
 #include <string.h>
@@ -36,17 +36,17 @@ int check_wait(const struct call *call)
 			  call->value[OPTION_WAIT]);
 }
 
-static bool join_words(struct text *text, char *const *words)
+static bool join_words(struct ga_buffer *text, char *const *words)
 {
 	for (size_t i = 0; words[i]; i++)
-		text_format(text, "%s%s", i ? " " : "", words[i]);
+		ga_buffer_format(text, "%s%s", i ? " " : "", words[i]);
 	return !text->failed;
 }
 
 static int fill_wish(const struct call *call, char *const *words, struct waiting *waiting,
 		     gpualloc_lease_wish *wish)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	int64_t wait_ms = 0, hold_ms = 0;
 	int result;
 
@@ -94,7 +94,7 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 			     gpualloc_lease **ret_lease, int *ret_signal)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_call(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	ga_cleanup(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
 	struct waiting waiting = {0};
 	int result = fill_wish(call, words, &waiting, wish);
 
@@ -127,7 +127,7 @@ int acquire(const struct call *call, const gpualloc_store *store, const gpualloc
 
 void say_lease(const gpualloc_lease *lease)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	size_t count = gpualloc_lease_count(lease);
 	const gpualloc_device *first = gpualloc_lease_device(lease, 0);
 	const gpualloc_device *parent = gpualloc_device_parent(first);
@@ -135,19 +135,19 @@ void say_lease(const gpualloc_lease *lease)
 	int64_t memory = gpualloc_lease_memory(lease);
 
 	add_machine_name(&text, gpualloc_lease_machine(lease));
-	text_format(&text, ": %s ", parent ? "MIG" : "GPU");
+	ga_buffer_format(&text, ": %s ", parent ? "MIG" : "GPU");
 	for (size_t i = 0; i < count; i++) {
 		const gpualloc_device *device = gpualloc_lease_device(lease, i);
 		char id[96];
 
 		(void)gpualloc_device_ids(&device, 1, id, sizeof id);
-		text_format(&text, "%s%s", i ? "," : "", id);
+		ga_buffer_format(&text, "%s%s", i ? "," : "", id);
 	}
 	if (name)
-		text_format(&text, " (%s)", name);
+		ga_buffer_format(&text, " (%s)", name);
 	if (memory >= 0)
-		text_format(&text, ", %lld MiB of each", (long long)(memory >> 20));
-	text_format(&text, ", lease %s", gpualloc_lease_id(lease));
+		ga_buffer_format(&text, ", %lld MiB of each", (long long)(memory >> 20));
+	ga_buffer_format(&text, ", lease %s", gpualloc_lease_id(lease));
 	if (!text.failed)
 		say("%s", text.data);
 }

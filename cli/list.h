@@ -3,13 +3,14 @@
 #ifndef CLI_LIST_H
 #define CLI_LIST_H
 
+#include "buffer.h"
 #include "command.h"
 #include "terminal.h"
-#include "text.h"
 
-void list_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal);
-void list_json(struct text *text, const struct call *call, const gpualloc_machine *machine);
-void list_csv(struct text *text, const gpualloc_machine *machine);
+void list_text(struct ga_buffer *text, const gpualloc_machine *machine,
+	       const struct terminal *terminal);
+void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine);
+void list_csv(struct ga_buffer *text, const gpualloc_machine *machine);
 
 /* "1" for a GPU, "1:7:0" for an instance of it; what is not known is "-". Returns id. */
 enum { ID_SIZE = 72 };

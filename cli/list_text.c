@@ -5,6 +5,7 @@
  * fit, else on lines of its own.
  */
 #include "cleanup.h"
+#include "columns.h"
 #include "list.h"
 #include "open.h"
 
@@ -187,7 +188,7 @@ static size_t least_uuid(const char *uuid)
 /* Sorted, each needs only be told from its neighbours. */
 static bool shorten_uuids(struct table *table)
 {
-	auto_free struct uuid_entry *entries = calloc(table->count + 1, sizeof *entries);
+	ga_auto_free struct uuid_entry *entries = calloc(table->count + 1, sizeof *entries);
 	size_t count = 0;
 
 	if (!entries)
@@ -231,7 +232,7 @@ static bool is_idle(const gpualloc_device *device)
 
 static char *reason_of_idle(const gpualloc_device *device)
 {
-	auto_free char *reason = list_reason(device);
+	ga_auto_free char *reason = list_reason(device);
 	char *both = NULL;
 
 	if (!reason || asprintf(&both, "%s; nothing runs on it", reason) < 0)
@@ -357,7 +358,7 @@ static enum colour colour_of(const gpualloc_device *device)
 }
 
 /* A line of cells, without blanks at its end. */
-static void add_cells(struct text *text, const struct table *table, const struct row *row)
+static void add_cells(struct ga_buffer *text, const struct table *table, const struct row *row)
 {
 	size_t blanks = 0;
 
@@ -376,58 +377,59 @@ static void add_cells(struct text *text, const struct table *table, const struct
 		if (!*content)
 			continue; /* only a reason, which stands last */
 		used = columns_of(content) < width ? columns_of(content) : width;
-		text_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
+		ga_buffer_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
 		colour_start(text, table->terminal, colour);
-		text_cut(text, content, width);
+		columns_cut(text, content, width);
 		colour_end(text, table->terminal, colour);
 		blanks = GAP + (columns[column].right ? 0 : width - used);
 	}
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_reason(struct text *text, const struct table *table, const struct row *row)
+static void add_reason(struct ga_buffer *text, const struct table *table, const struct row *row)
 {
 	size_t indent = table->width[GPU] + GAP;
 
 	if (!table->width[REASON])
-		text_wrap(text, row->reason, indent < 30 ? indent : 2, table->terminal->width,
-			  REASON_LINES);
+		columns_wrap(text, row->reason, indent < 30 ? indent : 2, table->terminal->width,
+			     REASON_LINES);
 }
 
-static void add_heading(struct text *text, const gpualloc_machine *machine,
+static void add_heading(struct ga_buffer *text, const gpualloc_machine *machine,
 			const struct terminal *terminal)
 {
 	size_t gpus = gpualloc_machine_device_count(machine), instances = 0;
 	const char *driver = gpualloc_machine_driver(machine);
 	const char *source = gpualloc_machine_source(machine);
-	auto_text struct text heading = {0};
+	ga_auto_buffer struct ga_buffer heading = GA_BUFFER_OUTPUT;
 
 	for (size_t i = 0; i < gpus; i++)
 		instances += gpualloc_device_mig_count(gpualloc_machine_device(machine, i));
 	add_machine_name(&heading, machine);
-	text_add(&heading, ": ");
+	ga_buffer_text(&heading, ": ");
 	if (gpus == 0)
-		text_add(&heading, "no GPUs");
+		ga_buffer_text(&heading, "no GPUs");
 	else
 		add_count(&heading, gpus, "GPU");
 	if (instances > 0) {
-		text_add(&heading, ", ");
+		ga_buffer_text(&heading, ", ");
 		add_count(&heading, instances, "MIG instance");
 	}
-	text_format(&heading, ", driver %s, source %s", driver ? driver : "-",
-		    source ? source : "-");
+	ga_buffer_format(&heading, ", driver %s, source %s", driver ? driver : "-",
+			 source ? source : "-");
 	text->failed = text->failed || heading.failed;
 	if (heading.failed)
 		return;
 	colour_start(text, terminal, COLOUR_BOLD);
-	text_cut(text, heading.data, terminal->width);
+	columns_cut(text, heading.data, terminal->width);
 	colour_end(text, terminal, COLOUR_BOLD);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-void list_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal)
+void list_text(struct ga_buffer *text, const gpualloc_machine *machine,
+	       const struct terminal *terminal)
 {
-	auto_call(table_free) struct table table = {.terminal = terminal};
+	ga_cleanup(table_free) struct table table = {.terminal = terminal};
 
 	if (!fill_rows(&table, machine)) {
 		text->failed = true;
@@ -437,7 +439,7 @@ void list_text(struct text *text, const gpualloc_machine *machine, const struct 
 	if (table.count == 0)
 		return;
 	fit(&table);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 	add_cells(text, &table, NULL);
 	for (size_t i = 0; i < table.count; i++) {
 		add_cells(text, &table, &table.rows[i]);

@@ -34,7 +34,7 @@ const struct command *command_find(const char *name)
 
 static int print_usage(const struct command *command)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 
 	if (command)
 		usage_of_command(&text, command);
@@ -46,7 +46,7 @@ static int print_usage(const struct command *command)
 /* `gpualloc` alone: the same help, but it is not what was asked for. */
 static int nothing_asked(void)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 
 	usage_of_all(&text);
 	if (!text.failed)

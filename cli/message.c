@@ -61,7 +61,7 @@ int fail(int status, const char *format, ...)
 	return status;
 }
 
-int fail_text(int status, struct text *text)
+int fail_text(int status, struct ga_buffer *text)
 {
 	if (text->failed)
 		return fail_memory();

@@ -3,15 +3,15 @@
 #ifndef CLI_MESSAGE_H
 #define CLI_MESSAGE_H
 
+#include "buffer.h"
 #include "command.h"
-#include "text.h"
 
 enum { STATUS_USAGE = 64, STATUS_MEMORY = 71, STATUS_OUTPUT = 74 };
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Many lines at once, longer than a message may be; they begin with "gpualloc: " by themselves. */
-int fail_text(int status, struct text *text);
+int fail_text(int status, struct ga_buffer *text);
 int fail_memory(void);
 /* What the library said; status is what its call returned. */
 int fail_error(int status, const gpualloc_error *error);

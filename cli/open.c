@@ -2,8 +2,9 @@
 /* Opening a machine for a command; see open.h. */
 #include "open.h"
 
-#include "cleanup.h"
+#include "columns.h"
 #include "message.h"
+#include "owned.h"
 #include "suggest.h"
 
 #include <string.h>
@@ -45,41 +46,41 @@ int open_machine(const struct call *call, gpualloc_machine **ret_machine)
 	return 0;
 }
 
-static void add_machine(struct json *json, const gpualloc_machine *machine)
+static void add_machine(struct ga_json *json, const gpualloc_machine *machine)
 {
-	json_open(json, "machine", '{');
-	json_text(json, "name", gpualloc_machine_name(machine));
-	json_text(json, "source", gpualloc_machine_source(machine));
-	json_text(json, "driver", gpualloc_machine_driver(machine));
-	json_bool(json, "simulated", gpualloc_machine_is_simulated(machine));
-	json_close(json, '}');
+	ga_json_open(json, "machine", '{');
+	ga_json_text(json, "name", gpualloc_machine_name(machine));
+	ga_json_text(json, "source", gpualloc_machine_source(machine));
+	ga_json_text(json, "driver", gpualloc_machine_driver(machine));
+	ga_json_bool(json, "simulated", gpualloc_machine_is_simulated(machine));
+	ga_json_close(json, '}');
 }
 
-void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine)
+void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine)
 {
-	json_open(json, NULL, '{');
-	json_number(json, "schema", 1);
-	json_text(json, "command", call->command->name);
-	json_line(json, "\n ");
+	ga_json_open(json, NULL, '{');
+	ga_json_number(json, "schema", 1);
+	ga_json_text(json, "command", call->command->name);
+	ga_json_line(json, "\n ");
 	if (machine)
 		add_machine(json, machine);
 	else
-		json_null(json, "machine");
-	json_line(json, "\n ");
+		ga_json_null(json, "machine");
+	ga_json_line(json, "\n ");
 }
 
-void add_machine_name(struct text *text, const gpualloc_machine *machine)
+void add_machine_name(struct ga_buffer *text, const gpualloc_machine *machine)
 {
 	const char *name = gpualloc_machine_name(machine);
 
-	text_cut(text, name ? name : "a machine without a name", NAME_COLUMNS);
+	columns_cut(text, name ? name : "a machine without a name", NAME_COLUMNS);
 	if (gpualloc_machine_is_simulated(machine))
-		text_add(text, " (simulated)");
+		ga_buffer_text(text, " (simulated)");
 }
 
-void add_count(struct text *text, size_t count, const char *noun)
+void add_count(struct ga_buffer *text, size_t count, const char *noun)
 {
-	text_format(text, "%zu %s%s", count, noun, count == 1 ? "" : "s");
+	ga_buffer_format(text, "%zu %s%s", count, noun, count == 1 ? "" : "s");
 }
 
 const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid)

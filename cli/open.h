@@ -3,23 +3,23 @@
 #ifndef CLI_OPEN_H
 #define CLI_OPEN_H
 
+#include "buffer.h"
 #include "command.h"
-#include "json.h"
-#include "text.h"
+#include "json_writer.h"
 
 /* Takes the snapshot that --machine and --deadline ask for and says the machine's notes. Returns
  * 0, or the exit status of a failure about which everything has been said. */
 int open_machine(const struct call *call, gpualloc_machine **ret_machine);
 
 /* The beginning that all documents share: schema, command and machine, which may be none. */
-void open_document(struct json *json, const struct call *call, const gpualloc_machine *machine);
+void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine);
 
 /* The GPU or instance of that UUID; NULL where the machine has none. */
 const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid);
 
 /* "node7", "dgx1-volta (simulated)". */
-void add_machine_name(struct text *text, const gpualloc_machine *machine);
+void add_machine_name(struct ga_buffer *text, const gpualloc_machine *machine);
 /* "1 GPU", "8 GPUs": a number and its noun. */
-void add_count(struct text *text, size_t count, const char *noun);
+void add_count(struct ga_buffer *text, size_t count, const char *noun);
 
 #endif

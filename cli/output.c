@@ -25,7 +25,7 @@ void output_prepare(void)
 }
 
 /* 0 or an errno. */
-static int write_whole(int fd, const struct text *text)
+static int write_whole(int fd, const struct ga_buffer *text)
 {
 	size_t done = 0;
 
@@ -40,7 +40,7 @@ static int write_whole(int fd, const struct text *text)
 	return 0;
 }
 
-int output_print(const struct text *text)
+int output_print(const struct ga_buffer *text)
 {
 	int reason;
 
@@ -65,7 +65,7 @@ static int cannot_write(const char *path, int reason)
 }
 
 /* A pipe, a terminal or another device cannot be replaced, only written to. */
-static int save_directly(const char *path, const struct text *text)
+static int save_directly(const char *path, const struct ga_buffer *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY), reason;
 
@@ -88,7 +88,7 @@ static int temporary_path(const char *path, char *ret_path, size_t size)
 }
 
 /* 0 or an errno; when it fails nothing is left behind. */
-static int write_and_rename(const char *path, const struct text *text, mode_t mode)
+static int write_and_rename(const char *path, const struct ga_buffer *text, mode_t mode)
 {
 	char temporary[PATH_MAX];
 	int reason = temporary_path(path, temporary, sizeof temporary), fd;
@@ -114,7 +114,7 @@ static int write_and_rename(const char *path, const struct text *text, mode_t mo
  * Ctrl-C waits for the few milliseconds in which there is a temporary file, so that none is ever
  * left; a file that grows past the limit of its user is an error like another.
  */
-static int replace_undisturbed(const char *path, const struct text *text, mode_t mode)
+static int replace_undisturbed(const char *path, const struct ga_buffer *text, mode_t mode)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 	sigset_t wait, old;
@@ -133,9 +133,9 @@ static int replace_undisturbed(const char *path, const struct text *text, mode_t
 	return reason;
 }
 
-int output_save(const char *path, const struct text *text)
+int output_save(const char *path, const struct ga_buffer *text)
 {
-	auto_free char *real = NULL;
+	ga_auto_free char *real = NULL;
 	struct stat status;
 	mode_t mask;
 	int reason;

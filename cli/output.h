@@ -6,13 +6,13 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
-#include "text.h"
+#include "buffer.h"
 
 /* Makes sure that descriptors 0 to 2 are taken, so that no file of ours becomes one of them. */
 void output_prepare(void);
 
-int output_print(const struct text *text);
+int output_print(const struct ga_buffer *text);
 /* Replaces a file in one step: it holds either what it held before or the whole text. */
-int output_save(const char *path, const struct text *text);
+int output_save(const char *path, const struct ga_buffer *text);
 
 #endif

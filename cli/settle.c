@@ -2,8 +2,8 @@
 /* Looking again after the claim; see settle.h. */
 #include "settle.h"
 
-#include "cleanup.h"
 #include "message.h"
+#include "owned.h"
 #include "stores.h"
 
 /* Where company was asked for there is nothing to wait for. */

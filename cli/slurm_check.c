@@ -5,11 +5,11 @@
  */
 #include "slurm.h"
 
-#include "cleanup.h"
+#include "file.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
-#include "read_file.h"
+#include "owned.h"
 #include "slurm_view.h"
 
 #include <errno.h>
@@ -41,31 +41,17 @@ static int bad_data(void)
 	return gpualloc_exit_status(GPUALLOC_EDATA);
 }
 
-static int cannot_read(const char *path, int reason)
-{
-	int status = reason == ENOENT || reason == ENOTDIR ? GPUALLOC_EUSAGE
-		     : reason == EACCES || reason == EPERM ? GPUALLOC_EPERM
-		     : reason == EISDIR || reason == EFBIG ? GPUALLOC_EDATA
-							   : GPUALLOC_EIO;
-
-	if (reason == EFBIG)
-		return fail(bad_data(), "%s: more than %d bytes, too large for what it should be",
-			    path, SLURM_FILE_MOST);
-	return fail(gpualloc_exit_status(status), "%s: %s", path, strerror(reason));
-}
-
 static int read_site_file(struct checking *checking, size_t file, const char *path)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = {0};
+	auto_error gpualloc_error *error = gpualloc_error_new();
 	struct slurm_site *site = &checking->site;
 	struct slurm_conf *conf = &site->confs[site->conf_count];
 	size_t line;
-	int reason = read_file(path, SLURM_FILE_MOST, &text);
+	int result = ga_file_read(path, SLURM_FILE_MOST, &text, error);
 
-	if (reason)
-		return cannot_read(path, reason);
-	if (text.failed)
-		return fail_memory();
+	if (result < 0)
+		return fail_error(result, error);
 	switch (slurm_conf_read(path, text.data, text.size, conf, &line)) {
 	case SLURM_READ_MEMORY: return fail_memory();
 	case SLURM_READ_NO_TEXT:
@@ -157,38 +143,38 @@ static void note_version(struct checking *checking)
 			     "26.05 take Links the wrong way round for --gres=gpu:N");
 }
 
-static void add_json(struct text *text, struct checking *checking)
+static void add_json(struct ga_buffer *text, struct checking *checking)
 {
-	struct json json = {.out = text};
+	struct ga_json json = {.out = text};
 	char version[16];
 
 	(void)snprintf(version, sizeof version, "%d.%02d", checking->version / 100,
 		       checking->version % 100);
 	open_document(&json, checking->call, checking->machine);
-	json_text(&json, "slurm", checking->version < 0 ? NULL : version);
-	json_line(&json, "\n ");
+	ga_json_text(&json, "slurm", checking->version < 0 ? NULL : version);
+	ga_json_line(&json, "\n ");
 	findings_json(&json, "findings", &checking->findings);
-	json_line(&json, "\n ");
+	ga_json_line(&json, "\n ");
 	findings_json(&json, "notes", &checking->notes);
-	json_close(&json, '}');
-	text_char(text, '\n');
+	ga_json_close(&json, '}');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_nothing_wrong(struct text *text, const struct checking *checking)
+static void add_nothing_wrong(struct ga_buffer *text, const struct checking *checking)
 {
 	for (size_t i = 1; i < checking->call->operand_count; i++)
-		text_format(text, "%s%s", i > 1 ? ", " : "", checking->call->operands[i]);
-	text_add(text, ": nothing wrong");
+		ga_buffer_format(text, "%s%s", i > 1 ? ", " : "", checking->call->operands[i]);
+	ga_buffer_text(text, ": nothing wrong");
 	if (checking->machine) {
-		text_add(text, ", beside ");
+		ga_buffer_text(text, ", beside ");
 		add_machine_name(text, checking->machine);
 	}
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
 static int tell(struct checking *checking)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct slurm_findings *findings = &checking->findings;
 
 	findings_sort(findings);
@@ -206,8 +192,8 @@ static int tell(struct checking *checking)
 		add_nothing_wrong(&text, checking);
 		return output_print(&text);
 	}
-	text_format(&text, "gpualloc: %zu thing%s wrong\n", findings->count,
-		    findings->count == 1 ? " is" : "s are");
+	ga_buffer_format(&text, "gpualloc: %zu thing%s wrong\n", findings->count,
+			 findings->count == 1 ? " is" : "s are");
 	findings_text(&text, findings);
 	return fail_text(bad_data(), &text);
 }
@@ -227,7 +213,7 @@ static int check_options(const struct call *call)
 
 int slurm_check(const struct call *call)
 {
-	auto_call(checking_free) struct checking checking = {.call = call, .version = -1};
+	ga_cleanup(checking_free) struct checking checking = {.call = call, .version = -1};
 	int result = check_options(call);
 
 	if (result == 0)

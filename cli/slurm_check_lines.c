@@ -174,7 +174,7 @@ static bool are_whole(const struct slurm_cpus *cpus, const struct numbers *cores
 
 static void check_line_cores(const struct slurm_view *view, const struct slurm_gres *line)
 {
-	auto_text struct text right = {0};
+	ga_auto_buffer struct ga_buffer right = GA_BUFFER_OUTPUT;
 	const struct slurm_cpus *cpus = &view->cpus;
 	struct numbers cores;
 	uint64_t sockets;

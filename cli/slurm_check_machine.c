@@ -46,7 +46,7 @@ static void check_presence(const struct slurm_view *view, const struct slurm_gre
 static void check_cores_of_gpu(const struct slurm_view *view, const struct slurm_gres *line,
 			       const struct slurm_machine *node, const gpualloc_device *gpu)
 {
-	auto_text struct text right = {0};
+	ga_auto_buffer struct ga_buffer right = GA_BUFFER_OUTPUT;
 	uint64_t sockets = slurm_cpus_sockets(&node->cpus, gpualloc_device_cpus(gpu));
 	struct numbers cores;
 
@@ -104,7 +104,7 @@ static void check_instance(const struct slurm_view *view, const struct slurm_gre
 	bool known = true;
 
 	for (size_t i = 0; i < node->count; i++) {
-		auto_text struct text files = {0};
+		ga_auto_buffer struct ga_buffer files = GA_BUFFER_OUTPUT;
 		const struct slurm_device *device = &node->devices[i];
 
 		if (!slurm_device_is_instance(device))
@@ -162,7 +162,7 @@ static bool has_minor(const struct slurm_view *view, int64_t minor)
 static void check_machine_count(const struct slurm_view *view, const struct slurm_machine *node)
 {
 	const struct slurm_gres *last = view->lines[view->line_count - 1];
-	auto_text struct text missing = {0};
+	ga_auto_buffer struct ga_buffer missing = GA_BUFFER_OUTPUT;
 	int64_t named = -1;
 
 	if (view->device_count == node->count)
@@ -173,8 +173,8 @@ static void check_machine_count(const struct slurm_view *view, const struct slur
 		if (minor < 0 || minor == named || has_minor(view, minor))
 			continue;
 		named = minor;
-		text_format(&missing, "%s/dev/nvidia%lld", missing.size ? ", " : ": without ",
-			    (long long)minor);
+		ga_buffer_format(&missing, "%s/dev/nvidia%lld", missing.size ? ", " : ": without ",
+				 (long long)minor);
 	}
 	findings_add(view->findings, last->file, last->line,
 		     "the lines have %zu device%s, and this machine %zu%s", view->device_count,

@@ -4,6 +4,7 @@
 #include "slurm_view.h"
 
 #include "slurm.h"
+#include "text.h"
 
 #include <glob.h>
 #include <limits.h>
@@ -20,7 +21,7 @@ static int64_t read_count(const char *word, size_t size)
 	const char *unit = size > 0 ? memchr(units, word[size - 1] & ~0x20, 3) : NULL;
 	int64_t count;
 
-	if (!number_read(word, unit ? size - 1 : size, UINT32_MAX, &count))
+	if (!ga_text_number(word, unit ? size - 1 : size, UINT32_MAX, &count))
 		return -1;
 	for (ptrdiff_t i = 0; unit && i <= unit - units; i++)
 		count *= 1024;

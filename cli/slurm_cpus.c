@@ -12,7 +12,8 @@
  */
 #include "slurm_cpus.h"
 
-#include "read_file.h"
+#include "file.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,13 +24,10 @@ enum { THREADS_MOST = 8 };
 /* Reads a file below the root with one short line; false where there is none. */
 static bool read_line(const char *root, const char *path, char *line, size_t size)
 {
-	auto_text struct text text = {0};
-	char whole[512];
+	long length = ga_file_peek(root, path, line, size);
 
-	if ((size_t)snprintf(whole, sizeof whole, "%s%s", root, path) >= sizeof whole ||
-	    read_file(whole, size - 1, &text) || !text.data)
+	if (length <= 0 || (size_t)length == size - 1)
 		return false;
-	(void)snprintf(line, size, "%s", text.data);
 	line[strcspn(line, "\r\n")] = '\0';
 	return true;
 }
@@ -42,7 +40,7 @@ static bool read_package(const char *root, int64_t cpu, int64_t *ret_package)
 		       "/sys/devices/system/cpu/cpu%lld/topology/physical_package_id",
 		       (long long)cpu);
 	return read_line(root, path, line, sizeof line) &&
-	       number_read(line, strlen(line), INT32_MAX, ret_package);
+	       ga_text_number(line, strlen(line), INT32_MAX, ret_package);
 }
 
 /* The place of a package among those that are known; their number where it is a new one. */
@@ -175,7 +173,7 @@ uint64_t slurm_cpus_sockets(const struct slurm_cpus *cpus, const char *list)
 	return sockets ? sockets : sockets_by_number(cpus, &near, core_sockets_in_turn);
 }
 
-void slurm_cpus_text(struct text *text, const struct slurm_cpus *cpus, uint64_t sockets)
+void slurm_cpus_text(struct ga_buffer *text, const struct slurm_cpus *cpus, uint64_t sockets)
 {
 	struct numbers cores;
 

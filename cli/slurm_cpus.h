@@ -27,6 +27,6 @@ bool slurm_cpus_known(const struct slurm_cpus *cpus);
 /* The sockets of a list of CPUs, a bit each; 0 where that cannot be told. */
 uint64_t slurm_cpus_sockets(const struct slurm_cpus *cpus, const char *list);
 /* "0-19,40-59": all cores of these sockets. */
-void slurm_cpus_text(struct text *text, const struct slurm_cpus *cpus, uint64_t sockets);
+void slurm_cpus_text(struct ga_buffer *text, const struct slurm_cpus *cpus, uint64_t sockets);
 
 #endif

@@ -68,33 +68,33 @@ void findings_sort(struct slurm_findings *findings)
 	qsort(findings->list, findings->count, sizeof *findings->list, by_place);
 }
 
-void findings_text(struct text *text, const struct slurm_findings *findings)
+void findings_text(struct ga_buffer *text, const struct slurm_findings *findings)
 {
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct slurm_finding *finding = &findings->list[i];
 
-		text_format(text, "%s:%zu: %s\n", findings->files[finding->file], finding->line,
-			    finding->sentence);
+		ga_buffer_format(text, "%s:%zu: %s\n", findings->files[finding->file],
+				 finding->line, finding->sentence);
 	}
 	if (findings->more)
-		text_format(text, "and more than these %d\n", FINDINGS_MOST);
+		ga_buffer_format(text, "and more than these %d\n", FINDINGS_MOST);
 	text->failed = text->failed || findings->failed;
 }
 
-void findings_json(struct json *json, const char *key, const struct slurm_findings *findings)
+void findings_json(struct ga_json *json, const char *key, const struct slurm_findings *findings)
 {
-	json_open(json, key, '[');
+	ga_json_open(json, key, '[');
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct slurm_finding *finding = &findings->list[i];
 
-		json_line(json, "\n  ");
-		json_open(json, NULL, '{');
-		json_text(json, "file", findings->files[finding->file]);
-		json_number(json, "line", (int64_t)finding->line);
-		json_text(json, "sentence", finding->sentence);
-		json_close(json, '}');
+		ga_json_line(json, "\n  ");
+		ga_json_open(json, NULL, '{');
+		ga_json_text(json, "file", findings->files[finding->file]);
+		ga_json_number(json, "line", (int64_t)finding->line);
+		ga_json_text(json, "sentence", finding->sentence);
+		ga_json_close(json, '}');
 	}
-	json_close(json, ']');
+	ga_json_close(json, ']');
 	json->out->failed = json->out->failed || findings->failed;
 }
 

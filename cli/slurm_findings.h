@@ -3,8 +3,8 @@
 #ifndef CLI_SLURM_FINDINGS_H
 #define CLI_SLURM_FINDINGS_H
 
-#include "json.h"
-#include "text.h"
+#include "buffer.h"
+#include "json_writer.h"
 
 /* More than anybody reads; the last says that there are more. */
 enum { FINDINGS_MOST = 200 };
@@ -28,8 +28,8 @@ void findings_add(struct slurm_findings *findings, size_t file, size_t line, con
 		  ...) __attribute__((format(printf, 4, 5)));
 void findings_sort(struct slurm_findings *findings);
 /* "FILE:LINE: sentence", a line each. */
-void findings_text(struct text *text, const struct slurm_findings *findings);
-void findings_json(struct json *json, const char *key, const struct slurm_findings *findings);
+void findings_text(struct ga_buffer *text, const struct slurm_findings *findings);
+void findings_json(struct ga_json *json, const char *key, const struct slurm_findings *findings);
 
 /* A word from a file as a sentence may show it: short, and no byte that is not plain. */
 enum { SHOWN_SIZE = 64 };

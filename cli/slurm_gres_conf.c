@@ -5,10 +5,10 @@
  */
 #include "slurm.h"
 
-#include "cleanup.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
+#include "owned.h"
 #include "slurm_machine.h"
 #include "slurm_mig.h"
 #include "slurm_names.h"
@@ -133,63 +133,67 @@ static size_t count_alike(const struct slurm_machine *node, size_t first)
 	return count;
 }
 
-static void add_files(struct text *text, const struct slurm_machine *node, size_t first,
+static void add_files(struct ga_buffer *text, const struct slurm_machine *node, size_t first,
 		      size_t count)
 {
 	const struct slurm_device *device = &node->devices[first];
 	long long minor = gpualloc_device_minor(device->gpu);
 
 	if (count > 1) {
-		text_format(text, " File=/dev/nvidia[%lld-%lld]", minor,
-			    minor + (long long)count - 1);
+		ga_buffer_format(text, " File=/dev/nvidia[%lld-%lld]", minor,
+				 minor + (long long)count - 1);
 		return;
 	}
-	text_add(text, slurm_device_is_instance(device) ? " MultipleFiles=" : " File=");
+	ga_buffer_text(text, slurm_device_is_instance(device) ? " MultipleFiles=" : " File=");
 	slurm_device_files(text, device);
 }
 
-static void add_line(struct text *text, const struct slurm_machine *node, const char *names,
+static void add_line(struct ga_buffer *text, const struct slurm_machine *node, const char *names,
 		     size_t first, size_t count)
 {
 	const struct slurm_device *device = &node->devices[first];
 
 	/* Of its own line AutoDetect would be every node's. */
 	if (names)
-		text_format(text, "NodeName=%s AutoDetect=off ", names);
-	text_add(text, "Name=gpu");
+		ga_buffer_format(text, "NodeName=%s AutoDetect=off ", names);
+	ga_buffer_text(text, "Name=gpu");
 	if (*device->type)
-		text_format(text, " Type=%s", device->type);
+		ga_buffer_format(text, " Type=%s", device->type);
 	add_files(text, node, first, count);
 	if (node->cores_known) {
-		text_add(text, " Cores=");
+		ga_buffer_text(text, " Cores=");
 		slurm_cpus_text(text, &node->cpus, device->sockets);
 	}
 	if (has_links(node)) {
-		text_add(text, " Links=");
+		ga_buffer_text(text, " Links=");
 		for (size_t i = 0; i < node->count; i++)
-			text_format(text, i ? ",%d" : "%d", slurm_machine_link(node, first, i));
+			ga_buffer_format(text, i ? ",%d" : "%d",
+					 slurm_machine_link(node, first, i));
 	}
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
 /* ---- what has to be known beside them ---- */
 
-static void add_node_line(struct text *text, const struct slurm_machine *node, const char *names)
+static void add_node_line(struct ga_buffer *text, const struct slurm_machine *node,
+			  const char *names)
 {
-	text_format(text, "# slurm.conf: NodeName=%s Gres=", names ? names : "...");
+	ga_buffer_format(text, "# slurm.conf: NodeName=%s Gres=", names ? names : "...");
 	slurm_machine_gres(text, node);
 	if (slurm_cpus_known(&node->cpus)) {
-		text_format(text, " Sockets=%lld CoresPerSocket=%lld",
-			    (long long)node->cpus.sockets, (long long)node->cpus.cores_per_socket);
+		ga_buffer_format(text, " Sockets=%lld CoresPerSocket=%lld",
+				 (long long)node->cpus.sockets,
+				 (long long)node->cpus.cores_per_socket);
 		if (node->cpus.threads_per_core > 0)
-			text_format(text, " ThreadsPerCore=%lld",
-				    (long long)node->cpus.threads_per_core);
+			ga_buffer_format(text, " ThreadsPerCore=%lld",
+					 (long long)node->cpus.threads_per_core);
 	}
-	text_add(text, "\n");
-	text_format(text,
-		    "# Or, where gpualloc's plugin leases and Slurm only counts, none of the lines "
-		    "below, and\n# slurm.conf: GresTypes=gpualloc and Gres=gpualloc:%zu\n",
-		    node->count);
+	ga_buffer_text(text, "\n");
+	ga_buffer_format(
+		text,
+		"# Or, where gpualloc's plugin leases and Slurm only counts, none of the lines "
+		"below, and\n# slurm.conf: GresTypes=gpualloc and Gres=gpualloc:%zu\n",
+		node->count);
 }
 
 static size_t count_instances(const struct slurm_machine *node)
@@ -201,15 +205,17 @@ static size_t count_instances(const struct slurm_machine *node)
 	return count;
 }
 
-static void add_about_cores(struct text *text, const struct slurm_machine *node)
+static void add_about_cores(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	if (node->cores_known)
-		text_add(text, "# Cores are Slurm's own indices, whole sockets, no threads.\n");
+		ga_buffer_text(text,
+			       "# Cores are Slurm's own indices, whole sockets, no threads.\n");
 	else if (!slurm_cpus_known(&node->cpus))
-		text_add(text, "# No Cores: how many sockets and cores the machine has is not "
+		ga_buffer_text(text,
+			       "# No Cores: how many sockets and cores the machine has is not "
 			       "known.\n");
 	else
-		text_add(text, "# No Cores: which socket each GPU is near is not known.\n");
+		ga_buffer_text(text, "# No Cores: which socket each GPU is near is not known.\n");
 }
 
 /* Where all are alike there is no best, and no wrong way round. */
@@ -222,60 +228,63 @@ static bool links_differ(const struct slurm_machine *node)
 	return false;
 }
 
-static void add_about_links(struct text *text, const struct slurm_machine *node)
+static void add_about_links(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	if (!has_links(node))
 		return;
-	text_add(text, node->links == SLURM_LINKS_NVLINK
-			       ? "# Links are numbers of NVLinks.\n"
-			       : "# Links are how close two are on PCIe, 0 for furthest.\n");
+	ga_buffer_text(text, node->links == SLURM_LINKS_NVLINK
+				     ? "# Links are numbers of NVLinks.\n"
+				     : "# Links are how close two are on PCIe, 0 for furthest.\n");
 	if (node->links_unknown)
-		text_add(text, "# Between some it is not known, which counts as 0.\n");
+		ga_buffer_text(text, "# Between some it is not known, which counts as 0.\n");
 	if (links_differ(node))
-		text_add(text, "# Slurm 24.05 to 26.05 take Links the wrong way round for "
-			       "--gres=gpu:N and --gpus-per-node:\n"
-			       "# ask there with --gpus=N or --gpus-per-task.\n");
+		ga_buffer_text(text, "# Slurm 24.05 to 26.05 take Links the wrong way round for "
+				     "--gres=gpu:N and --gpus-per-node:\n"
+				     "# ask there with --gpus=N or --gpus-per-task.\n");
 }
 
-static void add_about_instances(struct text *text, const struct slurm_machine *node)
+static void add_about_instances(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	if (count_instances(node) == 0)
 		return;
-	text_add(text, "# In a job CUDA_VISIBLE_DEVICES has numbers of these lines, which to CUDA "
+	ga_buffer_text(text,
+		       "# In a job CUDA_VISIBLE_DEVICES has numbers of these lines, which to CUDA "
 		       "are no instances: it\n"
 		       "# needs ConstrainDevices=yes in cgroup.conf and one instance a job, or "
 		       "gpualloc's plugin,\n# which sets UUIDs.\n");
 	if (node->caps_by_book)
-		text_add(text, "# The machine is simulated: nvidia-capN are as NVIDIA's documents "
+		ga_buffer_text(text,
+			       "# The machine is simulated: nvidia-capN are as NVIDIA's documents "
 			       "count them.\n");
 }
 
 /* GPUs that no line is about: in MIG mode, and cut into nothing. */
-static void add_about_empty(struct text *text, const struct slurm_machine *node)
+static void add_about_empty(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	for (size_t i = 0; i < gpualloc_machine_device_count(node->machine); i++) {
 		const gpualloc_device *gpu = gpualloc_machine_device(node->machine, i);
 
 		if (gpualloc_device_mig_enabled(gpu) == 1 && gpualloc_device_mig_count(gpu) == 0)
-			text_format(text,
-				    "# GPU %lld is in MIG mode and has no instance, so there is no "
-				    "line for it.\n",
-				    (long long)gpualloc_device_index(gpu));
+			ga_buffer_format(
+				text,
+				"# GPU %lld is in MIG mode and has no instance, so there is no "
+				"line for it.\n",
+				(long long)gpualloc_device_index(gpu));
 	}
 }
 
-static void add_conf(struct text *text, const struct slurm_machine *node, const char *names)
+static void add_conf(struct ga_buffer *text, const struct slurm_machine *node, const char *names)
 {
-	text_add(text, "# gres.conf of ");
+	ga_buffer_text(text, "# gres.conf of ");
 	add_machine_name(text, node->machine);
-	text_add(text, ", in PCI order, as CUDA counts\n# slurm.conf: GresTypes=gpu\n");
+	ga_buffer_text(text, ", in PCI order, as CUDA counts\n# slurm.conf: GresTypes=gpu\n");
 	add_node_line(text, node, names);
 	add_about_cores(text, node);
 	add_about_links(text, node);
 	add_about_instances(text, node);
 	add_about_empty(text, node);
 	if (!names)
-		text_add(text, "AutoDetect=off\n");
+		ga_buffer_text(text, "AutoDetect=off\n");
 	for (size_t i = 0, count; i < node->count; i += count) {
 		count = count_alike(node, i);
 		add_line(text, node, names, i, count);
@@ -284,67 +293,68 @@ static void add_conf(struct text *text, const struct slurm_machine *node, const 
 
 /* ---- as a document ---- */
 
-static void add_json_device(struct json *json, const struct slurm_machine *node, size_t at)
+static void add_json_device(struct ga_json *json, const struct slurm_machine *node, size_t at)
 {
 	const struct slurm_device *device = &node->devices[at];
-	auto_text struct text files = {0}, cores = {0};
+	ga_auto_buffer struct ga_buffer files = GA_BUFFER_OUTPUT, cores = GA_BUFFER_OUTPUT;
 
 	slurm_device_files(&files, device);
 	slurm_cpus_text(&cores, &node->cpus, device->sockets);
 	json->out->failed = json->out->failed || files.failed || cores.failed;
-	json_line(json, "\n  ");
-	json_open(json, NULL, '{');
-	json_text(json, "uuid", gpualloc_device_uuid(device->device));
-	json_text(json, "type", *device->type ? device->type : NULL);
-	json_open(json, "files", '[');
+	ga_json_line(json, "\n  ");
+	ga_json_open(json, NULL, '{');
+	ga_json_text(json, "uuid", gpualloc_device_uuid(device->device));
+	ga_json_text(json, "type", *device->type ? device->type : NULL);
+	ga_json_open(json, "files", '[');
 	for (char *rest = files.data, *file; rest && (file = strsep(&rest, ","));)
-		json_text(json, NULL, file);
-	json_close(json, ']');
-	json_text(json, "cores", node->cores_known ? cores.data : NULL);
+		ga_json_text(json, NULL, file);
+	ga_json_close(json, ']');
+	ga_json_text(json, "cores", node->cores_known ? cores.data : NULL);
 	if (has_links(node)) {
-		json_open(json, "links", '[');
+		ga_json_open(json, "links", '[');
 		for (size_t i = 0; i < node->count; i++) {
 			/* The place of the device itself, -1, is null. */
-			json_number(json, NULL, slurm_machine_link(node, at, i));
+			ga_json_number(json, NULL, slurm_machine_link(node, at, i));
 		}
-		json_close(json, ']');
+		ga_json_close(json, ']');
 	} else {
-		json_null(json, "links");
+		ga_json_null(json, "links");
 	}
-	json_close(json, '}');
+	ga_json_close(json, '}');
 }
 
-static void add_json(struct text *text, const struct slurm_machine *node, const struct call *call)
+static void add_json(struct ga_buffer *text, const struct slurm_machine *node,
+		     const struct call *call)
 {
-	auto_text struct text gres = {0};
-	struct json json = {.out = text};
+	ga_auto_buffer struct ga_buffer gres = GA_BUFFER_OUTPUT;
+	struct ga_json json = {.out = text};
 
 	slurm_machine_gres(&gres, node);
 	text->failed = text->failed || gres.failed;
 	open_document(&json, call, node->machine);
-	json_text(&json, "node", call->value[OPTION_NODE]);
-	json_text(&json, "gres", gres.data);
-	json_number(&json, "sockets", node->cpus.sockets);
-	json_number(&json, "cores_per_socket", node->cpus.cores_per_socket);
-	json_number(&json, "threads_per_core", node->cpus.threads_per_core);
-	json_text(&json, "links",
-		  !has_links(node)                    ? NULL
-		  : node->links == SLURM_LINKS_NVLINK ? "nvlink"
-						      : "pcie");
-	json_line(&json, "\n ");
-	json_open(&json, "devices", '[');
+	ga_json_text(&json, "node", call->value[OPTION_NODE]);
+	ga_json_text(&json, "gres", gres.data);
+	ga_json_number(&json, "sockets", node->cpus.sockets);
+	ga_json_number(&json, "cores_per_socket", node->cpus.cores_per_socket);
+	ga_json_number(&json, "threads_per_core", node->cpus.threads_per_core);
+	ga_json_text(&json, "links",
+		     !has_links(node)                    ? NULL
+		     : node->links == SLURM_LINKS_NVLINK ? "nvlink"
+							 : "pcie");
+	ga_json_line(&json, "\n ");
+	ga_json_open(&json, "devices", '[');
 	for (size_t i = 0; i < node->count; i++)
 		add_json_device(&json, node, i);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	text_char(text, '\n');
+	ga_json_close(&json, ']');
+	ga_json_close(&json, '}');
+	ga_buffer_char(text, '\n');
 }
 
 int slurm_gres_conf(const struct call *call)
 {
 	auto_machine gpualloc_machine *machine = NULL;
-	auto_call(slurm_machine_free) struct slurm_machine node = {0};
-	auto_text struct text text = {0};
+	ga_cleanup(slurm_machine_free) struct slurm_machine node = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	int result = check_names(call);
 
 	if (result == 0)

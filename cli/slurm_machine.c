@@ -3,7 +3,7 @@
 #include "slurm_machine.h"
 
 #include "cleanup.h"
-#include "read_file.h"
+#include "file.h"
 #include "slurm_mig.h"
 
 #include <stdio.h>
@@ -58,7 +58,7 @@ static size_t place_of(const gpualloc_machine *machine, const gpualloc_device *g
 static bool add_devices(struct slurm_machine *node)
 {
 	size_t count = gpualloc_machine_device_count(node->machine);
-	auto_free const gpualloc_device **gpus = calloc(count + 1, sizeof *gpus);
+	ga_auto_free const gpualloc_device **gpus = calloc(count + 1, sizeof *gpus);
 
 	if (!gpus)
 		return false;
@@ -118,14 +118,13 @@ static void name_device(const struct slurm_machine *node, struct slurm_device *d
 
 static bool find_caps(struct slurm_machine *node)
 {
-	auto_text struct text minors = {0};
+	ga_auto_buffer struct ga_buffer minors = {0};
 	char path[512];
 
 	node->caps_by_book = !node->root && gpualloc_machine_is_simulated(node->machine);
 	if (node->root &&
-	    (size_t)snprintf(path, sizeof path, "%s" MIG_MINORS, node->root) < sizeof path)
-		(void)read_file(path, MIG_MINORS_MOST, &minors);
-	if (minors.failed)
+	    (size_t)snprintf(path, sizeof path, "%s" MIG_MINORS, node->root) < sizeof path &&
+	    ga_file_read(path, MIG_MINORS_MOST, &minors, NULL) == GPUALLOC_ENOMEM)
 		return false;
 	for (size_t i = 0; i < node->count; i++) {
 		struct slurm_device *device = &node->devices[i];
@@ -143,13 +142,13 @@ static bool find_caps(struct slurm_machine *node)
 	return true;
 }
 
-void slurm_device_files(struct text *text, const struct slurm_device *device)
+void slurm_device_files(struct ga_buffer *text, const struct slurm_device *device)
 {
-	text_format(text, "/dev/nvidia%lld", (long long)gpualloc_device_minor(device->gpu));
+	ga_buffer_format(text, "/dev/nvidia%lld", (long long)gpualloc_device_minor(device->gpu));
 	if (slurm_device_is_instance(device))
-		text_format(text,
-			    ",/dev/nvidia-caps/nvidia-cap%lld,/dev/nvidia-caps/nvidia-cap%lld",
-			    (long long)device->caps[0], (long long)device->caps[1]);
+		ga_buffer_format(text,
+				 ",/dev/nvidia-caps/nvidia-cap%lld,/dev/nvidia-caps/nvidia-cap%lld",
+				 (long long)device->caps[0], (long long)device->caps[1]);
 }
 
 /* ---- their links ---- */
@@ -258,7 +257,7 @@ static bool is_first_of_type(const struct slurm_machine *node, size_t at)
 	return true;
 }
 
-void slurm_machine_gres(struct text *text, const struct slurm_machine *node)
+void slurm_machine_gres(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	for (size_t i = 0; i < node->count; i++) {
 		const char *type = node->devices[i].type;
@@ -268,6 +267,7 @@ void slurm_machine_gres(struct text *text, const struct slurm_machine *node)
 			continue;
 		for (size_t k = i; k < node->count; k++)
 			count += strcmp(node->devices[k].type, type) == 0;
-		text_format(text, "%sgpu%s%s:%zu", i ? "," : "", *type ? ":" : "", type, count);
+		ga_buffer_format(text, "%sgpu%s%s:%zu", i ? "," : "", *type ? ":" : "", type,
+				 count);
 	}
 }

@@ -40,10 +40,10 @@ void slurm_machine_free(struct slurm_machine *node);
 
 bool slurm_device_is_instance(const struct slurm_device *device);
 /* The device files, comma between them: one, or the three of an instance. */
-void slurm_device_files(struct text *text, const struct slurm_device *device);
+void slurm_device_files(struct ga_buffer *text, const struct slurm_device *device);
 /* What Links says of two of its devices, by their places: more is closer, -1 is the same one. */
 int slurm_machine_link(const struct slurm_machine *node, size_t a, size_t b);
 /* "gpu:a100:1,gpu:1g.5gb:3": the devices as slurm.conf counts them. */
-void slurm_machine_gres(struct text *text, const struct slurm_machine *node);
+void slurm_machine_gres(struct ga_buffer *text, const struct slurm_machine *node);
 
 #endif

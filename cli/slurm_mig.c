@@ -3,6 +3,7 @@
 #include "slurm_mig.h"
 
 #include "slurm_numbers.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,8 @@ static bool find_number(const char *text, const char *key, int64_t *ret_number)
 	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (strncmp(line, key, size) == 0 && line[size] == ' ')
-			return number_read(line + size + 1, strcspn(line + size + 1, "\r\n"),
-					   INT32_MAX, ret_number);
+			return ga_text_number(line + size + 1, strcspn(line + size + 1, "\r\n"),
+					      INT32_MAX, ret_number);
 	}
 	return false;
 }

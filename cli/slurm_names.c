@@ -3,6 +3,7 @@
 #include "slurm_names.h"
 
 #include "slurm_numbers.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static const char *read_range(const char *item, struct range *ret_range)
 {
 	size_t size = strspn(item, "0123456789"), other;
 
-	if (size > DIGITS_MOST || !number_read(item, size, number_most, &ret_range->first))
+	if (size > DIGITS_MOST || !ga_text_number(item, size, number_most, &ret_range->first))
 		return NULL;
 	ret_range->last = ret_range->first;
 	ret_range->width = (int)size;
@@ -30,7 +31,7 @@ static const char *read_range(const char *item, struct range *ret_range)
 	if (*item != '-')
 		return item;
 	other = strspn(++item, "0123456789");
-	if (other > DIGITS_MOST || !number_read(item, other, number_most, &ret_range->last) ||
+	if (other > DIGITS_MOST || !ga_text_number(item, other, number_most, &ret_range->last) ||
 	    ret_range->last < ret_range->first)
 		return NULL;
 	return item + other;
@@ -113,7 +114,7 @@ static bool range_has(const char *pattern, const char *behind, const char *digit
 	struct range range;
 	char spelled[DIGITS_MOST + 2];
 
-	if (!number_read(digits, size, number_most, &number))
+	if (!ga_text_number(digits, size, number_most, &number))
 		return false;
 	while (pattern < behind) {
 		pattern = read_range(pattern, &range) + 1;

@@ -2,24 +2,9 @@
 /* Sets of small numbers; see slurm_numbers.h. */
 #include "slurm_numbers.h"
 
+#include "text.h"
+
 #include <string.h>
-
-bool number_read(const char *word, size_t size, int64_t most, int64_t *ret_number)
-{
-	int64_t number = 0;
-
-	if (size == 0)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		int64_t digit = word[i] - '0';
-
-		if (word[i] < '0' || word[i] > '9' || digit > most || number > (most - digit) / 10)
-			return false;
-		number = number * 10 + digit;
-	}
-	*ret_number = number;
-	return true;
-}
 
 void numbers_empty(struct numbers *numbers)
 {
@@ -58,10 +43,10 @@ static bool read_item(const char *item, size_t size, int64_t *ret_first, int64_t
 	const char *dash = memchr(item, '-', size);
 	size_t head = dash ? (size_t)(dash - item) : size;
 
-	if (!number_read(item, head, NUMBERS_MOST, ret_first))
+	if (!ga_text_number(item, head, NUMBERS_MOST, ret_first))
 		return false;
 	*ret_last = *ret_first;
-	return !dash || (number_read(dash + 1, size - head - 1, NUMBERS_MOST, ret_last) &&
+	return !dash || (ga_text_number(dash + 1, size - head - 1, NUMBERS_MOST, ret_last) &&
 			 *ret_first <= *ret_last);
 }
 
@@ -84,7 +69,7 @@ bool numbers_read(const char *list, struct numbers *ret_numbers)
 	}
 }
 
-void numbers_text(struct text *text, const struct numbers *numbers)
+void numbers_text(struct ga_buffer *text, const struct numbers *numbers)
 {
 	const char *comma = "";
 
@@ -95,8 +80,8 @@ void numbers_text(struct text *text, const struct numbers *numbers)
 			continue;
 		while (numbers_has(numbers, last + 1))
 			last++;
-		text_format(text, first == last ? "%s%lld" : "%s%lld-%lld", comma, (long long)first,
-			    (long long)last);
+		ga_buffer_format(text, first == last ? "%s%lld" : "%s%lld-%lld", comma,
+				 (long long)first, (long long)last);
 		comma = ",";
 		first = last;
 	}

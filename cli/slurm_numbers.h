@@ -3,7 +3,7 @@
 #ifndef CLI_SLURM_NUMBERS_H
 #define CLI_SLURM_NUMBERS_H
 
-#include "text.h"
+#include "buffer.h"
 
 #include <stdint.h>
 
@@ -22,9 +22,6 @@ void numbers_add(struct numbers *numbers, int64_t first, int64_t last);
 bool numbers_has(const struct numbers *numbers, int64_t number);
 /* How many of first to last are in the set. */
 size_t numbers_between(const struct numbers *numbers, int64_t first, int64_t last);
-void numbers_text(struct text *text, const struct numbers *numbers);
-
-/* Reads decimal digits, and nothing else, up to most. */
-bool number_read(const char *word, size_t size, int64_t most, int64_t *ret_number);
+void numbers_text(struct ga_buffer *text, const struct numbers *numbers);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "slurm_names.h"
 #include "slurm_numbers.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static int64_t minor_of(const char *file)
 	int64_t minor;
 
 	if (strncmp(file, start, sizeof start - 1) != 0 ||
-	    !number_read(file + sizeof start - 1, strlen(file + sizeof start - 1), 4095, &minor))
+	    !ga_text_number(file + sizeof start - 1, strlen(file + sizeof start - 1), 4095, &minor))
 		return -1;
 	return minor;
 }
@@ -108,7 +109,7 @@ static bool read_link(const char *word, size_t size, int *ret_link)
 	bool minus = size > 0 && *word == '-';
 	int64_t number;
 
-	if (!number_read(word + minus, size - minus, minus ? 2 : LINK_MOST, &number))
+	if (!ga_text_number(word + minus, size - minus, minus ? 2 : LINK_MOST, &number))
 		return false;
 	*ret_link = minus ? -(int)number : (int)number;
 	return true;
@@ -173,7 +174,7 @@ static void check_count(struct slurm_site *site, const struct slurm_gres *gres, 
 
 	if (!word || !gres->files || gres->device_count == 0)
 		return;
-	if (!number_read(word, strlen(word), INT32_MAX, &count) ||
+	if (!ga_text_number(word, strlen(word), INT32_MAX, &count) ||
 	    (size_t)count != gres->device_count)
 		findings_add(site->findings, gres->file, gres->line,
 			     "Count=%s, but its files are %zu; leave Count out", SHOWN(word),
@@ -230,7 +231,8 @@ static int64_t number_of(const struct slurm_conf *conf, const struct slurm_line 
 	const char *word = slurm_value(conf, line, key);
 	int64_t number;
 
-	return word && number_read(word, strlen(word), NUMBERS_MOST, &number) ? number : otherwise;
+	return word && ga_text_number(word, strlen(word), NUMBERS_MOST, &number) ? number
+										 : otherwise;
 }
 
 static void take_node(struct slurm_site *site, size_t file, const struct slurm_conf *conf,

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "message.h"
 #include "slurm_numbers.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -17,11 +18,11 @@ int slurm_version_read(const char *text)
 
 	text += strcspn(text, "0123456789");
 	first = strspn(text, "0123456789");
-	if (!number_read(text, first, 99, &year) || text[first] != '.')
+	if (!ga_text_number(text, first, 99, &year) || text[first] != '.')
 		return -1;
 	text += first + 1;
 	second = strspn(text, "0123456789");
-	if (!number_read(text, second, 12, &month) || month == 0 ||
+	if (!ga_text_number(text, second, 12, &month) || month == 0 ||
 	    !strchr(".-~+ \n", text[second]))
 		return -1;
 	return (int)(year * 100 + month);
@@ -35,7 +36,7 @@ static int ask_slurm(int *ret_version)
 
 	*ret_version = -1;
 	for (size_t i = 0; i < sizeof commands / sizeof *commands && *ret_version < 0; i++) {
-		auto_free char *answer = NULL;
+		ga_auto_free char *answer = NULL;
 		int result =
 			gpualloc_program_output(commands[i], ANSWER_MS, ANSWER_MOST, &answer, NULL);
 

@@ -86,7 +86,7 @@ static void take_lines(struct slurm_view *view, const struct slurm_site *site)
 static bool check_view(const struct slurm_site *site, const char *name,
 		       const struct slurm_machine *machine)
 {
-	auto_free const struct slurm_gres **lines = calloc(site->gres_count + 1, sizeof(void *));
+	ga_auto_free const struct slurm_gres **lines = calloc(site->gres_count + 1, sizeof(void *));
 	struct slurm_view view = {.lines = lines, .findings = site->findings};
 
 	if (!lines)
@@ -199,7 +199,7 @@ static size_t most_names(const struct slurm_site *site)
 bool check_nodes(const struct slurm_site *site, const struct slurm_asked *asked,
 		 struct slurm_looked *ret_looked)
 {
-	auto_free char(*list)[NAME_SIZE] = calloc(VIEWS_MOST + 1, sizeof *list);
+	ga_auto_free char(*list)[NAME_SIZE] = calloc(VIEWS_MOST + 1, sizeof *list);
 	struct names names = {.list = list, .most = most_names(site)};
 	char own[NAME_SIZE];
 

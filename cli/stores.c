@@ -2,8 +2,8 @@
 /* Which store; see stores.h. */
 #include "stores.h"
 
-#include "cleanup.h"
 #include "message.h"
+#include "owned.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 /* Pieces of the picture; see svg.h. */
 #include "svg.h"
 
+#include "columns.h"
 static const char style[] =
 	"<style>\n"
 	"text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;"
@@ -51,38 +52,38 @@ static const char style[] =
 	"}\n"
 	"</style>\n";
 
-void svg_style(struct text *out)
+void svg_style(struct ga_buffer *out)
 {
-	text_add(out, style);
+	ga_buffer_text(out, style);
 }
 
 /* Text between tags or in quotes. The two characters XML does not know are shown as '?'. */
-void svg_escaped(struct text *out, const char *string)
+void svg_escaped(struct ga_buffer *out, const char *string)
 {
 	for (; *string; string++) {
 		const unsigned char *byte = (const unsigned char *)string;
 
 		if (*string == '&')
-			text_add(out, "&amp;");
+			ga_buffer_text(out, "&amp;");
 		else if (*string == '<')
-			text_add(out, "&lt;");
+			ga_buffer_text(out, "&lt;");
 		else if (*string == '>')
-			text_add(out, "&gt;");
+			ga_buffer_text(out, "&gt;");
 		else if (*string == '"')
-			text_add(out, "&quot;");
+			ga_buffer_text(out, "&quot;");
 		else if (byte[0] == 0xef && byte[1] == 0xbf && byte[2] >= 0xbe) {
-			text_char(out, '?');
+			ga_buffer_char(out, '?');
 			string += 2;
 		} else
-			text_char(out, *string);
+			ga_buffer_char(out, *string);
 	}
 }
 
-void svg_cut(struct text *out, const char *string, size_t columns)
+void svg_cut(struct ga_buffer *out, const char *string, size_t columns)
 {
-	auto_text struct text shortened = {0};
+	ga_auto_buffer struct ga_buffer shortened = GA_BUFFER_OUTPUT;
 
-	text_cut(&shortened, string, columns);
+	columns_cut(&shortened, string, columns);
 	out->failed = out->failed || shortened.failed;
 	if (shortened.data)
 		svg_escaped(out, shortened.data);
@@ -93,18 +94,19 @@ int svg_width_of(const char *string, int size)
 	return (int)columns_of(string) * size * 56 / 100;
 }
 
-void svg_text(struct text *out, int x, int y, const char *class, const char *string)
+void svg_text(struct ga_buffer *out, int x, int y, const char *class, const char *string)
 {
-	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
 	svg_escaped(out, string);
-	text_add(out, "</text>\n");
+	ga_buffer_text(out, "</text>\n");
 }
 
-void svg_rect(struct text *out, const struct rect *rect, int round, const char *class)
+void svg_rect(struct ga_buffer *out, const struct rect *rect, int round, const char *class)
 {
-	text_format(out,
-		    "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\" class=\"%s\"/>\n",
-		    rect->x, rect->y, rect->width, rect->height, round, class);
+	ga_buffer_format(
+		out,
+		"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\" class=\"%s\"/>\n",
+		rect->x, rect->y, rect->width, rect->height, round, class);
 }
 
 /* ---- how wide a number of NVLinks is drawn ---- */
@@ -137,9 +139,9 @@ static int line_width(const struct scale *scale, int count)
 	return width < 10 ? 10 : width > 60 ? 60 : width;
 }
 
-void svg_link_style(struct text *out, const struct scale *scale, int count)
+void svg_link_style(struct ga_buffer *out, const struct scale *scale, int count)
 {
 	int width = line_width(scale, count);
 
-	text_format(out, " class=\"link\" stroke-width=\"%d.%d\"/>\n", width / 10, width % 10);
+	ga_buffer_format(out, " class=\"link\" stroke-width=\"%d.%d\"/>\n", width / 10, width % 10);
 }

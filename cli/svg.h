@@ -4,7 +4,7 @@
 #ifndef CLI_SVG_H
 #define CLI_SVG_H
 
-#include "text.h"
+#include "buffer.h"
 #include "topo/layout.h"
 
 enum { NVLINKS_MAX = 1024 };
@@ -15,20 +15,20 @@ struct scale {
 	int kinds;                  /* how many different ones */
 };
 
-void svg_style(struct text *out);
-void svg_escaped(struct text *out, const char *string);
+void svg_style(struct ga_buffer *out);
+void svg_escaped(struct ga_buffer *out, const char *string);
 /* At most that many columns of it. */
-void svg_cut(struct text *out, const char *string, size_t columns);
-void svg_text(struct text *out, int x, int y, const char *class, const char *string);
-void svg_rect(struct text *out, const struct rect *rect, int round, const char *class);
+void svg_cut(struct ga_buffer *out, const char *string, size_t columns);
+void svg_text(struct ga_buffer *out, int x, int y, const char *class, const char *string);
+void svg_rect(struct ga_buffer *out, const struct rect *rect, int round, const char *class);
 /* Letters are not measured, only guessed: a little more than half as wide as high. */
 int svg_width_of(const char *string, int size);
 
 struct scale svg_scale(const struct layout *layout);
 /* Ends the path of a link. */
-void svg_link_style(struct text *out, const struct scale *scale, int count);
+void svg_link_style(struct ga_buffer *out, const struct scale *scale, int count);
 
 /* Below everything else; returns where it ends. */
-int svg_legend(struct text *out, const struct layout *layout, const struct scale *scale);
+int svg_legend(struct ga_buffer *out, const struct layout *layout, const struct scale *scale);
 
 #endif

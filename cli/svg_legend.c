@@ -6,7 +6,7 @@
 enum { LEGEND_LINE = 22, LEGEND_SAMPLE = 30, LEGEND_SPACE = 22 };
 
 struct legend {
-	struct text *out;
+	struct ga_buffer *out;
 	const struct layout *layout;
 	int x, y;
 };
@@ -30,16 +30,16 @@ static void end_entry(struct legend *legend, const char *words, int sample)
 static void add_line_entry(struct legend *legend, const struct scale *scale, int count,
 			   const char *what)
 {
-	auto_text struct text words = {0};
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 	add_count(&words, (size_t)count, "NVLink");
-	text_add(&words, what);
+	ga_buffer_text(&words, what);
 	if (words.failed) {
 		legend->out->failed = true;
 		return;
 	}
 	begin_entry(legend, LEGEND_SAMPLE + svg_width_of(words.data, 12));
-	text_format(legend->out, "<path d=\"M%d %dh22\"", legend->x, legend->y);
+	ga_buffer_format(legend->out, "<path d=\"M%d %dh22\"", legend->x, legend->y);
 	svg_link_style(legend->out, scale, count);
 	end_entry(legend, words.data, LEGEND_SAMPLE);
 }
@@ -56,7 +56,7 @@ static void add_box_entry(struct legend *legend, const char *class, const char *
 }
 
 /* The levels between GPUs of one NUMA node but no common switch, or those of different nodes. */
-static void add_levels(struct text *words, const struct groups *groups, bool same_node,
+static void add_levels(struct ga_buffer *words, const struct groups *groups, bool same_node,
 		       const char *where)
 {
 	bool seen[GPUALLOC_LEVEL_SELF + 1] = {false}, any = false;
@@ -68,21 +68,21 @@ static void add_levels(struct text *words, const struct groups *groups, bool sam
 	for (int level = GPUALLOC_LEVEL_PHB; level >= GPUALLOC_LEVEL_SYS; level--) {
 		if (!seen[level])
 			continue;
-		text_format(words, "%s%s",
-			    any           ? "/"
-			    : words->size ? ", "
-					  : "",
-			    gpualloc_level_name((enum gpualloc_level)level));
+		ga_buffer_format(words, "%s%s",
+				 any           ? "/"
+				 : words->size ? ", "
+					       : "",
+				 gpualloc_level_name((enum gpualloc_level)level));
 		any = true;
 	}
 	if (any)
-		text_add(words, where);
+		ga_buffer_text(words, where);
 }
 
 static void add_levels_entry(struct legend *legend)
 {
 	const struct groups *groups = &legend->layout->groups;
-	auto_text struct text words = {0};
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 	add_levels(&words, groups, true, " within a NUMA node");
 	add_levels(&words, groups, false, " between NUMA nodes");
@@ -93,7 +93,7 @@ static void add_levels_entry(struct legend *legend)
 	end_entry(legend, words.data, 0);
 }
 
-int svg_legend(struct text *out, const struct layout *layout, const struct scale *scale)
+int svg_legend(struct ga_buffer *out, const struct layout *layout, const struct scale *scale)
 {
 	struct legend legend = {out, layout, LAYOUT_MARGIN, layout->bottom};
 	bool on_fabric[NVLINKS_MAX + 1] = {false};

@@ -45,14 +45,14 @@ struct terminal terminal_of(int fd)
 	return terminal;
 }
 
-void colour_start(struct text *text, const struct terminal *terminal, enum colour colour)
+void colour_start(struct ga_buffer *text, const struct terminal *terminal, enum colour colour)
 {
 	if (terminal->colour && colour != COLOUR_NONE)
-		text_format(text, "\033[%sm", codes[colour]);
+		ga_buffer_format(text, "\033[%sm", codes[colour]);
 }
 
-void colour_end(struct text *text, const struct terminal *terminal, enum colour colour)
+void colour_end(struct ga_buffer *text, const struct terminal *terminal, enum colour colour)
 {
 	if (terminal->colour && colour != COLOUR_NONE)
-		text_add(text, "\033[0m");
+		ga_buffer_text(text, "\033[0m");
 }

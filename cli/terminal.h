@@ -3,7 +3,7 @@
 #ifndef CLI_TERMINAL_H
 #define CLI_TERMINAL_H
 
-#include "text.h"
+#include "buffer.h"
 
 struct terminal {
 	bool is_terminal;
@@ -26,7 +26,7 @@ enum colour {
 
 struct terminal terminal_of(int fd);
 /* Both add nothing where there are no colours. */
-void colour_start(struct text *text, const struct terminal *terminal, enum colour colour);
-void colour_end(struct text *text, const struct terminal *terminal, enum colour colour);
+void colour_start(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);
+void colour_end(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);
 
 #endif

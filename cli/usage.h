@@ -3,11 +3,11 @@
 #ifndef CLI_USAGE_H
 #define CLI_USAGE_H
 
+#include "buffer.h"
 #include "command.h"
-#include "text.h"
 
-void usage_of_all(struct text *text);
-void usage_of_command(struct text *text, const struct command *command);
+void usage_of_all(struct ga_buffer *text);
+void usage_of_command(struct ga_buffer *text, const struct command *command);
 /* Says which commands there are and which may have been meant; returns the exit status. */
 int unknown_command(const char *word);
 

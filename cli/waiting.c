@@ -2,6 +2,7 @@
 /* The line that is painted while waiting; see waiting.h. */
 #include "waiting.h"
 
+#include "columns.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,16 +43,16 @@ void waiting_begin(struct waiting *waiting, bool quiet)
 
 static void paint(const struct waiting *waiting, const char *line)
 {
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 
-	text_add(&text, "\r\033[K");
-	text_cut(&text, line, waiting->terminal.width - 1);
+	ga_buffer_text(&text, "\r\033[K");
+	columns_cut(&text, line, waiting->terminal.width - 1);
 	if (!text.failed)
 		(void)!write(STDERR_FILENO, text.data, text.size);
 }
 
 /* Who holds what, on one line: the first of several says only what was asked for. */
-static void add_sentence(struct text *line, const char *sentence)
+static void add_sentence(struct ga_buffer *line, const char *sentence)
 {
 	const char *rest = strchr(sentence, '\n');
 	bool blank = true;
@@ -60,9 +61,9 @@ static void add_sentence(struct text *line, const char *sentence)
 		bool is_blank = (unsigned char)*at <= ' ' || *at == 0x7f;
 
 		if (is_blank && !blank)
-			text_char(line, ' ');
+			ga_buffer_char(line, ' ');
 		else if (!is_blank)
-			text_char(line, *at);
+			ga_buffer_char(line, *at);
 		blank = is_blank;
 	}
 }
@@ -70,19 +71,19 @@ static void add_sentence(struct text *line, const char *sentence)
 int waiting_tell(void *context, size_t place, const char *sentence)
 {
 	struct waiting *waiting = context;
-	auto_text struct text line = {0};
+	ga_auto_buffer struct ga_buffer line = GA_BUFFER_OUTPUT;
 
 	if (ending)
 		return -1;
 	if (!waiting->terminal.is_terminal)
 		return 0;
-	text_add(&line, "gpualloc: waiting, ");
+	ga_buffer_text(&line, "gpualloc: waiting, ");
 	if (place <= 1)
-		text_add(&line, "next in the queue");
+		ga_buffer_text(&line, "next in the queue");
 	else
-		text_format(&line, "%zu before you in the queue", place - 1);
+		ga_buffer_format(&line, "%zu before you in the queue", place - 1);
 	if (sentence && *sentence) {
-		text_add(&line, ": ");
+		ga_buffer_text(&line, ": ");
 		add_sentence(&line, sentence);
 	}
 	if (!line.failed)

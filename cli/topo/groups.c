@@ -181,8 +181,8 @@ static void find_fabric(struct groups *groups, size_t device, const int *most, s
 
 static bool find_fabrics(struct groups *groups)
 {
-	auto_free size_t *members = calloc(groups->count + 1, sizeof *members);
-	auto_free int *most = calloc(groups->count + 1, sizeof *most);
+	ga_auto_free size_t *members = calloc(groups->count + 1, sizeof *members);
+	ga_auto_free int *most = calloc(groups->count + 1, sizeof *most);
 
 	if (!members || !most)
 		return false;

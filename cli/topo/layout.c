@@ -95,10 +95,11 @@ static bool collect_links(struct layout *layout)
 	for (size_t a = 0; a < groups->count; a++)
 		for (size_t b = a + 1; b < groups->count; b++)
 			if (is_direct(groups, a, b))
-				layout->links[layout->link_count++] = (struct direct_link){
-					.a = a,
-					.b = b,
-					.count = gpualloc_machine_link_count(groups->machine, a, b)};
+				layout->links[layout->link_count++] =
+					(struct direct_link){.a = a,
+							     .b = b,
+							     .count = gpualloc_machine_link_count(
+								     groups->machine, a, b)};
 	return true;
 }
 
@@ -230,7 +231,7 @@ static void shift_row(struct layout *layout, size_t row, int by)
 
 static bool place_x(struct layout *layout)
 {
-	auto_free int *widths = calloc(layout->rows + 1, sizeof *widths);
+	ga_auto_free int *widths = calloc(layout->rows + 1, sizeof *widths);
 	int widest = WIDTH_LEAST - 2 * LAYOUT_MARGIN;
 	size_t position = 0;
 
@@ -398,7 +399,7 @@ static void spread(const struct layout *layout, size_t device, struct port *port
 
 static bool place_ports(struct layout *layout)
 {
-	auto_free struct port *ports = calloc(layout->groups.count + 1, sizeof *ports);
+	ga_auto_free struct port *ports = calloc(layout->groups.count + 1, sizeof *ports);
 
 	if (!ports)
 		return false;

@@ -43,22 +43,24 @@ struct p2p_seen p2p_of_choice(const gpualloc_machine *machine, const gpualloc_ch
 	return seen;
 }
 
-bool p2p_sentence(struct text *text, const struct p2p_seen *seen)
+bool p2p_sentence(struct ga_buffer *text, const struct p2p_seen *seen)
 {
 	size_t all = seen->ok + seen->no + seen->unknown;
 
 	if (seen->ok + seen->no == 0)
 		return false;
 	if (seen->ok == all)
-		text_add(text, "peer-to-peer between any two");
+		ga_buffer_text(text, "peer-to-peer between any two");
 	else if (seen->no == all)
-		text_add(text, "no peer-to-peer: what goes between two of them goes through the "
+		ga_buffer_text(text,
+			       "no peer-to-peer: what goes between two of them goes through the "
 			       "host's memory");
 	else
-		text_format(text, "peer-to-peer between %zu of %zu pairs", all - seen->no, all);
+		ga_buffer_format(text, "peer-to-peer between %zu of %zu pairs", all - seen->no,
+				 all);
 	if (seen->inferred == all)
-		text_add(text, " (concluded from the model, not read)");
+		ga_buffer_text(text, " (concluded from the model, not read)");
 	else if (seen->inferred)
-		text_format(text, " (%zu concluded from the model, not read)", seen->inferred);
+		ga_buffer_format(text, " (%zu concluded from the model, not read)", seen->inferred);
 	return true;
 }

@@ -3,7 +3,7 @@
 #ifndef CLI_P2P_H
 #define CLI_P2P_H
 
-#include "text.h"
+#include "buffer.h"
 
 #include <gpualloc/gpualloc.h>
 
@@ -20,6 +20,6 @@ struct p2p_seen p2p_of_choice(const gpualloc_machine *machine, const gpualloc_ch
  * "peer-to-peer between no two of them, as their models tell": nothing where nothing is known.
  * Whether something was added.
  */
-bool p2p_sentence(struct text *text, const struct p2p_seen *seen);
+bool p2p_sentence(struct ga_buffer *text, const struct p2p_seen *seen);
 
 #endif

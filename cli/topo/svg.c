@@ -4,9 +4,10 @@
  * so that it can be read on any page, and follows the page's dark mode. No scripts, no fonts but
  * the system's, the same bytes for the same machine.
  */
-#include "cleanup.h"
-#include "open.h"
 #include "svg.h"
+#include "cleanup.h"
+#include "columns.h"
+#include "open.h"
 #include "topo.h"
 
 #include <string.h>
@@ -25,7 +26,7 @@ static const char *short_name(const char *name)
 /* ---- heading ---- */
 
 /* "8 × V100-SXM2-16GB, 1 × …": the models in the order of their first GPU. */
-static void add_models(struct text *out, const gpualloc_machine *machine)
+static void add_models(struct ga_buffer *out, const gpualloc_machine *machine)
 {
 	size_t count = gpualloc_machine_device_count(machine), models = 0;
 
@@ -45,11 +46,11 @@ static void add_models(struct text *out, const gpualloc_machine *machine)
 		if (before > 0)
 			continue;
 		if (models++ == 3) {
-			text_add(out, ", \xe2\x80\xa6");
+			ga_buffer_text(out, ", \xe2\x80\xa6");
 			return;
 		}
-		text_format(out, "%s%zu \xc3\x97 ", models > 1 ? ", " : "", same);
-		text_cut(out, name ? name : "GPU of unknown model", 40);
+		ga_buffer_format(out, "%s%zu \xc3\x97 ", models > 1 ? ", " : "", same);
+		columns_cut(out, name ? name : "GPU of unknown model", 40);
 	}
 }
 
@@ -70,24 +71,24 @@ static bool is_chosen(const struct picture *picture, const gpualloc_device *devi
 	return false;
 }
 
-static void add_heading(struct text *out, const struct picture *picture,
+static void add_heading(struct ga_buffer *out, const struct picture *picture,
 			const gpualloc_machine *machine)
 {
 	const struct layout *layout = &picture->layout;
 	const char *name = gpualloc_machine_name(machine);
 	const char *driver = gpualloc_machine_driver(machine);
-	auto_text struct text title = {0}, subtitle = {0};
+	ga_auto_buffer struct ga_buffer title = GA_BUFFER_OUTPUT, subtitle = GA_BUFFER_OUTPUT;
 	struct rect badge = {.y = 23, .width = 74, .height = 18};
 
-	text_cut(&title, name ? name : "a machine without a name", 40);
+	columns_cut(&title, name ? name : "a machine without a name", 40);
 	add_models(&subtitle, machine);
 	if (gpualloc_machine_device_count(machine) == 0)
-		text_add(&subtitle, "no GPUs");
+		ga_buffer_text(&subtitle, "no GPUs");
 	if (driver)
-		text_format(&subtitle, " \xc2\xb7 driver %.40s", driver);
+		ga_buffer_format(&subtitle, " \xc2\xb7 driver %.40s", driver);
 	if (picture->choice)
-		text_format(&subtitle, " \xc2\xb7 \xe2\x9c\x93 chosen by %.40s",
-			    gpualloc_choice_policy(picture->choice));
+		ga_buffer_format(&subtitle, " \xc2\xb7 \xe2\x9c\x93 chosen by %.40s",
+				 gpualloc_choice_policy(picture->choice));
 	if (title.failed || subtitle.failed) {
 		out->failed = true;
 		return;
@@ -109,7 +110,7 @@ static const char *const box_labels[] = {
 /* With the CPUs where there is room for all of them; in the smallest boxes there never is. */
 enum { CPUS_SHOWN = 16 };
 
-static void numa_caption(struct text *caption, const struct layout *layout,
+static void numa_caption(struct ga_buffer *caption, const struct layout *layout,
 			 const struct group *group, size_t room)
 {
 	const gpualloc_device *device =
@@ -117,21 +118,22 @@ static void numa_caption(struct text *caption, const struct layout *layout,
 	const char *cpus = gpualloc_device_cpus(device);
 
 	if (gpualloc_device_numa(device) >= 0)
-		text_format(caption, "NUMA %lld", (long long)gpualloc_device_numa(device));
+		ga_buffer_format(caption, "NUMA %lld", (long long)gpualloc_device_numa(device));
 	else
-		text_add(caption, "NUMA node not known");
+		ga_buffer_text(caption, "NUMA node not known");
 	if (cpus && caption->data && layout->groups.count <= CPUS_SHOWN &&
 	    columns_of(caption->data) + strlen(" - CPUs ") + columns_of(cpus) <= room)
-		text_format(caption, " \xc2\xb7 CPUs %s", cpus);
+		ga_buffer_format(caption, " \xc2\xb7 CPUs %s", cpus);
 }
 
-static void add_box_text(struct text *out, const struct layout *layout, const struct group_box *box)
+static void add_box_text(struct ga_buffer *out, const struct layout *layout,
+			 const struct group_box *box)
 {
 	const struct rect *rect = &box->rect;
 	enum group_kind kind = box->group->kind;
 	bool mirrored = row_is_mirrored(box->row);
 	size_t room = (size_t)(rect->width - 8) * 10 / 58;
-	auto_text struct text label = {0};
+	ga_auto_buffer struct ga_buffer label = GA_BUFFER_OUTPUT;
 	int y;
 
 	if (kind == GROUP_HOST)
@@ -139,21 +141,21 @@ static void add_box_text(struct text *out, const struct layout *layout, const st
 	if (kind == GROUP_NUMA) {
 		numa_caption(&label, layout, box->group, room);
 	} else {
-		text_add(&label, box_labels[kind]);
+		ga_buffer_text(&label, box_labels[kind]);
 		mirrored = !mirrored; /* on the side where no arcs are */
 	}
 	if (kind <= GROUP_NUMA)
 		y = mirrored ? rect->y + rect->height - 7 : rect->y + 15;
 	else
 		y = mirrored ? rect->y + rect->height - 4 : rect->y + 11;
-	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small\">", rect->x + 8, y);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small\">", rect->x + 8, y);
 	out->failed = out->failed || label.failed;
 	if (label.data)
 		svg_cut(out, label.data, room);
-	text_add(out, "</text>\n");
+	ga_buffer_text(out, "</text>\n");
 }
 
-static void add_boxes(struct text *out, const struct layout *layout)
+static void add_boxes(struct ga_buffer *out, const struct layout *layout)
 {
 	for (size_t i = 0; i < layout->box_count; i++) {
 		const struct group_box *box = &layout->boxes[i];
@@ -178,12 +180,12 @@ static int slices_of(const gpualloc_device *instance)
 	return g && g > profile && g[-1] >= '1' && g[-1] <= '7' ? g[-1] - '0' : 1;
 }
 
-static void add_instances(struct text *out, const struct picture *picture, const struct rect *rect,
-			  const gpualloc_device *device)
+static void add_instances(struct ga_buffer *out, const struct picture *picture,
+			  const struct rect *rect, const gpualloc_device *device)
 {
 	size_t count = gpualloc_device_mig_count(device);
 	int slices = 0, room = rect->width - 20, at = 0;
-	auto_text struct text words = {0};
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 	for (size_t i = 0; i < count; i++)
 		slices += slices_of(gpualloc_device_mig(device, i));
@@ -194,14 +196,14 @@ static void add_instances(struct text *out, const struct picture *picture, const
 		int size = slices_of(instance), left = room * at / slices;
 		int width = room * (at + size) / slices - left - 2;
 
-		text_format(
+		ga_buffer_format(
 			out,
 			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" class=\"mig%s\">"
 			"<title>",
 			rect->x + 10 + left, rect->y + rect->height - 19, width > 1 ? width : 1,
 			is_chosen(picture, instance) ? " chosen" : "");
 		svg_escaped(out, profile ? profile : "MIG instance");
-		text_add(out, "</title></rect>\n");
+		ga_buffer_text(out, "</title></rect>\n");
 		at += size;
 	}
 	add_count(&words, count, "MIG instance");
@@ -211,7 +213,7 @@ static void add_instances(struct text *out, const struct picture *picture, const
 			 "muted small middle", words.data);
 }
 
-static void add_gpu(struct text *out, const struct picture *picture, size_t i)
+static void add_gpu(struct ga_buffer *out, const struct picture *picture, size_t i)
 {
 	const struct layout *layout = &picture->layout;
 	const gpualloc_device *device = gpualloc_machine_device(layout->groups.machine, i);
@@ -221,28 +223,28 @@ static void add_gpu(struct text *out, const struct picture *picture, size_t i)
 	const char *name = gpualloc_device_name(device);
 	int middle = rect->x + rect->width / 2, body = rect->height - (layout->has_mig ? 30 : 0);
 
-	text_format(out, "<g id=\"gpu-%lld\"><title>GPU %lld: ",
-		    (long long)gpualloc_device_index(device),
-		    (long long)gpualloc_device_index(device));
+	ga_buffer_format(out, "<g id=\"gpu-%lld\"><title>GPU %lld: ",
+			 (long long)gpualloc_device_index(device),
+			 (long long)gpualloc_device_index(device));
 	svg_escaped(out, name ? name : "model not known");
-	text_add(out, "</title>\n");
+	ga_buffer_text(out, "</title>\n");
 	svg_rect(out, rect, 9, sick ? "gpu sick" : chosen ? "gpu chosen" : "gpu");
 	if (chosen)
 		svg_text(out, rect->x + rect->width - 12, rect->y + 15, "tick", "\xe2\x9c\x93");
-	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"index%s\">%lld</text>\n", middle,
-		    rect->y + body / 2 + (body < 48 ? 0 : 2), body < 48 ? " less" : "",
-		    (long long)gpualloc_device_index(device));
-	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small middle\">", middle,
-		    rect->y + body - 9);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"index%s\">%lld</text>\n", middle,
+			 rect->y + body / 2 + (body < 48 ? 0 : 2), body < 48 ? " less" : "",
+			 (long long)gpualloc_device_index(device));
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small middle\">", middle,
+			 rect->y + body - 9);
 	svg_cut(out,
 		sick   ? gpualloc_health_name(gpualloc_device_health(device))
 		: name ? short_name(name)
 		       : "",
 		(size_t)(rect->width - 6) * 10 / 64);
-	text_add(out, "</text>\n");
+	ga_buffer_text(out, "</text>\n");
 	if (gpualloc_device_mig_enabled(device))
 		add_instances(out, picture, rect, device);
-	text_add(out, "</g>\n");
+	ga_buffer_text(out, "</g>\n");
 }
 
 /* ---- links ---- */
@@ -252,37 +254,37 @@ struct spot {
 	int x, y;
 };
 
-static struct spot add_neighbours(struct text *out, const struct rect *a, const struct rect *b)
+static struct spot add_neighbours(struct ga_buffer *out, const struct rect *a, const struct rect *b)
 {
 	int from = a->x < b->x ? a->x + a->width : b->x + b->width;
 	int to = a->x < b->x ? b->x : a->x, y = a->y + a->height / 2;
 
-	text_format(out, "<path d=\"M%d %dH%d\"", from, y, to);
+	ga_buffer_format(out, "<path d=\"M%d %dH%d\"", from, y, to);
 	return (struct spot){(from + to) / 2, y};
 }
 
-static struct spot add_arc(struct text *out, const struct direct_link *link, const struct rect *a,
-			   bool below, int height)
+static struct spot add_arc(struct ga_buffer *out, const struct direct_link *link,
+			   const struct rect *a, bool below, int height)
 {
 	int y = below ? a->y + a->height : a->y, reach = below ? height : -height;
 
-	text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, y, link->a_x,
-		    y + reach * 4 / 3, link->b_x, y + reach * 4 / 3, link->b_x, y);
+	ga_buffer_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, y, link->a_x,
+			 y + reach * 4 / 3, link->b_x, y + reach * 4 / 3, link->b_x, y);
 	return (struct spot){(link->a_x + link->b_x) / 2, y + reach};
 }
 
-static struct spot add_crossing(struct text *out, const struct direct_link *link,
+static struct spot add_crossing(struct ga_buffer *out, const struct direct_link *link,
 				const struct rect *a, const struct rect *b)
 {
 	int a_y = a->y < b->y ? a->y + a->height : a->y;
 	int b_y = a->y < b->y ? b->y : b->y + b->height, middle = (a_y + b_y) / 2;
 
-	text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, a_y, link->a_x, middle,
-		    link->b_x, middle, link->b_x, b_y);
+	ga_buffer_format(out, "<path d=\"M%d %dC%d %d %d %d %d %d\"", link->a_x, a_y, link->a_x,
+			 middle, link->b_x, middle, link->b_x, b_y);
 	return (struct spot){(link->a_x + link->b_x) / 2, middle};
 }
 
-static struct spot add_link(struct text *out, const struct layout *layout,
+static struct spot add_link(struct ga_buffer *out, const struct layout *layout,
 			    const struct direct_link *link)
 {
 	const struct gpu_place *a = &layout->gpus[link->a], *b = &layout->gpus[link->b];
@@ -295,20 +297,20 @@ static struct spot add_link(struct text *out, const struct layout *layout,
 	return add_arc(out, link, &a->rect, row_is_mirrored(a->row), height);
 }
 
-static void add_number(struct text *out, struct spot spot, int count)
+static void add_number(struct ga_buffer *out, struct spot spot, int count)
 {
 	int half = count > 9 ? 10 : 7;
 	struct rect pill = {spot.x - half, spot.y - 7, 2 * half, 14};
 
 	svg_rect(out, &pill, 7, "pill");
-	text_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n", spot.x, spot.y + 4,
-		    count);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n", spot.x,
+			 spot.y + 4, count);
 }
 
 /* Numbers are drawn over all lines, and only where lines differ. */
-static void add_links(struct text *out, const struct layout *layout, const struct scale *scale)
+static void add_links(struct ga_buffer *out, const struct layout *layout, const struct scale *scale)
 {
-	auto_free struct spot *spots = calloc(layout->link_count + 1, sizeof *spots);
+	ga_auto_free struct spot *spots = calloc(layout->link_count + 1, sizeof *spots);
 
 	if (!spots) {
 		out->failed = true;
@@ -322,8 +324,8 @@ static void add_links(struct text *out, const struct layout *layout, const struc
 		add_number(out, spots[i], layout->links[i].count);
 }
 
-static void add_bar(struct text *out, const struct layout *layout, const struct fabric_bar *bar,
-		    const struct scale *scale)
+static void add_bar(struct ga_buffer *out, const struct layout *layout,
+		    const struct fabric_bar *bar, const struct scale *scale)
 {
 	const struct rect *rect = &bar->rect;
 
@@ -336,18 +338,18 @@ static void add_bar(struct text *out, const struct layout *layout, const struct 
 
 		if (layout->groups.fabric[i] != bar->fabric || place->row / 2 != bar->pair)
 			continue;
-		text_format(out, "<path d=\"M%d %dV%d\"", x, y, rect->y + rect->height / 2);
+		ga_buffer_format(out, "<path d=\"M%d %dV%d\"", x, y, rect->y + rect->height / 2);
 		svg_link_style(out, scale, count);
-		text_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n",
-			    x + (count > 9 ? 13 : 10),
-			    below ? rect->y + rect->height + 18 : rect->y - 10, count);
+		ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n",
+				 x + (count > 9 ? 13 : 10),
+				 below ? rect->y + rect->height + 18 : rect->y - 10, count);
 	}
 	svg_rect(out, rect, 8, "bar");
 	svg_text(out, rect->x + rect->width / 2, rect->y + rect->height / 2 + 4, "onbar",
 		 "NVSwitch");
 }
 
-static void add_bars(struct text *out, const struct layout *layout, const struct scale *scale)
+static void add_bars(struct ga_buffer *out, const struct layout *layout, const struct scale *scale)
 {
 	for (size_t i = 0; i < layout->bar_count; i++)
 		for (size_t j = i + 1; layout->left && j < layout->bar_count; j++) {
@@ -355,9 +357,9 @@ static void add_bars(struct text *out, const struct layout *layout, const struct
 
 			if (layout->bars[i].fabric != layout->bars[j].fabric)
 				continue;
-			text_format(out,
-				    "<path d=\"M%d %dV%d\" class=\"link\" stroke-width=\"7\"/>\n",
-				    a->x + 4, a->y + a->height / 2, b->y + b->height / 2);
+			ga_buffer_format(
+				out, "<path d=\"M%d %dV%d\" class=\"link\" stroke-width=\"7\"/>\n",
+				a->x + 4, a->y + a->height / 2, b->y + b->height / 2);
 			break;
 		}
 	for (size_t i = 0; i < layout->bar_count; i++)
@@ -366,12 +368,12 @@ static void add_bars(struct text *out, const struct layout *layout, const struct
 
 /* ---- the whole ---- */
 
-static void add_picture(struct text *out, const struct picture *picture,
+static void add_picture(struct ga_buffer *out, const struct picture *picture,
 			const gpualloc_machine *machine)
 {
 	const struct layout *layout = &picture->layout;
 	struct scale scale = svg_scale(layout);
-	auto_text struct text inside = {0};
+	ga_auto_buffer struct ga_buffer inside = GA_BUFFER_OUTPUT;
 	struct rect card = {.x = 1, .y = 1, .width = layout->width - 2};
 	int height;
 
@@ -382,21 +384,22 @@ static void add_picture(struct text *out, const struct picture *picture,
 	for (size_t i = 0; i < layout->groups.count; i++)
 		add_gpu(&inside, picture, i);
 	height = svg_legend(&inside, layout, &scale);
-	text_format(out,
-		    "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
-		    "height=\"%d\" role=\"img\">\n<title>",
-		    layout->width, height, layout->width, height);
+	ga_buffer_format(
+		out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+		"height=\"%d\" role=\"img\">\n<title>",
+		layout->width, height, layout->width, height);
 	svg_escaped(out, gpualloc_machine_name(machine) ? gpualloc_machine_name(machine) : "GPUs");
 	if (gpualloc_machine_is_simulated(machine))
-		text_add(out, " (simulated)");
-	text_add(out, "</title>\n");
+		ga_buffer_text(out, " (simulated)");
+	ga_buffer_text(out, "</title>\n");
 	svg_style(out);
 	card.height = height - 2;
 	svg_rect(out, &card, 14, "card");
 	out->failed = out->failed || inside.failed;
 	if (inside.data)
-		text_append(out, inside.data, inside.size);
-	text_add(out, "</svg>\n");
+		ga_buffer_append(out, inside.data, inside.size);
+	ga_buffer_text(out, "</svg>\n");
 }
 
 static void free_picture(struct picture *picture)
@@ -404,9 +407,10 @@ static void free_picture(struct picture *picture)
 	layout_free(&picture->layout);
 }
 
-void topo_svg(struct text *text, const gpualloc_machine *machine, const gpualloc_choice *choice)
+void topo_svg(struct ga_buffer *text, const gpualloc_machine *machine,
+	      const gpualloc_choice *choice)
 {
-	auto_call(free_picture) struct picture picture = {.choice = choice};
+	ga_cleanup(free_picture) struct picture picture = {.choice = choice};
 
 	if (layout_make(&picture.layout, machine))
 		add_picture(text, &picture, machine);

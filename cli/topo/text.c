@@ -4,6 +4,7 @@
  * the other. On a terminal it is folded into as many blocks of columns as fit beside each other;
  * elsewhere each row is one line.
  */
+#include "columns.h"
 #include "open.h"
 #include "p2p.h"
 #include "topo.h"
@@ -112,72 +113,74 @@ struct block {
 	size_t cpus; /* columns for the CPUs; 0 where the affinities are not in this block */
 };
 
-static void add_header(struct text *text, const struct matrix *matrix, const struct block *block)
+static void add_header(struct ga_buffer *text, const struct matrix *matrix,
+		       const struct block *block)
 {
 	char label[CELL_SIZE];
 
-	text_repeat(text, ' ', matrix->label);
+	ga_buffer_repeat(text, ' ', matrix->label);
 	colour_start(text, matrix->terminal, COLOUR_BOLD);
 	for (size_t j = block->first; j < block->last; j++) {
 		label_of(matrix, j, label);
-		text_repeat(text, ' ', matrix->gap);
+		ga_buffer_repeat(text, ' ', matrix->gap);
 		if (j + 1 == block->last && !block->cpus)
-			text_add(text, label);
+			ga_buffer_text(text, label);
 		else
-			text_left(text, label, matrix->label);
+			columns_left(text, label, matrix->label);
 	}
 	if (block->cpus) {
-		text_repeat(text, ' ', matrix->gap);
-		text_left(text, cpu_title, block->cpus);
-		text_repeat(text, ' ', matrix->gap);
-		text_add(text, numa_title);
+		ga_buffer_repeat(text, ' ', matrix->gap);
+		columns_left(text, cpu_title, block->cpus);
+		ga_buffer_repeat(text, ' ', matrix->gap);
+		ga_buffer_text(text, numa_title);
 	}
 	colour_end(text, matrix->terminal, COLOUR_BOLD);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_affinities(struct text *text, const struct matrix *matrix,
+static void add_affinities(struct ga_buffer *text, const struct matrix *matrix,
 			   const struct block *block, size_t i)
 {
 	int64_t numa = gpualloc_device_numa(gpualloc_machine_device(matrix->machine, i));
 
-	text_repeat(text, ' ', matrix->gap);
-	text_left(text, cpus_of(matrix, i), block->cpus);
-	text_repeat(text, ' ', matrix->gap);
+	ga_buffer_repeat(text, ' ', matrix->gap);
+	columns_left(text, cpus_of(matrix, i), block->cpus);
+	ga_buffer_repeat(text, ' ', matrix->gap);
 	if (numa >= 0)
-		text_format(text, "%lld", (long long)numa);
+		ga_buffer_format(text, "%lld", (long long)numa);
 	else
-		text_add(text, "N/A");
+		ga_buffer_text(text, "N/A");
 }
 
-static void add_row(struct text *text, const struct matrix *matrix, const struct block *block,
+static void add_row(struct ga_buffer *text, const struct matrix *matrix, const struct block *block,
 		    size_t i)
 {
 	char word[CELL_SIZE];
 
 	label_of(matrix, i, word);
 	colour_start(text, matrix->terminal, COLOUR_BOLD);
-	text_left(text, word, matrix->label);
+	columns_left(text, word, matrix->label);
 	colour_end(text, matrix->terminal, COLOUR_BOLD);
 	for (size_t j = block->first; j < block->last; j++) {
 		enum colour colour = colour_of(matrix, i, j);
 
 		cell_of(matrix, i, j, word);
-		text_repeat(text, ' ', matrix->gap);
+		ga_buffer_repeat(text, ' ', matrix->gap);
 		colour_start(text, matrix->terminal, colour);
-		text_add(text, word);
+		ga_buffer_text(text, word);
 		colour_end(text, matrix->terminal, colour);
 		if (j + 1 < block->last || block->cpus)
-			text_repeat(text, ' ', matrix->label - strlen(word));
+			ga_buffer_repeat(text, ' ', matrix->label - strlen(word));
 	}
 	if (block->cpus)
 		add_affinities(text, matrix, block, i);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 }
 
-static void add_block(struct text *text, const struct matrix *matrix, const struct block *block)
+static void add_block(struct ga_buffer *text, const struct matrix *matrix,
+		      const struct block *block)
 {
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 	add_header(text, matrix, block);
 	for (size_t i = 0; i < matrix->count; i++)
 		add_row(text, matrix, block, i);
@@ -194,7 +197,7 @@ static size_t room_for_cpus(const struct matrix *matrix, size_t used)
 	return others + matrix->cpus <= width ? matrix->cpus : width - others;
 }
 
-static void add_folded(struct text *text, const struct matrix *matrix)
+static void add_folded(struct ga_buffer *text, const struct matrix *matrix)
 {
 	size_t step = matrix->label + matrix->gap;
 	size_t cells = (matrix->terminal->width - matrix->label) / step;
@@ -216,7 +219,7 @@ static void add_folded(struct text *text, const struct matrix *matrix)
 	}
 }
 
-static void add_matrix(struct text *text, const struct matrix *matrix)
+static void add_matrix(struct ga_buffer *text, const struct matrix *matrix)
 {
 	struct block whole = {.last = matrix->count, .cpus = matrix->cpus};
 
@@ -265,47 +268,47 @@ static struct seen look(const struct matrix *matrix)
 	return seen;
 }
 
-static void add_legend(struct text *text, const struct matrix *matrix)
+static void add_legend(struct ga_buffer *text, const struct matrix *matrix)
 {
 	struct seen seen = look(matrix);
 
-	text_add(text, "\nLegend:\n\n");
+	ga_buffer_text(text, "\nLegend:\n\n");
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
 		if (seen.level[levels[i].level])
-			text_format(text, "  %-4s = %s\n", gpualloc_level_name(levels[i].level),
-				    levels[i].sentence);
+			ga_buffer_format(text, "  %-4s = %s\n",
+					 gpualloc_level_name(levels[i].level), levels[i].sentence);
 	if (seen.nvlinks)
-		text_add(text, "  NV#  = # NVLinks, direct or through switches\n");
+		ga_buffer_text(text, "  NV#  = # NVLinks, direct or through switches\n");
 	if (seen.inferred) {
-		text_add(text, "\nThe PCIe level of ");
+		ga_buffer_text(text, "\nThe PCIe level of ");
 		add_count(text, seen.inferred, "pair");
-		text_add(text, " was concluded, not read; --json tells which.\n");
+		ga_buffer_text(text, " was concluded, not read; --json tells which.\n");
 	}
 }
 
 /* A sentence where all pairs are alike, else a second matrix, as nvidia-smi topo -p2p prints it. */
-static void add_p2p(struct text *text, struct matrix matrix)
+static void add_p2p(struct ga_buffer *text, struct matrix matrix)
 {
 	struct p2p_seen seen = p2p_of_machine(matrix.machine);
-	auto_text struct text words = {0};
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 	if (!p2p_sentence(&words, &seen))
 		return;
 	text->failed = text->failed || words.failed;
 	if (words.data && words.size)
-		text_format(text, "\n%c%s.\n", *words.data - 'a' + 'A', words.data + 1);
+		ga_buffer_format(text, "\n%c%s.\n", *words.data - 'a' + 'A', words.data + 1);
 	if (seen.no == 0 || seen.ok + seen.unknown == 0)
 		return;
 	matrix.p2p = true;
 	matrix.cpus = 0;
 	add_matrix(text, &matrix);
-	text_add(text, "\n  OK   = peer-to-peer\n  NS   = not supported\n");
+	ga_buffer_text(text, "\n  OK   = peer-to-peer\n  NS   = not supported\n");
 	if (seen.unknown)
-		text_add(text, "  U    = not known\n");
+		ga_buffer_text(text, "  U    = not known\n");
 }
 
 /* What all pairs have in common, which is all there is to say of a machine with one big switch. */
-static void add_summary(struct text *text, const struct matrix *matrix)
+static void add_summary(struct ga_buffer *text, const struct matrix *matrix)
 {
 	char first[CELL_SIZE], cell[CELL_SIZE];
 
@@ -318,23 +321,24 @@ static void add_summary(struct text *text, const struct matrix *matrix)
 			if (strcmp(cell, first) != 0)
 				return;
 		}
-	text_format(text, ", %s between any two", first);
+	ga_buffer_format(text, ", %s between any two", first);
 }
 
-void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal)
+void topo_text(struct ga_buffer *text, const gpualloc_machine *machine,
+	       const struct terminal *terminal)
 {
 	struct matrix matrix = measure(machine, terminal);
 
 	colour_start(text, terminal, COLOUR_BOLD);
 	add_machine_name(text, machine);
-	text_add(text, ": ");
+	ga_buffer_text(text, ": ");
 	if (matrix.count == 0)
-		text_add(text, "no GPUs");
+		ga_buffer_text(text, "no GPUs");
 	else
 		add_count(text, matrix.count, "GPU");
 	add_summary(text, &matrix);
 	colour_end(text, terminal, COLOUR_BOLD);
-	text_char(text, '\n');
+	ga_buffer_char(text, '\n');
 	if (matrix.count == 0)
 		return;
 	add_matrix(text, &matrix);

@@ -3,13 +3,15 @@
 #ifndef CLI_TOPO_TOPO_H
 #define CLI_TOPO_TOPO_H
 
+#include "buffer.h"
 #include "command.h"
 #include "terminal.h"
-#include "text.h"
 
-void topo_text(struct text *text, const gpualloc_machine *machine, const struct terminal *terminal);
-void topo_json(struct text *text, const struct call *call, const gpualloc_machine *machine);
+void topo_text(struct ga_buffer *text, const gpualloc_machine *machine,
+	       const struct terminal *terminal);
+void topo_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine);
 /* choice: what was chosen is drawn in; NULL where nothing was. */
-void topo_svg(struct text *text, const gpualloc_machine *machine, const gpualloc_choice *choice);
+void topo_svg(struct ga_buffer *text, const gpualloc_machine *machine,
+	      const gpualloc_choice *choice);
 
 #endif

@@ -2,7 +2,7 @@
 /* Reading --gpualloc; see asked.h. */
 #include "asked.h"
 
-#include "cleanup.h"
+#include "owned.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * task's own come first, the others of its step stay visible behind them, for a GPU that cannot be
  * seen cannot be reached over NVLink. All tasks come to the same result without talking.
  */
-#include "cleanup.h"
+#include "owned.h"
 #include "step.h"
 #include "variables.h"
 
@@ -32,7 +32,7 @@ static int refuse(struct step *step, const char *sentence)
 
 static bool read_variable(spank_t spank, const char *name, size_t limit, struct places *ret_places)
 {
-	auto_free char *list = malloc(LIST_MOST);
+	ga_auto_free char *list = malloc(LIST_MOST);
 
 	return list && spank_getenv(spank, name, list, LIST_MOST) == ESPANK_SUCCESS &&
 	       given_read(list, limit, ret_places);
@@ -101,7 +101,7 @@ static void free_choice(gpualloc_choice **choice)
 static int choose(const struct step *step, const gpualloc_policy *policy, const struct places *left,
 		  struct places *ret_own, gpualloc_error *error)
 {
-	auto_call(free_choice) gpualloc_choice *choice = NULL;
+	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
 	const gpualloc_machine *machine = step->given.machine;
 	size_t count = (size_t)step->asked.count, numbers[GIVEN_MOST];
 	int result;
@@ -203,7 +203,7 @@ static bool write_list(const struct step *step, const struct share *share, bool 
 
 static int set_variables(spank_t spank, struct step *step, const struct share *share)
 {
-	auto_free char *list = malloc(LIST_MOST);
+	ga_auto_free char *list = malloc(LIST_MOST);
 	bool as_numbers = step->given.has_numbers && !step->given.has_mig;
 	bool is_set = list && write_list(step, share, as_numbers, list);
 
@@ -221,7 +221,7 @@ static int set_variables(spank_t spank, struct step *step, const struct share *s
 int bind_enter(spank_t spank, struct step *step, int task)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_free struct share *share = calloc(1, sizeof *share);
+	ga_auto_free struct share *share = calloc(1, sizeof *share);
 	struct places own = {.count = 0};
 	int result = 0;
 

@@ -2,7 +2,7 @@
 /* One lease for several tasks; see crew.h. */
 #include "crew.h"
 
-#include "cleanup.h"
+#include "owned.h"
 
 #include <errno.h>
 #include <fcntl.h>

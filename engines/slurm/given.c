@@ -23,7 +23,7 @@ static void add_unit(struct given *given, const gpualloc_device *device)
 
 int given_open(const char *spec, struct given *given, gpualloc_error *error)
 {
-	auto_free const gpualloc_device **gpus = NULL;
+	ga_auto_free const gpualloc_device **gpus = NULL;
 	size_t count;
 	int result = gpualloc_machine_open(spec, 0, &given->machine, error);
 

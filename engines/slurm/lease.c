@@ -3,7 +3,7 @@
  * Lease mode, in the tasks, each of which is the user's own process by then: the first leases for
  * all, so the lease is its user's, and its record names a process that is in the job.
  */
-#include "cleanup.h"
+#include "owned.h"
 #include "step.h"
 #include "variables.h"
 
@@ -16,12 +16,12 @@
 /* As in the library: shells overwrite low numbers, and at the end high ones are closed first. */
 enum { HIGH = 512, VALUE_MOST = 256 };
 
-struct text {
+struct ga_buffer {
 	char data[CREW_TEXT];
 	size_t size;
 };
 
-static bool add(struct text *text, const char *entry)
+static bool add(struct ga_buffer *text, const char *entry)
 {
 	size_t size = strlen(entry) + 1;
 
@@ -99,9 +99,9 @@ static int acquire(spank_t spank, const struct step *step, gpualloc_lease **ret_
 		   gpualloc_error *error)
 {
 	auto_store gpualloc_store *store = NULL;
-	auto_call(free_policy) gpualloc_policy *policy = NULL;
-	auto_call(free_request) gpualloc_request *request = NULL;
-	auto_call(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	ga_cleanup(free_policy) gpualloc_policy *policy = NULL;
+	ga_cleanup(free_request) gpualloc_request *request = NULL;
+	ga_cleanup(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
 	bool is_told = false;
 	int result = fill_wish(spank, step, &is_told, wish);
 
@@ -112,11 +112,11 @@ static int acquire(spank_t spank, const struct step *step, gpualloc_lease **ret_
 	return result < 0 ? result : gpualloc_lease_acquire(store, request, wish, ret_lease, error);
 }
 
-static bool write_variables(const struct step *step, const gpualloc_lease *lease, struct text *text,
-			    gpualloc_error *error)
+static bool write_variables(const struct step *step, const gpualloc_lease *lease,
+			    struct ga_buffer *text, gpualloc_error *error)
 {
 	static char *const nothing[] = {NULL};
-	auto_free char **environment = NULL;
+	ga_auto_free char **environment = NULL;
 	char entry[VALUE_MOST + 4096];
 	bool fits = true;
 
@@ -142,7 +142,7 @@ static void refuse(struct step *step, const char *sentence)
 }
 
 /* The lease object is left to the program that this process becomes: freed, it would close. */
-static bool take(spank_t spank, struct step *step, struct text *text)
+static bool take(spank_t spank, struct step *step, struct ga_buffer *text)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	gpualloc_lease *lease = NULL;
@@ -165,7 +165,7 @@ static bool take(spank_t spank, struct step *step, struct text *text)
 	return false;
 }
 
-static bool hear(struct step *step, struct text *text)
+static bool hear(struct step *step, struct ga_buffer *text)
 {
 	bool is_refusal = true;
 	const char *told = crew_hear(&step->crew, &text->size, &is_refusal);
@@ -196,7 +196,7 @@ static bool pass_on(spank_t spank, const struct step *step)
  */
 int lease_enter(spank_t spank, struct step *step, int task)
 {
-	auto_free struct text *text = calloc(1, sizeof *text);
+	ga_auto_free struct ga_buffer *text = calloc(1, sizeof *text);
 	bool has;
 
 	(void)prctl(PR_SET_NAME, "gpualloc");

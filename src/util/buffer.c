@@ -66,6 +66,16 @@ void ga_buffer_char(struct ga_buffer *buffer, char c)
 	ga_buffer_append(buffer, &c, 1);
 }
 
+void ga_buffer_repeat(struct ga_buffer *buffer, char c, size_t count)
+{
+	char *room = ga_buffer_room(buffer, count);
+
+	if (!room)
+		return;
+	memset(room, c, count);
+	ga_buffer_grew(buffer, count);
+}
+
 void ga_buffer_format(struct ga_buffer *buffer, const char *format, ...)
 {
 	va_list arguments;

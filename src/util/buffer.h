@@ -20,11 +20,14 @@ struct ga_buffer {
 };
 
 #define GA_BUFFER_INIT(most) ((struct ga_buffer){.limit = (most)})
+/* For what a program prints of a machine: more than any has. */
+#define GA_BUFFER_OUTPUT GA_BUFFER_INIT((size_t)1 << 30)
 
 void ga_buffer_free(struct ga_buffer *buffer);
 void ga_buffer_append(struct ga_buffer *buffer, const void *data, size_t size);
 void ga_buffer_text(struct ga_buffer *buffer, const char *text);
 void ga_buffer_char(struct ga_buffer *buffer, char c);
+void ga_buffer_repeat(struct ga_buffer *buffer, char c, size_t count);
 void ga_buffer_format(struct ga_buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Room for size more bytes behind the last, or NULL; ga_buffer_grew() says how many were used. */

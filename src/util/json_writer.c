@@ -64,12 +64,20 @@ void ga_json_close(struct ga_json *json, char bracket)
 
 void ga_json_text(struct ga_json *json, const char *key, const char *text)
 {
+	if (!text) {
+		ga_json_null(json, key);
+		return;
+	}
 	begin(json, key);
 	put_string(json->out, text);
 }
 
 void ga_json_number(struct ga_json *json, const char *key, int64_t number)
 {
+	if (number < 0) {
+		ga_json_null(json, key);
+		return;
+	}
 	begin(json, key);
 	ga_buffer_format(json->out, "%lld", (long long)number);
 }

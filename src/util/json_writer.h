@@ -19,7 +19,7 @@ struct ga_json {
 
 #define GA_JSON_INIT(buffer) ((struct ga_json){.out = (buffer)})
 
-/* key is NULL inside an array. */
+/* key is NULL inside an array. What is not known (NULL, a negative number) is written null. */
 void ga_json_open(struct ga_json *json, const char *key, char bracket);
 void ga_json_close(struct ga_json *json, char bracket);
 /* The next value (or closing bracket) comes behind this: a newline and blanks. */
@@ -29,7 +29,7 @@ void ga_json_number(struct ga_json *json, const char *key, int64_t number);
 void ga_json_bool(struct ga_json *json, const char *key, bool value);
 void ga_json_null(struct ga_json *json, const char *key);
 
-/* The same, and nothing at all where the value is not known (NULL, negative). */
+/* The same, and nothing at all where the value is not known. */
 void ga_json_text_known(struct ga_json *json, const char *key, const char *text);
 void ga_json_number_known(struct ga_json *json, const char *key, int64_t number);
 

@@ -484,13 +484,13 @@ def garbage_is_no_configuration():
         path = os.path.join(where, "gres.conf")
         for text, says in ((data, "it is no text"), (b"Name=gpu\n\0", ":2: there is a NUL"),
                            (data.replace(b"\0", b""), "neither a gres.conf nor a slurm.conf"),
-                           (b"#" * (4 << 20) + b"x", "too large"),
+                           (b"#" * (4 << 20) + b"x", "more than the"),
                            (b"hello\n", "neither a gres.conf nor a slurm.conf")):
             with open(path, "wb") as file:
                 file.write(text)
             for form in ([], ["--json"]):
                 refused(65, "slurm", "check", path, *form, *DGX1, says=[path, says])
-    refused(65, "slurm", "check", "/etc", says=["Is a directory"])
+    refused(65, "slurm", "check", "/etc", says=["is a directory"])
     refused(64, "slurm", "check", "/nonexistent", says=["/nonexistent: No such file"])
     refused(64, "slurm", "check", says=["needs files"])
 

@@ -46,7 +46,7 @@ static void check_names(const char *names)
 static void check_numbers(const char *list)
 {
 	struct numbers numbers, again;
-	auto_text struct text text = {0};
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 
 	if (!numbers_read(list, &numbers))
 		return;

@@ -1,88 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text that grows, and columns instead of bytes; see text.h. */
-#include "text.h"
+/* Columns instead of bytes; see columns.h. */
+#include "columns.h"
 
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char ellipsis[] = "\xe2\x80\xa6";
-
-void text_free(struct text *text)
-{
-	free(text->data);
-	*text = (struct text){0};
-}
-
-/* Room for size more bytes and a NUL. */
-static bool grow(struct text *text, size_t size)
-{
-	size_t capacity = text->capacity ? text->capacity : 256;
-	char *data;
-
-	if (text->failed)
-		return false;
-	if (text->data && size < text->capacity - text->size)
-		return true;
-	while (capacity <= text->size + size)
-		capacity *= 2;
-	data = realloc(text->data, capacity);
-	if (!data) {
-		text->failed = true;
-		return false;
-	}
-	text->data = data;
-	text->capacity = capacity;
-	return true;
-}
-
-void text_append(struct text *text, const void *data, size_t size)
-{
-	if (!grow(text, size))
-		return;
-	memcpy(text->data + text->size, data, size);
-	text->size += size;
-	text->data[text->size] = '\0';
-}
-
-void text_add(struct text *text, const char *string)
-{
-	text_append(text, string, strlen(string));
-}
-
-void text_char(struct text *text, char c)
-{
-	text_append(text, &c, 1);
-}
-
-void text_repeat(struct text *text, char c, size_t count)
-{
-	if (!grow(text, count))
-		return;
-	memset(text->data + text->size, c, count);
-	text->size += count;
-	text->data[text->size] = '\0';
-}
-
-void text_format(struct text *text, const char *format, ...)
-{
-	va_list arguments, again;
-	int size;
-
-	va_start(arguments, format);
-	va_copy(again, arguments);
-	size = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
-	if (size >= 0 && grow(text, (size_t)size)) {
-		(void)vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
-		text->size += (size_t)size;
-	}
-	va_end(again);
-}
-
-/* ---- columns ---- */
 
 struct range {
 	uint32_t first, last;
@@ -159,13 +82,13 @@ size_t columns_of(const char *string)
 	return columns;
 }
 
-/* As text_cut(); returns the columns that were used. */
-static size_t cut(struct text *text, const char *string, size_t columns)
+/* As columns_cut(); returns the columns that were used. */
+static size_t cut(struct ga_buffer *text, const char *string, size_t columns)
 {
 	size_t used, bytes = columns_fit(string, columns, &used);
 
 	if (!string[bytes] || columns == 0) {
-		text_append(text, string, bytes);
+		ga_buffer_append(text, string, bytes);
 		return used;
 	}
 	bytes = columns_fit(string, columns - 1, &used);
@@ -173,29 +96,29 @@ static size_t cut(struct text *text, const char *string, size_t columns)
 		bytes--;
 		used--;
 	}
-	text_append(text, string, bytes);
-	text_add(text, ellipsis);
+	ga_buffer_append(text, string, bytes);
+	ga_buffer_text(text, ellipsis);
 	return used + 1;
 }
 
-void text_cut(struct text *text, const char *string, size_t columns)
+void columns_cut(struct ga_buffer *text, const char *string, size_t columns)
 {
 	(void)cut(text, string, columns);
 }
 
-void text_left(struct text *text, const char *string, size_t columns)
+void columns_left(struct ga_buffer *text, const char *string, size_t columns)
 {
 	size_t used = cut(text, string, columns);
 
-	text_repeat(text, ' ', columns - used);
+	ga_buffer_repeat(text, ' ', columns - used);
 }
 
-void text_right(struct text *text, const char *string, size_t columns)
+void columns_right(struct ga_buffer *text, const char *string, size_t columns)
 {
 	size_t whole = columns_of(string);
 
-	text_repeat(text, ' ', whole < columns ? columns - whole : 0);
-	text_cut(text, string, columns);
+	ga_buffer_repeat(text, ' ', whole < columns ? columns - whole : 0);
+	columns_cut(text, string, columns);
 }
 
 /* The bytes of the line that string starts with: up to the last blank that leaves it short enough,
@@ -211,21 +134,22 @@ static size_t line_length(const char *string, size_t columns)
 	return end > 0 ? end : fits > 0 ? fits : 1;
 }
 
-void text_wrap(struct text *text, const char *string, size_t indent, size_t columns, size_t most)
+void columns_wrap(struct ga_buffer *text, const char *string, size_t indent, size_t columns,
+		  size_t most)
 {
 	size_t room = columns > indent ? columns - indent : 1;
 
 	for (size_t line = 1; *string; line++) {
 		size_t length = line_length(string, room);
 
-		text_repeat(text, ' ', indent);
+		ga_buffer_repeat(text, ' ', indent);
 		if (line == most) {
-			text_cut(text, string, room);
-			text_char(text, '\n');
+			columns_cut(text, string, room);
+			ga_buffer_char(text, '\n');
 			return;
 		}
-		text_append(text, string, length);
-		text_char(text, '\n');
+		ga_buffer_append(text, string, length);
+		ga_buffer_char(text, '\n');
 		string += length;
 		while (*string == ' ')
 			string++;
