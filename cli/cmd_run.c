@@ -263,13 +263,14 @@ static int name_descriptor(int fd)
 	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
 }
 
-/* The lease's variables in this process's environment, which the command then inherits. */
+/* The lease's variables in this process's environment, which the command then inherits. Whoever
+   they come from, nothing else of theirs is taken. */
 static int enter(char *variables, int fd)
 {
 	unsetenv("GPUALLOC_MEMORY");
 	for (char *at = variables, *next; *at; at = next) {
 		next = at + strlen(at) + 1;
-		if (putenv(at) != 0)
+		if (gpualloc_lease_has_variable(at) && putenv(at) != 0)
 			return fail_memory();
 	}
 	if (fd >= 0)

@@ -667,6 +667,11 @@ GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const 
  */
 GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 					char **ret_variables, gpualloc_error *error);
+/*
+ * Whether "NAME=VALUE" is one of the variables that tell of a lease. Only these are taken over from
+ * another process: none of them names a program or a library.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_has_variable(const char *entry);
 
 /*
  * Notes on the devices what /etc/gpualloc.conf says of them: their state knows then. That file is

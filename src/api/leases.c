@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exported face of the list of leases and of who has them: each call hands on. */
+#include "environment.h"
 #include "holders.h"
 #include "keep.h"
 #include "lease.h"
@@ -154,5 +155,11 @@ int gpualloc_lease_processes(const gpualloc_store *store, const char *id, int64_
 int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 			char **ret_variables, gpualloc_error *error)
 {
-	return ga_holders_join(&store->files, id, ret_fd, ret_variables, error);
+	return ga_holders_join(&store->files, id, ga_environment_tells_of_lease, ret_fd,
+			       ret_variables, error);
+}
+
+int gpualloc_lease_has_variable(const char *entry)
+{
+	return ga_environment_tells_of_lease(entry);
 }

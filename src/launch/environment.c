@@ -218,3 +218,18 @@ int ga_environment_make(const struct ga_job *job, char *const *inherited, char *
 	*ret_environment = environment;
 	return 0;
 }
+
+/* Beside our own: how the lease's programs find the machine, the store and Slurm's job. */
+bool ga_environment_tells_of_lease(const char *entry)
+{
+	static const char *const ways[] = {"GPUALLOC_MACHINE", "GPUALLOC_STATE_DIR",
+					   "GPUALLOC_SLURM_JOB"};
+
+	for (size_t i = 0; i < OURS; i++)
+		if (has_name(entry, ours[i]))
+			return true;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+		if (has_name(entry, ways[i]))
+			return true;
+	return false;
+}

@@ -26,4 +26,8 @@ struct ga_job {
 int ga_environment_make(const struct ga_job *job, char *const *inherited, char ***ret_environment,
 			gpualloc_error *error);
 
+/* Whether NAME=VALUE is of those that tell of a lease: none of them names a program or a library.
+ */
+bool ga_environment_tells_of_lease(const char *entry);
+
 #endif

@@ -171,13 +171,7 @@ static int rooms_of(const struct ga_acquiring *acquiring, const gpualloc_choice 
 /* After our own locks: whoever takes the outer lease's place looks for them after his. */
 static int check_outer(const struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	struct ga_range part;
-
-	if (!acquiring->nest.rooms ||
-	    ga_ledger_is_held(acquiring->ledger, ga_ledger_id(acquiring->nest.outer), &part) == 1)
-		return 0;
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "lease %s, in which this program runs, has ended", acquiring->nest.id);
+	return acquiring->nest.rooms ? ga_nest_check(acquiring->store, &acquiring->nest, error) : 0;
 }
 
 /* Ranges, outer lease, id: after this the lease is had. */

@@ -3,7 +3,7 @@
 #include "holders.h"
 
 #include "file.h"
-#include "nest.h"
+#include "locks.h"
 #include "text.h"
 
 #include <dirent.h>
@@ -15,8 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A lease of a thousand devices has a line for each of them; an environment may have megabytes. */
-enum { FDINFO_MAX = 1 << 20, ENVIRONMENT_MAX = 1 << 23 };
+enum { ENVIRONMENT_MAX = 1 << 23, STATUS_MAX = 1 << 16 };
 
 void ga_holders_free(struct ga_holders *holders)
 {
@@ -32,40 +31,66 @@ static void close_folder(DIR **folder)
 
 /* What is being looked for. */
 struct search {
-	struct stat ledger;
-	char locked[48]; /* " FIRST LAST", as the line of the id's lock ends */
+	const struct ga_store *store;
+	uint64_t id;
+	const struct ga_record *record; /* of all that it lists, in its user's processes; or NULL */
+	bool first_only;
 	struct ga_holders found;
 };
 
-/* ---- one descriptor ---- */
+/* ---- one process, by its folder in /proc, which stays that process's ---- */
 
-/* 1, 0 or GPUALLOC_ENOMEM. */
-static int has_lock(const struct search *search, pid_t pid, const char *fd)
+static int open_process(pid_t pid)
 {
-	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(FDINFO_MAX);
-	struct ga_view rest, line;
-	size_t size = strlen(search->locked);
-	char path[64];
-	int result;
+	char path[32];
 
-	(void)snprintf(path, sizeof path, "/proc/%d/fdinfo/%.16s", (int)pid, fd);
-	result = ga_file_read(path, FDINFO_MAX, &text, NULL);
-	if (result < 0)
-		return result == GPUALLOC_ENOMEM ? result : 0;
-	rest = (struct ga_view){text.data, text.size};
-	while (ga_view_line(&rest, &line))
-		if (line.size > size && strncmp(line.text, "lock:", 5) == 0 &&
-		    memcmp(line.text + line.size - size, search->locked, size) == 0)
-			return 1;
-	return 0;
+	(void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool is_ledger(const struct search *search, int folder, const char *fd)
+/*
+ * In each of the four ways in which a process has a user: what a set-uid program inherited is its
+ * caller's. The owner of the folder says too little: root owns those of processes that may not be
+ * looked into.
+ */
+static bool is_of_user(int process, uid_t user)
 {
-	struct stat status;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(STATUS_MAX);
+	struct ga_view rest, line;
+	unsigned uids[4];
 
-	return fstatat(folder, fd, &status, 0) == 0 && status.st_dev == search->ledger.st_dev &&
-	       status.st_ino == search->ledger.st_ino;
+	if (ga_file_read_at(process, "status", STATUS_MAX, &text, NULL) < 0)
+		return false;
+	rest = (struct ga_view){text.data, text.size};
+	while (ga_view_line(&rest, &line))
+		if (strncmp(line.text, "Uid:", 4) == 0)
+			return sscanf(line.text + 4, "%u %u %u %u", &uids[0], &uids[1], &uids[2],
+				      &uids[3]) == 4 &&
+			       uids[0] == user && uids[1] == user && uids[2] == user &&
+			       uids[3] == user;
+	return false;
+}
+
+static bool is_ledger(const struct ga_store *store, int process, const char *fd)
+{
+	struct stat ours, status;
+	char path[32];
+
+	(void)snprintf(path, sizeof path, "fd/%.16s", fd);
+	return fstat(store->probe, &ours) == 0 && fstatat(process, path, &status, 0) == 0 &&
+	       status.st_dev == ours.st_dev && status.st_ino == ours.st_ino;
+}
+
+/* 1, 0 or GPUALLOC_ENOMEM. */
+static int has_lease(const struct search *search, int process, const char *fd)
+{
+	ga_auto_locks struct ga_locks locks = {0};
+	int result = is_ledger(search->store, process, fd) ? ga_locks_read(process, fd, &locks) : 0;
+
+	if (result <= 0)
+		return result;
+	return search->record ? ga_locks_are_of(&locks, search->record)
+			      : ga_locks_cover(&locks, ga_ledger_id(search->id));
 }
 
 /* ---- all processes ---- */
@@ -86,23 +111,33 @@ static int add(struct ga_holders *found, pid_t pid, int fd)
 	return 0;
 }
 
+static DIR *open_descriptors(int process)
+{
+	int fd = openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!folder && fd >= 0)
+		close(fd);
+	return folder;
+}
+
 /* Nothing comes of one that has gone or may not be looked into. */
 static int look_into(struct search *search, pid_t pid)
 {
+	ga_auto_close int process = open_process(pid);
 	ga_cleanup(close_folder) DIR *folder = NULL;
 	const struct dirent *entry;
-	char path[32];
 	int result = 0;
 	int64_t fd;
 
-	(void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
+	if (process < 0 || (search->record && !is_of_user(process, search->record->uid)))
+		return 0;
+	folder = open_descriptors(process);
 	if (!folder)
 		return errno == ENOMEM ? GPUALLOC_ENOMEM : 0;
 	while (result == 0 && (entry = readdir(folder)))
-		if (read_number(entry->d_name, &fd) &&
-		    is_ledger(search, dirfd(folder), entry->d_name))
-			result = has_lock(search, pid, entry->d_name);
+		if (read_number(entry->d_name, &fd))
+			result = has_lease(search, process, entry->d_name);
 	return result > 0 ? add(&search->found, pid, (int)fd) : result;
 }
 
@@ -118,7 +153,8 @@ static int look_everywhere(struct search *search, gpualloc_error *error)
 			       ? ga_error_memory(error)
 			       : ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
 	while (result == 0 && (entry = readdir(folder)))
-		if (read_number(entry->d_name, &pid))
+		if (read_number(entry->d_name, &pid) &&
+		    !(search->first_only && search->found.count > 0))
 			result = look_into(search, (pid_t)pid);
 	return result < 0 ? ga_error_memory(error) : 0;
 }
@@ -155,70 +191,97 @@ static int check_owner(const struct ga_store *store, const char *id, uint64_t nu
 	return no_such_lease(id, error);
 }
 
-static int find(const struct ga_store *store, uint64_t number, struct ga_holders *ret_holders,
-		gpualloc_error *error)
+static int find(struct search *search, struct ga_holders *ret_holders, gpualloc_error *error)
 {
-	struct search search = {0};
-	long long first = (long long)ga_ledger_id(number).start;
-	int result;
+	int result = look_everywhere(search, error);
 
-	if (fstat(store->probe, &search.ledger) < 0)
-		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read the store %s",
-				      store->path);
-	(void)snprintf(search.locked, sizeof search.locked, " %lld %lld", first, first);
-	result = look_everywhere(&search, error);
 	if (result < 0)
-		ga_holders_free(&search.found);
+		ga_holders_free(&search->found);
 	else
-		*ret_holders = search.found;
+		*ret_holders = search->found;
 	return result;
 }
 
 int ga_holders_find(const struct ga_store *store, const char *id, struct ga_holders *ret_holders,
 		    gpualloc_error *error)
 {
-	uint64_t number;
+	struct search search = {.store = store};
 	int result;
 
-	if (!ga_id_parse(id, &number))
+	if (!ga_id_parse(id, &search.id))
 		return no_such_lease(id, error);
-	result = check_owner(store, id, number, error);
-	return result < 0 ? result : find(store, number, ret_holders, error);
+	result = check_owner(store, id, search.id, error);
+	return result < 0 ? result : find(&search, ret_holders, error);
+}
+
+/* ---- proof ---- */
+
+int ga_holders_prove(const struct ga_store *store, const struct ga_record *record,
+		     struct ga_holder *ret_holder, gpualloc_error *error)
+{
+	ga_auto_holders struct ga_holders holders = {0};
+	struct search search = {
+		.store = store, .id = record->id, .record = record, .first_only = true};
+	int result = find(&search, &holders, error);
+
+	if (result < 0)
+		return result;
+	if (holders.count == 0)
+		return 0;
+	*ret_holder = holders.list[0];
+	return 1;
+}
+
+int ga_holders_check(const struct ga_store *store, const struct ga_record *record,
+		     const struct ga_holder *holder)
+{
+	const struct search search = {.store = store, .id = record->id, .record = record};
+	ga_auto_close int process = open_process(holder->pid ? holder->pid : getpid());
+	char fd[16];
+
+	(void)snprintf(fd, sizeof fd, "%d", holder->fd);
+	if (process < 0 || (holder->pid && !is_of_user(process, record->uid)))
+		return 0;
+	return has_lease(&search, process, fd);
 }
 
 /* ---- joining ---- */
-
-static bool is_about_devices(const char *entry)
-{
-	return ga_text_starts(entry, "CUDA_DEVICE_ORDER=") ||
-	       ga_text_starts(entry, "CUDA_VISIBLE_DEVICES=") ||
-	       ga_text_starts(entry, "NVIDIA_VISIBLE_DEVICES=") ||
-	       ga_text_starts(entry, "GPUALLOC_");
-}
 
 static bool names_lease(const char *entry, const char *id)
 {
 	return ga_text_starts(entry, "GPUALLOC_LEASE=") && strcmp(strchr(entry, '=') + 1, id) == 0;
 }
 
-/* What its program was told: 1; 0 where that was of another lease or of none; GPUALLOC_ENOMEM. */
-static int read_variables(pid_t pid, const char *id, struct ga_buffer *ret_variables)
+/* Its environment, where it is its user's before and after: what it is told by another is not. */
+static int read_environment(pid_t pid, uid_t user, struct ga_buffer *environment)
 {
-	ga_auto_buffer struct ga_buffer environment = GA_BUFFER_INIT(ENVIRONMENT_MAX);
-	int is_in = 0, result;
-	char path[32];
+	ga_auto_close int process = open_process(pid);
+	int result;
 
-	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-	result = ga_file_read(path, ENVIRONMENT_MAX, &environment, NULL);
+	if (process < 0 || !is_of_user(process, user))
+		return 0;
+	result = ga_file_read_at(process, "environ", ENVIRONMENT_MAX, environment, NULL);
 	if (result < 0)
 		return result == GPUALLOC_ENOMEM ? result : 0;
+	return is_of_user(process, user);
+}
+
+/* What its program was told: 1; 0 where that was of another lease or of none; GPUALLOC_ENOMEM. */
+static int read_variables(pid_t pid, const struct ga_record *record, const char *id,
+			  bool (*counts)(const char *entry), struct ga_buffer *ret_variables)
+{
+	ga_auto_buffer struct ga_buffer environment = GA_BUFFER_INIT(ENVIRONMENT_MAX);
+	int is_in = 0, result = read_environment(pid, record->uid, &environment);
+
+	if (result <= 0)
+		return result;
 	environment.limit++;
 	ga_buffer_char(&environment, '\0'); /* whatever it wrote over its own memory */
 	for (size_t at = 0; !environment.failed && at < environment.size;) {
 		const char *entry = environment.data + at;
 		size_t size = strlen(entry) + 1;
 
-		if (is_about_devices(entry))
+		if (counts(entry))
 			ga_buffer_append(ret_variables, entry, size);
 		is_in |= names_lease(entry, id);
 		at += size;
@@ -239,24 +302,47 @@ static int copy_descriptor(const struct ga_holder *holder)
 }
 
 /* The number may have become that of another file meanwhile. */
-static int join_one(const struct ga_store *store, const struct ga_holder *holder, uint64_t number)
+static int join_one(const struct ga_store *store, const struct ga_record *record,
+		    const struct ga_holder *holder)
 {
 	int fd = copy_descriptor(holder);
 
-	if (fd < 0 || (ga_store_is_ledger(store, fd) &&
-		       ga_nest_is_held_through(store, fd, ga_ledger_id(number))))
+	if (fd < 0 || ga_holders_check(store, record, &(struct ga_holder){0, fd}) > 0)
 		return fd;
 	close(fd);
 	return -1;
 }
 
-int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd, char **ret_variables,
-		    gpualloc_error *error)
+/* 1 where it was joined, 0 where none of them was told of the lease. */
+static int join_any(const struct ga_store *store, const struct ga_record *record,
+		    bool (*counts)(const char *entry), const struct ga_holders *holders,
+		    int *ret_fd, char **ret_variables)
+{
+	char id[GA_ID_TEXT];
+
+	ga_id_text(record->id, id);
+	for (size_t i = 0; i < holders->count; i++) {
+		ga_auto_buffer struct ga_buffer variables = GA_BUFFER_INIT(ENVIRONMENT_MAX);
+		int told = read_variables(holders->list[i].pid, record, id, counts, &variables);
+
+		if (told < 0)
+			return told;
+		if (told == 0)
+			continue;
+		*ret_fd = join_one(store, record, &holders->list[i]);
+		*ret_variables = ga_steal(&variables.data);
+		return 1;
+	}
+	return 0;
+}
+
+int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)(const char *entry),
+		    int *ret_fd, char **ret_variables, gpualloc_error *error)
 {
 	ga_auto_holders struct ga_holders holders = {0};
 	ga_auto_record struct ga_record record = {0};
-	uint64_t number;
-	int result = ga_id_parse(id, &number) ? ga_record_read(store, number, &record) : 0;
+	struct search search = {.store = store, .record = &record};
+	int result = ga_id_parse(id, &search.id) ? ga_record_read(store, search.id, &record) : 0;
 
 	if (result < 0)
 		return ga_error_memory(error);
@@ -266,21 +352,12 @@ int ga_holders_join(const struct ga_store *store, const char *id, int *ret_fd, c
 			"no lease of yours is called \"%.40s\"; `gpualloc leases` shows "
 			"what there is",
 			id);
-	result = find(store, number, &holders, error);
-	for (size_t i = 0; result == 0 && i < holders.count; i++) {
-		ga_auto_buffer struct ga_buffer variables = GA_BUFFER_INIT(ENVIRONMENT_MAX);
-		int told = read_variables(holders.list[i].pid, id, &variables);
-
-		if (told < 0)
-			return ga_error_memory(error);
-		if (told == 0)
-			continue;
-		*ret_fd = join_one(store, &holders.list[i], number);
-		*ret_variables = ga_steal(&variables.data);
-		return 0;
-	}
+	result = find(&search, &holders, error);
 	if (result < 0)
 		return result;
+	result = join_any(store, &record, counts, &holders, ret_fd, ret_variables);
+	if (result != 0)
+		return result < 0 ? ga_error_memory(error) : 0;
 	return ga_error_set(error, GPUALLOC_EPERM,
 			    "lease %s has no program that was told of it, so there is nothing to "
 			    "join; GPUALLOC_LEASE=%s gpualloc run ... leases within it",

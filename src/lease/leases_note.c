@@ -26,12 +26,38 @@ static const char *uuid_of_gpu(const gpualloc_device *device)
 	return device->parent ? device->parent->uuid : device->uuid;
 }
 
+/* A record is its writer's word: of what it calls by this name only what lies there counts. */
+static bool keep_what_is_there(const gpualloc_device *device, struct ga_room *room)
+{
+	size_t kept = 0;
+
+	for (size_t r = 0; r < room->count; r++) {
+		struct ga_range part = room->ranges[r];
+		struct ga_range whole = ga_ledger_device(device, ga_ledger_level(part));
+		off_t end = whole.start + whole.length;
+
+		if (!ga_range_meets(part, whole))
+			continue;
+		if (part.start + part.length < end)
+			end = part.start + part.length;
+		if (part.start < whole.start)
+			part.start = whole.start;
+		part.length = end - part.start;
+		room->ranges[kept++] = part;
+	}
+	room->count = kept;
+	return kept > 0;
+}
+
 bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, bool share,
 		    struct ga_room *ret_room)
 {
 	const struct ga_room *room = nest->rooms ? ga_nest_room(nest, device->uuid) : NULL;
+	struct ga_room inner = room ? *room : (struct ga_room){0};
 
 	if (!device->uuid || !uuid_of_gpu(device) || (nest->rooms && !room))
+		return false;
+	if (room && !keep_what_is_there(device, &inner))
 		return false;
 	*ret_room = (struct ga_room){.uuid = device->uuid, .count = 1};
 	ret_room->ranges[0] =
@@ -40,12 +66,12 @@ bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, b
 	if (!room)
 		return true;
 	/* A lease of the whole has one range, of which a budget is to take the first MiBs only. */
-	if (share && room->count == 1 &&
-	    room->ranges[0].length == ga_ledger_device(device, 0).length)
+	if (share && inner.count == 1 &&
+	    inner.ranges[0].length == ga_ledger_device(device, 0).length)
 		ret_room->ranges[0] =
-			ga_ledger_deeper(ret_room->ranges[0], ga_ledger_level(room->ranges[0]));
+			ga_ledger_deeper(ret_room->ranges[0], ga_ledger_level(inner.ranges[0]));
 	else
-		*ret_room = *room;
+		*ret_room = inner;
 	ret_room->uuid = device->uuid;
 	return true;
 }

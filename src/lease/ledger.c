@@ -136,9 +136,18 @@ int ga_ledger_unlock(int ledger, struct ga_range range)
 	return set_lock(ledger, range, F_UNLCK) == 0 ? 0 : GPUALLOC_EIO;
 }
 
+/*
+ * On devices everything counts that keeps a claim off. Ids and tickets are proofs: whoever may read
+ * the ledger can put a read lock on one that has ended, and that must not look like its owner.
+ */
+static short asked_lock(struct ga_range range)
+{
+	return range.start >= ga_ledger_all_ids().start ? F_RDLCK : F_WRLCK;
+}
+
 int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_part)
 {
-	struct flock lock = {.l_type = F_WRLCK,
+	struct flock lock = {.l_type = asked_lock(range),
 			     .l_whence = SEEK_SET,
 			     .l_start = range.start,
 			     .l_len = range.length};

@@ -51,7 +51,10 @@ bool ga_range_meets(struct ga_range a, struct ga_range b);
 int ga_ledger_lock(int ledger, struct ga_range range, gpualloc_error *error);
 int ga_ledger_unlock(int ledger, struct ga_range range);
 
-/* Whether anybody but this description has a part of the range; -1 where it cannot be told. */
+/*
+ * Whether anybody but this description has a part of the range; -1 where it cannot be told. Of ids
+ * and tickets only write locks count.
+ */
 int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_part);
 /*
  * Calls found for every lock of others that meets the range, in order of their starts, until it

@@ -18,6 +18,7 @@ void ga_nest_free(struct ga_nest *nest)
 		free(uuid.given);
 	}
 	free(nest->rooms);
+	ga_record_free(&nest->record);
 	*nest = (struct ga_nest){0};
 }
 
@@ -41,13 +42,62 @@ static int named_descriptor(const struct ga_store *store)
 	return (int)number;
 }
 
-bool ga_nest_is_held_through(const struct ga_store *store, int fd, struct ga_range range)
+/* ---- proof ---- */
+
+/* 1, 0, or a negative GPUALLOC_E…. Only one's own record counts without the descriptor. */
+static int prove(const struct ga_store *store, const struct ga_record *record,
+		 struct ga_holder *ret_proof, gpualloc_error *error)
 {
+	struct ga_holder own = {0, named_descriptor(store)};
+	int result = own.fd >= 0 ? ga_holders_check(store, record, &own) : 0;
+
+	if (result < 0)
+		return ga_error_memory(error);
+	if (result > 0) {
+		*ret_proof = own;
+		return 1;
+	}
+	return record->uid == geteuid() ? ga_holders_prove(store, record, ret_proof, error) : 0;
+}
+
+int ga_nest_check(const struct ga_store *store, const struct ga_nest *nest, gpualloc_error *error)
+{
+	struct ga_holder other;
+	int result = ga_holders_check(store, &nest->record, &nest->proof);
+
+	if (result == 0)
+		result = prove(store, &nest->record, &other, error);
+	if (result > 0)
+		return 0;
+	if (result == GPUALLOC_ENOMEM)
+		return ga_error_memory(error);
+	return result < 0
+		       ? result
+		       : ga_error_set(error, GPUALLOC_EPERM,
+				      "lease %s, in which this program runs, has ended", nest->id);
+}
+
+/* Not proved: it has ended, or it is another's; or it is our user's, and holders do not show. */
+static int refuse_unseen(const struct ga_store *store, const struct ga_record *record,
+			 gpualloc_error *error)
+{
+	char id[GA_ID_TEXT];
 	struct ga_range part;
 
-	return ga_ledger_is_held(store->probe, range, &part) == 1 &&
-	       ga_ledger_is_held(fd, range, &part) == 0;
+	if (record->uid != geteuid() ||
+	    ga_ledger_is_held(store->probe, ga_ledger_id(record->id), &part) == 0)
+		return 0;
+	ga_id_text(record->id, id);
+	return ga_error_set(
+		error, GPUALLOC_EPERM,
+		"GPUALLOC_LEASE names lease %s of your own, which is held by nobody whom "
+		"this program can see, so it cannot be told whether it runs inside: start "
+		"it with the lease's descriptor open (GPUALLOC_FD is its number), or "
+		"without GPUALLOC_LEASE",
+		id);
 }
+
+/* ---- what it has ---- */
 
 static int add_room(struct ga_nest *nest, const struct ga_piece *piece, gpualloc_error *error)
 {
@@ -66,21 +116,15 @@ static int add_room(struct ga_nest *nest, const struct ga_piece *piece, gpualloc
 	return 0;
 }
 
-/*
- * A record is its writer's word: only what is really held counts, and only one level deeper may be
- * asked for, of which there are eight.
- */
-static int take_over(const struct ga_store *store, const struct ga_record *record,
-		     struct ga_nest *nest, gpualloc_error *error)
+/* The record's ranges are those that are held, or nothing had been proved. */
+static int take_over(struct ga_nest *nest, gpualloc_error *error)
 {
+	const struct ga_record *record = &nest->record;
+
 	for (size_t i = 0; i < record->piece_count; i++) {
 		const struct ga_piece *piece = &record->pieces[i];
-		struct ga_range part;
 		int result = 0;
 
-		for (size_t r = 0; r < piece->count; r++)
-			if (ga_ledger_is_held(store->probe, piece->ranges[r], &part) != 1)
-				return 0;
 		if (ga_ledger_level(piece->ranges[0]) + 1 >= GA_LEVELS)
 			result = ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
 					      "leases within leases go %d deep, and no deeper",
@@ -97,9 +141,8 @@ int ga_nest_find(const struct ga_store *store, struct ga_nest *ret_nest, bool *r
 		 gpualloc_error *error)
 {
 	ga_auto_nest struct ga_nest nest = {0};
-	ga_auto_record struct ga_record record = {0};
 	const char *name = secure_getenv("GPUALLOC_LEASE");
-	int fd, result;
+	int result;
 
 	*ret_stale = false;
 	if (!name || !*name)
@@ -107,15 +150,15 @@ int ga_nest_find(const struct ga_store *store, struct ga_nest *ret_nest, bool *r
 	*ret_stale = true;
 	if (!ga_id_parse(name, &nest.outer))
 		return 0;
-	fd = named_descriptor(store);
-	result = ga_record_read(store, nest.outer, &record);
+	ga_id_text(nest.outer, nest.id);
+	result = ga_record_read(store, nest.outer, &nest.record);
 	if (result <= 0)
 		return result < 0 ? ga_error_memory(error) : 0;
-	if ((fd < 0 || !ga_nest_is_held_through(store, fd, ga_ledger_id(nest.outer))) &&
-	    record.uid != geteuid())
-		return 0;
-	ga_id_text(nest.outer, nest.id);
-	result = take_over(store, &record, &nest, error);
+	result = prove(store, &nest.record, &nest.proof, error);
+	if (result == 0)
+		return refuse_unseen(store, &nest.record, error);
+	if (result > 0)
+		result = take_over(&nest, error);
 	if (result < 0 || nest.room_count == 0)
 		return result;
 	*ret_stale = false;

@@ -45,8 +45,14 @@ static int read_all(int fd, const char *path, struct ga_buffer *content, gpuallo
 int ga_file_read(const char *path, size_t limit, struct ga_buffer *ret_content,
 		 gpualloc_error *error)
 {
+	return ga_file_read_at(AT_FDCWD, path, limit, ret_content, error);
+}
+
+int ga_file_read_at(int folder, const char *path, size_t limit, struct ga_buffer *ret_content,
+		    gpualloc_error *error)
+{
 	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(limit);
-	ga_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ga_auto_close int fd = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat status;
 	int result;
 

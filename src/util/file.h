@@ -12,6 +12,9 @@
  */
 int ga_file_read(const char *path, size_t limit, struct ga_buffer *ret_content,
 		 gpualloc_error *error);
+/* The same from an open folder on. */
+int ga_file_read_at(int folder, const char *path, size_t limit, struct ga_buffer *ret_content,
+		    gpualloc_error *error);
 
 /*
  * Reads root + path into text, cut at size - 1 bytes and without blanks at the end; the length, or
