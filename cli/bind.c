@@ -63,5 +63,5 @@ int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
 
 int bind_to_choice(const struct call *call, const gpualloc_choice *choice)
 {
-	return bind_to_all(call, device_of_choice, choice, gpualloc_choice_count(choice));
+	return bind_to_all(call, device_of_choice, choice, gpualloc_choice_device_count(choice));
 }

@@ -43,26 +43,24 @@ static void add_p2p(struct ga_json *json, const struct chosen *chosen)
 
 static void add_alternatives(struct ga_json *json, const gpualloc_choice *choice)
 {
-	const gpualloc_device *const *devices;
-	int64_t score, bandwidth;
-	size_t count;
-
 	ga_json_line(json, "\n ");
 	ga_json_open(json, "alternatives", '[');
-	for (size_t i = 0;
-	     (count = gpualloc_choice_alternative(choice, i, &devices, &score, &bandwidth)); i++) {
+	for (size_t i = 0; i < gpualloc_choice_alternative_count(choice); i++) {
+		const gpualloc_alternative *other = gpualloc_choice_alternative(choice, i);
+
 		ga_json_line(json, "\n  ");
 		ga_json_open(json, NULL, '{');
 		ga_json_open(json, "devices", '[');
-		for (size_t d = 0; d < count; d++) {
+		for (size_t d = 0; d < gpualloc_alternative_device_count(other); d++) {
 			char id[ID_SIZE];
 
-			ga_json_text(json, NULL, list_id(devices[d], id));
+			ga_json_text(json, NULL,
+				     list_id(gpualloc_alternative_device(other, d), id));
 		}
 		ga_json_close(json, ']');
-		ga_json_number(json, "value", gpualloc_choice_alternative_value(choice, i));
-		ga_json_number(json, "score", score);
-		ga_json_number(json, "bandwidth", bandwidth);
+		ga_json_number(json, "value", gpualloc_alternative_value(other));
+		ga_json_number(json, "score", gpualloc_alternative_score(other));
+		ga_json_number(json, "bandwidth", gpualloc_alternative_bandwidth(other));
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');
@@ -70,18 +68,16 @@ static void add_alternatives(struct ga_json *json, const gpualloc_choice *choice
 
 static void add_rejected(struct ga_json *json, const gpualloc_choice *choice)
 {
-	const gpualloc_device *device;
-	const char *reason;
-
 	ga_json_line(json, "\n ");
 	ga_json_open(json, "rejected", '[');
-	for (size_t i = 0; (device = gpualloc_choice_rejected(choice, i, &reason)); i++) {
+	for (size_t i = 0; i < gpualloc_choice_rejection_count(choice); i++) {
+		const gpualloc_rejection *rejection = gpualloc_choice_rejection(choice, i);
 		char id[ID_SIZE];
 
 		ga_json_line(json, "\n  ");
 		ga_json_open(json, NULL, '{');
-		ga_json_text(json, "device", list_id(device, id));
-		ga_json_text(json, "reason", reason);
+		ga_json_text(json, "device", list_id(gpualloc_rejection_device(rejection), id));
+		ga_json_text(json, "reason", gpualloc_rejection_reason(rejection));
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');
@@ -95,7 +91,7 @@ void choice_json(struct ga_buffer *text, const struct call *call, const struct c
 
 	open_document(&json, call, chosen->machine);
 	ga_json_open(&json, "devices", '[');
-	for (size_t i = 0; i < gpualloc_choice_count(choice); i++) {
+	for (size_t i = 0; i < gpualloc_choice_device_count(choice); i++) {
 		ga_json_line(&json, "\n  ");
 		add_device(&json, gpualloc_choice_device(choice, i));
 	}

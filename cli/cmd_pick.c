@@ -74,7 +74,7 @@ static int add_torch(struct ga_buffer *text, const struct chosen *chosen,
 static int add_list(struct ga_buffer *text, const struct chosen *chosen,
 		    int (*add)(struct ga_buffer *, const struct chosen *, const gpualloc_device *))
 {
-	for (size_t i = 0; i < gpualloc_choice_count(chosen->choice); i++) {
+	for (size_t i = 0; i < gpualloc_choice_device_count(chosen->choice); i++) {
 		int result;
 
 		if (i > 0)

@@ -155,7 +155,7 @@ static void add_device(struct ga_buffer *text, const gpualloc_device *device, si
 
 static const gpualloc_device **devices_of(const gpualloc_choice *choice)
 {
-	size_t count = gpualloc_choice_count(choice);
+	size_t count = gpualloc_choice_device_count(choice);
 	const gpualloc_device **devices = malloc((count + 1) * sizeof *devices);
 
 	for (size_t i = 0; devices && i < count; i++)
@@ -166,7 +166,7 @@ static const gpualloc_device **devices_of(const gpualloc_choice *choice)
 static void add_chosen(struct ga_buffer *text, const struct chosen *chosen, size_t columns)
 {
 	const gpualloc_choice *choice = chosen->choice;
-	size_t count = gpualloc_choice_count(choice);
+	size_t count = gpualloc_choice_device_count(choice);
 	ga_auto_free const gpualloc_device **devices = devices_of(choice);
 	ga_auto_buffer struct ga_buffer title = GA_BUFFER_OUTPUT;
 
@@ -189,6 +189,16 @@ static void add_chosen(struct ga_buffer *text, const struct chosen *chosen, size
 
 /* ---- the next best ---- */
 
+static const gpualloc_device **devices_of_alternative(const gpualloc_alternative *other)
+{
+	size_t count = gpualloc_alternative_device_count(other);
+	const gpualloc_device **devices = malloc((count + 1) * sizeof *devices);
+
+	for (size_t i = 0; devices && i < count; i++)
+		devices[i] = gpualloc_alternative_device(other, i);
+	return devices;
+}
+
 static void add_difference(struct ga_buffer *text, const char *what, int64_t less)
 {
 	ga_buffer_format(text, "%s %lld %s", what, (long long)(less > 0 ? less : -less),
@@ -196,13 +206,13 @@ static void add_difference(struct ga_buffer *text, const char *what, int64_t les
 }
 
 /* What an alternative loses beside the chosen set, in the words in which it was compared. */
-static void add_loss(struct ga_buffer *text, const gpualloc_choice *choice, size_t i, int64_t score,
-		     int64_t bandwidth)
+static void add_loss(struct ga_buffer *text, const gpualloc_choice *choice,
+		     const gpualloc_alternative *other)
 {
-	int64_t value = gpualloc_choice_alternative_value(choice, i);
+	int64_t value = gpualloc_alternative_value(other);
 	int64_t value_less = value < 0 ? 0 : gpualloc_choice_value(choice) - value;
-	int64_t less = gpualloc_choice_bandwidth(choice) - bandwidth;
-	int64_t score_less = gpualloc_choice_score(choice) - score;
+	int64_t less = gpualloc_choice_bandwidth(choice) - gpualloc_alternative_bandwidth(other);
+	int64_t score_less = gpualloc_choice_score(choice) - gpualloc_alternative_score(other);
 
 	if (less != 0) {
 		add_bandwidth(text, less > 0 ? less : -less);
@@ -222,40 +232,44 @@ static void add_loss(struct ga_buffer *text, const gpualloc_choice *choice, size
 
 static void add_alternatives(struct ga_buffer *text, const gpualloc_choice *choice, size_t columns)
 {
-	const gpualloc_device *const *devices;
-	int64_t score, bandwidth;
-	size_t count;
-
-	for (size_t i = 0;
-	     (count = gpualloc_choice_alternative(choice, i, &devices, &score, &bandwidth)); i++) {
-		int64_t value = gpualloc_choice_alternative_value(choice, i);
+	for (size_t i = 0; i < gpualloc_choice_alternative_count(choice); i++) {
+		const gpualloc_alternative *other = gpualloc_choice_alternative(choice, i);
+		int64_t value = gpualloc_alternative_value(other);
+		int64_t bandwidth = gpualloc_alternative_bandwidth(other);
+		ga_auto_free const gpualloc_device **devices = devices_of_alternative(other);
 		ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
 		if (i == 0)
 			ga_buffer_text(text, "\nNEXT BEST\n");
 		if (bandwidth >= 0) {
 			add_bandwidth(&words, bandwidth);
-			ga_buffer_format(&words, ", score %lld%s", (long long)score,
+			ga_buffer_format(&words, ", score %lld%s",
+					 (long long)gpualloc_alternative_score(other),
 					 value >= 0 ? ", " : "");
 		}
 		if (value >= 0)
 			ga_buffer_format(&words, "value %lld", (long long)value);
 		ga_buffer_text(&words, words.size ? ": " : "");
-		add_loss(&words, choice, i, score, bandwidth);
-		add_row(text, devices, count, words.data ? words.data : "", columns);
-		text->failed = text->failed || words.failed;
+		add_loss(&words, choice, other);
+		if (devices)
+			add_row(text, devices, gpualloc_alternative_device_count(other),
+				words.data ? words.data : "", columns);
+		text->failed = text->failed || words.failed || !devices;
 	}
 }
 
 /* ---- the others ---- */
 
+static const char *reason_of(const gpualloc_choice *choice, size_t i)
+{
+	return gpualloc_rejection_reason(gpualloc_choice_rejection(choice, i));
+}
+
 /* Whether an earlier device has the same reason, and its line. */
 static bool said_before(const gpualloc_choice *choice, size_t i, const char *reason)
 {
-	const char *other;
-
 	for (size_t j = 0; j < i; j++)
-		if (gpualloc_choice_rejected(choice, j, &other) && strcmp(other, reason) == 0)
+		if (strcmp(reason_of(choice, j), reason) == 0)
 			return true;
 	return false;
 }
@@ -263,33 +277,28 @@ static bool said_before(const gpualloc_choice *choice, size_t i, const char *rea
 static size_t gather_alike(const gpualloc_choice *choice, const char *reason,
 			   const gpualloc_device **alike)
 {
-	const gpualloc_device *device;
-	const char *other;
 	size_t count = 0;
 
-	for (size_t i = 0; (device = gpualloc_choice_rejected(choice, i, &other)); i++)
-		if (strcmp(other, reason) == 0)
-			alike[count++] = device;
+	for (size_t i = 0; i < gpualloc_choice_rejection_count(choice); i++)
+		if (strcmp(reason_of(choice, i), reason) == 0)
+			alike[count++] =
+				gpualloc_rejection_device(gpualloc_choice_rejection(choice, i));
 	return count;
 }
 
 static void add_rejected(struct ga_buffer *text, const gpualloc_choice *choice, size_t columns)
 {
 	ga_auto_free const gpualloc_device **alike = NULL;
-	size_t all = 0, rows = 0, said = 0;
-	const char *reason;
-
-	while (gpualloc_choice_rejected(choice, all, &reason))
-		all++;
+	size_t all = gpualloc_choice_rejection_count(choice), rows = 0, said = 0;
 	alike = malloc((all + 1) * sizeof *alike);
 	if (!alike) {
 		text->failed = true;
 		return;
 	}
 	for (size_t i = 0; i < all && rows < ROWS_MAX; i++) {
+		const char *reason = reason_of(choice, i);
 		size_t count;
 
-		(void)gpualloc_choice_rejected(choice, i, &reason);
 		if (said_before(choice, i, reason))
 			continue;
 		count = gather_alike(choice, reason, alike);

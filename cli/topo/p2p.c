@@ -36,7 +36,7 @@ struct p2p_seen p2p_of_choice(const gpualloc_machine *machine, const gpualloc_ch
 {
 	struct p2p_seen seen = {0};
 
-	for (size_t a = 0; a < gpualloc_choice_count(choice); a++)
+	for (size_t a = 0; a < gpualloc_choice_device_count(choice); a++)
 		for (size_t b = 0; b < a; b++)
 			look(machine, place_of(machine, gpualloc_choice_device(choice, a)),
 			     place_of(machine, gpualloc_choice_device(choice, b)), &seen);

@@ -97,11 +97,17 @@ static void free_choice(gpualloc_choice **choice)
 	gpualloc_choice_free(*choice);
 }
 
+static void free_question(gpualloc_question **question)
+{
+	gpualloc_question_free(*question);
+}
+
 /* The best of what is left, as if it were all there is; without links the first. */
 static int choose(const struct step *step, const gpualloc_policy *policy, const struct places *left,
 		  struct places *ret_own, gpualloc_error *error)
 {
 	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
+	ga_cleanup(free_question) gpualloc_question *question = NULL;
 	const gpualloc_machine *machine = step->given.machine;
 	size_t count = (size_t)step->asked.count, numbers[GIVEN_MOST];
 	int result;
@@ -112,8 +118,12 @@ static int choose(const struct step *step, const gpualloc_policy *policy, const 
 		return 0;
 	for (size_t i = 0; i < left->count; i++)
 		numbers[i] = number_of(machine, step->given.units[left->at[i]]);
-	result = gpualloc_choose_among(machine, numbers, left->count, NULL, 0, count, policy, 0,
-				       &choice, error);
+	result = gpualloc_question_new(machine, &question, error);
+	if (result == 0)
+		result = gpualloc_question_set_candidates(question, numbers, left->count, error);
+	gpualloc_question_set_count(question, count);
+	if (result == 0)
+		result = gpualloc_choose_among(question, policy, &choice, error);
 	for (size_t i = 0; result == 0 && i < count; i++)
 		for (size_t j = 0; j < left->count; j++)
 			if (step->given.units[left->at[j]] == gpualloc_choice_device(choice, i))

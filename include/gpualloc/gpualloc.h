@@ -355,24 +355,77 @@ typedef struct gpualloc_policy gpualloc_policy;   /* how to choose */
 typedef struct gpualloc_request gpualloc_request; /* what is wanted */
 typedef struct gpualloc_choice gpualloc_choice;   /* what was chosen, and why */
 
-/* The built-in policies in alphabetical order; NULL after the last. */
+/* How many policies are built in. */
+GPUALLOC_EXPORT size_t gpualloc_policy_count(void);
+/* The name of the i-th in alphabetical order. */
 GPUALLOC_EXPORT const char *gpualloc_policy_name(size_t i);
+/* What the i-th takes, in a line. */
 GPUALLOC_EXPORT const char *gpualloc_policy_description(size_t i);
+/* A built-in policy by its name; GPUALLOC_EUSAGE names those there are. */
 GPUALLOC_EXPORT int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy,
 					 gpualloc_error *error);
 
 /*
- * A policy of one's own: puts numbers of devices, of those available, into ret_chosen (which has
- * room for all) and returns how many, or a negative GPUALLOC_E…. The required must be among them;
- * what it answers is checked. It is called from the thread that asks.
+ * What a policy is asked: so many of these candidates, these among them. A scheduler makes one
+ * for gpualloc_choose_among(); a policy of one's own is given one.
  */
-typedef int gpualloc_policy_function(void *context, const gpualloc_machine *machine,
-				     const gpualloc_device *const *available,
-				     size_t available_count, const size_t *required,
-				     size_t required_count, size_t count, size_t *ret_chosen);
+typedef struct gpualloc_question gpualloc_question;
+
+/* A question about a machine, which must outlive it; it has no candidates yet and wants one device.
+ */
+GPUALLOC_EXPORT int gpualloc_question_new(const gpualloc_machine *machine,
+					  gpualloc_question **ret_question, gpualloc_error *error);
+/* Frees a question that one made; never one that a policy was given. */
+GPUALLOC_EXPORT void gpualloc_question_free(gpualloc_question *question);
+/* The candidates: numbers of GPUs of the machine, in the order in which they are offered. Forgets
+   what was required before. */
+GPUALLOC_EXPORT int gpualloc_question_set_candidates(gpualloc_question *question,
+						     const size_t *numbers, size_t count,
+						     gpualloc_error *error);
+/* Those that must be chosen: numbers of GPUs that are among the candidates. */
+GPUALLOC_EXPORT int gpualloc_question_set_required(gpualloc_question *question,
+						   const size_t *numbers, size_t count,
+						   gpualloc_error *error);
+/* How many are wanted. */
+GPUALLOC_EXPORT void gpualloc_question_set_count(gpualloc_question *question, size_t count);
+/* The seed of random. */
+GPUALLOC_EXPORT void gpualloc_question_set_seed(gpualloc_question *question, uint64_t seed);
+
+/* The machine that it is about. */
+GPUALLOC_EXPORT const gpualloc_machine *gpualloc_question_machine(
+	const gpualloc_question *question);
+/* How many candidates there are. */
+GPUALLOC_EXPORT size_t gpualloc_question_candidate_count(const gpualloc_question *question);
+/* The i-th candidate; two may be MIG instances of one GPU. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_question_candidate(
+	const gpualloc_question *question, size_t i);
+/* The number of its GPU in the machine, for links; -1 beyond the last. */
+GPUALLOC_EXPORT int64_t gpualloc_question_candidate_number(const gpualloc_question *question,
+							   size_t i);
+/* Bytes that may be had of it. */
+GPUALLOC_EXPORT int64_t gpualloc_question_candidate_memory(const gpualloc_question *question,
+							   size_t i);
+/* How many candidates must be chosen. */
+GPUALLOC_EXPORT size_t gpualloc_question_required_count(const gpualloc_question *question);
+/* The i-th of these, as a number of a candidate; -1 beyond the last. */
+GPUALLOC_EXPORT int64_t gpualloc_question_required(const gpualloc_question *question, size_t i);
+/* How many are wanted. */
+GPUALLOC_EXPORT size_t gpualloc_question_count(const gpualloc_question *question);
+/* The seed for what is left to chance. */
+GPUALLOC_EXPORT uint64_t gpualloc_question_seed(const gpualloc_question *question);
+
+/*
+ * A policy of one's own: puts numbers of candidates into ret_chosen, which has room for all of
+ * them, and returns how many, or a negative GPUALLOC_E…. What it answers is checked. It is called
+ * from the thread that asks, with the context that gpualloc_policy_new() was given.
+ */
+typedef int gpualloc_policy_function(void *context, const gpualloc_question *question,
+				     size_t *ret_chosen);
+/* Makes a policy of a function. Its name is for messages and for gpualloc_choice_policy(). */
 GPUALLOC_EXPORT int gpualloc_policy_new(const char *name, gpualloc_policy_function *function,
 					void *context, gpualloc_policy **ret_policy,
 					gpualloc_error *error);
+/* Frees a policy, which no request may name any more. */
 GPUALLOC_EXPORT void gpualloc_policy_free(gpualloc_policy *policy);
 
 /* "8GiB", "800MB", "512M" (MiB), plain bytes. */
@@ -381,6 +434,7 @@ GPUALLOC_EXPORT int gpualloc_size_parse(const char *text, int64_t *ret_bytes,
 
 /* A request for one device by the default policy; NULL when there is no memory. */
 GPUALLOC_EXPORT gpualloc_request *gpualloc_request_new(void);
+/* Frees a request. */
 GPUALLOC_EXPORT void gpualloc_request_free(gpualloc_request *request);
 /* How many; 0 is as many as are required, at least 1. Less is refused when it is asked for. */
 GPUALLOC_EXPORT void gpualloc_request_set_count(gpualloc_request *request, int64_t count);
@@ -390,10 +444,12 @@ GPUALLOC_EXPORT void gpualloc_request_set_policy(gpualloc_request *request,
 /* Each must have this many bytes free; share: only that much of each is wanted. */
 GPUALLOC_EXPORT void gpualloc_request_set_memory(gpualloc_request *request, int64_t bytes,
 						 int share);
+/* Makes random repeatable. */
 GPUALLOC_EXPORT void gpualloc_request_set_seed(gpualloc_request *request, uint64_t seed);
 /* Tolerates processes of others up to so many bytes of their memory on a device; -1: any. */
 GPUALLOC_EXPORT void gpualloc_request_set_ignore_processes(gpualloc_request *request,
 							   int64_t bytes);
+/* Whether GPUs of several models may be chosen together. */
 GPUALLOC_EXPORT void gpualloc_request_set_mixed(gpualloc_request *request, int mixed);
 /* The devices are for a program that is to have them alone: processes on them count whatever the
    policy, also with best-fit, worst-fit and random. A lease of whole devices needs no such word. */
@@ -402,10 +458,17 @@ GPUALLOC_EXPORT void gpualloc_request_set_alone(gpualloc_request *request, int a
 GPUALLOC_EXPORT void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted);
 /* MIG instances instead of whole GPUs, of this profile or of any (NULL). */
 GPUALLOC_EXPORT int gpualloc_request_set_mig(gpualloc_request *request, const char *profile);
+/* Only GPUs whose name contains this text; NULL: any. */
 GPUALLOC_EXPORT int gpualloc_request_set_model(gpualloc_request *request, const char *text);
-/* Lists of devices: index, UUID or a unique beginning, PCI address, parent:gi[:ci], 0-3. */
+/*
+ * Only these devices, offered to the policy in this order; NULL: any. A list names them, with
+ * commas between, by index, UUID or a unique beginning of one, PCI address, parent:gi[:ci] for a
+ * MIG instance, or as a range of indices: "0-3".
+ */
 GPUALLOC_EXPORT int gpualloc_request_set_only(gpualloc_request *request, const char *list);
+/* None of these devices; NULL: no device is left out. */
 GPUALLOC_EXPORT int gpualloc_request_set_exclude(gpualloc_request *request, const char *list);
+/* These devices must be among the chosen; NULL: none must. */
 GPUALLOC_EXPORT int gpualloc_request_set_require(gpualloc_request *request, const char *list);
 /* Restricts the choice as these variables restrict CUDA; visible_devices NULL: not at all. */
 GPUALLOC_EXPORT int gpualloc_request_set_environment(gpualloc_request *request,
@@ -421,46 +484,69 @@ GPUALLOC_EXPORT int gpualloc_choose(const gpualloc_machine *machine,
 				    gpualloc_error *error);
 
 /*
- * The pure call of a scheduler: among these devices (numbers as in gpualloc_machine_device(), in
- * the order in which they are offered), with the required, whatever their state is.
+ * The pure call of a scheduler: answers a question whatever the state of the devices is. policy
+ * NULL is the default. The question may be asked again, also with another policy or count.
  */
-GPUALLOC_EXPORT int gpualloc_choose_among(const gpualloc_machine *machine, const size_t *available,
-					  size_t available_count, const size_t *required,
-					  size_t required_count, size_t count,
-					  const gpualloc_policy *policy, uint64_t seed,
+GPUALLOC_EXPORT int gpualloc_choose_among(const gpualloc_question *question,
+					  const gpualloc_policy *policy,
 					  gpualloc_choice **ret_choice, gpualloc_error *error);
 
+/* Frees a choice. */
 GPUALLOC_EXPORT void gpualloc_choice_free(gpualloc_choice *choice);
+/* The name of the policy that answered. */
 GPUALLOC_EXPORT const char *gpualloc_choice_policy(const gpualloc_choice *choice);
-/* The devices in the order in which the policy gave them. */
-GPUALLOC_EXPORT size_t gpualloc_choice_count(const gpualloc_choice *choice);
+/* How many devices were chosen. */
+GPUALLOC_EXPORT size_t gpualloc_choice_device_count(const gpualloc_choice *choice);
+/* The i-th in the order in which the policy gave them. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_device(const gpualloc_choice *choice,
 							      size_t i);
-/* What the policy maximised, what it proved that nothing exceeds; -1: it maximises nothing. */
+/* What the policy maximised; -1: it maximises nothing. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_value(const gpualloc_choice *choice);
+/* No answer is better than this; -1 as above. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_bound(const gpualloc_choice *choice);
+/* 1 when no answer is better than this one, and that is proven. */
 GPUALLOC_EXPORT int gpualloc_choice_proven(const gpualloc_choice *choice);
-/*
- * Of the chosen set: sum of pair scores, and predicted collective bandwidth in MB/s, -1 for one
- * device. Both are -1 for MIG instances, which have no links.
- */
+/* The sum of the pair scores of the chosen; -1 for MIG instances, which have no links. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_score(const gpualloc_choice *choice);
+/* Their predicted collective bandwidth in MB/s; -1 for one device and for MIG instances. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice);
-GPUALLOC_EXPORT uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice);
-/* Devices that could not be chosen, and why; reason "" and device NULL after the last. */
-GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_rejected(const gpualloc_choice *choice,
-								size_t i, const char **ret_reason);
-/*
- * Other sets, by the policy's own value, then predicted bandwidth and pair score, best first;
- * returns how many devices the i-th has, 0 after the last. Where there are few sets all were looked
- * at, else those that differ in one device.
- */
-GPUALLOC_EXPORT size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
-						   const gpualloc_device *const **ret_devices,
-						   int64_t *ret_score, int64_t *ret_bandwidth);
+/* A device that was not chosen. */
+typedef struct gpualloc_rejection gpualloc_rejection;
 
-/* As gpualloc_choice_value(); -1 also where it would cost a search for each set. */
-GPUALLOC_EXPORT int64_t gpualloc_choice_alternative_value(const gpualloc_choice *choice, size_t i);
+/* How many devices were not chosen. */
+GPUALLOC_EXPORT size_t gpualloc_choice_rejection_count(const gpualloc_choice *choice);
+/* The i-th of these; it belongs to the choice. */
+GPUALLOC_EXPORT const gpualloc_rejection *gpualloc_choice_rejection(const gpualloc_choice *choice,
+								    size_t i);
+/* Which device it is. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_rejection_device(
+	const gpualloc_rejection *rejection);
+/* Why it was not chosen, in words. */
+GPUALLOC_EXPORT const char *gpualloc_rejection_reason(const gpualloc_rejection *rejection);
+
+/* Another set than the chosen one. */
+typedef struct gpualloc_alternative gpualloc_alternative;
+
+/*
+ * How many other sets there are, if the request wanted them: by the policy's own value, then
+ * predicted bandwidth and pair score, best first. Where there are few sets all were looked at, else
+ * those that differ in one device.
+ */
+GPUALLOC_EXPORT size_t gpualloc_choice_alternative_count(const gpualloc_choice *choice);
+/* The i-th of these; it belongs to the choice. */
+GPUALLOC_EXPORT const gpualloc_alternative *gpualloc_choice_alternative(
+	const gpualloc_choice *choice, size_t i);
+/* How many devices it has: as many as were chosen. */
+GPUALLOC_EXPORT size_t gpualloc_alternative_device_count(const gpualloc_alternative *alternative);
+/* The i-th of its devices. */
+GPUALLOC_EXPORT const gpualloc_device *gpualloc_alternative_device(
+	const gpualloc_alternative *alternative, size_t i);
+/* What the policy makes of it, as gpualloc_choice_value(); -1 also where that costs a search. */
+GPUALLOC_EXPORT int64_t gpualloc_alternative_value(const gpualloc_alternative *alternative);
+/* The sum of its pair scores. */
+GPUALLOC_EXPORT int64_t gpualloc_alternative_score(const gpualloc_alternative *alternative);
+/* Its predicted collective bandwidth in MB/s. */
+GPUALLOC_EXPORT int64_t gpualloc_alternative_bandwidth(const gpualloc_alternative *alternative);
 
 /* Scores a given set: sum of pair scores, predicted collective bandwidth in MB/s. */
 GPUALLOC_EXPORT int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices,
@@ -498,7 +584,9 @@ GPUALLOC_EXPORT int gpualloc_allocator_new(const gpualloc_machine *machine,
 GPUALLOC_EXPORT int gpualloc_allocator_open(const char *spec, const char *policy,
 					    gpualloc_allocator **ret_allocator,
 					    gpualloc_error *error);
+/* Frees an allocator, and the machine and policy that it opened itself. */
 GPUALLOC_EXPORT void gpualloc_allocator_free(gpualloc_allocator *allocator);
+/* The machine whose devices it gives out. */
 GPUALLOC_EXPORT const gpualloc_machine *gpualloc_allocator_machine(
 	const gpualloc_allocator *allocator);
 
@@ -514,9 +602,14 @@ GPUALLOC_EXPORT int gpualloc_allocator_take_these(gpualloc_allocator *allocator,
 GPUALLOC_EXPORT int gpualloc_allocator_give_back(gpualloc_allocator *allocator,
 						 const gpualloc_device *const *devices,
 						 size_t count, gpualloc_error *error);
-/* The i-th free or taken device in order of index; NULL after the last. */
+/* How many devices it has to give. */
+GPUALLOC_EXPORT size_t gpualloc_allocator_available_count(const gpualloc_allocator *allocator);
+/* The i-th of these in order of index. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_available(
 	const gpualloc_allocator *allocator, size_t i);
+/* How many devices were taken. */
+GPUALLOC_EXPORT size_t gpualloc_allocator_taken_count(const gpualloc_allocator *allocator);
+/* The i-th of these in order of index. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_taken(const gpualloc_allocator *allocator,
 								size_t i);
 

@@ -12,6 +12,15 @@
 
 /* ---- policies ---- */
 
+size_t gpualloc_policy_count(void)
+{
+	size_t count = 0;
+
+	while (ga_policy_at(count))
+		count++;
+	return count;
+}
+
 const char *gpualloc_policy_name(size_t i)
 {
 	const struct ga_policy *policy = ga_policy_at(i);
@@ -28,9 +37,11 @@ const char *gpualloc_policy_description(size_t i)
 
 int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy, gpualloc_error *error)
 {
-	const struct ga_policy *built_in = ga_policy_find(name);
+	const struct ga_policy *built_in = name ? ga_policy_find(name) : NULL;
 	gpualloc_policy *policy;
 
+	if (!name)
+		return ga_error_missing(error, "the name of the policy");
 	if (!built_in)
 		return ga_policy_unknown(name, error);
 	policy = calloc(1, sizeof *policy);
@@ -44,8 +55,12 @@ int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy, gpuallo
 int gpualloc_policy_new(const char *name, gpualloc_policy_function *function, void *context,
 			gpualloc_policy **ret_policy, gpualloc_error *error)
 {
-	gpualloc_policy *policy = calloc(1, sizeof *policy);
+	gpualloc_policy *policy;
 
+	if (!name || !function)
+		return ga_error_missing(error,
+					name ? "the policy's function" : "the name of the policy");
+	policy = calloc(1, sizeof *policy);
 	if (!policy || ga_set_text(&policy->own.name, name) < 0) {
 		free(policy);
 		return ga_error_memory(error);
@@ -68,7 +83,7 @@ void gpualloc_policy_free(gpualloc_policy *policy)
 
 int gpualloc_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
 {
-	return ga_size_parse(text, ret_bytes, error);
+	return text ? ga_size_parse(text, ret_bytes, error) : ga_error_missing(error, "the size");
 }
 
 gpualloc_request *gpualloc_request_new(void)
@@ -83,55 +98,73 @@ void gpualloc_request_free(gpualloc_request *request)
 
 void gpualloc_request_set_count(gpualloc_request *request, int64_t count)
 {
+	if (!request)
+		return;
 	request->count = count;
 }
 
 void gpualloc_request_set_policy(gpualloc_request *request, const gpualloc_policy *policy)
 {
+	if (!request)
+		return;
 	request->policy = policy;
 }
 
 void gpualloc_request_set_memory(gpualloc_request *request, int64_t bytes, int share)
 {
+	if (!request)
+		return;
 	request->memory = bytes;
 	request->share = share != 0;
 }
 
 void gpualloc_request_set_seed(gpualloc_request *request, uint64_t seed)
 {
+	if (!request)
+		return;
 	request->seed = seed;
 	request->seeded = true;
 }
 
 void gpualloc_request_set_ignore_processes(gpualloc_request *request, int64_t bytes)
 {
+	if (!request)
+		return;
 	request->tolerate = bytes < 0 ? INT64_MAX : bytes;
 }
 
 void gpualloc_request_set_mixed(gpualloc_request *request, int mixed)
 {
+	if (!request)
+		return;
 	request->mixed = mixed != 0;
 }
 
 void gpualloc_request_set_alone(gpualloc_request *request, int alone)
 {
+	if (!request)
+		return;
 	request->alone = alone != 0;
 }
 
 void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted)
 {
+	if (!request)
+		return;
 	request->alternatives = wanted != 0;
 }
 
 int gpualloc_request_set_mig(gpualloc_request *request, const char *profile)
 {
+	if (!request)
+		return GPUALLOC_EUSAGE;
 	request->mig = true;
 	return ga_set_text(&request->profile, profile);
 }
 
 int gpualloc_request_set_model(gpualloc_request *request, const char *text)
 {
-	return ga_set_text(&request->model, text);
+	return request ? ga_set_text(&request->model, text) : GPUALLOC_EUSAGE;
 }
 
 /* An empty list is kept: it is a mistake that the choice names, not the same as none. */
@@ -148,23 +181,23 @@ static int set_list(char **field, const char *list)
 
 int gpualloc_request_set_only(gpualloc_request *request, const char *list)
 {
-	return set_list(&request->only, list);
+	return request ? set_list(&request->only, list) : GPUALLOC_EUSAGE;
 }
 
 int gpualloc_request_set_exclude(gpualloc_request *request, const char *list)
 {
-	return set_list(&request->exclude, list);
+	return request ? set_list(&request->exclude, list) : GPUALLOC_EUSAGE;
 }
 
 int gpualloc_request_set_require(gpualloc_request *request, const char *list)
 {
-	return set_list(&request->require, list);
+	return request ? set_list(&request->require, list) : GPUALLOC_EUSAGE;
 }
 
 int gpualloc_request_set_environment(gpualloc_request *request, const char *visible_devices,
 				     const char *device_order)
 {
-	int result = set_list(&request->visible, visible_devices);
+	int result = request ? set_list(&request->visible, visible_devices) : GPUALLOC_EUSAGE;
 
 	return result < 0 ? result : set_list(&request->device_order, device_order);
 }
@@ -174,54 +207,22 @@ int gpualloc_request_set_environment(gpualloc_request *request, const char *visi
 int gpualloc_choose(const gpualloc_machine *machine, const gpualloc_request *request,
 		    gpualloc_choice **ret_choice, gpualloc_error *error)
 {
+	if (!machine || !request)
+		return ga_error_missing(error, machine ? "the request" : "the machine");
 	return ga_decide(machine, request, ret_choice, error);
 }
 
 static int check_places(const gpualloc_machine *machine, const size_t *places, size_t count,
 			gpualloc_error *error)
 {
+	if (!machine || (!places && count > 0))
+		return ga_error_missing(error, machine ? "the list of devices" : "the machine");
 	for (size_t i = 0; i < count; i++)
 		if (places[i] >= machine->device_count)
 			return ga_error_set(error, GPUALLOC_EUSAGE,
 					    "device %zu of %zu does not exist", places[i],
 					    machine->device_count);
 	return 0;
-}
-
-int gpualloc_choose_among(const gpualloc_machine *machine, const size_t *available,
-			  size_t available_count, const size_t *required, size_t required_count,
-			  size_t count, const gpualloc_policy *policy, uint64_t seed,
-			  gpualloc_choice **ret_choice, gpualloc_error *error)
-{
-	ga_auto_free struct ga_candidate *candidates = NULL;
-	ga_auto_free size_t *numbers = NULL;
-	int result = check_places(machine, available, available_count, error);
-
-	if (result < 0)
-		return result;
-	candidates = calloc(available_count + 1, sizeof *candidates);
-	numbers = calloc(required_count + 1, sizeof *numbers);
-	if (!candidates || !numbers)
-		return ga_error_memory(error);
-	for (size_t i = 0; i < available_count; i++)
-		candidates[i] = ga_candidate_of(machine, available[i]);
-	for (size_t i = 0; i < required_count; i++) {
-		while (numbers[i] < available_count && available[numbers[i]] != required[i])
-			numbers[i]++;
-		if (numbers[i] == available_count)
-			return ga_error_set(error, GPUALLOC_EUSAGE,
-					    "device %zu is required and not available",
-					    required[i]);
-	}
-	return ga_decide_among(machine,
-			       &(struct ga_question){.machine = machine,
-						     .candidates = candidates,
-						     .candidate_count = available_count,
-						     .required = numbers,
-						     .required_count = required_count,
-						     .want = count,
-						     .seed = seed},
-			       policy, ret_choice, error);
 }
 
 void gpualloc_choice_free(gpualloc_choice *choice)
@@ -231,74 +232,101 @@ void gpualloc_choice_free(gpualloc_choice *choice)
 
 const char *gpualloc_choice_policy(const gpualloc_choice *choice)
 {
-	return choice->policy;
+	return choice ? choice->policy : NULL;
 }
 
-size_t gpualloc_choice_count(const gpualloc_choice *choice)
+size_t gpualloc_choice_device_count(const gpualloc_choice *choice)
 {
-	return choice->count;
+	return choice ? choice->count : 0;
 }
 
 const gpualloc_device *gpualloc_choice_device(const gpualloc_choice *choice, size_t i)
 {
-	return i < choice->count ? choice->devices[i] : NULL;
+	return choice && i < choice->count ? choice->devices[i] : NULL;
 }
 
 int64_t gpualloc_choice_value(const gpualloc_choice *choice)
 {
-	return choice->answer.value;
+	return choice ? choice->answer.value : GA_UNKNOWN;
 }
 
 int64_t gpualloc_choice_bound(const gpualloc_choice *choice)
 {
-	return choice->answer.bound;
+	return choice ? choice->answer.bound : GA_UNKNOWN;
 }
 
 int gpualloc_choice_proven(const gpualloc_choice *choice)
 {
-	return choice->answer.proven;
+	return choice ? choice->answer.proven : 0;
 }
 
 int64_t gpualloc_choice_score(const gpualloc_choice *choice)
 {
-	return choice->score;
+	return choice ? choice->score : GA_UNKNOWN;
 }
 
 int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice)
 {
-	return choice->bandwidth;
+	return choice ? choice->bandwidth : GA_UNKNOWN;
 }
 
-uint64_t gpualloc_choice_transitions(const gpualloc_choice *choice)
+/* ---- what was not chosen ---- */
+
+size_t gpualloc_choice_rejection_count(const gpualloc_choice *choice)
 {
-	return choice->answer.transitions;
+	return choice ? choice->selection.rejection_count : 0;
 }
 
-const gpualloc_device *gpualloc_choice_rejected(const gpualloc_choice *choice, size_t i,
-						const char **ret_reason)
+const gpualloc_rejection *gpualloc_choice_rejection(const gpualloc_choice *choice, size_t i)
 {
-	const struct ga_selection *selection = &choice->selection;
-	bool there = i < selection->rejection_count;
-
-	*ret_reason = there ? selection->rejections[i].reason : "";
-	return there ? selection->rejections[i].device : NULL;
+	return choice && i < choice->selection.rejection_count ? &choice->selection.rejections[i]
+							       : NULL;
 }
 
-size_t gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i,
-				   const gpualloc_device *const **ret_devices, int64_t *ret_score,
-				   int64_t *ret_bandwidth)
+const gpualloc_device *gpualloc_rejection_device(const gpualloc_rejection *rejection)
 {
-	if (i >= choice->alternative_count)
-		return 0;
-	*ret_devices = choice->alternatives[i].devices;
-	*ret_score = choice->alternatives[i].score;
-	*ret_bandwidth = choice->alternatives[i].bandwidth;
-	return choice->count;
+	return rejection ? rejection->device : NULL;
 }
 
-int64_t gpualloc_choice_alternative_value(const gpualloc_choice *choice, size_t i)
+const char *gpualloc_rejection_reason(const gpualloc_rejection *rejection)
 {
-	return i < choice->alternative_count ? choice->alternatives[i].value : GA_UNKNOWN;
+	return rejection ? rejection->reason : NULL;
+}
+
+size_t gpualloc_choice_alternative_count(const gpualloc_choice *choice)
+{
+	return choice ? choice->alternative_count : 0;
+}
+
+const gpualloc_alternative *gpualloc_choice_alternative(const gpualloc_choice *choice, size_t i)
+{
+	return choice && i < choice->alternative_count ? &choice->alternatives[i] : NULL;
+}
+
+size_t gpualloc_alternative_device_count(const gpualloc_alternative *alternative)
+{
+	return alternative ? alternative->count : 0;
+}
+
+const gpualloc_device *gpualloc_alternative_device(const gpualloc_alternative *alternative,
+						   size_t i)
+{
+	return alternative && i < alternative->count ? alternative->devices[i] : NULL;
+}
+
+int64_t gpualloc_alternative_value(const gpualloc_alternative *alternative)
+{
+	return alternative ? alternative->value : GA_UNKNOWN;
+}
+
+int64_t gpualloc_alternative_score(const gpualloc_alternative *alternative)
+{
+	return alternative ? alternative->score : GA_UNKNOWN;
+}
+
+int64_t gpualloc_alternative_bandwidth(const gpualloc_alternative *alternative)
+{
+	return alternative ? alternative->bandwidth : GA_UNKNOWN;
 }
 
 int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices, size_t count,
@@ -322,7 +350,7 @@ int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *device
 size_t gpualloc_device_ids(const gpualloc_device *const *devices, size_t count, char *text,
 			   size_t size)
 {
-	return ga_device_ids(devices, count, text, size);
+	return ga_device_ids(devices, devices ? count : 0, text, size);
 }
 
 int gpualloc_device_framework_name(const gpualloc_machine *machine, const gpualloc_device *device,
@@ -331,7 +359,8 @@ int gpualloc_device_framework_name(const gpualloc_machine *machine, const gpuall
 {
 	struct ga_environment environment = {visible_devices, device_order};
 	ga_auto_device_list struct ga_device_list visible = {0};
-	int result = ga_visible_devices(machine, &environment, &visible, error);
+	int result = machine && device ? ga_visible_devices(machine, &environment, &visible, error)
+				       : ga_error_missing(error, "the device");
 	char id[GA_DEVICE_ID_SIZE];
 
 	if (result < 0)
@@ -354,6 +383,8 @@ int gpualloc_device_describe(const gpualloc_machine *machine, const gpualloc_dev
 	ga_auto_buffer struct ga_buffer out = GA_BUFFER_INIT(1 << 20);
 	char *text;
 
+	if (!machine || !device)
+		return ga_error_missing(error, "the device");
 	ga_describe_device(machine, device, &out);
 	text = ga_buffer_take(&out, NULL);
 	if (!text)
@@ -365,5 +396,7 @@ int gpualloc_device_describe(const gpualloc_machine *machine, const gpualloc_dev
 int gpualloc_devices_order(const gpualloc_machine *machine, const gpualloc_device **devices,
 			   size_t count, gpualloc_error *error)
 {
+	if (!machine || (!devices && count > 0))
+		return ga_error_missing(error, machine ? "the list of devices" : "the machine");
 	return count < 2 ? 0 : ga_order_devices(machine, devices, count, error);
 }

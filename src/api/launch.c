@@ -58,7 +58,7 @@ int gpualloc_choice_environment(const gpualloc_machine *machine, const gpualloc_
 {
 	struct ga_job job = {
 		.machine = machine,
-		.count = gpualloc_choice_count(choice),
+		.count = gpualloc_choice_device_count(choice),
 		.form = form,
 		.fd = -1,
 		.memory = -1,

@@ -50,6 +50,15 @@ const gpualloc_device *ga_allocator_device(const gpualloc_allocator *allocator, 
 	return NULL;
 }
 
+size_t ga_allocator_device_count(const gpualloc_allocator *allocator, bool taken)
+{
+	size_t count = 0;
+
+	while (ga_allocator_device(allocator, taken, count))
+		count++;
+	return count;
+}
+
 /* The device's place, device_count where it is none of this machine's GPUs. */
 static size_t place_of(const gpualloc_allocator *allocator, const gpualloc_device *device)
 {

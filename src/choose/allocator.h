@@ -26,6 +26,8 @@ int ga_allocator_take_these(gpualloc_allocator *allocator, const gpualloc_device
 			    size_t count, gpualloc_error *error);
 int ga_allocator_give_back(gpualloc_allocator *allocator, const gpualloc_device *const *devices,
 			   size_t count, gpualloc_error *error);
+/* How many devices are taken, or are not. */
+size_t ga_allocator_device_count(const gpualloc_allocator *allocator, bool taken);
 /* The i-th device that is taken, or that is not; NULL behind the last. */
 const gpualloc_device *ga_allocator_device(const gpualloc_allocator *allocator, bool taken,
 					   size_t i);

@@ -268,8 +268,8 @@ static int keep_best(struct ranking *ranking)
 			return GPUALLOC_ENOMEM;
 		for (size_t d = 0; d < want; d++)
 			devices[d] = ranking->question->candidates[set->numbers[d]].device;
-		choice->alternatives[choice->alternative_count++] =
-			(struct ga_alternative){devices, set->value, set->score, set->bandwidth};
+		choice->alternatives[choice->alternative_count++] = (struct gpualloc_alternative){
+			devices, want, set->value, set->score, set->bandwidth};
 	}
 	return 0;
 }
@@ -346,7 +346,7 @@ static void say_who_came_first(const struct ranking *ranking, size_t number,
 static int say_why_not(struct ranking *ranking, size_t number, size_t *numbers)
 {
 	struct ga_selection *selection = &ranking->choice->selection;
-	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
+	struct gpualloc_rejection *rejection = &selection->rejections[selection->rejection_count++];
 	struct set best = {.numbers = numbers};
 	size_t out = 0;
 	int result = best_with(ranking, number, numbers, &out, &best);
@@ -385,8 +385,8 @@ static int compare_numbers(int64_t a, int64_t b)
 /* As the machine lists them. */
 static int compare_rejections(const void *a, const void *b)
 {
-	const gpualloc_device *one = ((const struct ga_rejection *)a)->device;
-	const gpualloc_device *other = ((const struct ga_rejection *)b)->device;
+	const gpualloc_device *one = ((const struct gpualloc_rejection *)a)->device;
+	const gpualloc_device *other = ((const struct gpualloc_rejection *)b)->device;
 	int result = compare_numbers((one->parent ? one->parent : one)->index,
 				     (other->parent ? other->parent : other)->index);
 

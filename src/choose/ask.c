@@ -3,6 +3,7 @@
 #include "ask.h"
 
 #include "cleanup.h"
+#include "question.h"
 
 #include <stdlib.h>
 
@@ -10,18 +11,13 @@ static int ask_own(const struct ga_own_policy *own, const struct ga_question *qu
 		   struct ga_answer *ret_answer, gpualloc_error *error)
 {
 	ga_auto_answer struct ga_answer answer = {.value = GA_UNKNOWN, .bound = GA_UNKNOWN};
-	ga_auto_free const gpualloc_device **devices =
-		calloc(question->candidate_count + 1, sizeof *devices);
+	gpualloc_question shown = {.asked = *question};
 	int count, result;
 
 	answer.chosen = calloc(question->candidate_count + 1, sizeof *answer.chosen);
-	if (!devices || !answer.chosen)
+	if (!answer.chosen)
 		return ga_error_memory(error);
-	for (size_t i = 0; i < question->candidate_count; i++)
-		devices[i] = question->candidates[i].device;
-	count = own->choose(own->context, question->machine, devices, question->candidate_count,
-			    question->required, question->required_count, question->want,
-			    answer.chosen);
+	count = own->choose(own->context, &shown, answer.chosen);
 	if (count < 0)
 		return ga_error_set(error, count, "policy %s: failed with status %d", own->name,
 				    count);

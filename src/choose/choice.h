@@ -5,8 +5,9 @@
 
 #include "select.h"
 
-struct ga_alternative {
+struct gpualloc_alternative {
 	const gpualloc_device **devices;
+	size_t count;
 	int64_t value; /* what the policy makes of it; GA_UNKNOWN where it maximises nothing */
 	int64_t score;
 	int64_t bandwidth;
@@ -23,7 +24,7 @@ struct gpualloc_choice {
 	int64_t score;
 	int64_t bandwidth;
 	struct ga_selection selection;
-	struct ga_alternative alternatives[GA_ALTERNATIVES_MAX];
+	struct gpualloc_alternative alternatives[GA_ALTERNATIVES_MAX];
 	size_t alternative_count;
 };
 

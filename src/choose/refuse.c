@@ -19,7 +19,7 @@ enum {
 static size_t gather_alike(const struct ga_selection *selection, size_t i,
 			   const gpualloc_device **alike)
 {
-	const struct ga_rejection *rejections = selection->rejections;
+	const struct gpualloc_rejection *rejections = selection->rejections;
 	size_t count = 0;
 
 	for (size_t j = 0; j < selection->rejection_count; j++) {

@@ -76,7 +76,7 @@ static bool reject(struct selecting *selecting, const gpualloc_device *device, b
 		   const char *format, ...)
 {
 	struct ga_selection *selection = selecting->selection;
-	struct ga_rejection *rejection = &selection->rejections[selection->rejection_count++];
+	struct gpualloc_rejection *rejection = &selection->rejections[selection->rejection_count++];
 	va_list arguments;
 
 	rejection->device = device;
@@ -333,8 +333,8 @@ static void order_as_named(struct ga_selection *selection, const struct ga_devic
 
 /* ---- what is required ---- */
 
-static const struct ga_rejection *rejection_of(const struct ga_selection *selection,
-					       const gpualloc_device *device)
+static const struct gpualloc_rejection *rejection_of(const struct ga_selection *selection,
+						     const gpualloc_device *device)
 {
 	for (size_t i = 0; i < selection->rejection_count; i++)
 		if (selection->rejections[i].device == device)
@@ -353,7 +353,7 @@ static int find_required(struct selecting *selecting)
 		return ga_error_memory(selecting->error);
 	for (size_t i = 0; i < require->count; i++) {
 		const gpualloc_device *device = require->devices[i];
-		const struct ga_rejection *rejection = rejection_of(selection, device);
+		const struct gpualloc_rejection *rejection = rejection_of(selection, device);
 		size_t c = 0;
 
 		while (c < selection->candidate_count && selection->candidates[c].device != device)

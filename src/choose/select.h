@@ -11,7 +11,7 @@
 
 enum { GA_REASON_SIZE = 256 };
 
-struct ga_rejection {
+struct gpualloc_rejection {
 	const gpualloc_device *device;
 	bool for_now; /* somebody could free it */
 	char reason[GA_REASON_SIZE];
@@ -23,7 +23,7 @@ struct ga_selection {
 	size_t candidate_count;
 	size_t *required; /* numbers of candidates */
 	size_t required_count;
-	struct ga_rejection *rejections;
+	struct gpualloc_rejection *rejections;
 	size_t rejection_count;
 	struct ga_device_set idle; /* GPUs that are free, whoever may have them */
 	size_t want;

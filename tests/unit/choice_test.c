@@ -96,7 +96,7 @@ static const char *answer(const gpualloc_machine *machine, const struct wish *wi
 	*ret_status = gpualloc_choose(machine, request, &choice, error);
 	if (*ret_status < 0)
 		(void)snprintf(text, sizeof text, "%s", gpualloc_error_message(error));
-	for (size_t i = 0; choice && i < gpualloc_choice_count(choice); i++) {
+	for (size_t i = 0; choice && i < gpualloc_choice_device_count(choice); i++) {
 		strcat(text, i ? " " : "");
 		strcat(text, gpualloc_device_uuid(gpualloc_choice_device(choice, i)));
 	}
@@ -257,13 +257,23 @@ static void no_gpu_at_all_is_another_error(void)
 static int answers[8];
 static int answer_count;
 
-static int own(void *context, const gpualloc_machine *machine,
-	       const gpualloc_device *const *available, size_t available_count,
-	       const size_t *required, size_t required_count, size_t count, size_t *ret_chosen)
+static int own(void *context, const gpualloc_question *question, size_t *ret_chosen)
 {
+	size_t offered = gpualloc_question_candidate_count(question);
+
 	CHECK(context == answers);
-	CHECK(machine && available && required && required_count <= count);
-	for (int i = 0; i < answer_count && i < (int)available_count; i++)
+	CHECK(gpualloc_question_machine(question) != NULL);
+	CHECK_INT(offered, 4);
+	CHECK_INT(gpualloc_question_count(question), 2);
+	CHECK_INT(gpualloc_question_seed(question), 7);
+	CHECK_INT(gpualloc_question_required_count(question), 1);
+	CHECK_INT(gpualloc_question_required(question, 0), 1);
+	CHECK_INT(gpualloc_question_required(question, 1), -1);
+	CHECK_INT(gpualloc_device_index(gpualloc_question_candidate(question, 3)), 3);
+	CHECK_INT(gpualloc_question_candidate_number(question, 3), 3);
+	CHECK(gpualloc_question_candidate_memory(question, 3) > 0);
+	CHECK(gpualloc_question_candidate(question, 4) == NULL);
+	for (int i = 0; i < answer_count && i < (int)offered; i++)
 		ret_chosen[i] = (size_t)answers[i];
 	return answer_count;
 }
@@ -285,19 +295,25 @@ static void a_policy_of_ones_own_is_checked(void)
 {
 	gpualloc_machine *machine = NULL;
 	gpualloc_policy *policy = NULL;
+	gpualloc_question *question = NULL;
+	const size_t available[] = {0, 1, 2, 3}, required[] = {1}, outside[] = {7};
 
 	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_question_new(machine, &question, NULL), 0);
+	CHECK_INT(gpualloc_question_set_candidates(question, available, 4, NULL), 0);
+	CHECK_INT(gpualloc_question_set_required(question, outside, 1, NULL), GPUALLOC_EUSAGE);
+	CHECK_INT(gpualloc_question_set_required(question, required, 1, NULL), 0);
+	gpualloc_question_set_count(question, 2);
+	gpualloc_question_set_seed(question, 7);
 	CHECK_INT(gpualloc_policy_new("mine", own, answers, &policy, NULL), 0);
 	for (size_t i = 0; i < sizeof own_answers / sizeof *own_answers; i++) {
-		const size_t available[] = {0, 1, 2, 3}, required[] = {1};
 		gpualloc_error *error = gpualloc_error_new();
 		gpualloc_choice *choice = NULL;
 		int result;
 
 		memcpy(answers, own_answers[i].answers, sizeof own_answers[i].answers);
 		answer_count = own_answers[i].count;
-		result = gpualloc_choose_among(machine, available, 4, required, 1, 2, policy, 0,
-					       &choice, error);
+		result = gpualloc_choose_among(question, policy, &choice, error);
 		test_about("answer %zu", i);
 		CHECK_INT(result == 0, own_answers[i].message == NULL);
 		if (own_answers[i].message)
@@ -305,6 +321,7 @@ static void a_policy_of_ones_own_is_checked(void)
 		gpualloc_choice_free(choice);
 		gpualloc_error_free(error);
 	}
+	gpualloc_question_free(question);
 	gpualloc_policy_free(policy);
 	gpualloc_machine_free(machine);
 }
@@ -316,10 +333,7 @@ static void a_choice_explains_itself(void)
 	gpualloc_machine *machine = open_text(mixed_machine);
 	gpualloc_request *request = gpualloc_request_new();
 	gpualloc_choice *choice = NULL;
-	const gpualloc_device *const *devices;
-	int64_t score, bandwidth;
-	const char *reason;
-	size_t rejected = 0;
+	const gpualloc_alternative *other;
 
 	gpualloc_request_set_alternatives(request, 1);
 	gpualloc_request_set_mixed(request, 1);
@@ -328,16 +342,22 @@ static void a_choice_explains_itself(void)
 	CHECK_TEXT(gpualloc_choice_policy(choice), "balanced");
 	CHECK_INT(gpualloc_choice_score(choice), 50);
 	CHECK(gpualloc_choice_bandwidth(choice) > 0);
-	while (gpualloc_choice_rejected(choice, rejected, &reason)) {
-		CHECK(*reason != '\0');
-		rejected++;
+	CHECK_INT(gpualloc_choice_rejection_count(choice), 4);
+	for (size_t i = 0; i < 4; i++) {
+		const gpualloc_rejection *rejection = gpualloc_choice_rejection(choice, i);
+
+		CHECK(gpualloc_rejection_device(rejection) != NULL);
+		CHECK(*gpualloc_rejection_reason(rejection) != '\0');
 	}
-	CHECK_INT(rejected, 4);
-	CHECK_INT(gpualloc_choice_alternative(choice, 0, &devices, &score, &bandwidth), 2);
-	CHECK_INT(score, 10);
-	CHECK(bandwidth <= gpualloc_choice_bandwidth(choice));
-	CHECK_INT(gpualloc_choice_alternative(choice, 1, &devices, &score, &bandwidth), 2);
-	CHECK_INT(gpualloc_choice_alternative(choice, 2, &devices, &score, &bandwidth), 0);
+	CHECK(gpualloc_choice_rejection(choice, 4) == NULL);
+	CHECK_INT(gpualloc_choice_alternative_count(choice), 2);
+	other = gpualloc_choice_alternative(choice, 0);
+	CHECK_INT(gpualloc_alternative_device_count(other), 2);
+	CHECK(gpualloc_alternative_device(other, 1) != NULL);
+	CHECK(gpualloc_alternative_device(other, 2) == NULL);
+	CHECK_INT(gpualloc_alternative_score(other), 10);
+	CHECK(gpualloc_alternative_bandwidth(other) <= gpualloc_choice_bandwidth(choice));
+	CHECK(gpualloc_choice_alternative(choice, 2) == NULL);
 	gpualloc_choice_free(choice);
 	gpualloc_request_free(request);
 	gpualloc_machine_free(machine);
