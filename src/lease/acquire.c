@@ -4,7 +4,7 @@
 
 #include "clock.h"
 #include "decide.h"
-#include "keep.h"
+#include "limit.h"
 #include "log.h"
 #include "order.h"
 #include "source.h"
@@ -91,6 +91,7 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 					   .wish = wish,
 					   .request = *request,
 					   .ledger = -1,
+					   .view = {.store = store},
 					   .notes = GA_BUFFER_INIT(1 << 14)};
 	result = ga_request_check(request, error);
 	if (result == 0)
@@ -110,10 +111,10 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 
 void ga_acquiring_end(struct ga_acquiring *acquiring)
 {
-	ga_queue_leave(acquiring->store, acquiring->ledger, acquiring->ticket);
+	ga_queue_leave(acquiring->store, acquiring->ledger, acquiring->view.own);
 	if (acquiring->ledger >= 0)
 		close(acquiring->ledger);
-	ga_tickets_free(&acquiring->twins);
+	ga_view_free(&acquiring->view);
 	ga_nest_free(&acquiring->nest);
 	ga_machine_free(acquiring->machine);
 	ga_config_free(&acquiring->config);
@@ -132,6 +133,8 @@ int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpuall
 
 	if (acquiring->machine && ga_clock_ms() - acquiring->machine_at <= max_age_ms)
 		return 0;
+	if (acquiring->view.own)
+		ga_ticket_set_looking(acquiring->ledger, acquiring->view.own, true);
 	result = ga_source_open_here(acquiring->wish->machine, acquiring->wish->deadline_ms,
 				     &machine, error);
 	if (result < 0)
@@ -195,20 +198,6 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	return result;
 }
 
-/* What a lease within a lease has counts with the outer one. */
-static int64_t count_held(const struct ga_records *records, uid_t user)
-{
-	int64_t held = 0;
-
-	for (size_t i = 0; i < records->count; i++) {
-		const struct ga_record *record = &records->list[i];
-
-		for (size_t p = 0; record->uid == user && p < record->piece_count; p++)
-			held += ga_ledger_level(record->pieces[p].ranges[0]) == 0;
-	}
-	return held;
-}
-
 static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpualloc_error *error)
 {
 	ga_auto_records struct ga_records records = {0};
@@ -225,7 +214,7 @@ static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpual
 			"for",
 			config->path, (long long)most, count);
 	result = ga_records_read(acquiring->store, &records, error);
-	held = count_held(&records, geteuid());
+	held = ga_limit_held(&records, geteuid());
 	if (result < 0 || held + (int64_t)count <= most)
 		return result;
 	return ga_error_set(
@@ -247,18 +236,34 @@ static int select_free(struct ga_acquiring *acquiring, gpualloc_error *error)
 	return ga_select(acquiring->machine, &acquiring->request, &selection, error);
 }
 
+struct ga_keep ga_acquiring_keep(struct ga_acquiring *acquiring)
+{
+	return (struct ga_keep){.view = &acquiring->view,
+				.machine = acquiring->machine,
+				.config = &acquiring->config,
+				.keep_s = acquiring->wish->keep_s,
+				.share = acquiring->request.share};
+}
+
+static int keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	struct ga_keep keep = ga_acquiring_keep(acquiring);
+
+	return ga_keep_for_earlier(&keep, error);
+}
+
 /* The machine as it is for us just now: without what others have, and what is kept for them. */
 static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
 	int result =
 		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
 
-	acquiring->waits_for_turn = false;
+	ga_view_begin(&acquiring->view);
 	/* With too few free nobody's place in the queue matters, and a long queue is not read. */
 	if (result == 0)
 		result = select_free(acquiring, error);
 	if (result == 0)
-		result = ga_keep_for_earlier(acquiring, error);
+		result = keep_for_earlier(acquiring, error);
 	return result;
 }
 
@@ -270,7 +275,7 @@ static int look_from_afar(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
 	int result;
 
-	if (acquiring->place <= 1 && !acquiring->waits_for_turn)
+	if (acquiring->place <= 1 && !acquiring->view.waits_for_turn)
 		return 0;
 	result = look_at_leases(acquiring, error);
 	return result == 0 ? select_free(acquiring, error) : result;
@@ -389,9 +394,9 @@ static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpual
 {
 	lease->fd = acquiring->ledger;
 	/* The place in the queue goes; it was on the same description. */
-	if (acquiring->ticket) {
-		ga_queue_leave(acquiring->store, lease->fd, acquiring->ticket);
-		acquiring->ticket = 0;
+	if (acquiring->view.own) {
+		ga_queue_leave(acquiring->store, lease->fd, acquiring->view.own);
+		acquiring->view.own = 0;
 		ga_store_nudge(acquiring->store);
 	}
 	acquiring->ledger = -1;
@@ -402,8 +407,8 @@ static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpual
 	return take_notes(acquiring, lease, error);
 }
 
-int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
-		     gpualloc_error *error)
+static int attempt(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+		   gpualloc_error *error)
 {
 	ga_auto_arbiter struct ga_arbiter arbiter = GA_ARBITER_NONE;
 	gpualloc_lease *lease = NULL;
@@ -428,5 +433,16 @@ int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 	} else {
 		*ret_lease = lease;
 	}
+	return result;
+}
+
+int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
+		     gpualloc_error *error)
+{
+	int result = attempt(acquiring, ret_lease, error);
+
+	/* Not before: whoever looked has its turn until it has taken it. */
+	if (acquiring->view.own)
+		ga_ticket_set_looking(acquiring->ledger, acquiring->view.own, false);
 	return result;
 }

@@ -8,14 +8,8 @@
 
 #include "arbiter.h"
 #include "config.h"
+#include "keep.h"
 #include "lease.h"
-#include "queue.h"
-
-/* Since when an earlier ticket could have had what it wants; by our own clock. */
-struct ga_turn {
-	uint64_t number;
-	int64_t since;
-};
 
 struct ga_acquiring {
 	const struct ga_store *store;
@@ -28,12 +22,8 @@ struct ga_acquiring {
 	struct ga_config config; /* as it was then */
 	bool arbiter_is_blocked; /* seen once; later attempts do not wait for it again */
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
-	uint64_t ticket;         /* 0: not in the queue */
-	size_t place;            /* there, from 1 */
-	struct ga_turn turns[GA_TICKETS_MOST];
-	size_t turn_count;
-	struct ga_tickets twins; /* earlier ones that want just what ours wants */
-	bool waits_for_turn;     /* something is kept for who could have it any moment */
+	struct ga_view_of_queue view;
+	size_t place; /* in the queue, from 1 */
 };
 
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,
@@ -47,6 +37,9 @@ int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpuall
 void ga_acquiring_note(struct ga_acquiring *acquiring, const char *text);
 /* With patience the first time, and a note where somebody sits on it. */
 void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *arbiter);
+
+/* What of it decides about keeping. */
+struct ga_keep ga_acquiring_keep(struct ga_acquiring *acquiring);
 
 /* Chooses and claims once; GPUALLOC_EBUSY leaves nothing locked but the ticket. */
 int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,

@@ -2,21 +2,35 @@
 /* What earlier tickets are kept, and how long; see keep.h. */
 #include "keep.h"
 
-#include "clock.h"
 #include "device_state.h"
-#include "file.h"
+#include "limit.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-enum { TURN_MS = 1500, KEEP_S = 30 * 60 };
+enum { KEEP_S = 30 * 60 };
+
+/* What a place of some ticket was found to be; most tickets name the same ones. */
+struct seen {
+	struct ga_range range;
+	int64_t mebibytes;
+	int fits;
+};
+
+/* The processor's time that the tickets of a user have cost. */
+struct cost {
+	uid_t uid;
+	int64_t ns;
+};
 
 struct keeping {
-	struct ga_acquiring *acquiring;
+	const struct ga_keep *asker;
+	struct ga_records records; /* only where the rules limit what a user may have */
+	struct seen seen[128];
+	size_t seen_count;
+	struct cost costs[GA_TICKETS_MOST];
+	size_t cost_count;
 	struct ga_range *kept; /* for the tickets dealt with so far */
 	size_t kept_count;
 	gpualloc_leases *shown; /* where it is written down for whom; NULL: nowhere */
@@ -25,61 +39,89 @@ struct keeping {
 
 /* ---- those for whom nothing is kept ---- */
 
-/* A stopped process does not take its turn, nor does one that has gone and whose ticket a stranger
-   keeps alive. Of one in another pid namespace nothing is known. */
-static bool is_stopped_or_gone(const struct ga_ticket *ticket)
-{
-	char path[64], text[512];
-	const char *state;
-	struct stat space;
-
-	if (ticket->pid <= 0 || stat("/proc/self/ns/pid", &space) < 0 ||
-	    ticket->pidns != (int64_t)space.st_ino)
-		return false;
-	if (kill((pid_t)ticket->pid, 0) < 0 && errno == ESRCH)
-		return true;
-	(void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)ticket->pid);
-	if (ga_file_peek("", path, text, sizeof text) < 0)
-		return false;
-	state = strrchr(text, ')');
-	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
-}
-
 /* Kept for so long, then not for as long, and again. */
-static bool is_out_of_time(const struct ga_acquiring *acquiring, const struct ga_ticket *ticket)
+static bool is_out_of_time(const struct ga_keep *asker, const struct ga_ticket *ticket)
 {
-	int64_t said = acquiring->config.keep_ms / 1000, asked = acquiring->wish->keep_s;
+	int64_t said = asker->config->keep_ms / 1000, asked = asker->keep_s;
 	int64_t keep = said > 0 ? said : asked > 0 ? asked : KEEP_S;
 	int64_t waited = (int64_t)time(NULL) - ticket->queued;
 
 	return waited > 0 && waited / keep % 2 == 1;
 }
 
-/*
- * Since when, by our own clock, a ticket could have had what it wants. Whoever can and does not is
- * frozen, or wants more than its ticket says.
- */
-static bool misses_its_turn(struct ga_acquiring *acquiring, uint64_t number, bool can)
+/* A lease within a lease counts with the outer one. */
+static bool is_at_limit(const struct keeping *keeping, const struct ga_ticket *ticket)
 {
-	int64_t now = ga_clock_ms();
-	size_t i = 0;
+	int64_t most = keeping->asker->config->max_devices;
 
-	while (i < acquiring->turn_count && acquiring->turns[i].number != number)
-		i++;
-	if (!can) {
-		if (i < acquiring->turn_count)
-			acquiring->turns[i] = acquiring->turns[--acquiring->turn_count];
-		return false;
+	return most >= 0 && ga_ledger_level(ticket->places[0]) == 0 &&
+	       ga_limit_held(&keeping->records, ticket->uid) + ticket->count > most;
+}
+
+/* A stopped process does not take its turn, nor does one that has gone and whose ticket a stranger
+   keeps alive, nor one that may not have it. */
+static bool is_kept_nothing(const struct keeping *keeping, const struct ga_ticket *ticket)
+{
+	return ticket->place_count == 0 || ga_turn_is_stopped_or_gone(ticket) ||
+	       is_out_of_time(keeping->asker, ticket) || is_at_limit(keeping, ticket);
+}
+
+static int read_records(struct keeping *keeping)
+{
+	return keeping->asker->config->max_devices < 0
+		       ? 0
+		       : ga_records_read(keeping->asker->view->store, &keeping->records,
+					 keeping->error);
+}
+
+/* ---- what a place costs to look at ---- */
+
+static int64_t processor_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static struct cost *cost_of(struct keeping *keeping, uid_t uid)
+{
+	for (size_t i = 0; i < keeping->cost_count; i++)
+		if (keeping->costs[i].uid == uid)
+			return &keeping->costs[i];
+	keeping->costs[keeping->cost_count] = (struct cost){uid, 0};
+	return &keeping->costs[keeping->cost_count++];
+}
+
+/*
+ * Somebody who has filled the ledger with locks makes each look slow, and his tickets may name many
+ * places. What his tickets cost beyond an honest user's is his own loss: nothing is kept for them.
+ */
+static int place_fits(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
+{
+	enum { USERS_NS = 30000000 };
+	struct ga_range range = ticket->places[place];
+	struct cost *cost;
+	int64_t start;
+	int fits;
+
+	for (size_t i = 0; i < keeping->seen_count; i++) {
+		const struct seen *seen = &keeping->seen[i];
+
+		if (seen->range.start == range.start && seen->range.length == range.length &&
+		    seen->mebibytes == ticket->mebibytes)
+			return seen->fits;
 	}
-	if (i == acquiring->turn_count) {
-		if (i == GA_TICKETS_MOST)
-			return true;
-		acquiring->turns[acquiring->turn_count++] = (struct ga_turn){number, now};
-	}
-	if (now - acquiring->turns[i].since >= TURN_MS)
-		return true;
-	acquiring->waits_for_turn = true;
-	return false;
+	cost = cost_of(keeping, ticket->uid);
+	if (cost->ns > USERS_NS)
+		return -1;
+	start = processor_ns();
+	fits = ga_ticket_fits(keeping->asker->view->store, ticket, place);
+	cost->ns += processor_ns() - start;
+	if (keeping->seen_count < sizeof keeping->seen / sizeof *keeping->seen)
+		keeping->seen[keeping->seen_count++] =
+			(struct seen){range, ticket->mebibytes, fits};
+	return fits;
 }
 
 /* ---- what a ticket could have ---- */
@@ -100,9 +142,8 @@ static bool has_place(const struct gpualloc_device *device, struct ga_range plac
 }
 
 /* In use by strangers, sick or excluded, as far as we see: no lease's end would give it. */
-static bool is_out_of_reach(const struct ga_acquiring *acquiring, struct ga_range place, bool share)
+static bool is_out_of_reach(const gpualloc_machine *machine, struct ga_range place, bool share)
 {
-	const gpualloc_machine *machine = acquiring->machine;
 
 	for (size_t i = 0; i < machine->device_count; i++) {
 		const struct gpualloc_device *gpu = &machine->devices[i];
@@ -123,19 +164,20 @@ static bool is_out_of_reach(const struct ga_acquiring *acquiring, struct ga_rang
 }
 
 /* Fills in which places are free now; returns how many could be once leases end. */
-static int64_t prospects(const struct keeping *keeping, const struct ga_ticket *ticket,
-			 bool *is_free, int64_t *ret_free)
+static int64_t prospects(struct keeping *keeping, const struct ga_ticket *ticket, bool *is_free,
+			 int64_t *ret_free)
 {
 	int64_t reachable = 0;
 
 	*ret_free = 0;
 	for (size_t i = 0; i < ticket->place_count; i++) {
 		is_free[i] = false;
-		if (is_out_of_reach(keeping->acquiring, ticket->places[i], ticket->mebibytes > 0))
+		if (is_out_of_reach(keeping->asker->machine, ticket->places[i],
+				    ticket->mebibytes > 0))
 			continue;
 		reachable++;
-		is_free[i] = !is_kept(keeping, ticket->places[i]) &&
-			     ga_ticket_fits(keeping->acquiring->store, ticket, i) == 1;
+		is_free[i] =
+			!is_kept(keeping, ticket->places[i]) && place_fits(keeping, ticket, i) == 1;
 		*ret_free += is_free[i];
 	}
 	return reachable;
@@ -172,7 +214,7 @@ static int mark(struct keeping *keeping, struct gpualloc_device *device,
 	if (keeping->shown)
 		return show(keeping, ticket->number, device->uuid);
 	/* Budgets go beside each other. */
-	if (keeping->acquiring->request.share && ticket->mebibytes > 0) {
+	if (keeping->asker->share && ticket->mebibytes > 0) {
 		device->lease.promised += ticket->mebibytes << 20;
 		return 0;
 	}
@@ -183,7 +225,7 @@ static int mark(struct keeping *keeping, struct gpualloc_device *device,
 
 static int mark_all(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
 {
-	gpualloc_machine *machine = keeping->acquiring->machine;
+	gpualloc_machine *machine = keeping->asker->machine;
 	int result = 0;
 
 	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {
@@ -221,15 +263,14 @@ static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
 	int64_t free_now, reachable;
 	bool can;
 
-	if (ticket->place_count == 0 || is_stopped_or_gone(ticket) ||
-	    is_out_of_time(keeping->acquiring, ticket))
+	if (is_kept_nothing(keeping, ticket))
 		return 0;
 	is_free = calloc(ticket->place_count, sizeof *is_free);
 	if (!is_free)
 		return ga_error_memory(keeping->error);
 	reachable = prospects(keeping, ticket, is_free, &free_now);
 	can = free_now >= ticket->count;
-	if (misses_its_turn(keeping->acquiring, ticket->number, can))
+	if (ga_turn_is_missed(keeping->asker->view, ticket->number, can))
 		return 0;
 	/* What it lacks must be leases: nobody idles for what no lease's end can give. */
 	return can || reachable >= ticket->count ? keep(keeping, ticket, is_free) : 0;
@@ -237,39 +278,42 @@ static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
 
 static int keep_for_all(struct keeping *keeping)
 {
-	ga_auto_tickets struct ga_tickets tickets = {0};
-	struct ga_acquiring *acquiring = keeping->acquiring;
-	int result =
-		ga_queue_read(acquiring->store, acquiring->ticket, false, &tickets, keeping->error);
+	struct ga_view_of_queue *view = keeping->asker->view;
+	int result = ga_view_refresh(view, keeping->error);
 
-	acquiring->waits_for_turn = false;
-	for (size_t i = 0; result == 0 && i < tickets.count; i++)
-		result = keep_for(keeping, &tickets.list[i]);
+	ga_view_begin(view);
+	if (result == 0 && view->tickets.count > 0)
+		result = read_records(keeping);
+	for (size_t i = 0; result == 0 && i < view->tickets.count; i++)
+		result = keep_for(keeping, &view->tickets.list[i]);
 	free(keeping->kept);
+	ga_records_free(&keeping->records);
 	return result;
 }
 
-int ga_keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
+int ga_keep_for_earlier(const struct ga_keep *keep, gpualloc_error *error)
 {
-	return keep_for_all(&(struct keeping){.acquiring = acquiring, .error = error});
+	return keep_for_all(&(struct keeping){.asker = keep, .error = error});
 }
 
 int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 			gpualloc_machine *machine, gpualloc_error *error)
 {
-	static const gpualloc_lease_wish plain;
-	struct ga_acquiring looking = {.store = store, .wish = &plain, .machine = machine};
-	struct keeping keeping = {.acquiring = &looking, .shown = leases, .error = error};
+	static const struct ga_nest outside;
+	ga_auto_config struct ga_config config = {0};
+	struct ga_view_of_queue view = {.store = store};
+	struct ga_keep asker = {.view = &view, .machine = machine, .config = &config};
 	/* A mistake in the rules is told by who gives, not by who shows. */
-	int result = ga_config_settle(machine, &looking.config, NULL);
+	int result = ga_config_settle(machine, &config, NULL);
 
 	if (result == GPUALLOC_ENOMEM)
 		ga_error_memory(error);
 	else
-		result = ga_leases_note(store, machine, &looking.nest, false, error);
+		result = ga_leases_note(store, machine, &outside, false, error);
 	if (result == 0 && leases->waiting_count > 0)
-		result = keep_for_all(&keeping);
-	ga_config_free(&looking.config);
+		result = keep_for_all(
+			&(struct keeping){.asker = &asker, .shown = leases, .error = error});
+	ga_view_free(&view);
 	return result;
 }
 
@@ -282,60 +326,46 @@ static bool is_twin(const struct ga_ticket *one, const struct ga_ticket *other)
 	       memcmp(one->places, other->places, one->place_count * sizeof *one->places) == 0;
 }
 
-/*
- * None where anybody before us wants something else: what is kept for that one, a twin cannot have
- * either, and only the closer look knows.
- */
-static void read_twins(struct ga_acquiring *acquiring, const struct ga_ticket *own)
+static bool all_are_twins(const struct ga_tickets *tickets, const struct ga_ticket *own)
 {
-	struct ga_tickets *twins = &acquiring->twins;
-
-	ga_tickets_free(twins);
-	if (own->place_count == 0 ||
-	    ga_queue_read(acquiring->store, own->number, false, twins, NULL) < 0)
-		return;
-	for (size_t i = 0; i < twins->count; i++) {
-		if (!is_twin(&twins->list[i], own)) {
-			ga_tickets_free(twins);
-			return;
-		}
-	}
+	for (size_t i = 0; i < tickets->count; i++)
+		if (!is_twin(&tickets->list[i], own))
+			return false;
+	return true;
 }
 
-static bool takes_its_turn(struct ga_acquiring *acquiring, const struct ga_ticket *twin)
+static bool is_behind_any(struct keeping *keeping)
 {
-	return !is_stopped_or_gone(twin) && !is_out_of_time(acquiring, twin) &&
-	       !misses_its_turn(acquiring, twin->number, true);
-}
+	struct ga_view_of_queue *view = keeping->asker->view;
 
-static bool is_behind_twin(struct ga_acquiring *acquiring)
-{
-	struct ga_tickets *twins = &acquiring->twins;
+	for (size_t i = 0; i < view->tickets.count; i++) {
+		const struct ga_ticket *twin = &view->tickets.list[i];
 
-	for (size_t i = 0; i < twins->count;) {
-		if (!ga_ticket_is_alive(acquiring->store, twins->list[i].number)) {
-			ga_ticket_free(&twins->list[i]);
-			twins->count--;
-			memmove(&twins->list[i], &twins->list[i + 1],
-				(twins->count - i) * sizeof *twins->list);
-		} else if (takes_its_turn(acquiring, &twins->list[i])) {
+		if (ga_ticket_is_alive(view->store, twin->number) &&
+		    !is_kept_nothing(keeping, twin) && !ga_turn_is_missed(view, twin->number, true))
 			return true;
-		} else {
-			i++;
-		}
 	}
 	return false;
 }
 
-bool ga_keep_is_behind(struct ga_acquiring *acquiring, const struct ga_ticket *own)
+/*
+ * Where somebody before us wants something else, a twin may not be able to have what is kept for
+ * that one, and only the closer look knows.
+ */
+bool ga_keep_is_behind(const struct ga_keep *keep, const struct ga_ticket *own)
 {
-	if (acquiring->place <= 1)
+	struct keeping keeping = {.asker = keep};
+	bool is_behind = false;
+
+	if (read_records(&keeping) < 0)
 		return false;
-	if (is_behind_twin(acquiring))
-		return true;
-	/* The list of those who count is limited: the next are on it when the first have gone. */
-	if (acquiring->twins.count > 0)
-		return false;
-	read_twins(acquiring, own);
-	return is_behind_twin(acquiring);
+	/* Those that count are limited: the next are among them when the first have gone. */
+	for (int look = 0; look < 2 && !is_behind; look++) {
+		if (look > 0 && ga_view_refresh(keep->view, NULL) < 0)
+			break;
+		if (own->place_count > 0 && all_are_twins(&keep->view->tickets, own))
+			is_behind = is_behind_any(&keeping);
+	}
+	ga_records_free(&keeping.records);
+	return is_behind;
 }

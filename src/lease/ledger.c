@@ -88,6 +88,14 @@ struct ga_range ga_ledger_ticket(uint64_t number)
 				 1};
 }
 
+struct ga_range ga_ledger_looking(uint64_t number)
+{
+	struct ga_range range = ga_ledger_ticket(number);
+
+	range.start += (off_t)1 << GA_TICKET_BITS;
+	return range;
+}
+
 struct ga_range ga_ledger_all_ids(void)
 {
 	return (struct ga_range){(off_t)1 << 62, (off_t)1 << GA_ID_BITS};

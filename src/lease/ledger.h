@@ -12,6 +12,7 @@
  *   memory   in a level, a byte a MiB
  *   id       behind all regions, one byte a lease
  *   ticket   behind the ids, one byte a request that waits
+ *   looking  behind the tickets, one byte each: held while its waiter asks the driver
  */
 #ifndef GA_LEASE_LEDGER_H
 #define GA_LEASE_LEDGER_H
@@ -37,6 +38,7 @@ struct ga_range ga_ledger_deeper(struct ga_range range, unsigned levels);
 unsigned ga_ledger_level(struct ga_range range);
 struct ga_range ga_ledger_id(uint64_t id);
 struct ga_range ga_ledger_ticket(uint64_t number);
+struct ga_range ga_ledger_looking(uint64_t number);
 struct ga_range ga_ledger_all_ids(void);
 struct ga_range ga_ledger_all_devices(void);
 struct ga_range ga_ledger_everything(void);

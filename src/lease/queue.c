@@ -14,7 +14,8 @@
 /* A stranger's lock on an absurd number is nobody's place in the queue. */
 static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
 
-enum { PLACES_MOST = 4096, REQUEST_MOST = 200 };
+/* More places than a ticket of ours has room for are not looked at: each look costs. */
+enum { COUNT_MOST = 4096, PLACES_MOST = 256, REQUEST_MOST = 200 };
 
 void ga_ticket_free(struct ga_ticket *ticket)
 {
@@ -37,6 +38,22 @@ bool ga_ticket_is_alive(const struct ga_store *store, uint64_t number)
 	struct ga_range part;
 
 	return ga_ledger_is_held(store->probe, ga_ledger_ticket(number), &part) == 1;
+}
+
+bool ga_ticket_is_looking(const struct ga_store *store, uint64_t number)
+{
+	struct ga_range part;
+
+	return ga_ledger_is_held(store->probe, ga_ledger_looking(number), &part) == 1;
+}
+
+/* Without it others have less patience with us, and that is all. */
+void ga_ticket_set_looking(int ledger, uint64_t number, bool is_looking)
+{
+	if (is_looking)
+		(void)ga_ledger_lock(ledger, ga_ledger_looking(number), NULL);
+	else
+		(void)ga_ledger_unlock(ledger, ga_ledger_looking(number));
 }
 
 static void name_of(uint64_t number, char text[static GA_LEAF_NAME])
@@ -201,8 +218,10 @@ void ga_queue_leave(const struct ga_store *store, int ledger, uint64_t number)
 		return;
 	name_of(number, name);
 	ga_leaf_sweep(store->queue, name);
-	if (ledger >= 0)
-		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(number));
+	if (ledger < 0)
+		return;
+	ga_ticket_set_looking(ledger, number, false);
+	(void)ga_ledger_unlock(ledger, ga_ledger_ticket(number));
 }
 
 /* ---- reading ---- */
@@ -227,7 +246,7 @@ static int read_places(struct ga_ticket *ticket, struct ga_view value)
 {
 	if (ticket->places)
 		return 0;
-	ticket->places = calloc(GA_LEAF_MAX / 4, sizeof *ticket->places);
+	ticket->places = calloc(PLACES_MOST, sizeof *ticket->places);
 	if (!ticket->places)
 		return GPUALLOC_ENOMEM;
 	for (;;) {
@@ -255,7 +274,7 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 		{"pid", &ticket->pid, INT32_MAX},
 		{"pidns", &ticket->pidns, INT64_MAX},
 		{"since", &ticket->since, INT64_MAX},
-		{"count", &ticket->count, PLACES_MOST},
+		{"count", &ticket->count, COUNT_MOST},
 		{"memory", &ticket->mebibytes, INT64_C(1) << 32},
 	};
 
@@ -326,10 +345,23 @@ static int name_user(const struct ga_tickets *tickets, struct ga_ticket *ticket)
 	return ga_set_text(&ticket->user, user);
 }
 
+/* Leaves nothing behind where it came from. */
+static int take_ticket(struct ga_ticket *ticket, struct ga_tickets *tickets)
+{
+	struct ga_ticket *list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
+
+	if (!list)
+		return GPUALLOC_ENOMEM;
+	tickets->list = list;
+	list[tickets->count++] = *ticket;
+	*ticket = (struct ga_ticket){0};
+	return 0;
+}
+
 static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 		      struct ga_tickets *tickets)
 {
-	struct ga_ticket ticket, *list;
+	struct ga_ticket ticket;
 	char name[GA_LEAF_NAME];
 	int result;
 
@@ -343,14 +375,10 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 	result = read_ticket(store, number, &ticket);
 	if (result <= 0)
 		return result;
-	list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
-	if (list)
-		tickets->list = list;
-	if (!list || name_user(tickets, &ticket) < 0) {
+	if (name_user(tickets, &ticket) < 0 || take_ticket(&ticket, tickets) < 0) {
 		ga_ticket_free(&ticket);
 		return GPUALLOC_ENOMEM;
 	}
-	list[tickets->count++] = ticket;
 	return 0;
 }
 
@@ -373,6 +401,45 @@ int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
 	*ret_tickets = tickets;
 	tickets = (struct ga_tickets){0};
 	return 0;
+}
+
+static int follow(const struct ga_store *store, struct ga_ahead *ahead, struct ga_tickets *tickets,
+		  struct ga_tickets *next)
+{
+	size_t known = 0, left = 0;
+	int result = 0;
+
+	next->list = calloc(tickets->count + 1, sizeof *next->list);
+	if (!next->list)
+		return GPUALLOC_ENOMEM;
+	for (size_t i = 0; i < ahead->count; i++) {
+		uint64_t number = ahead->list[i];
+
+		while (known < tickets->count && tickets->list[known].number < number)
+			known++;
+		if (next->count < GA_TICKETS_MOST && !ga_ticket_is_alive(store, number))
+			continue;
+		ahead->list[left++] = number;
+		if (result < 0 || next->count >= GA_TICKETS_MOST)
+			continue;
+		if (known < tickets->count && tickets->list[known].number == number)
+			result = take_ticket(&tickets->list[known], next);
+		else
+			result = add_ticket(store, number, false, next);
+	}
+	ahead->count = left;
+	return result;
+}
+
+int ga_queue_follow(const struct ga_store *store, struct ga_ahead *ahead,
+		    struct ga_tickets *tickets, gpualloc_error *error)
+{
+	struct ga_tickets next = {0};
+	int result = follow(store, ahead, tickets, &next);
+
+	ga_tickets_free(tickets);
+	*tickets = next;
+	return result < 0 ? ga_error_memory(error) : 0;
 }
 
 /* ---- what it could have ---- */

@@ -64,7 +64,20 @@ void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahea
 /* The place behind those of them that still live, from 1; far behind it is told roughly. */
 size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead);
 
+/*
+ * Brings the list up to date: those of the numbers ahead that live and count. A ticket that is on
+ * the list already is not read again.
+ */
+int ga_queue_follow(const struct ga_store *store, struct ga_ahead *ahead,
+		    struct ga_tickets *tickets, gpualloc_error *error);
+
 bool ga_ticket_is_alive(const struct ga_store *store, uint64_t number);
+/*
+ * Its waiter says that it looks at the machine, which takes long where the driver is slow. It can
+ * lie; so nobody goes by that for longer than a look may take.
+ */
+bool ga_ticket_is_looking(const struct ga_store *store, uint64_t number);
+void ga_ticket_set_looking(int ledger, uint64_t number, bool is_looking);
 /* Whether the device at a place of the ticket has what the ticket wants; -1 cannot be told. */
 int ga_ticket_fits(const struct ga_store *store, const struct ga_ticket *ticket, size_t place);
 

@@ -9,7 +9,6 @@
 
 #include "clock.h"
 #include "device_state.h"
-#include "keep.h"
 #include "select.h"
 
 #include <errno.h>
@@ -28,7 +27,7 @@ enum {
 	NEXT = 64,
 	TICK_MS = 1000,
 	BLIND_TICK_MS = 250,
-	TURN_PATIENCE_MS = 2000,
+	TURNS_MS = 2000, /* longer than the patience with all of them */
 	FIRST_LOOK_US = 200,
 	LAST_LOOK_US = 51200,
 	WATCHED_MOST = 16,
@@ -37,7 +36,6 @@ enum {
 struct waiting {
 	struct ga_acquiring *acquiring;
 	struct ga_ticket ticket;
-	struct ga_ahead ahead;
 	int64_t until; /* -1: for ever */
 	int events;    /* inotify; -1: too far behind, or none to be had */
 	int watched;   /* what is watched just now; -1: nothing */
@@ -141,10 +139,8 @@ static int join(struct waiting *waiting)
 	result = ga_queue_join(acquiring->store, acquiring->ledger, ticket, &error);
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
-	acquiring->ticket = ticket->number;
-	if (ticket->number)
-		ga_ahead_read(acquiring->store, ticket->number, &waiting->ahead);
-	return 0;
+	ga_view_join(&acquiring->view, ticket->number);
+	return ga_view_refresh(&acquiring->view, waiting->error);
 }
 
 /* ---- whether a try is worth it ---- */
@@ -187,7 +183,7 @@ static void watch(struct waiting *waiting)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
 
-	acquiring->place = ga_ahead_place(acquiring->store, &waiting->ahead);
+	acquiring->place = ga_ahead_place(acquiring->store, &acquiring->view.ahead);
 	if (waiting->is_blind || acquiring->place > NEXT ||
 	    (waiting->watched >= 0 && waiting->is_foremost == (acquiring->place <= FOREMOST)) ||
 	    start_watching(waiting))
@@ -242,8 +238,12 @@ static int64_t sleep_us(const struct waiting *waiting)
 {
 	bool is_blind = waiting->is_blind && waiting->acquiring->place <= NEXT;
 	int64_t tick = is_blind ? BLIND_TICK_MS : TICK_MS;
-	int64_t left = waiting->until < 0 ? tick : waiting->until - ga_clock_ms();
+	int64_t now = ga_clock_ms(), left = waiting->until < 0 ? tick : waiting->until - now;
+	const struct ga_view_of_queue *view = &waiting->acquiring->view;
 
+	/* Not a moment longer than our patience lasts with who could be served before us. */
+	if (view->waits_for_turn && view->turn_ends - now < left)
+		left = view->turn_ends - now;
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
 		return waiting->look_us;
 	return left < 0 ? 0 : left < tick ? left * 1000 : tick * 1000;
@@ -316,18 +316,26 @@ static int tell(struct waiting *waiting, bool always)
 /* What the ledger and the queue tell at little cost comes first. */
 static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
 {
+	struct ga_acquiring *acquiring = waiting->acquiring;
+	struct ga_view_of_queue *view = &acquiring->view;
+	struct ga_keep keep;
+
 	/* A change of the queue tells of leases only those whom it makes the foremost. */
-	if (waiting->queue_moved && !waiting->is_foremost &&
+	if (waiting->queue_moved && !waiting->is_foremost && !view->waits_for_turn &&
 	    ga_clock_ms() - waiting->tried_at < TICK_MS)
 		return GPUALLOC_EBUSY;
 	waiting->tried_at = ga_clock_ms();
+	ga_view_begin(view);
 	if (!may_fit(waiting)) {
-		waiting->acquiring->turn_count = 0; /* nobody misses anything */
+		ga_view_forget_turns(view);
 		return GPUALLOC_EBUSY;
 	}
-	if (ga_keep_is_behind(waiting->acquiring, &waiting->ticket))
+	/* Who has no place in the queue lets all pass that are in it. */
+	view->is_read = view->is_read && view->own;
+	keep = ga_acquiring_keep(acquiring);
+	if (acquiring->place > 1 && ga_keep_is_behind(&keep, &waiting->ticket))
 		return GPUALLOC_EBUSY;
-	return ga_acquiring_try(waiting->acquiring, ret_lease, waiting->error);
+	return ga_acquiring_try(acquiring, ret_lease, waiting->error);
 }
 
 static int time_is_up(struct waiting *waiting)
@@ -369,7 +377,6 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 		result = wait_for_turn(&waiting, ret_lease);
 	if (waiting.events >= 0)
 		close(waiting.events);
-	ga_ahead_free(&waiting.ahead);
 	ga_ticket_free(&waiting.ticket);
 	return result;
 }
@@ -381,12 +388,12 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 		   gpualloc_error *error)
 {
-	int64_t until = ga_clock_ms() + TURN_PATIENCE_MS, pause_us = 1000;
+	int64_t until = ga_clock_ms() + TURNS_MS, pause_us = 1000;
 
 	for (;;) {
 		int result = ga_acquiring_try(acquiring, ret_lease, error);
 
-		if (result != GPUALLOC_EBUSY || !acquiring->waits_for_turn ||
+		if (result != GPUALLOC_EBUSY || !acquiring->view.waits_for_turn ||
 		    acquiring->wish->wait_ms != 0 || ga_clock_ms() >= until)
 			return result;
 		ga_clock_sleep_us(pause_us);

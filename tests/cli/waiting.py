@@ -18,13 +18,14 @@ class Waiters:
         self.one, self.children = one, {}
         self.witness = os.path.join(one.where, "witness")
 
-    def start(self, name, *words, env=None, hold=False, is_queued=True, before=()):
+    def start(self, name, *words, env=None, hold=False, is_queued=True, before=(),
+              person=None):
         script = 'echo "$0" >> "$1"; echo had; test -z "$2" || read line; exit 0'
         command = ["sh", "-c", script, name, self.witness, "hold" if hold else ""]
         child = self.children[name] = subprocess.Popen(
             [*before, GPUALLOC, "run", "--wait=60s", "--machine", self.one.machine, *words, *command],
             env=self.one.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
+            stderr=subprocess.PIPE, text=True, **(person.as_them() if person else {}))
         while is_queued and child.pid not in self.queue():
             assert child.poll() is None, child.communicate()
         return child

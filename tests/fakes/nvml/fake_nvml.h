@@ -7,6 +7,7 @@
  *   FAKE_LOST=INDEX[,INDEX…]     no handle for these: the GPU is lost
  *   FAKE_RESET=INDEX[,INDEX…]    these answer every question with "GPU requires reset"
  *   FAKE_HANG=INDEX|init         a question to this GPU, or the beginning, never ends
+ *   FAKE_SLOW=MS                 the beginning takes so long
  *   FAKE_CRASH=INDEX             a question to this GPU ends the process
  *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
  *   FAKE_MISMATCH=1              nvmlInit finds a kernel module of another version

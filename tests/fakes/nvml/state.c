@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fake_state fake;
@@ -111,11 +112,25 @@ static void hang(void)
 		(void)pause();
 }
 
+static void be_slow(void)
+{
+	const char *text = getenv("FAKE_SLOW");
+	int64_t ms;
+	struct timespec pause;
+
+	if (!text || !ga_text_number(text, strlen(text), INT32_MAX, &ms))
+		return;
+	pause = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+		;
+}
+
 int nvmlInit_v2(void)
 {
 	const char *where = getenv("FAKE_HANG");
 
 	count_call(__func__);
+	be_slow();
 	if (where && strcmp(where, "init") == 0)
 		hang();
 	if (is_on("FAKE_MISMATCH"))
