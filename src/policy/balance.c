@@ -26,7 +26,12 @@ int32_t ga_balance_lag(int64_t ideal, int64_t bandwidth)
 
 int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size)
 {
-	return ga_balance_lag(balance->ideal[size], ga_rate_pcie(GPUALLOC_LEVEL_UNKNOWN) / 2);
+	int32_t slowest = ga_rate_pcie(GPUALLOC_LEVEL_UNKNOWN);
+
+	for (size_t kind = 0; balance->graph->shared && kind < GA_SET_UPLINK_KINDS; kind++)
+		if (balance->graph->uplink[kind] / (int32_t)size < slowest)
+			slowest = balance->graph->uplink[kind] / (int32_t)size;
+	return ga_balance_lag(balance->ideal[size], slowest / 2);
 }
 
 /* The most that any set of this size has on the machine, whoever holds what. */

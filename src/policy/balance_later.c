@@ -64,7 +64,7 @@ static void fill_set(struct filling *filling, size_t size, uint32_t mask)
 	int64_t bandwidth = least > 0 ? ga_set_min_cut(graph, set, size, least) : 0;
 
 	if (bandwidth == 0)
-		bandwidth = ga_set_bottleneck(graph, set, size, 0);
+		bandwidth = ga_set_ring(graph, set, size, 0);
 	filling->lags[mask] = (int32_t)bandwidth; /* 15 pairs of 1024 links at most */
 	if (filling->lags[mask] > filling->most)
 		filling->most = filling->lags[mask];

@@ -61,7 +61,8 @@ static bool is_whole(const struct ga_field *field, const struct ga_question *que
  */
 static int64_t price_of(int32_t score)
 {
-	int nvlinks = score / 100, level = score % 100 / 10;
+	int nvlinks = score / GA_SCORE_A_LINK;
+	int level = score % GA_SCORE_A_LINK / GA_SCORE_A_LEVEL;
 
 	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
 }

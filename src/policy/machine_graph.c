@@ -6,6 +6,26 @@
 #include "policy.h"
 #include "rates.h"
 
+/* Whether traffic between the two goes through host memory. */
+static bool is_shared(const struct ga_links *links, size_t a, size_t b)
+{
+	return a != b && ga_links_nvlinks(links, a, b) <= 0 &&
+	       ga_links_p2p(links, a, b) == GPUALLOC_P2P_NO;
+}
+
+/*
+ * Where they share uplinks, those that are far from each other go well together. Not known is worst
+ * in any case.
+ */
+static int32_t score_of(const gpualloc_machine *machine, size_t a, size_t b)
+{
+	int32_t level = (int32_t)ga_links_level(&machine->links, a, b);
+
+	if (!is_shared(&machine->links, a, b) || level == GPUALLOC_LEVEL_UNKNOWN)
+		return (int32_t)ga_pair_score(machine, a, b);
+	return GA_SCORE_A_LEVEL * (GPUALLOC_LEVEL_SELF - level);
+}
+
 static void set_pair(const gpualloc_machine *machine, const size_t *places, const int32_t *rates,
 		     size_t a, size_t b, struct ga_set_graph *graph)
 {
@@ -13,10 +33,36 @@ static void set_pair(const gpualloc_machine *machine, const size_t *places, cons
 	int count = ga_links_nvlinks(links, places[a], places[b]);
 	int32_t rate = rates[a] < rates[b] ? rates[a] : rates[b];
 	int32_t link = rate * (count < 0 ? 0 : count < GA_NVLINKS_MAX ? count : GA_NVLINKS_MAX);
-	int32_t pcie = ga_rate_pcie(ga_links_level(links, places[a], places[b]));
+	int32_t ring = link > 0 ? GA_RATE_PCIE_MAX
+				: ga_rate_pcie(ga_links_level(links, places[a], places[b]));
 
-	ga_set_graph_pair(graph, a, b, link, link > 0 ? GA_RATE_PCIE_MAX : pcie,
-			  (int32_t)ga_pair_score(machine, places[a], places[b]));
+	if (is_shared(links, places[a], places[b]))
+		ring = 0;
+	ga_set_graph_pair(graph, a, b, link, ring, score_of(machine, places[a], places[b]));
+}
+
+/*
+ * Which switch, or which socket, each GPU is below: the first vertex that it reaches without
+ * leaving it. Levels are those of a tree; where they are not, the earlier vertex decides.
+ */
+static void set_uplinks(const gpualloc_machine *machine, const size_t *places,
+			struct ga_set_graph *graph)
+{
+	static const enum gpualloc_level least[GA_SET_UPLINK_KINDS] = {GPUALLOC_LEVEL_PXB,
+								       GPUALLOC_LEVEL_NODE};
+
+	graph->own_uplink = GA_RATE_HOST;
+	graph->uplink[0] = GA_RATE_SWITCH;
+	graph->uplink[1] = GA_RATE_SOCKET;
+	for (size_t kind = 0; kind < GA_SET_UPLINK_KINDS; kind++)
+		for (size_t i = 0; i < graph->count; i++) {
+			size_t j = 0;
+
+			while (j < i &&
+			       ga_links_level(&machine->links, places[i], places[j]) < least[kind])
+				j++;
+			graph->below[kind][i] = j < i ? graph->below[kind][j] : (int32_t)i;
+		}
 }
 
 /* Numbers nodes in order of appearance. */
@@ -49,6 +95,8 @@ int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, s
 		for (size_t j = 0; j < i; j++)
 			set_pair(machine, places, rates, i, j, &graph);
 	set_nodes(machine, places, &graph);
+	if (graph.shared)
+		set_uplinks(machine, places, &graph);
 	if (ga_set_graph_finish(&graph) < 0)
 		return GPUALLOC_ENOMEM;
 	*ret_graph = graph;

@@ -2,18 +2,16 @@
 /* What best-effort and static policies count: scores of pairs and of sets; see policy.h. */
 #include "policy.h"
 
-enum { SCORE_A_LEVEL = 10, SCORE_A_LINK = 100 };
-
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b)
 {
 	/* Two instances of one GPU are at least as near as two GPUs of one board. */
 	if (a == b)
-		return SCORE_A_LEVEL * (int64_t)GPUALLOC_LEVEL_BOARD;
+		return GA_SCORE_A_LEVEL * (int64_t)GPUALLOC_LEVEL_BOARD;
 
 	int64_t level = ga_links_level(&machine->links, a, b);
 	int64_t links = ga_links_nvlinks(&machine->links, a, b);
 
-	return SCORE_A_LEVEL * level + (links > 0 ? SCORE_A_LINK * links : 0);
+	return GA_SCORE_A_LEVEL * level + (links > 0 ? GA_SCORE_A_LINK * links : 0);
 }
 
 int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count)

@@ -84,6 +84,7 @@ GA_POLICIES(GA_POLICY_DECLARE)
 
 /* ---- what sets are worth; places are GPUs of the machine ---- */
 
+enum { GA_SCORE_A_LEVEL = 10, GA_SCORE_A_LINK = 100 };
 /* 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b);
 int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count);

@@ -12,6 +12,12 @@
  * measures (5.6 where NCCL's ring had to cross it on a DGX-1). PXB and NODE lie between their
  * neighbours: their uplink is shared with others. Newer generations are faster throughout, in
  * about the same ratio, and a machine has one generation.
+ *
+ * Without peer-to-peer: all-reduce on eight RTX 4090 (PCIe Gen4; arXiv 2506.15595). One GPU below
+ * each switch 10.9 GB/s; two, three and four 7.6, 5.5 and 4.2 each, so 15.2, 16.5 and 16.8
+ * together, of which 16 is the round mean. Across the sockets it is no less than 10.9. What a
+ * socket carries beside its switches nobody has measured: two switches' worth keeps sets apart
+ * where GPUs hang on the root complex, and costs nothing where one switch has them all.
  */
 #include "rates.h"
 

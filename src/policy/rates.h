@@ -7,6 +7,11 @@
 
 /* No PCIe path is faster, and no NVLink is slower. */
 enum { GA_RATE_PCIE_MAX = 12000 };
+/*
+ * Without peer-to-peer, through host memory: of one GPU, and what the GPUs below a switch, or in a
+ * socket, have together.
+ */
+enum { GA_RATE_HOST = 10900, GA_RATE_SWITCH = 16000, GA_RATE_SOCKET = 32000 };
 
 /* Of one NVLink of the device, by its generation or its name; the slowest where neither tells. */
 int32_t ga_rate_nvlink(const struct gpualloc_device *device);

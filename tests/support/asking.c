@@ -147,6 +147,29 @@ gpualloc_machine *machine_bridged_pairs(void)
 	return machine;
 }
 
+gpualloc_machine *machine_geforce(size_t pairs)
+{
+	gpualloc_machine *machine = machine_empty(8);
+
+	for (size_t i = 0; i < 8; i++) {
+		machine->devices[i].nvlink_version = pairs > 0 ? 3 : GA_UNKNOWN;
+		CHECK_INT(ga_set_text(&machine->devices[i].name, "NVIDIA GeForce RTX 3090"), 0);
+		machine->devices[i].numa = (int64_t)i / 4;
+		for (size_t j = 0; j < i; j++) {
+			bool bridged = i / 2 == j / 2 && j / 2 < pairs;
+
+			ga_links_set_level(&machine->links, i, j,
+					   i / 4 != j / 4             ? GPUALLOC_LEVEL_SYS
+					   : i % 4 == 1 && j % 4 == 0 ? GPUALLOC_LEVEL_PIX
+								      : GPUALLOC_LEVEL_PXB);
+			ga_links_set_nvlinks(&machine->links, i, j, bridged ? 4 : 0);
+			ga_links_set_p2p(&machine->links, i, j,
+					 bridged ? GPUALLOC_P2P_OK : GPUALLOC_P2P_NO);
+		}
+	}
+	return machine;
+}
+
 uint32_t test_random(uint64_t *state, uint32_t below)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);

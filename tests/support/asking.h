@@ -43,6 +43,12 @@ gpualloc_machine *machine_empty(size_t count);
 /* Eight A100, bridged in pairs, four to a socket. */
 gpualloc_machine *machine_bridged_pairs(void);
 
+/*
+ * Eight of a GeForce in two sockets, a switch in each, without peer-to-peer: PIX between the first
+ * two of a socket, PXB among its four, SYS across. pairs: bridged by NVLink, 0-1, 2-3, …
+ */
+gpualloc_machine *machine_geforce(size_t pairs);
+
 /* Random numbers that are the same everywhere. */
 uint32_t test_random(uint64_t *state, uint32_t below);
 /* Links of every kind: nothing regular about them, NVLinks between density of 100 pairs. */

@@ -2,6 +2,13 @@
 /* What a set is worth to a program that spans it; see graph.h. */
 #include "graph.h"
 
+int64_t ga_set_ring(const struct ga_set_graph *graph, const size_t *set, size_t count,
+		    int64_t floor)
+{
+	return graph->shared ? ga_set_over_uplinks(graph, set, count)
+			     : ga_set_bottleneck(graph, set, count, (int32_t)floor);
+}
+
 int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			 int64_t floor)
 {
@@ -14,5 +21,5 @@ int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, si
 	}
 	if (cut != 0 || graph->ring_most < floor)
 		return cut;
-	return ga_set_bottleneck(graph, set, count, (int32_t)floor);
+	return ga_set_ring(graph, set, count, floor);
 }

@@ -2,12 +2,15 @@
 /*
  * How much bandwidth a set can have at most. Over links it must lie within one connected part that
  * is large enough, and no member has more than its want-1 best links there carry. Where there is no
- * such part, a ring: the fastest bandwidth that holds enough vertices together.
+ * such part, a ring: the fastest bandwidth that holds enough vertices together, or what the fullest
+ * uplink has where they are spread as evenly as can be.
  */
 #include "graph.h"
 
 #include "cleanup.h"
 #include "error.h"
+
+#include <string.h>
 
 #define NO_PART SIZE_MAX
 
@@ -140,23 +143,99 @@ static int32_t next_slower(const struct parts *parts, int32_t below)
 }
 
 /* A ring with at least this everywhere lies within one part that this holds together. */
-static int64_t bound_by_ring(struct parts *parts)
+static int32_t bound_by_paths(struct parts *parts)
 {
-	int32_t rate = next_slower(parts, INT32_MAX), slower;
+	int32_t rate = 0;
 
-	for (; (slower = next_slower(parts, rate)) > 0; rate = slower) {
+	while ((rate = next_slower(parts, rate ? rate : INT32_MAX)) > 0) {
 		split(parts, rate);
 		for (size_t part = 0; part < parts->count; part++)
 			if (parts->part[part] == part && serves(parts, part))
 				return rate;
 	}
-	return rate;
+	return 0;
+}
+
+/* Counts, by size, the pieces that parts leave below the uplink of the vertex at first. */
+static void count_pieces(struct parts *parts, const int32_t *below, size_t first, size_t *pieces)
+{
+	memset(pieces, 0, (parts->count + 1) * sizeof *pieces);
+	for (size_t part = 0; part < parts->count; part++) {
+		size_t size = 0;
+
+		for (size_t p = 0; p < parts->count; p++)
+			size += parts->part[p] == part &&
+				below[parts->vertices[p]] == below[parts->vertices[first]];
+		pieces[size]++;
+	}
+}
+
+/* The most vertices below one uplink that are in so many pieces. */
+static size_t most_in_pieces(const struct parts *parts, const size_t *pieces, size_t count)
+{
+	size_t most = 0;
+
+	for (size_t size = parts->count; size > 0 && count > 0; size--) {
+		size_t taken = pieces[size] < count ? pieces[size] : count;
+
+		most += taken * size;
+		count -= taken;
+	}
+	return most;
+}
+
+/* The fewest pieces below the fullest uplink that any set has to have. */
+static int32_t fewest_pieces(struct parts *parts, const int32_t *below)
+{
+	size_t *pieces = parts->queue; /* not in use any more */
+
+	for (size_t count = 1; count < parts->want; count++) {
+		size_t reached = 0;
+
+		for (size_t p = 0; p < parts->count; p++) {
+			bool first = true;
+
+			for (size_t q = 0; q < p && first; q++)
+				first = below[parts->vertices[q]] != below[parts->vertices[p]];
+			if (!first)
+				continue;
+			count_pieces(parts, below, p, pieces);
+			reached += most_in_pieces(parts, pieces, count);
+		}
+		if (reached >= parts->want)
+			return (int32_t)count;
+	}
+	return (int32_t)parts->want;
+}
+
+static int32_t bound_by_uplinks(struct parts *parts)
+{
+	const struct ga_set_graph *graph = parts->graph;
+	int32_t bound = graph->own_uplink;
+
+	split(parts, 1);
+	for (size_t kind = 0; kind < GA_SET_UPLINK_KINDS; kind++) {
+		int32_t here = graph->uplink[kind] / fewest_pieces(parts, graph->below[kind]);
+
+		if (here < bound)
+			bound = here;
+	}
+	return bound;
+}
+
+static int64_t bound_by_ring(struct parts *parts)
+{
+	int32_t paths = bound_by_paths(parts), uplinks = 0;
+
+	if (parts->graph->shared)
+		uplinks = bound_by_uplinks(parts);
+	return paths > uplinks ? paths : uplinks;
 }
 
 int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
 			   const bool *required, size_t want, int64_t *ret_bound)
 {
-	ga_auto_free size_t *part = calloc(2 * count + 1, sizeof *part);
+	ga_auto_free size_t *part = calloc(2 * count + 2, sizeof *part);
 	ga_auto_free int64_t *links = calloc(2 * count + 1, sizeof *links);
 	struct parts parts = {
 		.graph = graph,

@@ -18,12 +18,15 @@ int ga_set_graph_init(struct ga_set_graph *graph, size_t count)
 	size_t cells = count * count;
 
 	*graph = (struct ga_set_graph){.count = count};
-	graph->link = calloc(3 * cells + count + 1, sizeof *graph->link);
+	graph->link =
+		calloc(3 * cells + (1 + GA_SET_UPLINK_KINDS) * count + 1, sizeof *graph->link);
 	if (!graph->link)
 		return GPUALLOC_ENOMEM;
 	graph->ring = graph->link + cells;
 	graph->score = graph->ring + cells;
 	graph->node = graph->score + cells;
+	for (size_t kind = 0; kind < GA_SET_UPLINK_KINDS; kind++)
+		graph->below[kind] = graph->node + (1 + kind) * count;
 	return 0;
 }
 
@@ -37,6 +40,7 @@ void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t l
 	graph->score[here] = graph->score[there] = score;
 	if (ring > graph->ring_most)
 		graph->ring_most = ring;
+	graph->shared |= ring == 0;
 }
 
 /*
@@ -83,6 +87,8 @@ int ga_set_graph_finish(struct ga_set_graph *graph)
 	ga_auto_free size_t *many = NULL;
 	ga_auto_free bool *many_done = NULL;
 
+	if (graph->shared && graph->own_uplink > graph->ring_most)
+		graph->ring_most = graph->own_uplink;
 	if (graph->count <= FEW) {
 		graph->tree = is_tree(graph, few, few + FEW, few_done);
 		return 0;
@@ -99,6 +105,9 @@ bool ga_set_graph_twins(const struct ga_set_graph *graph, size_t a, size_t b)
 {
 	if (graph->node[a] != graph->node[b])
 		return false;
+	for (size_t kind = 0; graph->shared && kind < GA_SET_UPLINK_KINDS; kind++)
+		if (graph->below[kind][a] != graph->below[kind][b])
+			return false;
 	for (size_t i = 0; i < graph->count; i++) {
 		if (i == a || i == b)
 			continue;

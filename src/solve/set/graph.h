@@ -15,16 +15,25 @@
 /* Bandwidths in ring are whole multiples of the unit, at most so many. */
 enum { GA_SET_RING_UNIT = 1000, GA_SET_RING_UNITS_MAX = 31 };
 
+/* What shared traffic passes on its way, one within the other: switches, then sockets. */
+enum { GA_SET_UPLINK_KINDS = 2 };
+
 struct ga_set_graph {
 	size_t count;
-	int32_t *link;     /* row by row: MB/s over links of the pair's own, 0 without */
-	int32_t *ring;     /* MB/s that a ring has here where it also leaves those links */
-	int32_t *score;    /* how near the pair is; more is nearer */
-	int32_t *node;     /* of each vertex, numbered from 0: a set on few nodes is better */
-	int32_t ring_most; /* no cell of ring is more, and no link is less */
+	int32_t *link;  /* row by row: MB/s over links of the pair's own, 0 without */
+	int32_t *ring;  /* MB/s that a ring has here where it also leaves those links; 0: shared */
+	int32_t *score; /* how well the pair goes together; more is better */
+	int32_t *node;  /* of each vertex, numbered from 0: a set on few nodes is better */
+	int32_t ring_most; /* no ring has more, and no link less */
 	/* ring is the table of a tree (an ultrametric): of the three pairs among three vertices the
 	   two slowest are equal. */
 	bool tree;
+	/* Some pair has no path of its own: what passes between them goes up and down again, and
+	   shares every uplink with whatever else is below it. */
+	bool shared;
+	int32_t *below[GA_SET_UPLINK_KINDS]; /* of each vertex: which uplink it is below */
+	int32_t uplink[GA_SET_UPLINK_KINDS]; /* MB/s of one */
+	int32_t own_uplink;                  /* MB/s of each vertex */
 };
 
 /* All weights are 0; GPUALLOC_ENOMEM or 0. Then every pair is set, then the graph is finished. */
@@ -60,18 +69,23 @@ int64_t ga_set_graph_sum(const struct ga_set_graph *graph, const size_t *set, si
 int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
 /*
- * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the links, else the
- * bottleneck of the best ring. What has less than floor may be said to have less still.
+ * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the links, else what
+ * the best ring has. What has less than floor may be said to have less still.
  * GPUALLOC_ENOMEM is the one negative answer.
  */
 int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			 int64_t floor);
 
-/* Its two parts. A cut of 0: the links do not hold the set together. */
+/* Its parts. A cut of 0: the links do not hold the set together. */
 int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size_t count,
 		       int64_t least_degree);
+int64_t ga_set_ring(const struct ga_set_graph *graph, const size_t *set, size_t count,
+		    int64_t floor);
+/* Of a ring whose pairs all have a path of their own. */
 int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int32_t floor);
+/* Of a ring that passes shared uplinks; where it need not, the bottleneck. */
+int64_t ga_set_over_uplinks(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
 /* No set of want of these vertices that has all the required has more bandwidth, in MB/s. */
 int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
