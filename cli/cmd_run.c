@@ -133,7 +133,8 @@ static void tell(void *context, enum gpualloc_supervise_event event)
 		    call->value[OPTION_TIME_LIMIT]);
 	else if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
 		say("the command has ended; processes that it started have not, and keep the "
-		    "lease (Ctrl-C ends them)");
+		    "lease (Ctrl-C asks them to end and kills them 10s later, or when pressed "
+		    "again)");
 }
 
 /* A caller sees the same that it would have seen of the command. */

@@ -2,6 +2,8 @@
 /* Sentences on stderr; see message.h. */
 #include "message.h"
 
+#include "file.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,14 +22,7 @@ static void write_message(char *message, size_t size)
 		if ((c < 0x20 && c != '\n') || c == 0x7f)
 			message[i] = '?';
 	}
-	while (size > 0) {
-		ssize_t written = write(STDERR_FILENO, message, size);
-
-		if (written <= 0)
-			return;
-		message += written;
-		size -= (size_t)written;
-	}
+	(void)ga_file_put(STDERR_FILENO, message, size);
 }
 
 static void say_list(const char *ending, const char *format, va_list arguments)

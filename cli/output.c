@@ -3,6 +3,7 @@
 #include "output.h"
 
 #include "cleanup.h"
+#include "file.h"
 #include "message.h"
 
 #include <errno.h>
@@ -27,17 +28,7 @@ void output_prepare(void)
 /* 0 or an errno. */
 static int write_whole(int fd, const struct ga_buffer *text)
 {
-	size_t done = 0;
-
-	while (done < text->size) {
-		ssize_t written = write(fd, text->data + done, text->size - done);
-
-		if (written < 0 && errno != EINTR)
-			return errno;
-		if (written > 0)
-			done += (size_t)written;
-	}
-	return 0;
+	return -ga_file_put(fd, text->data, text->size);
 }
 
 int output_print(const struct ga_buffer *text)

@@ -44,12 +44,37 @@ static int no_store(const struct call *call, const gpualloc_error *store_error, 
 	return result < 0 ? fail_error(result, error) : fail_error(status, store_error);
 }
 
+/*
+ * Two stores know nothing of each other. Where everybody's can be used, a lease beside it would be
+ * a double grant; where it is there and cannot, it is at least said.
+ */
+static int check_shared(const struct call *call)
+{
+	const char *shared = gpualloc_store_default();
+
+	if (access(shared, F_OK) < 0)
+		return 0;
+	if (gpualloc_store_check(NULL, NULL) == 0)
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "this machine has a store for everybody, %s: who leases there would be "
+			    "given the same devices as a --private lease; leave out --private",
+			    shared);
+	if (!call->value[OPTION_QUIET])
+		say("note: there is a store for everybody, %s, that you cannot use: who leases "
+		    "there may be given the same devices",
+		    shared);
+	return 0;
+}
+
 int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	bool own = wants_own(call);
-	int result = gpualloc_store_open(NULL, own, ret_store, error);
+	int result = own && is_real_machine(call) ? check_shared(call) : 0;
 
+	if (result)
+		return result;
+	result = gpualloc_store_open(NULL, own, ret_store, error);
 	if (result < 0)
 		return no_store(call, error, result);
 	if (own && is_real_machine(call) && !call->value[OPTION_QUIET])

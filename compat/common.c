@@ -210,6 +210,15 @@ static int fill_request(struct one_device *one, const char *policy)
 	return result;
 }
 
+/* Nothing of it hinders; that others do not see who has the device is worth a line. */
+static void say_notes(const struct one_device *one)
+{
+	const char *note;
+
+	for (size_t i = 0; (note = gpualloc_lease_note(one->lease, i)); i++)
+		(void)fail(one, 0, "note: %s", note);
+}
+
 int lease_one(struct one_device *one, const char *policy, const char *command)
 {
 	int result = fill_request(one, policy);
@@ -226,5 +235,8 @@ int lease_one(struct one_device *one, const char *policy, const char *command)
 	if (result == 0)
 		result = gpualloc_lease_acquire(one->store, one->request, one->wish, &one->lease,
 						one->error);
-	return result < 0 ? fail_error(one, result) : 0;
+	if (result < 0)
+		return fail_error(one, result);
+	say_notes(one);
+	return 0;
 }

@@ -844,6 +844,7 @@ typedef void gpualloc_supervise_function(void *context, enum gpualloc_supervise_
  * Runs the program as a child in a process group of its own, hands it the terminal and signals, and
  * waits for the last process that it started, however far that one cut itself loose. Takes over
  * this process's signals and all its children meanwhile. time_limit_ms 0 is none; tell may be NULL.
+ * Ctrl-C after the program's end ends what it left: SIGTERM, and SIGKILL 10 s later or at the next.
  * *ret_status is as waitpid() has it. Else as gpualloc_program_become().
  */
 GPUALLOC_EXPORT int gpualloc_program_supervise(const char *path, char *const *arguments,

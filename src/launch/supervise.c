@@ -5,18 +5,15 @@
  */
 #include "supervise.h"
 
+#include "children.h"
 #include "cleanup.h"
 #include "job_control.h"
 #include "program.h"
-#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,7 +27,7 @@ enum { PASSED_ON = sizeof passed_on / sizeof *passed_on };
 
 enum phase {
 	PHASE_RUNNING,
-	PHASE_ASKED,  /* the time is up: SIGTERM was sent, the grace runs */
+	PHASE_ASKED,  /* the time is up, or Ctrl-C: SIGTERM was sent, the grace runs */
 	PHASE_KILLING /* SIGKILL, to whoever is left */
 };
 
@@ -92,43 +89,9 @@ static void give_signals_back(const struct supervisor *supervisor)
 	(void)sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
 }
 
-/*
- * Processes that the job left behind are now children of this one. Its group is only named while a
- * child is in it: the number may be another's by now.
- */
-static void signal_children(pid_t group, int signal)
-{
-	char path[64], line[4096];
-	bool in_group = false;
-	ssize_t size;
-	int fd;
-
-	(void)snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	size = read(fd, line, sizeof line - 1);
-	close(fd);
-	if (size <= 0)
-		return;
-	line[size] = '\0';
-	/* A number that was cut off at the end has no blank behind it. */
-	for (char *at = line, *end; (end = strchr(at, ' ')); at = end + 1) {
-		int64_t pid;
-
-		if (!ga_text_number(at, (size_t)(end - at), INT_MAX, &pid) || pid == 0)
-			continue;
-		in_group = in_group || getpgid((pid_t)pid) == group;
-		if (getpgid((pid_t)pid) != group)
-			(void)kill((pid_t)pid, signal);
-	}
-	if (in_group)
-		(void)kill(-group, signal);
-}
-
 static void signal_all(const struct supervisor *supervisor, int signal)
 {
-	signal_children(supervisor->job, signal);
+	ga_children_signal(supervisor->job, signal, 0);
 }
 
 /* What the terminal sends is for the group; what somebody sends to the command's pid, for it. */
@@ -144,22 +107,45 @@ static void pass_on(const struct supervisor *supervisor, const siginfo_t *info)
 
 /* ---- time ---- */
 
+static void ask_to_end(struct supervisor *supervisor)
+{
+	ga_children_signal(supervisor->job, SIGTERM, SIGCONT);
+	supervisor->phase = PHASE_ASKED;
+	supervisor->deadline = now_ms() + GRACE_MS;
+}
+
 static void time_is_up(struct supervisor *supervisor)
 {
 	if (supervisor->phase == PHASE_RUNNING) {
 		if (supervisor->how->tell)
 			supervisor->how->tell(supervisor->how->context,
 					      GPUALLOC_SUPERVISE_TIME_LIMIT);
-		signal_all(supervisor, SIGTERM);
-		signal_all(supervisor, SIGCONT);
-		supervisor->phase = PHASE_ASKED;
-		supervisor->deadline = now_ms() + GRACE_MS;
+		ask_to_end(supervisor);
 		return;
 	}
 	/* Again and again: the children of who is killed become children of this process. */
 	signal_all(supervisor, SIGKILL);
 	supervisor->phase = PHASE_KILLING;
 	supervisor->deadline = now_ms() + AGAIN_MS;
+}
+
+/*
+ * Ctrl-C with only the job's leavings there. What a shell starts in the background ignores SIGINT,
+ * so that alone would promise too much; and whoever presses the keys again means it.
+ */
+static void interrupt_what_is_left(struct supervisor *supervisor)
+{
+	if (supervisor->phase != PHASE_RUNNING) {
+		time_is_up(supervisor);
+		return;
+	}
+	signal_all(supervisor, SIGINT);
+	ask_to_end(supervisor);
+}
+
+static bool is_ctrl_c(const siginfo_t *info)
+{
+	return info->si_signo == SIGINT && info->si_code == SI_KERNEL;
 }
 
 /* The next signal, or 0 when the time of this phase is up. */
@@ -287,6 +273,8 @@ static void stay(struct supervisor *supervisor)
 			time_is_up(supervisor);
 		else if (signal == SIGCONT && !supervisor->job_ended)
 			ga_job_continue(&supervisor->terminal, supervisor->job);
+		else if (supervisor->job_ended && is_ctrl_c(&info))
+			interrupt_what_is_left(supervisor);
 		else if (signal != SIGCHLD && signal != SIGCONT)
 			pass_on(supervisor, &info);
 	}

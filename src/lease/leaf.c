@@ -2,26 +2,14 @@
 /* Small files of others, written whole and read warily; see leaf.h. */
 #include "leaf.h"
 
+#include "file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-
-static int write_all(int fd, const struct ga_buffer *text)
-{
-	size_t done = 0;
-
-	while (done < text->size) {
-		ssize_t put = write(fd, text->data + done, text->size - done);
-
-		if (put < 0 && errno != EINTR)
-			return -errno;
-		done += put > 0 ? (size_t)put : 0;
-	}
-	return 0;
-}
 
 int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text)
 {
@@ -34,7 +22,7 @@ int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text)
 	/* For everybody to read, whatever the umask is. */
 	if (fchmod(fd, 0644) < 0)
 		return -errno;
-	result = write_all(fd, text);
+	result = ga_file_put(fd, text->data, text->size);
 	if (result < 0)
 		return result;
 	(void)snprintf(way, sizeof way, "/proc/self/fd/%d", fd);

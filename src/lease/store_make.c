@@ -5,6 +5,7 @@
  */
 #include "store.h"
 
+#include "leaf.h"
 #include "ledger.h"
 
 #include <dirent.h>
@@ -45,14 +46,53 @@ static int make_file(int folder, const char *name, mode_t mode)
 											     : 0;
 }
 
+/* By a descriptor that needs no permission: what a umask has closed even its owner cannot open. */
+static int set_mode(int at, const char *name, mode_t mode)
+{
+	ga_auto_close int fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char way[32];
+
+	if (fd < 0)
+		return -1;
+	(void)snprintf(way, sizeof way, "/proc/self/fd/%d", fd);
+	return chmod(way, mode);
+}
+
+static bool is_closed_to_us(int at, const char *name)
+{
+	struct stat status;
+
+	return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_uid == geteuid() && (status.st_mode & S_IRWXU) != S_IRWXU;
+}
+
 static int make_folder(int at, const char *name, mode_t mode)
 {
-	ga_auto_close int fd = -1;
+	if (mkdirat(at, name, 0700) == 0)
+		return set_mode(at, name, mode);
+	if (errno != EEXIST)
+		return -1;
+	/* An earlier one was ended before it came to the mode. */
+	return is_closed_to_us(at, name) ? set_mode(at, name, mode) : 0;
+}
 
-	if (mkdirat(at, name, 0700) < 0)
-		return errno == EEXIST ? 0 : -1;
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 || fchmod(fd, mode) < 0 ? -1 : 0;
+/* In /tmp anybody may make a folder of the name that ours would have. */
+static int check_squatter(const char *path, gpualloc_error *error)
+{
+	struct stat status;
+	char user[256];
+
+	if (lstat(path, &status) < 0)
+		return fail(path, "", error);
+	if (status.st_uid == 0 || status.st_uid == geteuid())
+		return 0;
+	ga_leaf_user(status.st_uid, user, sizeof user);
+	return ga_error_set(
+		error, GPUALLOC_EPERM,
+		"the store %s cannot be trusted: it belongs to %s. Only they or root can "
+		"remove it; GPUALLOC_STATE_DIR=FOLDER, without --private, takes another, "
+		"best in your home folder",
+		path, user);
 }
 
 int ga_store_make(const char *path, bool for_all, gpualloc_error *error)
@@ -60,13 +100,17 @@ int ga_store_make(const char *path, bool for_all, gpualloc_error *error)
 	const struct modes *modes = for_all ? &for_everybody : &for_one;
 	ga_auto_close int folder = -1;
 	struct stat status;
+	int result;
 
 	if (make_folder(AT_FDCWD, path, modes->folder) < 0)
 		return fail(path, "", error);
+	/* Nothing is put into a stranger's folder: he could replace it. */
+	result = check_squatter(path, error);
+	if (result < 0)
+		return result;
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (folder < 0 || fstat(folder, &status) < 0)
 		return fail(path, "", error);
-	/* Nothing is put into a stranger's folder: he could replace it. */
 	if (status.st_uid != 0 && status.st_uid != geteuid())
 		return ga_error_set(error, GPUALLOC_EPERM,
 				    "the store %s cannot be trusted: it belongs to another user",

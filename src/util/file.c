@@ -7,9 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 static int read_all(int fd, const char *path, struct ga_buffer *content, gpualloc_error *error)
 {
@@ -115,4 +119,55 @@ bool ga_file_exists(const char *root, const char *path)
 
 	return (size_t)snprintf(whole, sizeof whole, "%s%s", root, path) < sizeof whole &&
 	       access(whole, F_OK) == 0;
+}
+
+/* ---- writing ---- */
+
+/*
+ * A process may have a limit on how large its files become (RLIMIT_FSIZE), and the kernel ends it
+ * with SIGXFSZ where a write would pass that. A library is not what ends its program: the signal is
+ * kept away from this thread and taken off again, unless it was there before.
+ */
+struct limit_signal {
+	sigset_t one, before;
+	bool was_pending;
+};
+
+static void hold_off(struct limit_signal *signal)
+{
+	sigset_t pending;
+
+	(void)sigemptyset(&signal->one);
+	(void)sigaddset(&signal->one, SIGXFSZ);
+	(void)sigpending(&pending);
+	signal->was_pending = sigismember(&pending, SIGXFSZ) == 1;
+	(void)pthread_sigmask(SIG_BLOCK, &signal->one, &signal->before);
+}
+
+static void let_through(const struct limit_signal *signal, bool is_ours)
+{
+	static const struct timespec at_once;
+
+	if (is_ours && !signal->was_pending)
+		(void)sigtimedwait(&signal->one, NULL, &at_once);
+	(void)pthread_sigmask(SIG_SETMASK, &signal->before, NULL);
+}
+
+int ga_file_put(int fd, const void *data, size_t size)
+{
+	struct limit_signal signal;
+	const char *bytes = data;
+	size_t done = 0;
+	int reason = 0;
+
+	hold_off(&signal);
+	while (done < size && !reason) {
+		ssize_t put = write(fd, bytes + done, size - done);
+
+		if (put < 0 && errno != EINTR)
+			reason = errno;
+		done += put > 0 ? (size_t)put : 0;
+	}
+	let_through(&signal, reason == EFBIG);
+	return -reason;
 }

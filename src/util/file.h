@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole files, read within a limit; and the small ones below a root that tests can replace. */
+/* Whole files, read within a limit or written; and the small ones below a root that tests can
+ * replace. */
 #ifndef GA_UTIL_FILE_H
 #define GA_UTIL_FILE_H
 
@@ -15,6 +16,12 @@ int ga_file_read(const char *path, size_t limit, struct ga_buffer *ret_content,
 /* The same from an open folder on. */
 int ga_file_read_at(int folder, const char *path, size_t limit, struct ga_buffer *ret_content,
 		    gpualloc_error *error);
+
+/*
+ * Writes all of it; 0 or a negative errno. A limit on the size of files is -EFBIG like any other
+ * reason, and no signal to the program.
+ */
+int ga_file_put(int fd, const void *data, size_t size);
 
 /*
  * Reads root + path into text, cut at size - 1 bytes and without blanks at the end; the length, or

@@ -10,6 +10,31 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/*
+ * What is not drawn but changes what is: controls, the ends of lines, and Unicode's format
+ * characters. With them a note can turn the rest of a line around (U+202E), or two names that
+ * differ can look the same (U+200B).
+ */
+static bool is_invisible(uint32_t code)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{0x80, 0x9f},       {0xad, 0xad},       {0x34f, 0x34f},     {0x600, 0x605},
+		{0x61c, 0x61c},     {0x6dd, 0x6dd},     {0x70f, 0x70f},     {0x890, 0x891},
+		{0x8e2, 0x8e2},     {0x115f, 0x1160},   {0x17b4, 0x17b5},   {0x180b, 0x180f},
+		{0x200b, 0x200f},   {0x2028, 0x202e},   {0x2060, 0x206f},   {0x3164, 0x3164},
+		{0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xfffb},   {0x110bd, 0x110bd},
+		{0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+		{0xe0000, 0xe0fff},
+	};
+
+	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return true;
+	return false;
+}
+
 /* The length of the UTF-8 sequence at text, 0 where there is none that may be shown. */
 static size_t character_length(const unsigned char *text, size_t size)
 {
@@ -29,8 +54,7 @@ static size_t character_length(const unsigned char *text, size_t size)
 		code = code << 6 | (text[i] & 0x3fu);
 	}
 	if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000) || code > 0x10ffff ||
-	    (code >= 0xd800 && code <= 0xdfff) || (code >= 0x80 && code < 0xa0) || code == 0x2028 ||
-	    code == 0x2029)
+	    (code >= 0xd800 && code <= 0xdfff) || is_invisible(code))
 		return 0;
 	return length;
 }

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * A copy that is valid UTF-8 without control characters and with neither end blank: whatever
- * was not becomes '?'. NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
+ * A copy that is valid UTF-8, without control characters and Unicode's format characters (those that
+ * turn text around or are not drawn), and with neither end blank: what was not becomes '?'. NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
  */
 enum { GA_TEXT_MAX = 1024 };
 char *ga_text_clean(const char *text, size_t size);

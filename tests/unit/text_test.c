@@ -25,6 +25,12 @@ static const struct {
 	{"c1 \xc2\x9b 31m", "c1 ?? 31m"},
 	{"a\nb", "a?b"},
 	{"del\x7f", "del?"},
+	{"rtl \xe2\x80\xae gpj", "rtl ??? gpj"},
+	{"isolate\xe2\x81\xa7", "isolate???"},
+	{"zero\xe2\x80\x8bwidth", "zero???width"},
+	{"soft\xc2\xadhyphen", "soft??hyphen"},
+	{"\xef\xbb\xbfmark", "???mark"},
+	{"tag \xf3\xa0\x81\x81", "tag ????"},
 	{"", ""},
 };
 
