@@ -58,7 +58,7 @@ static int bind_to_all(const struct call *call, device_function *device_at, cons
 
 int bind_to_lease(const struct call *call, const gpualloc_lease *lease)
 {
-	return bind_to_all(call, device_of_lease, lease, gpualloc_lease_count(lease));
+	return bind_to_all(call, device_of_lease, lease, gpualloc_lease_device_count(lease));
 }
 
 int bind_to_choice(const struct call *call, const gpualloc_choice *choice)

@@ -48,7 +48,7 @@ static void add_answer(struct ga_buffer *text, const struct call *call, const gp
 	ga_json_text(&json, "lease", gpualloc_lease_id(lease));
 	ga_json_number(&json, "pid", getpid());
 	ga_json_open(&json, "devices", '[');
-	for (size_t i = 0; i < gpualloc_lease_count(lease); i++)
+	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
 		ga_json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
 	ga_json_close(&json, ']');
 	ga_json_close(&json, '}');

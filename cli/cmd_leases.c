@@ -76,7 +76,7 @@ static int show(const struct call *call)
 		result = gpualloc_leases_read(store, &leases, error);
 	if (result < 0)
 		return fail_error(result, error);
-	if (leases && gpualloc_leases_count(leases) + gpualloc_leases_waiting_count(leases) > 0)
+	if (leases && gpualloc_leases_held_count(leases) + gpualloc_leases_waiter_count(leases) > 0)
 		result = look(call, store, leases, &machine);
 	if (result)
 		return result;

@@ -91,31 +91,31 @@ static void add_uuid(struct ga_buffer *text, const char *uuid, bool is_first)
 	add_foreign(text, uuid, UUID_SHOWN + kind + 1);
 }
 
-static void add_devices(struct ga_buffer *text, const gpualloc_leases *leases, size_t i)
+static void add_devices(struct ga_buffer *text, const gpualloc_held *held)
 {
-	size_t count = gpualloc_leases_device_count(leases, i);
-	int64_t memory = gpualloc_leases_memory(leases, i);
+	size_t count = gpualloc_held_device_count(held);
+	int64_t memory = gpualloc_held_memory(held);
 
 	ga_buffer_repeat(text, ' ', 2);
 	if (memory >= 0)
 		ga_buffer_format(text, "%lld MiB of each of ", (long long)(memory >> 20));
 	for (size_t d = 0; d < count; d++)
-		add_uuid(text, gpualloc_leases_device(leases, i, d), d == 0);
+		add_uuid(text, gpualloc_held_device(held, d), d == 0);
 	ga_buffer_char(text, '\n');
 }
 
 static void add_lease(struct ga_buffer *text, const struct leases_view *view, size_t i,
 		      const struct terminal *terminal)
 {
-	const gpualloc_leases *leases = view->leases;
-	const char *command = gpualloc_leases_command(leases, i);
-	const char *note = gpualloc_leases_note(leases, i);
+	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
+	const char *command = gpualloc_held_command(held);
+	const char *note = gpualloc_held_note(held);
 
-	add_cells(text, gpualloc_leases_id(leases, i), gpualloc_leases_user(leases, i),
-		  gpualloc_leases_pid(leases, i), gpualloc_leases_since(leases, i));
+	add_cells(text, gpualloc_held_id(held), gpualloc_held_user(held), gpualloc_held_pid(held),
+		  gpualloc_held_since(held));
 	add_foreign(text, command ? command : "held, no record", rest_of(terminal));
 	ga_buffer_char(text, '\n');
-	add_devices(text, leases, i);
+	add_devices(text, held);
 	leases_use_text(text, view, i, terminal);
 	if (note) {
 		ga_buffer_text(text, "  note: ");
@@ -126,42 +126,42 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 
 /* ---- who waits ---- */
 
-static void add_keeps(struct ga_buffer *text, const gpualloc_leases *leases, size_t i)
+static void add_keeps(struct ga_buffer *text, const gpualloc_waiter *waiter)
 {
 	const char *uuid;
 
-	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(leases, i, k)); k++) {
+	for (size_t k = 0; (uuid = gpualloc_waiter_keep(waiter, k)); k++) {
 		ga_buffer_text(text, k == 0 ? "  kept for it: " : "");
 		add_uuid(text, uuid, k == 0);
 	}
-	if (gpualloc_leases_waiting_keep(leases, i, 0))
+	if (gpualloc_waiter_keep(waiter, 0))
 		ga_buffer_char(text, '\n');
 }
 
 static void add_waiting(struct ga_buffer *text, const gpualloc_leases *leases,
 			const struct terminal *terminal)
 {
-	size_t count = gpualloc_leases_waiting_count(leases);
+	size_t count = gpualloc_leases_waiter_count(leases);
 
 	if (count == 0)
 		return;
 	ga_buffer_text(text, "\nWAITING, the first in the queue first\n");
 	for (size_t i = 0; i < count; i++) {
-		const char *request = gpualloc_leases_waiting_request(leases, i);
+		const gpualloc_waiter *waiter = gpualloc_leases_waiter(leases, i);
+		const char *request = gpualloc_waiter_request(waiter);
 
-		add_cells(text, NULL, gpualloc_leases_waiting_user(leases, i),
-			  gpualloc_leases_waiting_pid(leases, i),
-			  gpualloc_leases_waiting_since(leases, i));
+		add_cells(text, NULL, gpualloc_waiter_user(waiter), gpualloc_waiter_pid(waiter),
+			  gpualloc_waiter_since(waiter));
 		add_foreign(text, request ? request : "-", rest_of(terminal));
 		ga_buffer_char(text, '\n');
-		add_keeps(text, leases, i);
+		add_keeps(text, waiter);
 	}
 }
 
 void leases_text(struct ga_buffer *text, const struct leases_view *view,
 		 const struct terminal *terminal)
 {
-	size_t count = view->leases ? gpualloc_leases_count(view->leases) : 0;
+	size_t count = view->leases ? gpualloc_leases_held_count(view->leases) : 0;
 
 	if (!view->store) {
 		ga_buffer_format(text, "no leases: there is no store %s\n",
@@ -181,50 +181,50 @@ void leases_text(struct ga_buffer *text, const struct leases_view *view,
 
 static void json_lease(struct ga_json *json, const struct leases_view *view, size_t i)
 {
-	const gpualloc_leases *leases = view->leases;
+	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
 
 	ga_json_line(json, "\n  ");
 	ga_json_open(json, NULL, '{');
-	ga_json_text(json, "id", gpualloc_leases_id(leases, i));
-	ga_json_text(json, "user", gpualloc_leases_user(leases, i));
-	ga_json_number(json, "pid", gpualloc_leases_pid(leases, i));
-	ga_json_number(json, "since", gpualloc_leases_since(leases, i));
-	ga_json_text(json, "command", gpualloc_leases_command(leases, i));
-	ga_json_text(json, "note", gpualloc_leases_note(leases, i));
-	ga_json_number(json, "memory", gpualloc_leases_memory(leases, i));
+	ga_json_text(json, "id", gpualloc_held_id(held));
+	ga_json_text(json, "user", gpualloc_held_user(held));
+	ga_json_number(json, "pid", gpualloc_held_pid(held));
+	ga_json_number(json, "since", gpualloc_held_since(held));
+	ga_json_text(json, "command", gpualloc_held_command(held));
+	ga_json_text(json, "note", gpualloc_held_note(held));
+	ga_json_number(json, "memory", gpualloc_held_memory(held));
 	ga_json_open(json, "devices", '[');
-	for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
-		ga_json_text(json, NULL, gpualloc_leases_device(leases, i, d));
+	for (size_t d = 0; d < gpualloc_held_device_count(held); d++)
+		ga_json_text(json, NULL, gpualloc_held_device(held, d));
 	ga_json_close(json, ']');
 	leases_use_json(json, view, i);
 	ga_json_close(json, '}');
 }
 
-static void json_keeps(struct ga_json *json, const struct leases_view *view, size_t i)
+static void json_keeps(struct ga_json *json, const gpualloc_waiter *waiter, bool is_known)
 {
 	const char *uuid;
 
-	if (!view->machine) {
+	if (!is_known) {
 		ga_json_null(json, "keeps");
 		return;
 	}
 	ga_json_open(json, "keeps", '[');
-	for (size_t k = 0; (uuid = gpualloc_leases_waiting_keep(view->leases, i, k)); k++)
+	for (size_t k = 0; (uuid = gpualloc_waiter_keep(waiter, k)); k++)
 		ga_json_text(json, NULL, uuid);
 	ga_json_close(json, ']');
 }
 
 static void json_waiting(struct ga_json *json, const struct leases_view *view, size_t i)
 {
-	const gpualloc_leases *leases = view->leases;
+	const gpualloc_waiter *waiter = gpualloc_leases_waiter(view->leases, i);
 
 	ga_json_line(json, "\n  ");
 	ga_json_open(json, NULL, '{');
-	ga_json_text(json, "user", gpualloc_leases_waiting_user(leases, i));
-	ga_json_number(json, "pid", gpualloc_leases_waiting_pid(leases, i));
-	ga_json_number(json, "since", gpualloc_leases_waiting_since(leases, i));
-	ga_json_text(json, "request", gpualloc_leases_waiting_request(leases, i));
-	json_keeps(json, view, i);
+	ga_json_text(json, "user", gpualloc_waiter_user(waiter));
+	ga_json_number(json, "pid", gpualloc_waiter_pid(waiter));
+	ga_json_number(json, "since", gpualloc_waiter_since(waiter));
+	ga_json_text(json, "request", gpualloc_waiter_request(waiter));
+	json_keeps(json, waiter, view->machine != NULL);
 	ga_json_close(json, '}');
 }
 
@@ -240,12 +240,12 @@ void leases_json(struct ga_buffer *text, const struct call *call, const struct l
 	ga_json_text(&json, "store", store ? gpualloc_store_path(store) : NULL);
 	ga_json_line(&json, "\n ");
 	ga_json_open(&json, "leases", '[');
-	for (size_t i = 0; leases && i < gpualloc_leases_count(leases); i++)
+	for (size_t i = 0; leases && i < gpualloc_leases_held_count(leases); i++)
 		json_lease(&json, view, i);
 	ga_json_close(&json, ']');
 	ga_json_line(&json, "\n ");
 	ga_json_open(&json, "waiting", '[');
-	for (size_t i = 0; leases && i < gpualloc_leases_waiting_count(leases); i++)
+	for (size_t i = 0; leases && i < gpualloc_leases_waiter_count(leases); i++)
 		json_waiting(&json, view, i);
 	ga_json_close(&json, ']');
 	ga_json_close(&json, '}');

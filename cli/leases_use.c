@@ -39,11 +39,12 @@ static bool computes(const gpualloc_process *process)
 /* Who has a lease on the device, this one or one beside or within it, is at home there. */
 static bool is_at_home(const gpualloc_leases *leases, const char *uuid, const char *user)
 {
-	for (size_t i = 0; i < gpualloc_leases_count(leases); i++) {
-		const char *holder = gpualloc_leases_user(leases, i);
+	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {
+		const gpualloc_held *held = gpualloc_leases_held(leases, i);
+		const char *holder = gpualloc_held_user(held);
 
-		for (size_t d = 0; d < gpualloc_leases_device_count(leases, i); d++)
-			if (strcmp(gpualloc_leases_device(leases, i, d), uuid) == 0 &&
+		for (size_t d = 0; d < gpualloc_held_device_count(held); d++)
+			if (strcmp(gpualloc_held_device(held, d), uuid) == 0 &&
 			    (!holder || strcmp(holder, user) == 0))
 				return true;
 	}
@@ -94,12 +95,13 @@ static bool add_uses(struct uses *uses, const struct leases_view *view, const ch
 /* False without memory. */
 static bool read_uses(struct uses *uses, const struct leases_view *view, size_t i)
 {
-	size_t count = gpualloc_leases_device_count(view->leases, i);
+	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
+	size_t count = gpualloc_held_device_count(held);
 	bool ok = true;
 
 	uses->is_known = view->machine && count > 0;
 	for (size_t d = 0; ok && view->machine && d < count; d++)
-		ok = add_uses(uses, view, gpualloc_leases_device(view->leases, i, d));
+		ok = add_uses(uses, view, gpualloc_held_device(held, d));
 	return ok;
 }
 

@@ -128,7 +128,7 @@ int acquire(const struct call *call, const gpualloc_store *store, const gpualloc
 void say_lease(const gpualloc_lease *lease)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
-	size_t count = gpualloc_lease_count(lease);
+	size_t count = gpualloc_lease_device_count(lease);
 	const gpualloc_device *first = gpualloc_lease_device(lease, 0);
 	const gpualloc_device *parent = gpualloc_device_parent(first);
 	const char *name = gpualloc_device_name(parent ? parent : first);

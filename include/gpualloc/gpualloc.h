@@ -633,11 +633,15 @@ GPUALLOC_EXPORT const char *gpualloc_store_default(void);
  */
 GPUALLOC_EXPORT int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
 					gpualloc_error *error);
+/* Closes a store. Leases go on. */
 GPUALLOC_EXPORT void gpualloc_store_free(gpualloc_store *store);
+/* Where it is. */
 GPUALLOC_EXPORT const char *gpualloc_store_path(const gpualloc_store *store);
-/* Makes the store for everybody (root), says what is wrong with one, removes one nobody uses. */
+/* Makes the store for everybody, or mends it. Only root may. path NULL is the default here too. */
 GPUALLOC_EXPORT int gpualloc_store_setup(const char *path, gpualloc_error *error);
+/* Says what is wrong with a store, in the error. */
 GPUALLOC_EXPORT int gpualloc_store_check(const char *path, gpualloc_error *error);
+/* Removes a store; GPUALLOC_EBUSY while somebody has a lease in it. */
 GPUALLOC_EXPORT int gpualloc_store_remove(const char *path, gpualloc_error *error);
 
 /*
@@ -651,6 +655,7 @@ typedef struct gpualloc_lease_wish gpualloc_lease_wish;
 
 /* What is wanted beyond the request; NULL when there is no memory. */
 GPUALLOC_EXPORT gpualloc_lease_wish *gpualloc_lease_wish_new(void);
+/* Frees a wish. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_free(gpualloc_lease_wish *wish);
 /* The machine, as gpualloc_machine_open() takes it; it is looked at again while waiting. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
@@ -662,8 +667,9 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
 /* For how long the lease will be held: refused where the configuration allows less. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms);
-/* Shown by gpualloc_leases_…; the command defaults to this program's. */
+/* A line for those who look who has what; see gpualloc_held_note(). */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
+/* The command that is shown of the lease; NULL: that of this process. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);
 /*
  * For processes that are to have one lease together before it is known which devices it is of: a
@@ -672,6 +678,7 @@ GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, c
  */
 GPUALLOC_EXPORT int gpualloc_store_place(const gpualloc_store *store, int *ret_fd,
 					 gpualloc_error *error);
+/* The place that gpualloc_store_place() gave; -1: a new one. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_place(gpualloc_lease_wish *wish, int fd);
 
 /*
@@ -703,48 +710,77 @@ GPUALLOC_EXPORT void gpualloc_lease_free(gpualloc_lease *lease);
 GPUALLOC_EXPORT int gpualloc_lease_hand_on(gpualloc_lease *lease, int *ret_fd,
 					   gpualloc_error *error);
 
+/* Its id, as GPUALLOC_LEASE has it. */
 GPUALLOC_EXPORT const char *gpualloc_lease_id(const gpualloc_lease *lease);
+/* The machine as it was when the devices were chosen; it belongs to the lease. */
 GPUALLOC_EXPORT const gpualloc_machine *gpualloc_lease_machine(const gpualloc_lease *lease);
-/* In an order in which neighbours are best connected; they live as long as the lease object. */
-GPUALLOC_EXPORT size_t gpualloc_lease_count(const gpualloc_lease *lease);
+/* How many devices it is of. */
+GPUALLOC_EXPORT size_t gpualloc_lease_device_count(const gpualloc_lease *lease);
+/* The i-th, in an order in which neighbours are best connected. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_lease_device(const gpualloc_lease *lease, size_t i);
 /* Bytes of each device, -1 where they are held whole. */
 GPUALLOC_EXPORT int64_t gpualloc_lease_memory(const gpualloc_lease *lease);
-/* A sentence of what had to be gone without (no record, no order); NULL after the last. */
+/* How many things it had to go without. */
+GPUALLOC_EXPORT size_t gpualloc_lease_note_count(const gpualloc_lease *lease);
+/* A sentence about the i-th: no record, no order. */
 GPUALLOC_EXPORT const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i);
 
 /* Who holds what and who waits for what, at one moment. */
 GPUALLOC_EXPORT int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
 					 gpualloc_error *error);
+/* Frees it with all that was read from it. */
 GPUALLOC_EXPORT void gpualloc_leases_free(gpualloc_leases *leases);
-GPUALLOC_EXPORT size_t gpualloc_leases_count(const gpualloc_leases *leases);
-/* Strings that are not known are NULL, numbers -1; since is seconds since 1970. */
-GPUALLOC_EXPORT const char *gpualloc_leases_id(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT const char *gpualloc_leases_user(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT int64_t gpualloc_leases_pid(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT int64_t gpualloc_leases_since(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT const char *gpualloc_leases_command(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT const char *gpualloc_leases_note(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT int64_t gpualloc_leases_memory(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT size_t gpualloc_leases_device_count(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT const char *gpualloc_leases_device(const gpualloc_leases *leases, size_t i,
-						   size_t device);
-/* Waiting, in order. */
-GPUALLOC_EXPORT size_t gpualloc_leases_waiting_count(const gpualloc_leases *leases);
-GPUALLOC_EXPORT const char *gpualloc_leases_waiting_user(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i);
-GPUALLOC_EXPORT const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases,
-							    size_t i);
-/*
- * Finds out what is kept for whom, which takes a look at the machine; the UUID of the device-th
- * that is kept for the i-th who waits, NULL after the last.
- */
+
+/* A lease that somebody has. */
+typedef struct gpualloc_held gpualloc_held;
+
+/* How many leases there are. */
+GPUALLOC_EXPORT size_t gpualloc_leases_held_count(const gpualloc_leases *leases);
+/* The i-th of these. */
+GPUALLOC_EXPORT const gpualloc_held *gpualloc_leases_held(const gpualloc_leases *leases, size_t i);
+/* Its id; not known where it has no record. */
+GPUALLOC_EXPORT const char *gpualloc_held_id(const gpualloc_held *held);
+/* Who has it. */
+GPUALLOC_EXPORT const char *gpualloc_held_user(const gpualloc_held *held);
+/* The process that acquired it. */
+GPUALLOC_EXPORT int64_t gpualloc_held_pid(const gpualloc_held *held);
+/* Since when, in seconds since 1970. */
+GPUALLOC_EXPORT int64_t gpualloc_held_since(const gpualloc_held *held);
+/* What runs in it, as its holder says. */
+GPUALLOC_EXPORT const char *gpualloc_held_command(const gpualloc_held *held);
+/* What its holder noted. */
+GPUALLOC_EXPORT const char *gpualloc_held_note(const gpualloc_held *held);
+/* Bytes of each device, -1 where they are held whole. */
+GPUALLOC_EXPORT int64_t gpualloc_held_memory(const gpualloc_held *held);
+/* How many devices it is of. */
+GPUALLOC_EXPORT size_t gpualloc_held_device_count(const gpualloc_held *held);
+/* The UUID of the i-th. */
+GPUALLOC_EXPORT const char *gpualloc_held_device(const gpualloc_held *held, size_t i);
+
+/* Somebody who waits for a lease. */
+typedef struct gpualloc_waiter gpualloc_waiter;
+
+/* How many wait. */
+GPUALLOC_EXPORT size_t gpualloc_leases_waiter_count(const gpualloc_leases *leases);
+/* The i-th of them in their order. */
+GPUALLOC_EXPORT const gpualloc_waiter *gpualloc_leases_waiter(const gpualloc_leases *leases,
+							      size_t i);
+/* Who it is. */
+GPUALLOC_EXPORT const char *gpualloc_waiter_user(const gpualloc_waiter *waiter);
+/* The process that waits. */
+GPUALLOC_EXPORT int64_t gpualloc_waiter_pid(const gpualloc_waiter *waiter);
+/* Since when, in seconds since 1970. */
+GPUALLOC_EXPORT int64_t gpualloc_waiter_since(const gpualloc_waiter *waiter);
+/* What it waits for, in words. */
+GPUALLOC_EXPORT const char *gpualloc_waiter_request(const gpualloc_waiter *waiter);
+/* Finds out what is kept for each of them, which takes a look at the machine. */
 GPUALLOC_EXPORT int gpualloc_leases_add_machine(gpualloc_leases *leases,
 						const gpualloc_store *store,
 						gpualloc_machine *machine, gpualloc_error *error);
-GPUALLOC_EXPORT const char *gpualloc_leases_waiting_keep(const gpualloc_leases *leases, size_t i,
-							 size_t device);
+/* How many devices are kept for it, after gpualloc_leases_add_machine(). */
+GPUALLOC_EXPORT size_t gpualloc_waiter_keep_count(const gpualloc_waiter *waiter);
+/* The UUID of the i-th of these. */
+GPUALLOC_EXPORT const char *gpualloc_waiter_keep(const gpualloc_waiter *waiter, size_t i);
 
 /*
  * The processes that have the lease, as far as this process may look; for who leased it and for
@@ -832,6 +868,7 @@ GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *argum
  */
 GPUALLOC_EXPORT int gpualloc_bind(const gpualloc_device *const *devices, size_t count,
 				  char **ret_where, gpualloc_error *error);
+/* GPUALLOC_EIMPOSSIBLE where there is no hwloc. */
 GPUALLOC_EXPORT int gpualloc_bind_check(gpualloc_error *error);
 
 enum gpualloc_supervise_event {

@@ -15,8 +15,11 @@ static int make_environment(struct ga_job *job,
 			    const void *from, char *const *inherited, char ***ret_environment,
 			    gpualloc_error *error)
 {
-	ga_auto_free const gpualloc_device **devices = calloc(job->count + 1, sizeof(void *));
+	ga_auto_free const gpualloc_device **devices = NULL;
 
+	if (!from || !job->machine || !inherited)
+		return ga_error_missing(error, "the lease, the machine or the environment");
+	devices = calloc(job->count + 1, sizeof(void *));
 	if (!devices)
 		return ga_error_memory(error);
 	for (size_t i = 0; i < job->count; i++)
@@ -41,7 +44,7 @@ int gpualloc_lease_environment(const gpualloc_lease *lease, int fd, enum gpuallo
 {
 	struct ga_job job = {
 		.machine = gpualloc_lease_machine(lease),
-		.count = gpualloc_lease_count(lease),
+		.count = gpualloc_lease_device_count(lease),
 		.form = form,
 		.lease = gpualloc_lease_id(lease),
 		.fd = fd,
@@ -70,6 +73,8 @@ int gpualloc_choice_environment(const gpualloc_machine *machine, const gpualloc_
 
 int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error)
 {
+	if (!name)
+		return ga_error_missing(error, "the name of the program");
 	return ga_program_find(name, getenv("PATH"), ret_path, error);
 }
 
@@ -77,7 +82,9 @@ int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms, 
 			    char **ret_text, gpualloc_error *error)
 {
 	ga_auto_child struct ga_child_result ended = {0};
-	int result = ga_child_run(arguments, deadline_ms, limit, &ended, error);
+	int result = !arguments || !arguments[0]
+			     ? ga_error_missing(error, "the program")
+			     : ga_child_run(arguments, deadline_ms, limit, &ended, error);
 
 	if (result < 0)
 		return result;
@@ -94,6 +101,8 @@ int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms, 
 int gpualloc_program_become(const char *path, char *const *arguments, char *const *environment,
 			    gpualloc_error *error)
 {
+	if (!path || !arguments || !environment)
+		return ga_error_missing(error, "the program, its arguments or its environment");
 	return ga_program_refused(path, ga_program_become(path, arguments, environment), error);
 }
 
@@ -104,12 +113,16 @@ int gpualloc_program_supervise(const char *path, char *const *arguments, char *c
 	struct ga_supervision how = {
 		.time_limit_ms = time_limit_ms, .tell = tell, .context = context};
 
+	if (!path || !arguments || !environment)
+		return ga_error_missing(error, "the program, its arguments or its environment");
 	return ga_supervise(path, arguments, environment, &how, ret_status, error);
 }
 
 int gpualloc_bind(const gpualloc_device *const *devices, size_t count, char **ret_where,
 		  gpualloc_error *error)
 {
+	if (!devices && count > 0)
+		return ga_error_missing(error, "the list of devices");
 	return ga_bind(devices, count, ret_where, error);
 }
 

@@ -66,7 +66,7 @@ void gpualloc_store_free(gpualloc_store *store)
 
 const char *gpualloc_store_path(const gpualloc_store *store)
 {
-	return store->files.path;
+	return store ? store->files.path : NULL;
 }
 
 int gpualloc_store_setup(const char *path, gpualloc_error *error)
@@ -113,8 +113,11 @@ void gpualloc_lease_wish_free(gpualloc_lease_wish *wish)
 int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 				    unsigned deadline_ms)
 {
-	char *copy = spec ? strdup(spec) : NULL;
+	char *copy;
 
+	if (!wish)
+		return GPUALLOC_EUSAGE;
+	copy = spec ? strdup(spec) : NULL;
 	if (spec && !copy)
 		return GPUALLOC_ENOMEM;
 	free(wish->machine);
@@ -126,6 +129,8 @@ int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 				  gpualloc_wait_function *function, void *context)
 {
+	if (!wish)
+		return;
 	wish->wait_ms = wait_ms;
 	wish->function = function;
 	wish->context = context;
@@ -133,31 +138,39 @@ void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 
 void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds)
 {
+	if (!wish)
+		return;
 	wish->keep_s = seconds;
 }
 
 void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms)
 {
+	if (!wish)
+		return;
 	wish->hold_ms = hold_ms;
 }
 
 int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note)
 {
-	return ga_set_text(&wish->note, note);
+	return wish ? ga_set_text(&wish->note, note) : GPUALLOC_EUSAGE;
 }
 
 int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command)
 {
-	return ga_set_text(&wish->command, command);
+	return wish ? ga_set_text(&wish->command, command) : GPUALLOC_EUSAGE;
 }
 
 int gpualloc_store_place(const gpualloc_store *store, int *ret_fd, gpualloc_error *error)
 {
+	if (!store)
+		return ga_error_missing(error, "the store");
 	return ga_store_open_ledger(&store->files, ret_fd, error);
 }
 
 void gpualloc_lease_wish_set_place(gpualloc_lease_wish *wish, int fd)
 {
+	if (!wish)
+		return;
 	wish->place = fd;
 }
 
@@ -169,17 +182,23 @@ int gpualloc_lease_acquire(const gpualloc_store *store, const gpualloc_request *
 {
 	static const gpualloc_lease_wish plain = {.place = -1};
 
+	if (!store || !request)
+		return ga_error_missing(error, "the store or the request");
 	return ga_lease_acquire(&store->files, request, wish ? wish : &plain, ret_lease, error);
 }
 
 int gpualloc_lease_settle(const gpualloc_lease *lease, const char *spec, unsigned deadline_ms,
 			  gpualloc_error *error)
 {
+	if (!lease)
+		return ga_error_missing(error, "the lease");
 	return ga_lease_settle(lease, spec, deadline_ms, error);
 }
 
 int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 {
+	if (!lease)
+		return ga_error_missing(error, "the lease");
 	return ga_lease_release(lease, error);
 }
 
@@ -190,37 +209,44 @@ void gpualloc_lease_free(gpualloc_lease *lease)
 
 int gpualloc_lease_hand_on(gpualloc_lease *lease, int *ret_fd, gpualloc_error *error)
 {
+	if (!lease)
+		return ga_error_missing(error, "the lease");
 	return ga_lease_hand_on(lease, ret_fd, error);
 }
 
 const char *gpualloc_lease_id(const gpualloc_lease *lease)
 {
-	return lease->id;
+	return lease ? lease->id : NULL;
 }
 
 const gpualloc_machine *gpualloc_lease_machine(const gpualloc_lease *lease)
 {
-	return lease->machine;
+	return lease ? lease->machine : NULL;
 }
 
-size_t gpualloc_lease_count(const gpualloc_lease *lease)
+size_t gpualloc_lease_device_count(const gpualloc_lease *lease)
 {
-	return lease->count;
+	return lease ? lease->count : 0;
 }
 
 const gpualloc_device *gpualloc_lease_device(const gpualloc_lease *lease, size_t i)
 {
-	return i < lease->count ? lease->devices[i] : NULL;
+	return lease && i < lease->count ? lease->devices[i] : NULL;
 }
 
 int64_t gpualloc_lease_memory(const gpualloc_lease *lease)
 {
-	return lease->memory;
+	return lease ? lease->memory : GA_UNKNOWN;
+}
+
+size_t gpualloc_lease_note_count(const gpualloc_lease *lease)
+{
+	return lease ? lease->note_count : 0;
 }
 
 const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i)
 {
-	return i < lease->note_count ? lease->notes[i] : NULL;
+	return lease && i < lease->note_count ? lease->notes[i] : NULL;
 }
 
 /* ---- rules and leases on the devices of a machine ---- */
@@ -229,6 +255,8 @@ int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error
 {
 	ga_auto_config struct ga_config config = {0};
 
+	if (!machine)
+		return ga_error_missing(error, "the machine");
 	return ga_config_settle(machine, &config, error);
 }
 
@@ -237,17 +265,21 @@ int gpualloc_machine_add_leases(gpualloc_machine *machine, const gpualloc_store 
 {
 	ga_auto_nest struct ga_nest nest = {0};
 	bool stale;
-	int result = ga_nest_find(&store->files, &nest, &stale, error);
+	int result;
+
+	if (!machine || !store)
+		return ga_error_missing(error, "the machine or the store");
+	result = ga_nest_find(&store->files, &nest, &stale, error);
 
 	return result < 0 ? result : ga_leases_note(&store->files, machine, &nest, false, error);
 }
 
 const char *gpualloc_device_lease(const gpualloc_device *device)
 {
-	return device->lease.id;
+	return device ? device->lease.id : NULL;
 }
 
 const char *gpualloc_device_lease_user(const gpualloc_device *device)
 {
-	return device->lease.user;
+	return device ? device->lease.user : NULL;
 }

@@ -12,7 +12,8 @@
 int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
 			 gpualloc_error *error)
 {
-	return ga_leases_read(&store->files, ret_leases, error);
+	return store ? ga_leases_read(&store->files, ret_leases, error)
+		     : ga_error_missing(error, "the store");
 }
 
 void gpualloc_leases_free(gpualloc_leases *leases)
@@ -20,115 +21,109 @@ void gpualloc_leases_free(gpualloc_leases *leases)
 	ga_leases_free(leases);
 }
 
-size_t gpualloc_leases_count(const gpualloc_leases *leases)
+size_t gpualloc_leases_held_count(const gpualloc_leases *leases)
 {
-	return leases->count;
+	return leases ? leases->count : 0;
 }
 
-static const struct ga_record *record_at(const gpualloc_leases *leases, size_t i)
+const gpualloc_held *gpualloc_leases_held(const gpualloc_leases *leases, size_t i)
 {
-	return i < leases->count ? &leases->list[i].record : NULL;
+	return leases && i < leases->count ? &leases->list[i] : NULL;
 }
 
-const char *gpualloc_leases_id(const gpualloc_leases *leases, size_t i)
+const char *gpualloc_held_id(const gpualloc_held *held)
 {
-	return i < leases->count && leases->list[i].has_id ? leases->list[i].id : NULL;
+	return held && held->has_id ? held->id : NULL;
 }
 
-const char *gpualloc_leases_user(const gpualloc_leases *leases, size_t i)
+const char *gpualloc_held_user(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->user : NULL;
+	return held ? held->record.user : NULL;
 }
 
-int64_t gpualloc_leases_pid(const gpualloc_leases *leases, size_t i)
+int64_t gpualloc_held_pid(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->pid : GA_UNKNOWN;
+	return held ? held->record.pid : GA_UNKNOWN;
 }
 
-int64_t gpualloc_leases_since(const gpualloc_leases *leases, size_t i)
+int64_t gpualloc_held_since(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->since : GA_UNKNOWN;
+	return held ? held->record.since : GA_UNKNOWN;
 }
 
-const char *gpualloc_leases_command(const gpualloc_leases *leases, size_t i)
+const char *gpualloc_held_command(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->command : NULL;
+	return held ? held->record.command : NULL;
 }
 
-const char *gpualloc_leases_note(const gpualloc_leases *leases, size_t i)
+const char *gpualloc_held_note(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->note : NULL;
+	return held ? held->record.note : NULL;
 }
 
-int64_t gpualloc_leases_memory(const gpualloc_leases *leases, size_t i)
+int64_t gpualloc_held_memory(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->memory : GA_UNKNOWN;
+	return held ? held->record.memory : GA_UNKNOWN;
 }
 
-size_t gpualloc_leases_device_count(const gpualloc_leases *leases, size_t i)
+size_t gpualloc_held_device_count(const gpualloc_held *held)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record ? record->piece_count : 0;
+	return held ? held->record.piece_count : 0;
 }
 
-const char *gpualloc_leases_device(const gpualloc_leases *leases, size_t i, size_t device)
+const char *gpualloc_held_device(const gpualloc_held *held, size_t i)
 {
-	const struct ga_record *record = record_at(leases, i);
-
-	return record && device < record->piece_count ? record->pieces[device].uuid : NULL;
+	return held && i < held->record.piece_count ? held->record.pieces[i].uuid : NULL;
 }
 
 /* ---- who waits ---- */
 
-size_t gpualloc_leases_waiting_count(const gpualloc_leases *leases)
+size_t gpualloc_leases_waiter_count(const gpualloc_leases *leases)
 {
-	return leases->waiting_count;
+	return leases ? leases->waiting_count : 0;
 }
 
-const char *gpualloc_leases_waiting_user(const gpualloc_leases *leases, size_t i)
+const gpualloc_waiter *gpualloc_leases_waiter(const gpualloc_leases *leases, size_t i)
 {
-	return i < leases->waiting_count ? leases->waiting[i].user : NULL;
+	return leases && i < leases->waiting_count ? &leases->waiting[i] : NULL;
 }
 
-int64_t gpualloc_leases_waiting_pid(const gpualloc_leases *leases, size_t i)
+const char *gpualloc_waiter_user(const gpualloc_waiter *waiter)
 {
-	return i < leases->waiting_count ? leases->waiting[i].pid : GA_UNKNOWN;
+	return waiter ? waiter->user : NULL;
 }
 
-int64_t gpualloc_leases_waiting_since(const gpualloc_leases *leases, size_t i)
+int64_t gpualloc_waiter_pid(const gpualloc_waiter *waiter)
 {
-	return i < leases->waiting_count ? leases->waiting[i].since : GA_UNKNOWN;
+	return waiter ? waiter->pid : GA_UNKNOWN;
 }
 
-const char *gpualloc_leases_waiting_request(const gpualloc_leases *leases, size_t i)
+int64_t gpualloc_waiter_since(const gpualloc_waiter *waiter)
 {
-	return i < leases->waiting_count ? leases->waiting[i].request : NULL;
+	return waiter ? waiter->since : GA_UNKNOWN;
+}
+
+const char *gpualloc_waiter_request(const gpualloc_waiter *waiter)
+{
+	return waiter ? waiter->request : NULL;
+}
+
+size_t gpualloc_waiter_keep_count(const gpualloc_waiter *waiter)
+{
+	return waiter ? waiter->keep_count : 0;
+}
+
+const char *gpualloc_waiter_keep(const gpualloc_waiter *waiter, size_t i)
+{
+	return waiter && i < waiter->keep_count ? waiter->keeps[i] : NULL;
 }
 
 int gpualloc_leases_add_machine(gpualloc_leases *leases, const gpualloc_store *store,
 				gpualloc_machine *machine, gpualloc_error *error)
 {
+	if (!leases || !store || !machine)
+		return ga_error_missing(error, "the list, the store or the machine");
 	return ga_leases_add_keeps(leases, &store->files, machine, error);
-}
-
-const char *gpualloc_leases_waiting_keep(const gpualloc_leases *leases, size_t i, size_t device)
-{
-	const struct ga_waiting *waiting = i < leases->waiting_count ? &leases->waiting[i] : NULL;
-
-	return waiting && device < waiting->keep_count ? waiting->keeps[device] : NULL;
 }
 
 /* ---- the processes ---- */
@@ -138,7 +133,8 @@ int gpualloc_lease_processes(const gpualloc_store *store, const char *id, int64_
 {
 	ga_auto_holders struct ga_holders holders = {0};
 	int64_t *pids;
-	int result = ga_holders_find(&store->files, id, &holders, error);
+	int result = store && id ? ga_holders_find(&store->files, id, &holders, error)
+				 : ga_error_missing(error, "the store or the id");
 
 	if (result < 0)
 		return result;
@@ -155,6 +151,8 @@ int gpualloc_lease_processes(const gpualloc_store *store, const char *id, int64_
 int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 			char **ret_variables, gpualloc_error *error)
 {
+	if (!store || !id)
+		return ga_error_missing(error, "the store or the id");
 	return ga_holders_join(&store->files, id, ga_environment_tells_of_lease, ret_fd,
 			       ret_variables, error);
 }

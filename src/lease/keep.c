@@ -187,7 +187,7 @@ static int64_t prospects(struct keeping *keeping, const struct ga_ticket *ticket
 
 static int show(struct keeping *keeping, uint64_t number, const char *uuid)
 {
-	struct ga_waiting *waiting = keeping->shown->waiting;
+	struct gpualloc_waiter *waiting = keeping->shown->waiting;
 	char **keeps;
 
 	while (waiting->number != number)

@@ -26,14 +26,14 @@ void ga_leases_free(gpualloc_leases *leases)
 
 static int add_entry(gpualloc_leases *leases, struct ga_record *record, bool has_id)
 {
-	struct ga_entry *list = reallocarray(leases->list, leases->count + 1, sizeof *list);
-	struct ga_entry *entry;
+	struct gpualloc_held *list = reallocarray(leases->list, leases->count + 1, sizeof *list);
+	struct gpualloc_held *entry;
 
 	if (!list)
 		return GPUALLOC_ENOMEM;
 	leases->list = list;
 	entry = &list[leases->count++];
-	*entry = (struct ga_entry){.record = *record, .has_id = has_id};
+	*entry = (struct gpualloc_held){.record = *record, .has_id = has_id};
 	ga_id_text(record->id, entry->id);
 	*record = (struct ga_record){0};
 	return 0;
@@ -128,7 +128,7 @@ static int add_waiting(const struct ga_store *store, gpualloc_leases *leases, gp
 	if (!leases->waiting)
 		return ga_error_memory(error);
 	for (size_t i = 0; i < tickets.count; i++) {
-		struct ga_waiting *waiting = &leases->waiting[leases->waiting_count++];
+		struct gpualloc_waiter *waiting = &leases->waiting[leases->waiting_count++];
 
 		waiting->number = tickets.list[i].number;
 		waiting->pid = tickets.list[i].pid;

@@ -8,7 +8,7 @@
 
 #include "nest.h"
 
-struct ga_waiting {
+struct gpualloc_waiter {
 	uint64_t number; /* of its ticket */
 	char *user;
 	int64_t pid;
@@ -18,14 +18,16 @@ struct ga_waiting {
 	size_t keep_count;
 };
 
+struct gpualloc_held {
+	struct ga_record record;
+	bool has_id;
+	char id[GA_ID_TEXT];
+};
+
 struct gpualloc_leases {
-	struct ga_entry {
-		struct ga_record record;
-		bool has_id;
-		char id[GA_ID_TEXT];
-	} * list;
+	struct gpualloc_held *list;
 	size_t count;
-	struct ga_waiting *waiting;
+	struct gpualloc_waiter *waiting;
 	size_t waiting_count;
 };
 

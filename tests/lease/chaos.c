@@ -139,7 +139,7 @@ static void tell_grant(const struct chaos *chaos, const struct plan *plan,
 	char devices[2048] = "";
 	size_t length = 0;
 
-	for (size_t i = 0; i < gpualloc_lease_count(lease); i++)
+	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
 		length += (size_t)snprintf(devices + length, sizeof devices - length, "%s%s",
 					   i ? "," : "",
 					   gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
@@ -388,7 +388,7 @@ static size_t told_left(const struct chaos *chaos)
 	size_t left = 1;
 
 	if (gpualloc_leases_read(chaos->store, &leases, NULL) == 0)
-		left = gpualloc_leases_count(leases) + gpualloc_leases_waiting_count(leases);
+		left = gpualloc_leases_held_count(leases) + gpualloc_leases_waiter_count(leases);
 	gpualloc_leases_free(leases);
 	return left;
 }

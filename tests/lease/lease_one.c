@@ -47,7 +47,7 @@ static int acquire(struct one *one, const char *machine, const char *count, cons
 static bool say_granted(const struct one *one)
 {
 	printf("granted");
-	for (size_t i = 0; i < gpualloc_lease_count(one->lease); i++)
+	for (size_t i = 0; i < gpualloc_lease_device_count(one->lease); i++)
 		printf(" %s", gpualloc_device_uuid(gpualloc_lease_device(one->lease, i)));
 	for (size_t i = 0; gpualloc_lease_note(one->lease, i); i++)
 		printf("; %s", gpualloc_lease_note(one->lease, i));
@@ -63,7 +63,7 @@ static int nobody_is_shown(const struct one *one)
 
 	if (status < 0)
 		return fail(one, status);
-	shown = gpualloc_leases_count(leases) + gpualloc_leases_waiting_count(leases);
+	shown = gpualloc_leases_held_count(leases) + gpualloc_leases_waiter_count(leases);
 	gpualloc_leases_free(leases);
 	if (shown)
 		printf("%zu are still shown\n", shown);

@@ -44,8 +44,8 @@ static void nothing_is_left(const char *path)
 
 	CHECK_INT(gpualloc_store_open(path, 0, &store, NULL), 0);
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_INT(gpualloc_leases_waiting_count(list), 0);
-	CHECK_INT(gpualloc_leases_count(list), 0);
+	CHECK_INT(gpualloc_leases_waiter_count(list), 0);
+	CHECK_INT(gpualloc_leases_held_count(list), 0);
 	gpualloc_leases_free(list);
 	gpualloc_store_free(store);
 }

@@ -18,7 +18,7 @@ static size_t leases(gpualloc_store *store)
 	size_t count;
 
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	count = gpualloc_leases_count(list);
+	count = gpualloc_leases_held_count(list);
 	gpualloc_leases_free(list);
 	return count;
 }
@@ -32,15 +32,15 @@ static void is_shown_while_it_lives(void)
 
 	CHECK_INT(leasing_ask(store, dgx, 2, 0, &lease, error), 0);
 	CHECK_TEXT(gpualloc_error_message(error), "");
-	CHECK_INT(gpualloc_lease_count(lease), 2);
+	CHECK_INT(gpualloc_lease_device_count(lease), 2);
 	CHECK_INT(gpualloc_lease_memory(lease), -1);
 	CHECK_TEXT(gpualloc_lease_note(lease, 0), NULL);
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_INT(gpualloc_leases_count(list), 1);
-	CHECK_TEXT(gpualloc_leases_id(list, 0), gpualloc_lease_id(lease));
-	CHECK_INT(gpualloc_leases_pid(list, 0), getpid());
-	CHECK_INT(gpualloc_leases_device_count(list, 0), 2);
-	CHECK_TEXT(gpualloc_leases_device(list, 0, 1),
+	CHECK_INT(gpualloc_leases_held_count(list), 1);
+	CHECK_TEXT(gpualloc_held_id(gpualloc_leases_held(list, 0)), gpualloc_lease_id(lease));
+	CHECK_INT(gpualloc_held_pid(gpualloc_leases_held(list, 0)), getpid());
+	CHECK_INT(gpualloc_held_device_count(gpualloc_leases_held(list, 0)), 2);
+	CHECK_TEXT(gpualloc_held_device(gpualloc_leases_held(list, 0), 1),
 		   gpualloc_device_uuid(gpualloc_lease_device(lease, 1)));
 	gpualloc_leases_free(list);
 	gpualloc_lease_free(lease);

@@ -16,7 +16,7 @@ enum { STRANGER = 12345 };
 
 static bool has(const gpualloc_lease *lease, const char *uuid)
 {
-	for (size_t i = 0; i < gpualloc_lease_count(lease); i++)
+	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
 		if (strcmp(gpualloc_device_uuid(gpualloc_lease_device(lease, i)), uuid) == 0)
 			return true;
 	return false;
@@ -118,7 +118,7 @@ static void a_stale_name_is_ignored_and_said(void)
 		gpualloc_request_set_count(request, 8);
 		CHECK_INT(gpualloc_request_set_environment(request, "3", "PCI_BUS_ID"), 0);
 		CHECK_INT(gpualloc_lease_acquire(store, request, wish, &lease, NULL), 0);
-		CHECK_INT(gpualloc_lease_count(lease), 8);
+		CHECK_INT(gpualloc_lease_device_count(lease), 8);
 		CHECK_HAS(gpualloc_lease_note(lease, 0), "GPUALLOC_LEASE");
 		gpualloc_lease_free(lease);
 		gpualloc_lease_wish_free(wish);
@@ -167,7 +167,7 @@ enum { DEVICES = 8, RUNNERS = 16, ROUNDS = 40 };
 
 static void witness(int fd, const gpualloc_lease *lease, char before, char after)
 {
-	for (size_t i = 0; i < gpualloc_lease_count(lease); i++) {
+	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++) {
 		off_t at = (off_t)gpualloc_device_index(gpualloc_lease_device(lease, i));
 		char byte = 0;
 

@@ -168,9 +168,9 @@ static void any_user_works_in_roots_store(void)
 	CHECK_INT(read(say[0], &byte, 1), 1);
 	CHECK_INT(gpualloc_store_open(in_store(""), 0, &store, NULL), 0);
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_INT(gpualloc_leases_count(list), 1);
-	CHECK_TEXT(gpualloc_leases_user(list, 0), "uid 12345");
-	CHECK_INT(gpualloc_leases_pid(list, 0), child);
+	CHECK_INT(gpualloc_leases_held_count(list), 1);
+	CHECK_TEXT(gpualloc_held_user(gpualloc_leases_held(list, 0)), "uid 12345");
+	CHECK_INT(gpualloc_held_pid(gpualloc_leases_held(list, 0)), child);
 	gpualloc_leases_free(list);
 	CHECK_INT(leasing_ask(store, dgx, 7, 0, &lease, NULL), GPUALLOC_EBUSY);
 	CHECK_INT(gpualloc_store_remove(in_store(""), NULL), GPUALLOC_EBUSY);
@@ -206,10 +206,10 @@ static void shown_without_record(gpualloc_store *store)
 	gpualloc_leases *list = NULL;
 
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_INT(gpualloc_leases_count(list), 1);
-	CHECK_TEXT(gpualloc_leases_user(list, 0), NULL);
-	CHECK_INT(gpualloc_leases_pid(list, 0), -1);
-	CHECK_HAS(gpualloc_leases_note(list, 0), "no record");
+	CHECK_INT(gpualloc_leases_held_count(list), 1);
+	CHECK_TEXT(gpualloc_held_user(gpualloc_leases_held(list, 0)), NULL);
+	CHECK_INT(gpualloc_held_pid(gpualloc_leases_held(list, 0)), -1);
+	CHECK_HAS(gpualloc_held_note(gpualloc_leases_held(list, 0)), "no record");
 	gpualloc_leases_free(list);
 }
 
@@ -273,8 +273,8 @@ static void control_characters_do_not_come_through(void)
 	(void)snprintf(name, sizeof name, "records/%s", gpualloc_lease_id(lease));
 	put(in_store(name), text, sizeof text - 1);
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_TEXT(gpualloc_leases_command(list, 0), "a?[2Jb");
-	CHECK_TEXT(gpualloc_leases_note(list, 0), "?x");
+	CHECK_TEXT(gpualloc_held_command(gpualloc_leases_held(list, 0)), "a?[2Jb");
+	CHECK_TEXT(gpualloc_held_note(gpualloc_leases_held(list, 0)), "?x");
 	gpualloc_leases_free(list);
 	gpualloc_lease_free(lease);
 	gpualloc_store_free(store);
@@ -293,8 +293,8 @@ static void dead_records_are_ignored_and_swept(void)
 	CHECK_INT(leasing_said(&child), 'y');
 	leasing_kill(&child);
 	CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-	CHECK_INT(gpualloc_leases_count(list), 0);
-	CHECK_INT(gpualloc_leases_waiting_count(list), 0);
+	CHECK_INT(gpualloc_leases_held_count(list), 0);
+	CHECK_INT(gpualloc_leases_waiter_count(list), 0);
 	gpualloc_leases_free(list);
 	CHECK_INT(access(in_store("records/0000000007"), F_OK), -1);
 	CHECK_INT(access(in_store("queue/7"), F_OK), -1);

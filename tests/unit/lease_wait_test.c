@@ -23,7 +23,7 @@ static void until_so_many_wait(gpualloc_store *store, size_t count)
 		size_t waiting;
 
 		CHECK_INT(gpualloc_leases_read(store, &list, NULL), 0);
-		waiting = gpualloc_leases_waiting_count(list);
+		waiting = gpualloc_leases_waiter_count(list);
 		gpualloc_leases_free(list);
 		if (waiting == count)
 			return;
