@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc hold: a lease for a time, held by a keeper. */
 #include "choose.h"
+#include "duration.h"
 #include "json_writer.h"
 #include "keeper.h"
 #include "leasing.h"
@@ -28,11 +29,6 @@ struct answer {
 	int status;
 	size_t size;
 };
-
-static void free_lease(gpualloc_lease **lease)
-{
-	gpualloc_lease_free(*lease);
-}
 
 static void add_answer(struct ga_buffer *text, const struct call *call, const gpualloc_lease *lease)
 {
@@ -99,7 +95,7 @@ static int hold(const struct call *call, int64_t for_ms)
 	char word[] = "hold", *const words[] = {word, NULL};
 	auto_chosen struct chosen chosen = {0};
 	auto_store gpualloc_store *store = NULL;
-	ga_cleanup(free_lease) gpualloc_lease *lease = NULL;
+	auto_lease gpualloc_lease *lease = NULL;
 	int result = request_read(call, &chosen);
 
 	if (result == 0)
@@ -188,11 +184,9 @@ static int run(const struct call *call)
 		return result;
 	if (!word)
 		return fail_usage(call->command, "for how long? --for 4h");
-	if (!long_duration_read(word, &for_ms))
-		return fail_usage(call->command,
-				  "--for: \"%s\" is no duration; give a whole number and a unit: "
-				  "30m, 4h, 2d",
-				  word);
+	result = duration_read(call, "--for", word, GA_DURATION_MAX, &for_ms);
+	if (result)
+		return result;
 	return fork_keeper(call, for_ms);
 }
 

@@ -7,6 +7,7 @@
 #include "owned.h"
 #include "stores.h"
 #include "terminal.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,11 +17,6 @@
 #include <unistd.h>
 
 enum { WATCH_SECONDS = 2, DRIVER_MS = 2000 };
-
-static void free_leases(gpualloc_leases **leases)
-{
-	gpualloc_leases_free(*leases);
-}
 
 /* That a machine without a driver shows no processes is no news. */
 static bool has_driver(void)
@@ -64,7 +60,7 @@ static int show(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_store gpualloc_store *store = NULL;
-	ga_cleanup(free_leases) gpualloc_leases *leases = NULL;
+	auto_leases gpualloc_leases *leases = NULL;
 	auto_machine gpualloc_machine *machine = NULL;
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
@@ -109,7 +105,7 @@ static void read_command(int64_t pid, char *command, size_t size)
 		length--;
 	length = length < 0 ? 0 : length;
 	for (ssize_t i = 0; i < length; i++)
-		if ((unsigned char)command[i] < ' ' || command[i] == 0x7f)
+		if (ga_text_is_control(command[i]))
 			command[i] = command[i] ? '?' : ' ';
 	command[length] = '\0';
 }

@@ -2,6 +2,7 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "bind.h"
 #include "choose.h"
+#include "duration.h"
 #include "keeper.h"
 #include "launcher.h"
 #include "leasing.h"
@@ -83,13 +84,8 @@ static int read_limit(const struct call *call, struct job *job)
 {
 	const char *word = call->value[OPTION_TIME_LIMIT];
 
-	if (!word || long_duration_read(word, &job->limit_ms))
-		return 0;
-	return fail_usage(
-		call->command,
-		"--time-limit: \"%s\" is no duration; give a whole number and a unit: 30s, "
-		"5m, 2h, 1d",
-		word);
+	return word ? duration_read(call, "--time-limit", word, GA_DURATION_MAX, &job->limit_ms)
+		    : 0;
 }
 
 static int find_program(const struct call *call, struct job *job)

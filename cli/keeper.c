@@ -4,6 +4,7 @@
 
 #include "buffer.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "command.h"
 
 #include <errno.h>
@@ -16,28 +17,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
 /* What one says to a keeper: a single byte. */
 enum { SAY_JOIN = 'j', SAY_RELEASE = 'r', VARIABLES_MAX = 1 << 16, PATIENCE_SECONDS = 2 };
-
-static void close_descriptor(const int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-#define auto_close ga_cleanup(close_descriptor)
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the door ---- */
 
@@ -172,7 +157,7 @@ static void let_go(int lease)
 /* False when the keeper is to end. Whoever comes has a moment, no longer. */
 static bool answer(int door, int lease)
 {
-	auto_close int visitor = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+	ga_auto_close int visitor = accept4(door, NULL, NULL, SOCK_CLOEXEC);
 	struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
 	char word = 0;
 
@@ -194,13 +179,13 @@ static bool answer(int door, int lease)
 int keeper_main(char *const *words)
 {
 	int lease = atoi(words[0]), door = atoi(words[1]);
-	int64_t end = now_ms() + atoll(words[2]);
+	int64_t end = ga_clock_awake_or_not_ms() + atoll(words[2]);
 
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
 	for (;;) {
 		struct pollfd poll_door = {.fd = door, .events = POLLIN};
-		int64_t left = end - now_ms();
+		int64_t left = end - ga_clock_awake_or_not_ms();
 		int found;
 
 		if (left <= 0) {
@@ -254,7 +239,7 @@ static bool take(int from, char *variables, int *ret_fd)
 
 bool keeper_join(const char *lease, int *ret_fd, char **ret_variables)
 {
-	auto_close int keeper = visit(lease, SAY_JOIN);
+	ga_auto_close int keeper = visit(lease, SAY_JOIN);
 	ga_auto_free char *variables = calloc(1, VARIABLES_MAX + 2);
 	int fd;
 
@@ -268,7 +253,7 @@ bool keeper_join(const char *lease, int *ret_fd, char **ret_variables)
 
 bool keeper_release(const char *lease)
 {
-	auto_close int keeper = visit(lease, SAY_RELEASE);
+	ga_auto_close int keeper = visit(lease, SAY_RELEASE);
 	char nothing;
 
 	return keeper >= 0 && recv(keeper, &nothing, 1, 0) == 0;

@@ -2,6 +2,7 @@
 /* Commands that are not what they seem; see launcher.h. */
 #include "launcher.h"
 
+#include "duration.h"
 #include "message.h"
 #include "options.h"
 
@@ -40,7 +41,7 @@ static int check_value(const struct call *call, const char *word)
 	else if (lacks_value(call, OPTION_IGNORE_PROCESSES) && !lacks_value(call, OPTION_WAIT) &&
 		 gpualloc_size_parse(word, &number, NULL) == 0)
 		option = "ignore-processes";
-	else if (long_duration_read(word, &number))
+	else if (ga_duration_parse(word, GA_DURATION_MAX, &number, NULL) == 0)
 		option = "wait";
 	if (!option)
 		return 0;

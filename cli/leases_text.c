@@ -3,6 +3,7 @@
 #include "columns.h"
 #include "json_writer.h"
 #include "leases.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,7 @@ void add_foreign(struct ga_buffer *text, const char *word, size_t columns)
 	ga_auto_buffer struct ga_buffer clean = GA_BUFFER_OUTPUT;
 
 	for (; *word; word++)
-		ga_buffer_char(&clean, (unsigned char)*word < ' ' || *word == 0x7f ? '?' : *word);
+		ga_buffer_char(&clean, ga_text_is_control(*word) ? '?' : *word);
 	text->failed = text->failed || clean.failed;
 	if (clean.data)
 		columns_cut(text, clean.data, columns);

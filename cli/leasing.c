@@ -2,6 +2,7 @@
 /* Leasing; see leasing.h. */
 #include "leasing.h"
 
+#include "duration.h"
 #include "message.h"
 #include "open.h"
 #include "options.h"
@@ -10,30 +11,19 @@
 
 #include <string.h>
 
-static void free_wish(gpualloc_lease_wish **wish)
-{
-	gpualloc_lease_wish_free(*wish);
-}
-
-/* 0: at once; -1: as long as it takes. */
-static bool read_wait(const struct call *call, int64_t *ret_ms)
+static int read_wait(const struct call *call, int64_t *ret_ms)
 {
 	const char *word = call->value[OPTION_WAIT];
 
 	*ret_ms = word ? -1 : 0;
-	return !word || !*word || long_duration_read(word, ret_ms);
+	return word && *word ? duration_read(call, "--wait", word, GA_DURATION_MAX, ret_ms) : 0;
 }
 
 int check_wait(const struct call *call)
 {
 	int64_t ms;
 
-	if (read_wait(call, &ms))
-		return 0;
-	return fail_usage(call->command,
-			  "--wait: \"%s\" is no duration; give a whole number and a unit: 30s, 5m, "
-			  "2h, 1d",
-			  call->value[OPTION_WAIT]);
+	return read_wait(call, &ms);
 }
 
 static bool join_words(struct ga_buffer *text, char *const *words)
@@ -53,7 +43,8 @@ static int fill_wish(const struct call *call, char *const *words, struct waiting
 	if (!wish || !join_words(&text, words))
 		return fail_memory();
 	(void)read_wait(call, &wait_ms);
-	if (call->value[OPTION_FOR] && long_duration_read(call->value[OPTION_FOR], &hold_ms))
+	if (call->value[OPTION_FOR] &&
+	    ga_duration_parse(call->value[OPTION_FOR], GA_DURATION_MAX, &hold_ms, NULL) == 0)
 		gpualloc_lease_wish_set_hold(wish, hold_ms);
 	result = gpualloc_lease_wish_set_machine(wish, call->value[OPTION_MACHINE],
 						 call->deadline_ms);
@@ -94,7 +85,7 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 			     gpualloc_lease **ret_lease, int *ret_signal)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	ga_cleanup(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	auto_wish gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
 	struct waiting waiting = {0};
 	int result = fill_wish(call, words, &waiting, wish);
 

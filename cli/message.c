@@ -3,6 +3,7 @@
 #include "message.h"
 
 #include "file.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,12 +17,7 @@ enum { MESSAGE_SIZE = 8192 };
  */
 static void write_message(char *message, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)message[i];
-
-		if ((c < 0x20 && c != '\n') || c == 0x7f)
-			message[i] = '?';
-	}
+	ga_text_disarm(message);
 	(void)ga_file_put(STDERR_FILENO, message, size);
 }
 
@@ -60,7 +56,8 @@ int fail_text(int status, struct ga_buffer *text)
 {
 	if (text->failed)
 		return fail_memory();
-	write_message(text->data, text->size);
+	if (text->size > 0)
+		write_message(text->data, text->size);
 	return status;
 }
 

@@ -2,6 +2,7 @@
 /* The table of options and getopt_long() under it; see options.h. */
 #include "options.h"
 
+#include "duration.h"
 #include "message.h"
 #include "suggest.h"
 
@@ -159,50 +160,14 @@ const struct option_info *option_info(enum option_id id)
 	return &infos[id];
 }
 
-/* A whole number and a unit, from 1 ms to most. */
-static bool read_time(const char *word, int64_t most, int64_t *ret_ms)
+int duration_read(const struct call *call, const char *name, const char *word, int64_t most_ms,
+		  int64_t *ret_ms)
 {
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = {{"ms", 1},
-		     {"s", 1000},
-		     {"m", 60 * 1000},
-		     {"h", 60 * 60 * 1000},
-		     {"d", 24 * 60 * 60 * 1000}};
-	const char *unit = word + strspn(word, "0123456789");
-	int64_t number = 0;
+	gpualloc_error why = {0};
 
-	if (unit == word)
-		return false;
-	for (const char *digit = word; digit < unit; digit++) {
-		number = number * 10 + (*digit - '0');
-		if (number > most)
-			return false;
-	}
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (strcmp(unit, units[i].unit) == 0 && number > 0 &&
-		    number <= most / units[i].ms) {
-			*ret_ms = number * units[i].ms;
-			return true;
-		}
-	return false;
-}
-
-bool duration_read(const char *word, unsigned *ret_ms)
-{
-	int64_t ms;
-
-	/* A driver that takes days is none. */
-	if (strchr(word, 'd') || !read_time(word, DEADLINE_MOST_MS, &ms))
-		return false;
-	*ret_ms = (unsigned)ms;
-	return true;
-}
-
-bool long_duration_read(const char *word, int64_t *ret_ms)
-{
-	return read_time(word, (int64_t)365 * DEADLINE_MOST_MS, ret_ms);
+	if (ga_duration_parse(word, most_ms, ret_ms, &why) == 0)
+		return 0;
+	return fail_usage(call->command, "%s: %s", name, why.message);
 }
 
 /* What getopt_long() wants to know, made from a command's table. */
@@ -279,9 +244,11 @@ static int bad_option(const struct command *command, int code, const char *word)
 	return unknown_option(command, word);
 }
 
-static int read_deadline(const struct command *command, struct call *call)
+static int read_deadline(struct call *call)
 {
 	const char *word = call->value[OPTION_DEADLINE], *from = "--deadline";
+	int64_t ms;
+	int result;
 
 	call->deadline_ms = GPUALLOC_DEADLINE_DEFAULT_MS;
 	if (!word) {
@@ -290,12 +257,11 @@ static int read_deadline(const struct command *command, struct call *call)
 		if (!word || !*word)
 			return 0;
 	}
-	if (duration_read(word, &call->deadline_ms))
-		return 0;
-	return fail_usage(command,
-			  "%s: \"%s\" is no duration; give a whole number and a unit, from 1ms "
-			  "to 24h: 500ms, 10s, 2m",
-			  from, word);
+	/* A driver that takes days is none. */
+	result = duration_read(call, from, word, DEADLINE_MOST_MS, &ms);
+	if (result == 0)
+		call->deadline_ms = (unsigned)ms;
+	return result;
 }
 
 static enum option_id find_long(const struct command *command, const char *word)
@@ -397,7 +363,7 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	call.dashes = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
 	result = check_operands(command, &call, &stray);
 	if (result == 0 && has_option(command, OPTION_DEADLINE))
-		result = read_deadline(command, &call);
+		result = read_deadline(&call);
 	if (result == 0)
 		*ret_call = call;
 	return result;

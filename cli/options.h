@@ -13,9 +13,8 @@ const struct option_info *option_info(enum option_id id);
  */
 int options_read(const struct command *command, int argc, char **argv, struct call *ret_call);
 
-/* "500ms", "10s", "2m", "1h", from 1ms to 24h; nothing else. */
-bool duration_read(const char *word, unsigned *ret_ms);
-/* The same up to 365d. */
-bool long_duration_read(const char *word, int64_t *ret_ms);
+/* Reads a duration up to most_ms; 0, or the exit status of a mistake that has been said. */
+int duration_read(const struct call *call, const char *name, const char *word, int64_t most_ms,
+		  int64_t *ret_ms);
 
 #endif

@@ -3,6 +3,8 @@
 #include "waiting.h"
 
 #include "columns.h"
+#include "text.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +60,7 @@ static void add_sentence(struct ga_buffer *line, const char *sentence)
 	bool blank = true;
 
 	for (const char *at = rest ? rest : sentence; *at; at++) {
-		bool is_blank = (unsigned char)*at <= ' ' || *at == 0x7f;
+		bool is_blank = *at == ' ' || ga_text_is_control(*at);
 
 		if (is_blank && !blank)
 			ga_buffer_char(line, ' ');

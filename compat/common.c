@@ -2,6 +2,8 @@
 /* One device of those allowed; see common.h. */
 #include "common.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,9 +36,7 @@ int fail(const struct one_device *one, int status, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
-	for (char *at = message; *at; at++)
-		if (((unsigned char)*at < ' ' && *at != '\n') || *at == 0x7f)
-			*at = '?';
+	ga_text_disarm(message);
 	(void)dprintf(STDERR_FILENO, "%s: %s\n", one->program, message);
 	return status;
 }

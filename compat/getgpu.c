@@ -5,6 +5,7 @@
  * program has come and gone. getgpu N prints the N-th and holds nothing.
  */
 #include "common.h"
+#include "duration.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -58,21 +59,13 @@ static int print_numbered(struct one_device *one, const char *word)
 
 /* ---- the keeper ---- */
 
-/* "30s", "500ms", "2m", "1h"; anything else is the default. */
+/* What is no duration is the default. */
 static int64_t hold_ms(void)
 {
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 	const char *word = getenv("GPUALLOC_HOLD");
-	char *unit;
-	long number = word ? strtol(word, &unit, 10) : 0;
+	int64_t ms;
 
-	for (size_t i = 0; number > 0 && i < sizeof units / sizeof *units; i++)
-		if (strcmp(unit, units[i].unit) == 0 && number <= HOLD_MOST_MS / units[i].ms)
-			return number * units[i].ms;
-	return HOLD_MS;
+	return word && ga_duration_parse(word, HOLD_MOST_MS, &ms, NULL) == 0 ? ms : HOLD_MS;
 }
 
 /* Executed again, it is small, and has a name that says what it is. */

@@ -2,6 +2,7 @@
 /* Watching who uses a device; see watch.h. */
 #include "watch.h"
 
+#include "clock.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,18 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LOOK_MS = 100, READ_SIZE = 1 << 16 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Looks through a whole file of a process, a piece overlapping the one before. */
 static bool file_has(int folder, const char *name, const char *uuid)
@@ -90,10 +82,10 @@ static void sleep_until_end(pid_t pid)
 
 void watch_users(const char *uuid, int64_t none_ms)
 {
-	int64_t deadline = now_ms() + none_ms;
+	int64_t deadline = ga_clock_ms() + none_ms;
 	bool seen = false;
 
-	while (seen || now_ms() < deadline) {
+	while (seen || ga_clock_ms() < deadline) {
 		pid_t user = find_user(uuid);
 
 		if (user)

@@ -92,22 +92,12 @@ static void remove_place(struct places *places, size_t unit)
 	places->count = kept;
 }
 
-static void free_choice(gpualloc_choice **choice)
-{
-	gpualloc_choice_free(*choice);
-}
-
-static void free_question(gpualloc_question **question)
-{
-	gpualloc_question_free(*question);
-}
-
 /* The best of what is left, as if it were all there is; without links the first. */
 static int choose(const struct step *step, const gpualloc_policy *policy, const struct places *left,
 		  struct places *ret_own, gpualloc_error *error)
 {
-	ga_cleanup(free_choice) gpualloc_choice *choice = NULL;
-	ga_cleanup(free_question) gpualloc_question *question = NULL;
+	auto_choice gpualloc_choice *choice = NULL;
+	auto_question gpualloc_question *question = NULL;
 	const gpualloc_machine *machine = step->given.machine;
 	size_t count = (size_t)step->asked.count, numbers[GIVEN_MOST];
 	int result;

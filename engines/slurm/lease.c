@@ -3,6 +3,7 @@
  * Lease mode, in the tasks, each of which is the user's own process by then: the first leases for
  * all, so the lease is its user's, and its record names a process that is in the job.
  */
+#include "buffer.h"
 #include "owned.h"
 #include "step.h"
 #include "variables.h"
@@ -16,38 +17,12 @@
 /* As in the library: shells overwrite low numbers, and at the end high ones are closed first. */
 enum { HIGH = 512, VALUE_MOST = 256 };
 
-struct ga_buffer {
-	char data[CREW_TEXT];
-	size_t size;
-};
-
-static bool add(struct ga_buffer *text, const char *entry)
+static void add(struct ga_buffer *text, const char *entry)
 {
-	size_t size = strlen(entry) + 1;
-
-	if (size > sizeof text->data - text->size)
-		return false;
-	memcpy(text->data + text->size, entry, size);
-	text->size += size;
-	return true;
+	ga_buffer_append(text, entry, strlen(entry) + 1);
 }
 
 /* ---- acquiring ---- */
-
-static void free_request(gpualloc_request **request)
-{
-	gpualloc_request_free(*request);
-}
-
-static void free_policy(gpualloc_policy **policy)
-{
-	gpualloc_policy_free(*policy);
-}
-
-static void free_wish(gpualloc_lease_wish **wish)
-{
-	gpualloc_lease_wish_free(*wish);
-}
 
 /*
  * The library looks at the environment for a lease around us. Ours is the daemon's; the job's names
@@ -99,9 +74,9 @@ static int acquire(spank_t spank, const struct step *step, gpualloc_lease **ret_
 		   gpualloc_error *error)
 {
 	auto_store gpualloc_store *store = NULL;
-	ga_cleanup(free_policy) gpualloc_policy *policy = NULL;
-	ga_cleanup(free_request) gpualloc_request *request = NULL;
-	ga_cleanup(free_wish) gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+	auto_policy gpualloc_policy *policy = NULL;
+	auto_request gpualloc_request *request = NULL;
+	auto_wish gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
 	bool is_told = false;
 	int result = fill_wish(spank, step, &is_told, wish);
 
@@ -118,19 +93,20 @@ static bool write_variables(const struct step *step, const gpualloc_lease *lease
 	static char *const nothing[] = {NULL};
 	ga_auto_free char **environment = NULL;
 	char entry[VALUE_MOST + 4096];
-	bool fits = true;
 
 	if (gpualloc_lease_environment(lease, -1, GPUALLOC_FORM_DEFAULT, step->settings.machine,
 				       nothing, &environment, error) < 0)
 		return false;
 	for (size_t i = 0; environment[i]; i++)
-		fits = fits && add(text, environment[i]);
+		add(text, environment[i]);
 	(void)snprintf(entry, sizeof entry, VARIABLE_JOB "=%u", step->job);
-	fits = fits && add(text, entry);
+	add(text, entry);
 	/* What runs inside the job looks in the same store. */
 	(void)snprintf(entry, sizeof entry, "GPUALLOC_STATE_DIR=%s",
 		       step->settings.store ? step->settings.store : "");
-	return fits && (!step->settings.store || add(text, entry));
+	if (step->settings.store)
+		add(text, entry);
+	return !text->failed;
 }
 
 /* ---- the tasks ---- */
@@ -168,11 +144,14 @@ static bool take(spank_t spank, struct step *step, struct ga_buffer *text)
 static bool hear(struct step *step, struct ga_buffer *text)
 {
 	bool is_refusal = true;
-	const char *told = crew_hear(&step->crew, &text->size, &is_refusal);
+	size_t size = 0;
+	const char *told = crew_hear(&step->crew, &size, &is_refusal);
 
 	if (told && !is_refusal) {
-		memcpy(text->data, told, text->size);
-		return true;
+		ga_buffer_append(text, told, size);
+		if (!text->failed)
+			return true;
+		told = "";
 	}
 	refuse(step, told ? told : "the step's first task ended before it had devices");
 	return false;
@@ -196,21 +175,19 @@ static bool pass_on(spank_t spank, const struct step *step)
  */
 int lease_enter(spank_t spank, struct step *step, int task)
 {
-	ga_auto_free struct ga_buffer *text = calloc(1, sizeof *text);
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(CREW_TEXT);
 	bool has;
 
 	(void)prctl(PR_SET_NAME, "gpualloc");
-	if (!text)
-		refuse(step, "");
-	has = text && (task == 0 ? take(spank, step, text) : hear(step, text));
+	has = task == 0 ? take(spank, step, &text) : hear(step, &text);
 	if (has) {
 		variables_clear(spank);
-		has = variables_set(spank, text->data, text->size) && pass_on(spank, step);
+		has = variables_set(spank, text.data, text.size) && pass_on(spank, step);
 		if (!has)
 			refuse(step, "the task's variables could not be set");
 	}
 	if (task == 0 && has)
-		crew_tell(&step->crew, text->data, text->size, false);
+		crew_tell(&step->crew, text.data, text.size, false);
 	else if (task == 0)
 		crew_tell(&step->crew, step->trouble, strlen(step->trouble) + 1, true);
 	return has ? 0 : -1;

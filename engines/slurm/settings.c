@@ -2,10 +2,12 @@
 /* Reading plugstack.conf's words; see settings.h. */
 #include "settings.h"
 
+#include "duration.h"
+
 #include <stdio.h>
 #include <string.h>
 
-enum { WAIT_DEFAULT_MS = 10 * 60 * 1000, WAIT_MOST_S = 365 * 24 * 60 * 60 };
+enum { WAIT_DEFAULT_MS = 10 * 60 * 1000 };
 
 static bool read_mode(const char *word, struct settings *settings)
 {
@@ -42,30 +44,13 @@ static bool read_machine(const char *word, struct settings *settings)
 	return *word != '\0';
 }
 
-/* 30s, 5m, 2h, 1d; 0; or forever. */
 static bool read_wait(const char *word, struct settings *settings)
 {
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 60 * 60}, {'d', 24 * 60 * 60}};
-	size_t digits = strspn(word, "0123456789");
-	int64_t number = 0;
-
 	if (strcmp(word, "forever") == 0 || strcmp(word, "0") == 0) {
 		settings->wait_ms = *word == '0' ? 0 : -1;
 		return true;
 	}
-	for (size_t i = 0; i < digits && number <= WAIT_MOST_S; i++)
-		number = number * 10 + (word[i] - '0');
-	if (digits == 0 || !word[digits] || word[digits + 1])
-		return false;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (units[i].unit == word[digits] && number <= WAIT_MOST_S / units[i].seconds) {
-			settings->wait_ms = number * units[i].seconds * 1000;
-			return true;
-		}
-	return false;
+	return ga_duration_parse(word, GA_DURATION_MAX, &settings->wait_ms, NULL) == 0;
 }
 
 static const struct {

@@ -428,7 +428,10 @@ GPUALLOC_EXPORT int gpualloc_policy_new(const char *name, gpualloc_policy_functi
 /* Frees a policy, which no request may name any more. */
 GPUALLOC_EXPORT void gpualloc_policy_free(gpualloc_policy *policy);
 
-/* "8GiB", "800MB", "512M" (MiB), plain bytes. */
+/*
+ * "8GiB", "800MB", "512M" (MiB), "8 gb", or plain bytes. A bare number from 1 up to 1 MiB is
+ * refused: "800" was meant to be something else.
+ */
 GPUALLOC_EXPORT int gpualloc_size_parse(const char *text, int64_t *ret_bytes,
 					gpualloc_error *error);
 

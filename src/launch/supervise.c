@@ -7,6 +7,7 @@
 
 #include "children.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "job_control.h"
 #include "program.h"
 
@@ -43,14 +44,6 @@ struct supervisor {
 	enum phase phase;
 	int64_t deadline; /* of this phase; -1 where there is none */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- signals ---- */
 
@@ -111,7 +104,7 @@ static void ask_to_end(struct supervisor *supervisor)
 {
 	ga_children_signal(supervisor->job, SIGTERM, SIGCONT);
 	supervisor->phase = PHASE_ASKED;
-	supervisor->deadline = now_ms() + GRACE_MS;
+	supervisor->deadline = ga_clock_ms() + GRACE_MS;
 }
 
 static void time_is_up(struct supervisor *supervisor)
@@ -126,7 +119,7 @@ static void time_is_up(struct supervisor *supervisor)
 	/* Again and again: the children of who is killed become children of this process. */
 	signal_all(supervisor, SIGKILL);
 	supervisor->phase = PHASE_KILLING;
-	supervisor->deadline = now_ms() + AGAIN_MS;
+	supervisor->deadline = ga_clock_ms() + AGAIN_MS;
 }
 
 /*
@@ -152,7 +145,7 @@ static bool is_ctrl_c(const siginfo_t *info)
 static int next_signal(const struct supervisor *supervisor, siginfo_t *info)
 {
 	for (;;) {
-		int64_t left = supervisor->deadline - now_ms();
+		int64_t left = supervisor->deadline - ga_clock_ms();
 		struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
 		int signal;
 
@@ -293,7 +286,7 @@ int ga_supervise(const char *path, char *const *arguments, char *const *environm
 	result = start(&supervisor, path, arguments, environment, error);
 	if (result == 0) {
 		if (how->time_limit_ms > 0)
-			supervisor.deadline = now_ms() + how->time_limit_ms;
+			supervisor.deadline = ga_clock_ms() + how->time_limit_ms;
 		stay(&supervisor);
 		*ret_status = supervisor.status;
 	}

@@ -77,7 +77,7 @@ static void name_holder(int fd, struct ga_buffer *note)
 		name[0] = '\0';
 	/* Its name is its own word. */
 	for (char *at = name; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (ga_text_is_control(*at))
 			*at = '?';
 	ga_buffer_format(note, "process %ld of %s%s%s%s sits on the store's arbiter%s", pid, user,
 			 *name ? " (" : "", name, *name ? ")" : "",

@@ -2,6 +2,7 @@
 /* Reading what the administrator says; see config.h. */
 #include "config.h"
 
+#include "duration.h"
 #include "owner.h"
 #include "size.h"
 #include "text.h"
@@ -223,25 +224,11 @@ static int read_max_devices(struct reading *reading)
 
 static int read_duration(struct reading *reading, int64_t *ret_ms)
 {
-	static const struct {
-		char unit;
-		int64_t ms;
-	} units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-	size_t length = strlen(reading->value);
-	int64_t number = 0;
+	gpualloc_error why = {0};
 
-	if (length > 0 &&
-	    ga_text_number(reading->value, length - 1, INT64_C(366) * 86400, &number) && number > 0)
-		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-			if (units[i].unit == reading->value[length - 1]) {
-				*ret_ms = number * units[i].ms;
-				return 0;
-			}
-	ga_config_mistake(
-		reading->config, reading->line,
-		"%s: \"%.60s\" is no duration; give a whole number and a unit: 30s, 5m, 2h, "
-		"1d",
-		reading->name, reading->value);
+	if (ga_duration_parse(reading->value, GA_DURATION_MAX, ret_ms, &why) < 0)
+		ga_config_mistake(reading->config, reading->line, "%s: %s", reading->name,
+				  why.message);
 	return 0;
 }
 

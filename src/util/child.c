@@ -3,6 +3,7 @@
 #include "child.h"
 
 #include "cleanup.h"
+#include "clock.h"
 #include "descriptors.h"
 
 #include <errno.h>
@@ -26,14 +27,6 @@ void ga_child_result_free(struct ga_child_result *result)
 {
 	ga_buffer_free(&result->output);
 	ga_buffer_free(&result->errors);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Nobody is to be asked for who has gone meanwhile. The first of a pid namespace has no parent in
@@ -103,7 +96,7 @@ static int collect(int out, int err, int64_t until, struct ga_child_result *resu
 	int failure = 0;
 
 	while (!failure && (fds[0].fd >= 0 || fds[1].fd >= 0)) {
-		int64_t left = until - now_ms();
+		int64_t left = until - ga_clock_ms();
 		int ready = poll(fds, 2, left > 0 ? (int)left : 0);
 
 		if (ready < 0 && errno != EINTR)
@@ -137,7 +130,7 @@ static bool reap(pid_t child, int64_t until, int *ret_status)
 			*ret_status = -1;
 			return true;
 		}
-		if (now_ms() >= until)
+		if (ga_clock_ms() >= until)
 			return false;
 		(void)nanosleep(&pause, NULL);
 		if (pause.tv_nsec < 10000000)
@@ -155,7 +148,7 @@ static bool has_stayed_open(const struct ga_child_result *result)
 static int parent_side(const char *name, pid_t child, int out, int err, unsigned deadline_ms,
 		       struct ga_child_result *result, gpualloc_error *error)
 {
-	int64_t until = now_ms() + deadline_ms;
+	int64_t until = ga_clock_ms() + deadline_ms;
 	int failure = collect(out, err, until, result);
 	int status = 0;
 
@@ -164,7 +157,7 @@ static int parent_side(const char *name, pid_t child, int out, int err, unsigned
 		failure = -ETIMEDOUT;
 	if (failure) {
 		(void)kill(child, SIGKILL);
-		(void)reap(child, now_ms() + 100, &status);
+		(void)reap(child, ga_clock_ms() + 100, &status);
 	}
 	if (failure == -EFBIG)
 		return ga_error_set(error, GPUALLOC_EDATA, "%s: printed more than %zu bytes", name,

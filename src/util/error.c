@@ -2,17 +2,11 @@
 /* What went wrong, as a status and a sentence; see error.h. */
 #include "error.h"
 
+#include "text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Messages quote what came from outside; a terminal must not obey it. */
-static void make_harmless(char *message)
-{
-	for (; *message; message++)
-		if (((unsigned char)*message < ' ' && *message != '\n') || *message == 0x7f)
-			*message = '?';
-}
 
 int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 {
@@ -24,7 +18,7 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
 	va_end(arguments);
-	make_harmless(error->message);
+	ga_text_disarm(error->message);
 	return status;
 }
 
@@ -43,7 +37,7 @@ int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 	va_end(arguments);
 	length = strlen(error->message);
 	(void)snprintf(error->message + length, sizeof error->message - length, "%s", rest);
-	make_harmless(error->message);
+	ga_text_disarm(error->message);
 	return status;
 }
 
@@ -67,7 +61,7 @@ int ga_error_errno(gpualloc_error *error, int status, int number, const char *fo
 	length = strlen(error->message);
 	(void)snprintf(error->message + length, sizeof error->message - length, ": %s",
 		       strerror_r(number, reason, sizeof reason));
-	make_harmless(error->message);
+	ga_text_disarm(error->message);
 	return status;
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const int64_t bytes_max = INT64_C(1) << 62;
 
@@ -36,7 +37,7 @@ static bool is_digit(char c)
 static int refuse(const char *text, gpualloc_error *error)
 {
 	return ga_error_set(error, GPUALLOC_EUSAGE,
-			    "\"%.40s\" is no size; write 8GiB, 800MB, 512M (MiB) or bytes", text);
+			    "\"%.40s\" is no size; write 8GiB, 800MB or 512M (MiB)", text);
 }
 
 int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
@@ -60,13 +61,19 @@ int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
 			}
 	rest += *rest == ' ';
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (strcmp(units[i].name, rest) == 0)
+		if (strcasecmp(units[i].name, rest) == 0)
 			unit = units[i].bytes;
 	if (unit == 0 || (unit == 1 && scale > 1))
 		return refuse(text, error);
 	if (whole > bytes_max / unit - 1)
 		return ga_error_set(error, GPUALLOC_EUSAGE, "\"%.40s\" is more than there can be",
 				    text);
+	/* No GPU has so little to give: "800" was meant to be something else. */
+	if (!*rest && whole > 0 && whole < 1 << 20)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "\"%s\" is a number of bytes, and few; did you mean %lldMB? "
+				    "(%lldB for bytes)",
+				    text, (long long)whole, (long long)whole);
 	/* A fraction of a byte counts as a whole one: a request is never met by less. */
 	*ret_bytes = whole * unit +
 		     (tenths * (unit / scale) + (tenths * (unit % scale) + scale - 1) / scale);

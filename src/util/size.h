@@ -6,8 +6,8 @@
 #include "error.h"
 
 /*
- * "8GiB", "800MB", "512M" (MiB, as K, G and T), "1.5GiB", or plain bytes. More than 2^62 bytes, and
- * what is no size, is GPUALLOC_EUSAGE.
+ * "8GiB", "800MB", "512M" (MiB, as K, G and T), "1.5GiB", "8 gb", or plain bytes, 1 MiB of them at
+ * least, or 0. What is no size, and more than 2^62 bytes, is GPUALLOC_EUSAGE.
  */
 int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error);
 

@@ -138,6 +138,18 @@ char *ga_text_clean(const char *text, size_t size)
 	return copy;
 }
 
+bool ga_text_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+void ga_text_disarm(char *message)
+{
+	for (; *message; message++)
+		if (ga_text_is_control(*message) && *message != '\n')
+			*message = '?';
+}
+
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number)
 {
 	int64_t number = 0;

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- * A copy that is valid UTF-8, without control characters and Unicode's format characters (those that
- * turn text around or are not drawn), and with neither end blank: what was not becomes '?'. NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
+ * A copy that is valid UTF-8, without control characters and Unicode's format characters (those
+ * that turn text around or are not drawn), and with neither end blank: what was not becomes '?'.
+ * NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
  */
 enum { GA_TEXT_MAX = 1024 };
 char *ga_text_clean(const char *text, size_t size);
@@ -17,6 +18,13 @@ char *ga_text_clean(const char *text, size_t size);
 bool ga_text_is_clean(const char *text, size_t size);
 /* The length of the character that text begins with; 0 where it is none that may be shown. */
 size_t ga_text_character(const char *text, size_t size);
+
+/*
+ * Whether a byte could make a terminal do something. Messages quote what came from outside, so
+ * ga_text_disarm() makes those '?' before a message is shown; lines may end in it.
+ */
+bool ga_text_is_control(char c);
+void ga_text_disarm(char *message);
 
 /* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);

@@ -99,7 +99,7 @@ def by_memory_tells_no_gpu_from_none_that_fits():
             machine_file("empty.json"))
     refuses(69, "--machine dgx1-volta", BY_MEMORY, "1GiB",
             env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"})
-    for size in ("8Gib", "-1", "much", ""):
+    for size in ("8Gigs", "-1", "much", ""):
         refuses(64, "is no size", BY_MEMORY, size, "best-fit", LAB)
     refuses(64, "usage:", BY_MEMORY)
 

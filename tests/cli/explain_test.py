@@ -234,7 +234,7 @@ def a_picture_with_the_chosen_set():
 
 @case
 def what_pick_refuses_explain_refuses_in_the_same_words():
-    for words in (["-n", "10"], ["-n", "0"], ["-p", "foo"], ["--only", ""], ["-m", "8Gib"],
+    for words in (["-n", "10"], ["-n", "0"], ["-p", "foo"], ["--only", ""], ["-m", "8Gigs"],
                   ["--require", "3", "--exclude", "3"], ["--mig", "1g.5gb"],
                   ["-m", "1TiB"], ["--share"]):
         one = run("explain", "--machine", "dgx1-volta", *words)

@@ -84,7 +84,7 @@ def what_fails_is_said_and_leaves_no_keeper():
     with store() as one:
         env = {"GPUALLOC_STATE_DIR": one.path}
         cli.refused(64, "hold", "--machine", "dgx2", env=env, says=["--for 4h"])
-        cli.refused(64, "hold", "--for", "x", env=env, says=["30m, 4h, 2d"])
+        cli.refused(64, "hold", "--for", "x", env=env, says=["1h30m"])
         cli.refused(78, "hold", "--machine", one.machine, "-n", "9", "--for", "1h", env=env)
         one.hold("-n", "8")
         cli.refused(75, "hold", "--machine", one.machine, "--for", "1h", env=env)

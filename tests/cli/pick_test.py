@@ -105,7 +105,7 @@ def memory_is_strict():
     no(78, LAB, "--model", "3090", "-m", "25769803777",
        says=["too small: has 25769803776 bytes, 25769803777 are asked for"])
     no(78, LAB, "-m", "1TiB", says=["too small", "unhealthy"])
-    no(78, ODD, "-m", "1", "--only", "0", says=["its free memory is not known"])
+    no(78, ODD, "-m", "1B", "--only", "0", says=["its free memory is not known"])
 
 
 @case
@@ -201,9 +201,12 @@ def counts():
 
 @case
 def sizes():
-    for word in ("8Gib", "1e30GiB", "", "GiB", "-1", "8 G B", "0x10", "8gib", "1.5", "99999999TiB"):
+    for word in ("8Gigs", "1e30GiB", "", "GiB", "-1", "8 G B", "0x10", "800", "1.5", "99999999TiB"):
         no(64, "dgx1-volta", f"--memory={word}", says=["--memory:", word[:5]])
-    no(64, "dgx1-volta", "-m", "8Gib", says=["8GiB, 800MB, 512M"])
+    no(64, "dgx1-volta", "-m", "8Gigs", says=["8GiB, 800MB or 512M"])
+    no(64, "dgx1-volta", "-m", "800", says=["did you mean 800MB?"])
+    for word in ("8gib", "8gb", "8 GB", "0", "1B"):
+        ok("pick", "--machine", "dgx1-volta", "-m", word)
 
 
 @case

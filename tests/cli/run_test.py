@@ -187,7 +187,7 @@ def a_value_without_its_option_is_no_command():
                              (["--ignore-processes", "500M", "x"], "--ignore-processes=500M")):
             one.refused(64, *words, says=[f"did you mean {meant}?"])
         one.refused(127, "--", "5m", says=["5m"])
-        one.refused(64, "--wait=soon", "true", says=["soon", "30s"])
+        one.refused(64, "--wait=soon", "true", says=["soon", "90s"])
         one.refused(64, "--time-limit", "5", "true", says=["--time-limit"])
         one.refused(64, "--format", "pci", "true", says=["index and uuid"])
         one.refused(64, says=["needs a word more"])

@@ -105,13 +105,15 @@ static const struct {
 	{"max-devices = -1", "max-devices: \"-1\" is no number of devices"},
 	{"max-devices = many", "max-devices: \"many\" is no number of devices"},
 	{"max-hold = 2", "max-hold: \"2\" is no duration"},
-	{"max-hold = 0s", "max-hold: \"0s\" is no duration"},
+	{"max-hold = 0s", "max-hold: \"0s\" is no time"},
+	{"max-hold = 1:30", "Write 1h30m or 1m30s"},
 	{"max-hold = h", "max-hold: \"h\" is no duration"},
 	{"keep = 99999999999999999999d", "keep: \"99999999999999999999d\" is no duration"},
 	{"keep =", "keep: \"\" is no duration"},
 	{"ignore-process =", "ignore-process: give the name of a program"},
 	{"ignore-process = /usr/bin/X", "ignore-process: give the name of a program"},
 	{"idle-memory = lots", "idle-memory: "},
+	{"idle-memory = 600", "did you mean 600MB?"},
 	{"allow-list = ids", "allow-list: give a path from the root"},
 	{"allow-list = /nonexistent/ids", "/nonexistent/ids: No such file or directory"},
 	{"allow-list = /dev", "/dev: is no regular file"},
@@ -336,7 +338,7 @@ static void some_use_is_none(void)
 			  0);
 	machine->devices[3].mig[0].processes_hidden = true;
 	machine->devices[3].mig[0].memory.used = 2000;
-	read_config("ignore-process = Xorg\nidle-memory = 1000\n", &config);
+	read_config("ignore-process = Xorg\nidle-memory = 1000B\n", &config);
 	CHECK_INT(ga_device_state(&machine->devices[0]), GPUALLOC_STATE_IN_USE);
 	CHECK_INT(ga_device_state(&machine->devices[3].mig[0]), GPUALLOC_STATE_FREE);
 	CHECK_INT(ga_config_apply(&config, machine, NULL), 0);

@@ -21,6 +21,11 @@ static const struct {
 	{"0.1K", 103},
 	{"1T", INT64_C(1) << 40},
 	{"10B", 10},
+	{"8gb", INT64_C(8000000000)},
+	{"8 GB", INT64_C(8000000000)},
+	{"8gib", INT64_C(8) << 30},
+	{"8Gib", INT64_C(8) << 30},
+	{"512m", INT64_C(512) << 20},
 };
 
 static void sizes_are_read(void)
@@ -34,21 +39,11 @@ static void sizes_are_read(void)
 	}
 }
 
-static const char *const no_sizes[] = {"",
-				       "8Gib",
-				       "1e30GiB",
-				       "-1",
-				       "+1",
-				       "GiB",
-				       "8 GiB x",
-				       "1.5",
-				       "1.B",
-				       ".5G",
-				       "8gib",
-				       "0x10",
-				       "9223372036854775808",
-				       "99999999T",
-				       "8  GiB"};
+static const char *const no_sizes[] = {
+	"",          "1e30GiB", "-1",    "+1",   "GiB",
+	"8 GiB x",   "1.5",     "1.B",   ".5G",  "1",
+	"800",       "1048575", "8 G B", "0x10", "9223372036854775808",
+	"99999999T", "8  GiB"};
 
 static void what_is_no_size_is_refused_with_an_example(void)
 {
@@ -61,6 +56,15 @@ static void what_is_no_size_is_refused_with_an_example(void)
 		CHECK_HAS(error.message, no_sizes[i]);
 		CHECK_INT(bytes, -1);
 	}
+}
+
+static void a_bare_small_number_is_asked_about(void)
+{
+	gpualloc_error error = {0};
+	int64_t bytes = -1;
+
+	CHECK_INT(ga_size_parse("800", &bytes, &error), GPUALLOC_EUSAGE);
+	CHECK_HAS(error.message, "did you mean 800MB?");
 }
 
 static void sizes_are_shown_and_never_rounded_up(void)
@@ -78,6 +82,7 @@ static void sizes_are_shown_and_never_rounded_up(void)
 static const struct test_case cases[] = {
 	{"sizes are read", sizes_are_read},
 	{"what is no size is refused with an example", what_is_no_size_is_refused_with_an_example},
+	{"a bare small number is asked about", a_bare_small_number_is_asked_about},
 	{"sizes are shown and never rounded up", sizes_are_shown_and_never_rounded_up},
 };
 

@@ -3,10 +3,10 @@
 #include "smi.h"
 
 #include "cleanup.h"
+#include "clock.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	OUTPUT_MAX = 32 << 20, /* 45 KB of log a GPU, and a process may have a long name */
@@ -17,21 +17,13 @@ enum {
 /* Of the statuses that nvidia-smi ends with, which are the driver's error codes. */
 enum { NO_DRIVER = 9, NO_LIBRARY = 12, MISMATCH = 18, NOT_RUNNABLE = 126, NOT_FOUND = 127 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct ga_smi_tool ga_smi_tool(const char *program, unsigned deadline_ms)
 {
 	if (deadline_ms == 0)
 		deadline_ms = GPUALLOC_DEADLINE_DEFAULT_MS;
 	return (struct ga_smi_tool){.program = program ? program : "nvidia-smi",
 				    .deadline_ms = deadline_ms,
-				    .until_ms = now_ms() + deadline_ms};
+				    .until_ms = ga_clock_ms() + deadline_ms};
 }
 
 static int no_answer(const struct ga_smi_tool *tool, gpualloc_error *error)
@@ -45,7 +37,7 @@ int ga_smi_tool_run(const struct ga_smi_tool *tool, const char *const words[],
 {
 	ga_auto_child struct ga_child_result result = {0};
 	const char *argv[WORDS_MAX] = {tool->program};
-	int64_t left = tool->until_ms - now_ms();
+	int64_t left = tool->until_ms - ga_clock_ms();
 	int failure;
 
 	for (size_t i = 0; words[i] && i + 2 < WORDS_MAX; i++)

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The clock by which one waits. Never compared with another process's: namespaces may differ. */
-#ifndef GA_LEASE_CLOCK_H
-#define GA_LEASE_CLOCK_H
+#ifndef GA_UTIL_CLOCK_H
+#define GA_UTIL_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t ga_clock_ms(void)
+static inline int64_t ga_clock_read_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline int64_t ga_clock_ms(void)
+{
+	return ga_clock_read_ms(CLOCK_MONOTONIC);
+}
+
+/* Runs on while the machine sleeps: for what was promised to people until a time. */
+static inline int64_t ga_clock_awake_or_not_ms(void)
+{
+	return ga_clock_read_ms(CLOCK_BOOTTIME);
 }
 
 static inline void ga_clock_sleep_us(int64_t us)
