@@ -133,8 +133,21 @@ static int64_t capacity(const gpualloc_device *device)
 {
 	const struct ga_memory *memory = &device->memory;
 
-	return memory->total < 0 ? GA_UNKNOWN
-				 : memory->total - (memory->reserved > 0 ? memory->reserved : 0);
+	int64_t most = memory->total - (memory->reserved > 0 ? memory->reserved : 0);
+
+	if (memory->total < 0)
+		return GA_UNKNOWN;
+	return device->lease.most >= 0 && device->lease.most < most ? device->lease.most : most;
+}
+
+/* Budgets go by whole MiB: what is there is rounded down for them, what is wanted up. */
+static int64_t rounded(const gpualloc_request *request, int64_t bytes, bool up)
+{
+	const int64_t mib = INT64_C(1) << 20;
+
+	if (!request->share || bytes < 0 || bytes > INT64_MAX - mib)
+		return bytes;
+	return (bytes + (up ? mib - 1 : 0)) / mib * mib;
 }
 
 /* Memory of the processes that make the device busy; what cannot be told apart counts as a whole.
@@ -191,11 +204,17 @@ static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 
 static bool is_too_small(struct selecting *selecting, const gpualloc_device *device)
 {
-	int64_t most = capacity(device), wanted = selecting->request->memory;
+	const gpualloc_request *request = selecting->request;
+	int64_t most = rounded(request, capacity(device), false);
+	int64_t wanted = rounded(request, request->memory, true);
 	char amounts[GA_REASON_SIZE];
 
 	if (wanted < 0)
 		return false;
+	if (request->share && !ga_device_is_placed(device))
+		return reject(selecting, device, false,
+			      "where it lies on its GPU (GI and CI) is not known: it can be had "
+			      "alone, not shared");
 	if (most < 0 || ga_device_memory_free(device) < 0)
 		return reject(selecting, device, false, "its free memory is not known");
 	return most < wanted && reject(selecting, device, false, "too small: %s",
@@ -239,7 +258,9 @@ static bool is_leased(struct selecting *selecting, const gpualloc_device *device
 
 static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
 {
-	int64_t now = ga_device_room(device), wanted = selecting->request->memory;
+	const gpualloc_request *request = selecting->request;
+	int64_t now = rounded(request, ga_device_room(device), false);
+	int64_t wanted = rounded(request, request->memory, true);
 	char amounts[GA_REASON_SIZE], reason[GA_REASON_SIZE];
 
 	if (now >= wanted)

@@ -2,6 +2,8 @@
 /* All or nothing on the ledger; see claim.h. */
 #include "claim.h"
 
+#include "gaps.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -18,38 +20,37 @@ int ga_claim_drop(int ledger, const struct ga_piece *pieces, size_t count)
 }
 
 /*
- * A lease within a lease lives on when the outer one has ended. It locked its level before it
- * looked whether the outer one lived; we have locked ours before we look deeper: one of the two
- * sees the other. To look is enough, and unlike taking and dropping it wakes nobody and keeps
- * nobody else from looking.
+ * A lease within a lease lives on when the outer one has ended, and a GPU's budgets have no byte in
+ * common with its instances. Such a rival locked its range before it looked for ours; we have
+ * locked ours before we look for its: one of the two sees the other. To look is enough, and unlike
+ * taking and dropping it wakes nobody and keeps nobody else from looking.
  */
-static int check_deeper(int ledger, struct ga_range range, gpualloc_error *error)
+static int check_opposed(int ledger, struct ga_range range, gpualloc_error *error)
 {
-	unsigned level = ga_ledger_level(range);
-	struct ga_range part;
+	int held = ga_ledger_is_opposed(ledger, range);
 
-	for (unsigned more = 1; level + more < GA_LEVELS; more++) {
-		int held = ga_ledger_is_held(ledger, ga_ledger_deeper(range, more), &part);
-
-		if (held < 0)
-			return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read the ledger");
-		if (held)
-			return ga_error_set(error, GPUALLOC_EBUSY,
-					    "a lease within an ended lease goes on there");
-	}
-	return 0;
+	if (held < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read the ledger");
+	return held ? ga_error_set(error, GPUALLOC_EBUSY,
+				   "a lease within an ended lease goes on there, or one of the "
+				   "GPU's instances or budgets")
+		    : 0;
 }
 
-/* Adds to the piece what was locked, so that it is dropped whatever follows. */
+/* The range is the piece's before it is locked, so that it is dropped whatever follows. */
 static int lock_range(int ledger, struct ga_range range, struct ga_piece *piece,
 		      gpualloc_error *error)
 {
-	int result = ga_ledger_lock(ledger, range, error);
+	int result = ga_piece_add(piece, range);
 
 	if (result < 0)
+		return ga_error_memory(error);
+	result = ga_ledger_lock(ledger, range, error);
+	if (result < 0) {
+		piece->count--;
 		return result;
-	piece->ranges[piece->count++] = range;
-	return check_deeper(ledger, range, error);
+	}
+	return check_opposed(ledger, range, error);
 }
 
 static int claim_whole(int ledger, const struct ga_room *room, struct ga_piece *piece,
@@ -58,73 +59,31 @@ static int claim_whole(int ledger, const struct ga_room *room, struct ga_piece *
 	int result = 0;
 
 	for (size_t r = 0; result == 0 && r < room->count; r++)
-		result = lock_range(ledger, room->ranges[r], piece, error);
+		result = lock_range(ledger, ga_room_ranges(room)[r], piece, error);
 	return result;
 }
 
-/* ---- a budget: the first free bytes, in several ranges where they lie apart ---- */
-
-struct fitting {
-	int ledger;
-	off_t at; /* everything before it has been dealt with */
-	int64_t left;
-	struct ga_piece *piece;
-	gpualloc_error *error;
-};
-
-static int fit_gap(struct fitting *fitting, off_t end)
-{
-	struct ga_range gap = {fitting->at, end - fitting->at};
-	int result;
-
-	if (gap.length > fitting->left)
-		gap.length = fitting->left;
-	if (gap.length <= 0)
-		return 0;
-	if (fitting->piece->count == GA_PIECES)
-		return ga_error_set(fitting->error, GPUALLOC_EBUSY,
-				    "what is free lies in too many pieces");
-	result = lock_range(fitting->ledger, gap, fitting->piece, fitting->error);
-	if (result == 0)
-		fitting->left -= gap.length;
-	return result;
-}
-
-static int fit_before(void *context, struct ga_range part)
-{
-	struct fitting *fitting = context;
-	int result = fit_gap(fitting, part.start);
-
-	fitting->at = part.start + part.length;
-	return result < 0 ? result : fitting->left == 0;
-}
-
+/* A budget: bytes that are free, in as many ranges as they lie apart. */
 static int claim_budget(int ledger, const struct ga_room *room, int64_t mebibytes,
 			struct ga_piece *piece, gpualloc_error *error)
 {
-	struct fitting fitting = {ledger, 0, mebibytes, piece, error};
+	ga_auto_gaps struct ga_gaps gaps = {0};
+	int result = 0;
 
-	for (size_t r = 0; fitting.left > 0 && r < room->count; r++) {
-		struct ga_range range = room->ranges[r];
-		int result;
-
-		fitting.at = range.start;
-		result = ga_ledger_probe(ledger, range, fit_before, &fitting);
-		if (result == 0)
-			result = fit_gap(&fitting, range.start + range.length);
-		if (result < 0)
-			return result;
-	}
-	return fitting.left == 0
-		       ? 0
-		       : ga_error_set(error, GPUALLOC_EBUSY, "not so much of its memory is free");
+	for (size_t r = 0; result == 0 && r < room->count; r++)
+		result = ga_gaps_add(ledger, ga_room_ranges(room)[r], &gaps, error);
+	if (result == 0 && !ga_gaps_cut(&gaps, mebibytes))
+		return ga_error_set(error, GPUALLOC_EBUSY, "not so much of its memory is free");
+	for (size_t i = 0; result == 0 && i < gaps.count; i++)
+		result = lock_range(ledger, gaps.list[i], piece, error);
+	return result;
 }
 
 /* ---- all of them ---- */
 
 static bool comes_first(const struct ga_room *a, const struct ga_room *b)
 {
-	return a->ranges[0].start < b->ranges[0].start;
+	return ga_room_ranges(a)->start < ga_room_ranges(b)->start;
 }
 
 /* The next in the order of regions behind the last one done; count where all are done. */

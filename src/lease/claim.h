@@ -12,9 +12,17 @@
    lease has in which it is taken, a level deeper. */
 struct ga_room {
 	const char *uuid;
-	struct ga_range ranges[GA_PIECES];
+	struct ga_range range;
+	struct ga_range
+		*pieces; /* the ranges of a budget in which it is taken; NULL: range is all */
 	size_t count;
+	bool is_part; /* of the device: a budget around us has it */
 };
+
+static inline const struct ga_range *ga_room_ranges(const struct ga_room *room)
+{
+	return room->pieces ? room->pieces : &room->range;
+}
 
 /*
  * Locks the rooms (whole), or so many MiB of each, for the description ledger. GPUALLOC_EBUSY

@@ -3,6 +3,7 @@
 #include "leases.h"
 
 #include "device_state.h"
+#include "gaps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +16,7 @@ struct noting {
 	bool records_read; /* only where something is held */
 	bool untouched;    /* the whole GPU, on all levels: most are, and one look tells */
 	struct gpualloc_device *device;
-	struct ga_range range; /* of the device, on the level that is looked at */
-	off_t held;            /* bytes of it */
-	bool to_lease;         /* what cannot be leased is barred */
+	bool to_lease; /* what cannot be leased is barred */
 	gpualloc_error *error;
 };
 
@@ -26,53 +25,50 @@ static const char *uuid_of_gpu(const gpualloc_device *device)
 	return device->parent ? device->parent->uuid : device->uuid;
 }
 
-/* A record is its writer's word: of what it calls by this name only what lies there counts. */
-static bool keep_what_is_there(const gpualloc_device *device, struct ga_room *room)
+static bool holds(struct ga_range outer, struct ga_range inner)
 {
-	size_t kept = 0;
+	return outer.start <= inner.start &&
+	       inner.start + inner.length <= outer.start + outer.length;
+}
 
-	for (size_t r = 0; r < room->count; r++) {
-		struct ga_range part = room->ranges[r];
-		struct ga_range whole = ga_ledger_device(device, ga_ledger_level(part));
-		off_t end = whole.start + whole.length;
+/* A record is its writer's word: of what it calls by this name only what lies there counts. */
+static bool keep_what_is_there(struct ga_range whole, struct ga_room *room)
+{
+	off_t start = room->range.start, end = start + room->range.length;
 
-		if (!ga_range_meets(part, whole))
-			continue;
-		if (part.start + part.length < end)
-			end = part.start + part.length;
-		if (part.start < whole.start)
-			part.start = whole.start;
-		part.length = end - part.start;
-		room->ranges[kept++] = part;
-	}
-	room->count = kept;
-	return kept > 0;
+	for (size_t r = 0; room->pieces && r < room->count; r++)
+		if (!holds(whole, room->pieces[r]))
+			return false;
+	if (!ga_range_meets(room->range, whole))
+		return false;
+	start = start > whole.start ? start : whole.start;
+	end = end < whole.start + whole.length ? end : whole.start + whole.length;
+	room->range = (struct ga_range){start, end - start};
+	room->is_part = room->pieces || !holds(room->range, whole);
+	return true;
 }
 
 bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, bool share,
 		    struct ga_room *ret_room)
 {
-	const struct ga_room *room = nest->rooms ? ga_nest_room(nest, device->uuid) : NULL;
-	struct ga_room inner = room ? *room : (struct ga_room){0};
+	const struct ga_room *outer = nest->rooms ? ga_nest_room(nest, device->uuid) : NULL;
+	struct ga_room room = outer ? *outer : (struct ga_room){.count = 1};
+	struct ga_range whole;
 
-	if (!device->uuid || !uuid_of_gpu(device) || (nest->rooms && !room))
+	if (!device->uuid || !uuid_of_gpu(device) || (nest->rooms && !outer) ||
+	    (share && !ga_device_is_placed(device)))
 		return false;
-	if (room && !keep_what_is_there(device, &inner))
+	whole = ga_ledger_device(device, outer ? ga_ledger_level(room.range) : 0);
+	if (!outer)
+		room.range = whole;
+	else if (!keep_what_is_there(whole, &room))
 		return false;
-	*ret_room = (struct ga_room){.uuid = device->uuid, .count = 1};
-	ret_room->ranges[0] =
-		share ? ga_ledger_memory(device, 0, 0, ga_device_promisable(device) >> 20)
-		      : ga_ledger_device(device, 0);
-	if (!room)
-		return true;
-	/* A lease of the whole has one range, of which a budget is to take the first MiBs only. */
-	if (share && inner.count == 1 &&
-	    inner.ranges[0].length == ga_ledger_device(device, 0).length)
-		ret_room->ranges[0] =
-			ga_ledger_deeper(ret_room->ranges[0], ga_ledger_level(inner.ranges[0]));
-	else
-		*ret_room = inner;
-	ret_room->uuid = device->uuid;
+	/* In a lease of the whole a budget takes the place that it has everywhere. */
+	if (share && !room.is_part)
+		room.range = ga_ledger_memory(device, ga_ledger_level(whole), 0,
+					      ga_device_promisable(device) >> 20);
+	room.uuid = device->uuid;
+	*ret_room = room;
 	return true;
 }
 
@@ -141,7 +137,6 @@ static int note_part(void *context, struct ga_range part)
 	struct ga_device_lease *lease = &noting->device->lease;
 
 	lease->held = true;
-	noting->held += part.length;
 	if (!noting->records_read) {
 		int result = ga_records_read(noting->store, &noting->records, noting->error);
 
@@ -158,35 +153,73 @@ static int note_part(void *context, struct ga_range part)
 	return 0;
 }
 
-/* A device held whole leaves nothing; of a budget what counts is how much there is together. */
-static int note_ranges(struct noting *noting, const struct ga_range *ranges, size_t count)
+/* Everybody who has some of it, on its level and deeper: leases within a lease that has ended count
+   as if they were not within. */
+static int note_range(struct noting *noting, struct ga_range range)
 {
-	off_t all = 0;
+	int result = 0;
 
-	noting->held = 0;
-	for (size_t r = 0; r < count; r++) {
-		int result = ga_ledger_probe(noting->store->probe, ranges[r], note_part, noting);
-
-		if (result < 0)
-			return result;
-		all += ranges[r].length;
-	}
-	if (noting->held >= all)
-		noting->device->lease.whole = true;
-	noting->device->lease.budgets += noting->held << 20;
-	return 0;
+	for (unsigned more = 0; result == 0 && ga_ledger_level(range) + more < GA_LEVELS; more++)
+		result = ga_ledger_probe(noting->store->probe, ga_ledger_deeper(range, more),
+					 note_part, noting);
+	return result;
 }
 
-static bool is_held_on_any_level(const struct noting *noting, struct ga_range range,
-				 unsigned levels)
+static int note_holders(struct noting *noting, const struct ga_room *room)
 {
-	struct ga_range part;
+	const struct ga_range *ranges = ga_room_ranges(room);
+	struct ga_range rivals = ga_ledger_rivals(*ranges);
+	int result = 0;
 
-	for (unsigned level = 0; level < levels; level++)
-		if (ga_ledger_is_held(noting->store->probe, ga_ledger_deeper(range, level),
-				      &part) != 0)
-			return true;
-	return false;
+	for (size_t r = 0; result == 0 && r < room->count; r++)
+		result = note_range(noting, ranges[r]);
+	return result == 0 && rivals.length > 0 ? note_range(noting, rivals) : result;
+}
+
+/*
+ * What is left for budgets, counted as a claim will count it. Of a budget around us what is free of
+ * its pieces; else the memory that there is less all that is held, wherever that lies.
+ */
+static int count_left(struct noting *noting, const struct ga_room *room, struct ga_gaps *gaps,
+		      off_t *ret_left)
+{
+	const struct ga_range *ranges = ga_room_ranges(room);
+	int probe = noting->store->probe, result = 0;
+	struct ga_range all;
+
+	for (size_t r = 0; result == 0 && room->is_part && r < room->count; r++)
+		result = ga_gaps_add(probe, ranges[r], gaps, noting->error);
+	*ret_left = gaps->sum;
+	if (result < 0 || room->is_part)
+		return result;
+	all = ga_ledger_memory(noting->device, ga_ledger_level(*ranges), 0, INT64_MAX);
+	result = ga_gaps_add(probe, all, gaps, noting->error);
+	*ret_left = ranges->length - (all.length - gaps->sum);
+	return result;
+}
+
+static int note_left(struct noting *noting)
+{
+	struct ga_device_lease *lease = &noting->device->lease;
+	ga_auto_gaps struct ga_gaps gaps = {0};
+	struct ga_room room;
+	off_t left = 0, most = 0;
+	int result;
+
+	lease->whole = lease->held;
+	if (!ga_leases_room(noting->device, noting->nest, true, &room))
+		return 0;
+	result = count_left(noting, &room, &gaps, &left);
+	if (result < 0)
+		return result;
+	if (ga_ledger_has_rival(noting->store->probe, *ga_room_ranges(&room)) != 0)
+		left = gaps.sum = 0;
+	for (size_t r = 0; r < room.count; r++)
+		most += ga_room_ranges(&room)[r].length;
+	lease->whole = lease->held && gaps.sum == 0;
+	lease->left = left > 0 ? left << 20 : 0;
+	lease->most = room.is_part ? most << 20 : GA_UNKNOWN;
+	return 0;
 }
 
 static int bar(struct noting *noting, struct gpualloc_device *device)
@@ -207,29 +240,16 @@ static int bar(struct noting *noting, struct gpualloc_device *device)
 static int note_device(struct noting *noting, struct gpualloc_device *device)
 {
 	struct ga_room room;
-	unsigned level;
-	int result = 0;
+	int result;
 
 	noting->device = device;
 	if (!ga_leases_room(device, noting->nest, false, &room))
 		return bar(noting, device);
 	if (noting->untouched)
 		return 0;
-	level = ga_ledger_level(room.ranges[0]);
-	if (room.count == 1 && !is_held_on_any_level(noting, room.ranges[0], GA_LEVELS - level))
-		return 0;
-	result = note_ranges(noting, room.ranges, room.count);
-	/* Leases within a lease that has ended: they count as if they were not within. */
-	for (level++; result == 0 && !device->lease.whole && level < GA_LEVELS; level++) {
-		int64_t budgets = device->lease.budgets;
-
-		for (size_t r = 0; r < room.count; r++)
-			room.ranges[r] = ga_ledger_deeper(room.ranges[r], 1);
-		device->lease.budgets = 0;
-		result = note_ranges(noting, room.ranges, room.count);
-		if (device->lease.budgets < budgets)
-			device->lease.budgets = budgets;
-	}
+	result = note_holders(noting, &room);
+	if (result == 0 && (device->lease.held || noting->nest->rooms))
+		result = note_left(noting);
 	return result;
 }
 

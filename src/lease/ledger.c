@@ -6,7 +6,11 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20, GI_MOST = 63, CI_MOST = 7 };
+enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20 };
+
+/* Behind the last instance. */
+static const off_t budgets_start = (off_t)(GA_GI_MOST + 1) << GI_BITS;
+static const off_t budgets_length = (off_t)1 << GI_BITS;
 
 static uint64_t hash(const char *text)
 {
@@ -25,41 +29,49 @@ static off_t level_start(const gpualloc_device *device, unsigned level)
 	return (off_t)(region << REGION_BITS | (uint64_t)level << LEVEL_BITS);
 }
 
-/* An instance of which GI and CI are not known has a place by its UUID: too much may be excluded,
-   never too little, for nobody knows such an instance by its numbers. */
-static off_t instance_start(const gpualloc_device *instance)
-{
-	uint64_t place;
-
-	if (instance->gi >= 0 && instance->gi <= GI_MOST && instance->ci >= 0 &&
-	    instance->ci <= CI_MOST)
-		return (off_t)((uint64_t)instance->gi << GI_BITS | (uint64_t)instance->ci
-									   << CI_BITS);
-	place = hash(instance->uuid ? instance->uuid : "") & ((1u << (LEVEL_BITS - CI_BITS)) - 1);
-	return (off_t)(place << CI_BITS);
-}
-
+/* Of whatever is not known all that it may be is taken: others may know it by its numbers. */
 struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level)
 {
-	off_t start = level_start(device, level);
+	struct ga_range range = {level_start(device, level), (off_t)1 << LEVEL_BITS};
 
-	if (!device->parent)
-		return (struct ga_range){start, (off_t)1 << LEVEL_BITS};
-	return (struct ga_range){start + instance_start(device), (off_t)1 << CI_BITS};
+	if (!device->parent || device->gi < 0 || device->gi > GA_GI_MOST)
+		return range;
+	range.start += (off_t)device->gi << GI_BITS;
+	range.length = (off_t)1 << GI_BITS;
+	if (!ga_device_is_placed(device))
+		return range;
+	range.start += (off_t)device->ci << CI_BITS;
+	range.length = (off_t)1 << CI_BITS;
+	return range;
 }
 
 struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
 				 int64_t count)
 {
-	struct ga_range whole = ga_ledger_device(device, level);
+	struct ga_range room = ga_ledger_device(device, level);
 
+	if (!device->parent) {
+		room.start += budgets_start;
+		room.length = budgets_length;
+	}
 	if (count < 1)
 		count = 1;
-	if (first >= whole.length)
-		first = whole.length - 1;
-	if (count > whole.length - first)
-		count = whole.length - first;
-	return (struct ga_range){whole.start + first, count};
+	if (first >= room.length)
+		first = room.length - 1;
+	if (count > room.length - first)
+		count = room.length - first;
+	return (struct ga_range){room.start + first, count};
+}
+
+struct ga_range ga_ledger_rivals(struct ga_range range)
+{
+	off_t level = range.start >> LEVEL_BITS << LEVEL_BITS, first = range.start - level;
+
+	if (range.length >= (off_t)1 << LEVEL_BITS)
+		return (struct ga_range){level, 0};
+	if (first >= budgets_start)
+		return (struct ga_range){level, budgets_start};
+	return (struct ga_range){level + budgets_start, budgets_length};
 }
 
 struct ga_range ga_ledger_id(uint64_t id)
@@ -171,6 +183,49 @@ int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_pa
 	ret_part->start = lock.l_start < range.start ? range.start : lock.l_start;
 	ret_part->length = part_end - ret_part->start;
 	return 1;
+}
+
+/* From which level on a look takes in the range itself, beside its rivals. */
+enum itself { FROM_ITS_LEVEL, FROM_BELOW, NEVER };
+
+/*
+ * In this order, from the level downwards: a lease within a lease locks its level before it looks
+ * whether the outer one lives. Whoever sees the outer one gone sees the inner one there.
+ */
+static int is_held_downwards(int ledger, struct ga_range range, enum itself itself)
+{
+	struct ga_range rivals = ga_ledger_rivals(range), part;
+	unsigned levels = GA_LEVELS - ga_ledger_level(range);
+	int held = 0;
+
+	for (unsigned more = 0; held == 0 && more < levels; more++) {
+		if (itself == FROM_ITS_LEVEL || (itself == FROM_BELOW && more > 0))
+			held = ga_ledger_is_held(ledger, ga_ledger_deeper(range, more), &part);
+		if (held == 0 && rivals.length > 0)
+			held = ga_ledger_is_held(ledger, ga_ledger_deeper(rivals, more), &part);
+	}
+	return held;
+}
+
+int ga_ledger_is_opposed(int ledger, struct ga_range range)
+{
+	return is_held_downwards(ledger, range, FROM_BELOW);
+}
+
+int ga_ledger_has_rival(int ledger, struct ga_range range)
+{
+	return is_held_downwards(ledger, range, NEVER);
+}
+
+int ga_ledger_is_taken(int ledger, struct ga_range range)
+{
+	struct ga_range rest = {range.start >> LEVEL_BITS << LEVEL_BITS, 0}, part;
+	int held;
+
+	/* Mostly nobody has any of the GPU, and one look tells. */
+	rest.length = (off_t)(GA_LEVELS - ga_ledger_level(range)) << LEVEL_BITS;
+	held = ga_ledger_is_held(ledger, rest, &part);
+	return held == 1 ? is_held_downwards(ledger, range, FROM_ITS_LEVEL) : held;
 }
 
 /* The lowest lock of others in the range, by narrowing; as ga_ledger_is_held(). */

@@ -8,8 +8,11 @@
  *   GPU      a region of 2^32 bytes, found by hashing its UUID to 30 bits: a collision of two GPUs
  *            only keeps them from being leased at once
  *   level    eight in a region, for leases within leases; level 0 is where everybody starts
- *   MIG      in a level, 2^23 bytes a GPU instance and in these 2^20 a compute instance
- *   memory   in a level, a byte a MiB
+ *   MIG      in a level, 2^23 bytes a GPU instance and in these 2^20 a compute instance; where it
+ *            lies is not known of an instance that takes the whole level
+ *   memory   a byte a MiB: of an instance in its range, of a GPU in the last 2^23 bytes of a level,
+ *            where no instance is. So a GPU's budgets and its instances have no byte in common;
+ *            they are rivals, and who has locked the one looks whether anybody has the other
  *   id       behind all regions, one byte a lease
  *   ticket   behind the ids, one byte a request that waits
  *   looking  behind the tickets, one byte each: held while its waiter asks the driver
@@ -33,6 +36,9 @@ struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level);
 /* From megabyte first on, count of them. */
 struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
 				 int64_t count);
+/* What excludes a range without meeting it: the instances of the GPU whose budget it is, the GPU's
+   budgets for an instance. Nothing, of length 0, for a whole level. */
+struct ga_range ga_ledger_rivals(struct ga_range range);
 /* The same place some levels deeper. */
 struct ga_range ga_ledger_deeper(struct ga_range range, unsigned levels);
 unsigned ga_ledger_level(struct ga_range range);
@@ -58,6 +64,13 @@ int ga_ledger_unlock(int ledger, struct ga_range range);
  * and tickets only write locks count.
  */
 int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_part);
+/* The same for its rivals, on its level and on deeper ones: there are leases within leases, and
+   they may go on when those around them have ended. */
+int ga_ledger_has_rival(int ledger, struct ga_range range);
+/* For what may keep us from a range that we have locked: its rivals, and itself deeper down. */
+int ga_ledger_is_opposed(int ledger, struct ga_range range);
+/* For all that before it is locked. */
+int ga_ledger_is_taken(int ledger, struct ga_range range);
 /*
  * Calls found for every lock of others that meets the range, in order of their starts, until it
  * returns something else than 0; returns that, or a negative GPUALLOC_E….

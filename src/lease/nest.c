@@ -16,6 +16,7 @@ void ga_nest_free(struct ga_nest *nest)
 		} uuid = {.kept = nest->rooms[i].uuid};
 
 		free(uuid.given);
+		free(nest->rooms[i].pieces);
 	}
 	free(nest->rooms);
 	ga_record_free(&nest->record);
@@ -99,19 +100,34 @@ static int refuse_unseen(const struct ga_store *store, const struct ga_record *r
 
 /* ---- what it has ---- */
 
+/* The piece a level deeper. */
+static int copy_piece(const struct ga_piece *piece, struct ga_room *room)
+{
+	room->range = ga_ledger_deeper(piece->ranges[0], 1);
+	room->count = piece->count;
+	if (piece->count > 1) {
+		room->pieces = calloc(piece->count, sizeof *room->pieces);
+		if (!room->pieces)
+			return GPUALLOC_ENOMEM;
+		for (size_t r = 0; r < piece->count; r++)
+			room->pieces[r] = ga_ledger_deeper(piece->ranges[r], 1);
+	}
+	room->uuid = strdup(piece->uuid);
+	return room->uuid ? 0 : GPUALLOC_ENOMEM;
+}
+
 static int add_room(struct ga_nest *nest, const struct ga_piece *piece, gpualloc_error *error)
 {
 	struct ga_room *rooms = reallocarray(nest->rooms, nest->room_count + 1, sizeof *rooms);
-	struct ga_room room = {.count = piece->count};
+	struct ga_room room = {0};
 
 	if (!rooms)
 		return ga_error_memory(error);
 	nest->rooms = rooms;
-	for (size_t r = 0; r < piece->count; r++)
-		room.ranges[r] = ga_ledger_deeper(piece->ranges[r], 1);
-	room.uuid = strdup(piece->uuid);
-	if (!room.uuid)
+	if (copy_piece(piece, &room) < 0) {
+		free(room.pieces);
 		return ga_error_memory(error);
+	}
 	rooms[nest->room_count++] = room;
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Tickets taken, written, read and counted; see queue.h. */
 #include "queue.h"
 
+#include "gaps.h"
 #include "leaf.h"
 #include "machine.h"
 
@@ -444,25 +445,16 @@ int ga_queue_follow(const struct ga_store *store, struct ga_ahead *ahead,
 
 /* ---- what it could have ---- */
 
-static int add_length(void *context, struct ga_range part)
-{
-	off_t *sum = context;
-
-	*sum += part.length;
-	return 0;
-}
-
 int ga_ticket_fits(const struct ga_store *store, const struct ga_ticket *ticket, size_t place)
 {
-	struct ga_range range = ticket->places[place], part;
-	off_t held = 0;
+	ga_auto_gaps struct ga_gaps gaps = {0};
+	struct ga_range range = ticket->places[place];
+	int held = ticket->mebibytes > 0 ? ga_ledger_has_rival(store->probe, range)
+					 : ga_ledger_is_taken(store->probe, range);
 
-	if (ticket->mebibytes == 0) {
-		int result = ga_ledger_is_held(store->probe, range, &part);
-
-		return result < 0 ? result : result == 0;
-	}
-	if (ga_ledger_probe(store->probe, range, add_length, &held) < 0)
+	if (held != 0 || ticket->mebibytes == 0)
+		return held < 0 ? held : held == 0;
+	if (ga_gaps_add(store->probe, range, &gaps, NULL) < 0)
 		return -1;
-	return range.length - held >= ticket->mebibytes;
+	return gaps.sum >= ticket->mebibytes;
 }

@@ -16,9 +16,22 @@ enum { COMMAND_MOST = 256, NOTE_MOST = 256, PIECES_MOST = 1024 };
 
 void ga_pieces_free(struct ga_piece *pieces, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		free(pieces[i].uuid);
+		free(pieces[i].ranges);
+	}
 	free(pieces);
+}
+
+int ga_piece_add(struct ga_piece *piece, struct ga_range range)
+{
+	struct ga_range *ranges = reallocarray(piece->ranges, piece->count + 1, sizeof *ranges);
+
+	if (!ranges)
+		return GPUALLOC_ENOMEM;
+	piece->ranges = ranges;
+	ranges[piece->count++] = range;
+	return 0;
 }
 
 void ga_record_free(struct ga_record *record)
@@ -117,13 +130,35 @@ static void add_number(struct ga_buffer *text, const char *key, int64_t number)
 		ga_buffer_format(text, "%s %lld\n", key, (long long)number);
 }
 
-static void add_piece(struct ga_buffer *text, const struct ga_piece *piece)
+/* "device UUID START:LENGTH +GAP:LENGTH ...": the first range as it lies, further ones from the end
+   of the one before. */
+static void add_piece(struct ga_buffer *text, const struct ga_piece *piece, size_t most)
 {
+	enum { A_RANGE = 20 };
+	off_t end = 0;
+
 	ga_buffer_format(text, "device %s", piece->uuid);
-	for (size_t i = 0; i < piece->count; i++)
-		ga_buffer_format(text, " %llx:%llx", (unsigned long long)piece->ranges[i].start,
-				 (unsigned long long)piece->ranges[i].length);
+	for (size_t i = 0; i < piece->count; i++) {
+		struct ga_range range = piece->ranges[i];
+
+		if (i > 0 && text->size + A_RANGE > most)
+			break;
+		ga_buffer_format(text, i > 0 ? " +%llx:%llx" : " %llx:%llx",
+				 (unsigned long long)(range.start - end),
+				 (unsigned long long)range.length);
+		end = range.start + range.length;
+	}
 	ga_buffer_char(text, '\n');
+}
+
+/* Each has its part of what room there is: all of them are to be there. */
+static void add_pieces(struct ga_buffer *text, const struct ga_record *record)
+{
+	for (size_t i = 0; i < record->piece_count; i++) {
+		size_t left = text->size < GA_LEAF_MAX ? GA_LEAF_MAX - text->size : 0;
+
+		add_piece(text, &record->pieces[i], text->size + left / (record->piece_count - i));
+	}
 }
 
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
@@ -141,10 +176,9 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	if (record->logged > 0)
 		add_number(&text, "logged", record->logged);
 	ga_leaf_add(&text, "boot", record->boot, 64);
-	for (size_t i = 0; i < record->piece_count; i++)
-		add_piece(&text, &record->pieces[i]);
 	ga_leaf_add(&text, "command", record->command, COMMAND_MOST);
 	ga_leaf_add(&text, "note", record->note, NOTE_MOST);
+	add_pieces(&text, record);
 	/* The last, for it is what can be gone without where there is no room. */
 	if (text.size + 300 < GA_LEAF_MAX)
 		ga_leaf_add(&text, "cgroup", record->cgroup, 256);
@@ -158,16 +192,21 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 
 /* ---- reading ---- */
 
-static bool read_range(struct ga_view word, struct ga_range *ret_range)
+/* after: the end of the one before, which it lies behind. */
+static bool read_range(struct ga_view word, off_t after, struct ga_range *ret_range)
 {
-	const char *colon = memchr(word.text, ':', word.size);
-	size_t first = colon ? (size_t)(colon - word.text) : 0;
+	bool goes_on = word.size > 0 && *word.text == '+';
+	const char *text = word.text + goes_on;
+	size_t size = word.size - goes_on, first;
+	const char *colon = size > 0 ? memchr(text, ':', size) : NULL;
 	uint64_t start, length;
 
-	if (!colon || !ga_leaf_hex(word.text, first, &start) ||
-	    !ga_leaf_hex(colon + 1, word.size - first - 1, &length))
+	first = colon ? (size_t)(colon - text) : 0;
+	if (!colon || (goes_on && after == 0) || !ga_leaf_hex(text, first, &start) ||
+	    !ga_leaf_hex(colon + 1, size - first - 1, &length) || start >> 62)
 		return false;
-	if (start >> 62 || length == 0 || length >> 32)
+	start += goes_on ? (uint64_t)after : 0;
+	if (start < (uint64_t)after || start >> 62 || length == 0 || length >> 32)
 		return false;
 	*ret_range = (struct ga_range){(off_t)start, (off_t)length};
 	return true;
@@ -184,30 +223,38 @@ static struct ga_view next_word(struct ga_view *rest)
 }
 
 /* These return 1 for what was read, 0 for what no record of ours says, and GPUALLOC_ENOMEM. */
+static int read_ranges(struct ga_piece *piece, struct ga_view value)
+{
+	off_t end = 0;
+
+	while (value.size > 0) {
+		struct ga_range range;
+
+		if (!read_range(next_word(&value), end, &range))
+			return 0;
+		if (ga_piece_add(piece, range) < 0)
+			return GPUALLOC_ENOMEM;
+		end = range.start + range.length;
+	}
+	return piece->count > 0;
+}
+
 static int read_piece(struct ga_record *record, struct ga_view value)
 {
 	struct ga_view uuid = next_word(&value);
-	struct ga_piece *pieces, piece = {0};
+	struct ga_piece *pieces, *piece;
 
 	if (record->piece_count >= PIECES_MOST || uuid.size == 0)
 		return 0;
-	while (value.size > 0 && piece.count < GA_PIECES)
-		if (!read_range(next_word(&value), &piece.ranges[piece.count++]))
-			return 0;
-	if (value.size > 0 || piece.count == 0)
-		return 0;
-	if (ga_set_text_sized(&piece.uuid, uuid.text, uuid.size) < 0)
-		return GPUALLOC_ENOMEM;
-	if (!piece.uuid)
-		return 0;
 	pieces = reallocarray(record->pieces, record->piece_count + 1, sizeof *pieces);
-	if (!pieces) {
-		free(piece.uuid);
+	if (!pieces)
 		return GPUALLOC_ENOMEM;
-	}
 	record->pieces = pieces;
-	record->pieces[record->piece_count++] = piece;
-	return 1;
+	piece = &pieces[record->piece_count++]; /* and freed with the record, whatever comes */
+	*piece = (struct ga_piece){0};
+	if (ga_set_text_sized(&piece->uuid, uuid.text, uuid.size) < 0)
+		return GPUALLOC_ENOMEM;
+	return piece->uuid ? read_ranges(piece, value) : 0;
 }
 
 static bool read_number(struct ga_view value, int64_t *field)

@@ -10,14 +10,17 @@
 #include "ledger.h"
 #include "store.h"
 
-enum { GA_PIECES = 16, GA_ID_TEXT = 11 };
+enum { GA_ID_TEXT = 11 };
 
 /* What a lease has of one device: one range, or several of a memory budget. */
 struct ga_piece {
 	char *uuid;
-	struct ga_range ranges[GA_PIECES];
+	struct ga_range *ranges;
 	size_t count;
 };
+
+/* Appends one; GPUALLOC_ENOMEM or 0. */
+int ga_piece_add(struct ga_piece *piece, struct ga_range range);
 
 struct ga_record {
 	uint64_t id;
@@ -49,7 +52,8 @@ bool ga_id_parse(const char *text, uint64_t *ret_id);
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
 		      gpualloc_error *error);
 
-/* Comes after all its locks; GPUALLOC_EIO with a sentence where there is no room. */
+/* Comes after all its locks; GPUALLOC_EIO with a sentence where there is no room. Of a budget in
+   hundreds of pieces it names as many as fit. */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);
 /* Of a lease that has ended; whoever removes it tells the log. */

@@ -56,17 +56,21 @@ static int add_place(struct waiting *waiting, const gpualloc_device *device)
 {
 	struct ga_ticket *ticket = &waiting->ticket;
 	const struct ga_acquiring *acquiring = waiting->acquiring;
-	struct ga_range *places;
+	struct ga_range *places, last;
 	struct ga_room room;
 
 	if (!ga_leases_room(device, &acquiring->nest, acquiring->request.share, &room))
 		return 0;
-	places = reallocarray(ticket->places, ticket->place_count + room.count, sizeof *places);
+	places = reallocarray(ticket->places, ticket->place_count + 1, sizeof *places);
 	if (!places)
 		return ga_error_memory(waiting->error);
 	ticket->places = places;
-	/* In a budget of several ranges the first stands for the device. */
-	places[ticket->place_count++] = room.ranges[0];
+	/* Where a budget has several ranges it is all from the first to the last: too much is hoped
+	   for, not too little. */
+	last = ga_room_ranges(&room)[room.count - 1];
+	room.range = *ga_room_ranges(&room);
+	room.range.length = last.start + last.length - room.range.start;
+	places[ticket->place_count++] = room.range;
 	return 0;
 }
 

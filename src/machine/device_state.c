@@ -135,13 +135,14 @@ int64_t ga_device_promisable(const struct gpualloc_device *device)
 
 int64_t ga_device_room(const struct gpualloc_device *device)
 {
-	int64_t room = ga_device_memory_free(device), left;
+	const struct ga_device_lease *lease = &device->lease;
+	int64_t room = ga_device_memory_free(device), left = lease->left;
 
-	if (room < 0 || (!device->lease.held && !device->lease.promised))
+	if (room < 0 || (left < 0 && !lease->promised && !lease->whole))
 		return room;
-	if (device->lease.whole)
+	if (lease->whole)
 		return 0;
-	left = ga_device_promisable(device) - device->lease.budgets - device->lease.promised;
+	left = (left < 0 ? ga_device_promisable(device) : left) - lease->promised;
 	return left < 0 ? 0 : left < room ? left : room;
 }
 

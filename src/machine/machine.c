@@ -34,6 +34,7 @@ static struct gpualloc_device unknown_device(void)
 		.memory = unknown_memory,
 		.utilization = GA_UNKNOWN,
 		.compute_mode = GA_COMPUTE_UNKNOWN,
+		.lease = {.left = GA_UNKNOWN, .most = GA_UNKNOWN},
 	};
 }
 
@@ -44,7 +45,13 @@ void ga_device_forget_lease(struct gpualloc_device *device)
 	free(device->lease.reason);
 	free(device->lease.kept);
 	free(device->lease.barred);
-	device->lease = (struct ga_device_lease){0};
+	device->lease = (struct ga_device_lease){.left = GA_UNKNOWN, .most = GA_UNKNOWN};
+}
+
+bool ga_device_is_placed(const struct gpualloc_device *device)
+{
+	return !device->parent || (device->gi >= 0 && device->gi <= GA_GI_MOST && device->ci >= 0 &&
+				   device->ci <= GA_CI_MOST);
 }
 
 static void free_device(struct gpualloc_device *device)

@@ -19,6 +19,9 @@ enum { GA_UNKNOWN = -1 };
 /* The most of anything that is believed; see the machine file. */
 enum { GA_DEVICES_MAX = 4096, GA_MIG_MAX = 64, GA_PROCESSES_MAX = 65536 };
 
+/* The numbers of instances, of which hardware uses the lowest 16 and 8. Higher ones say nothing. */
+enum { GA_GI_MOST = 62, GA_CI_MOST = 7 };
+
 enum ga_process_type {
 	GA_PROCESS_COMPUTE,
 	GA_PROCESS_GRAPHICS,
@@ -53,7 +56,8 @@ struct ga_memory {
 struct ga_device_lease {
 	bool held;        /* some of it, by somebody */
 	bool whole;       /* so that nobody else can have any of it */
-	int64_t budgets;  /* bytes that leases up to a budget have together */
+	int64_t left;     /* bytes that budgets can still have, by the ledger; GA_UNKNOWN: all */
+	int64_t most;     /* bytes that can be had in all from inside a lease; GA_UNKNOWN: all */
 	char *id;         /* of one of them; NULL where there is no record */
 	char *user;       /* who has it: names with commas; NULL where there is no record */
 	char *reason;     /* the holder in words */
@@ -147,6 +151,9 @@ int ga_set_text_sized(char **field, const char *text, size_t size);
 /* "7:0.0", "0000:07:00.0", "0x00000000:07:00.0" become 00000000:07:00.0; false where it is no PCI
  * address. */
 bool ga_pci_normalise(const char *text, size_t size, char ret_pci[static 20]);
+
+/* Whether it is known where an instance lies on its GPU; true for a GPU. */
+bool ga_device_is_placed(const struct gpualloc_device *device);
 
 /* Back to "nobody leases it". */
 void ga_device_forget_lease(struct gpualloc_device *device);

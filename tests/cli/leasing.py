@@ -52,6 +52,11 @@ class Holder:
 HOLD = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; read line; exit 0"]
 
 
+# Starts what is named without the lease's descriptor, as Python does, and ends once that runs.
+LEAVE_BEHIND = ["python3", "-c", "import subprocess, sys; child = subprocess.Popen(sys.argv[1:], "
+                "stdout=subprocess.PIPE, text=True); print(child.stdout.readline(), flush=True)"]
+
+
 class Store:
     def __init__(self, where, machine="dgx1-volta"):
         self.where, self.machine, self.holders = where, machine, []
@@ -79,6 +84,14 @@ class Store:
     def hold(self, *words, command=HOLD, **options):
         self.holders.append(Holder(self, words, command, **options))
         return self.holders[-1]
+
+    def leave_behind(self, outer, *inner):
+        """A lease within a lease that has ended; its holder's end() ends it too."""
+        command = [*LEAVE_BEHIND, GPUALLOC, "run", "--machine", self.machine, *inner,
+                   "sh", "-c", "echo in; read line; exit 0"]
+        holder = self.hold(*outer, command=command)
+        assert holder.said == "in" and holder.process.wait(timeout=PATIENCE) == 0, holder.said
+        return holder
 
     def ask(self, *words):
         return cli.ok(*words, env={"GPUALLOC_STATE_DIR": self.path})

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger's address space and its locks, against a model of what they should be. */
 #include "claim.h"
+#include "gaps.h"
 #include "leasing.h"
 #include "source.h"
 
@@ -55,7 +56,10 @@ static void ranges_lie_where_they_should(void)
 		CHECK_INT(ga_ledger_deeper(whole, level).start, ga_ledger_device(gpu, level).start);
 	}
 	CHECK(ga_range_meets(ga_ledger_memory(gpu, 0, 0, INT64_MAX), whole));
-	CHECK_INT(ga_ledger_memory(gpu, 0, 0, INT64_MAX).length, whole.length);
+	CHECK_INT(ga_ledger_memory(gpu, 0, 0, INT64_MAX).length, 1 << 23);
+	for (size_t i = 0; i < gpu->mig_count; i++)
+		CHECK(!ga_range_meets(ga_ledger_memory(gpu, 0, 0, INT64_MAX),
+				      ga_ledger_device(&gpu->mig[i], 0)));
 	CHECK_INT(ga_ledger_memory(gpu, 0, 7, 0).length, 1);
 	ga_machine_free(m);
 }
@@ -76,8 +80,8 @@ static struct ga_room room_of(const gpualloc_device *device, unsigned level, int
 {
 	struct ga_room room = {.uuid = device->uuid, .count = 1};
 
-	room.ranges[0] = mebibytes ? ga_ledger_memory(device, level, 0, mebibytes)
-				   : ga_ledger_device(device, level);
+	room.range = mebibytes ? ga_ledger_memory(device, level, 0, mebibytes)
+			       : ga_ledger_device(device, level);
 	return room;
 }
 
@@ -130,7 +134,7 @@ static void a_failed_claim_leaves_nothing(void)
 	for (size_t i = 0; i < 8; i++) {
 		CHECK_INT(claim_one(one, rooms[i], 0), 0);
 		CHECK_INT(ga_claim(other, rooms, 8, 0, &pieces, NULL), GPUALLOC_EBUSY);
-		CHECK_INT(ga_ledger_unlock(one, rooms[i].ranges[0]), 0);
+		CHECK_INT(ga_ledger_unlock(one, rooms[i].range), 0);
 		CHECK_INT(ga_ledger_is_held(one, ga_ledger_everything(), &part), 0);
 	}
 	CHECK_INT(ga_claim(other, rooms, 8, 0, &pieces, NULL), 0);
@@ -213,6 +217,120 @@ static void a_lock_to_the_end_of_everything_is_seen(void)
 	close(other);
 }
 
+/* ---- what is free for budgets, against the same map ---- */
+
+/* Held on any level from the range's own on counts; where gaps touch they are one. */
+static void gaps_are_what_nobody_has(void)
+{
+	static struct map map;
+	int probe = open_ledger(), holder = open_ledger();
+	unsigned long random = 7;
+	ga_auto_gaps struct ga_gaps gaps = {0};
+	off_t free_bytes = 0;
+
+	memset(map.held, 0, sizeof map.held);
+	for (size_t i = 0; i < 700; i++) {
+		struct ga_range range;
+
+		random = random * 6364136223846793005ul + 1442695040888963407ul;
+		range.start = (off_t)(random >> 33) % (BYTES - 40);
+		range.length = 1 + (off_t)(random >> 20) % 39;
+		memset(map.held + range.start, 1, (size_t)range.length);
+		range = ga_ledger_deeper(range, (unsigned)(random >> 50) % GA_LEVELS);
+		CHECK_INT(ga_ledger_lock(holder, range, NULL), 0);
+	}
+	CHECK_INT(ga_gaps_add(probe, (struct ga_range){0, BYTES}, &gaps, NULL), 0);
+	for (size_t i = 0; i < gaps.count; i++) {
+		struct ga_range gap = gaps.list[i];
+
+		CHECK(gap.length > 0 && (gap.start == 0 || map.held[gap.start - 1]));
+		CHECK(gap.start + gap.length == BYTES || map.held[gap.start + gap.length]);
+		for (off_t at = gap.start; at < gap.start + gap.length; at++)
+			CHECK(!map.held[at]);
+	}
+	for (size_t at = 0; at < BYTES; at++)
+		free_bytes += !map.held[at];
+	CHECK_INT(gaps.sum, free_bytes);
+	close(holder);
+	close(probe);
+}
+
+static void a_budget_takes_as_few_pieces_as_it_can(void)
+{
+	static const struct {
+		off_t wanted;
+		const char *taken;
+	} cuts[] = {{3, "100+3"},
+		    {5, "200+5"},
+		    {9, "300+9"},
+		    {10, "0+9 300+1"},
+		    {23, "0+9 200+5 300+9"},
+		    {27, "0+9 100+4 200+5 300+9"},
+		    {28, NULL},
+		    {0, NULL}};
+	char text[128];
+
+	for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+		ga_auto_gaps struct ga_gaps gaps = {0};
+		size_t length = 0;
+
+		gaps.list = calloc(4, sizeof *gaps.list);
+		CHECK(gaps.list != NULL);
+		gaps.list[0] = (struct ga_range){0, 9};
+		gaps.list[1] = (struct ga_range){100, 4};
+		gaps.list[2] = (struct ga_range){200, 5};
+		gaps.list[3] = (struct ga_range){300, 9};
+		gaps.count = 4;
+		gaps.sum = 27;
+		CHECK_INT(ga_gaps_cut(&gaps, cuts[i].wanted), cuts[i].taken != NULL);
+		for (size_t g = 0; cuts[i].taken && g < gaps.count; g++)
+			length += (size_t)snprintf(text + length, sizeof text - length, "%s%d+%d",
+						   g > 0 ? " " : "", (int)gaps.list[g].start,
+						   (int)gaps.list[g].length);
+		if (cuts[i].taken)
+			CHECK_TEXT(text, cuts[i].taken);
+	}
+}
+
+/* ---- rivals ---- */
+
+static void rivals_are_the_other_kind(void)
+{
+	gpualloc_machine *m = machine("a100-mig");
+	const gpualloc_device *gpu = m->devices[0].mig_enabled ? &m->devices[0] : &m->devices[1];
+	struct ga_range budgets = ga_ledger_memory(gpu, 2, 0, INT64_MAX);
+	struct ga_range some = ga_ledger_memory(gpu, 2, 500, 3);
+	struct ga_range instance = ga_ledger_device(&gpu->mig[1], 2);
+
+	CHECK_INT(ga_ledger_rivals(ga_ledger_device(gpu, 2)).length, 0);
+	CHECK_INT(ga_ledger_rivals(instance).start, budgets.start);
+	CHECK_INT(ga_ledger_rivals(instance).length, budgets.length);
+	CHECK_INT(ga_ledger_rivals(some).start, ga_ledger_device(gpu, 2).start);
+	CHECK(!ga_range_meets(ga_ledger_rivals(some), budgets));
+	CHECK(ga_range_meets(ga_ledger_rivals(some), instance));
+	ga_machine_free(m);
+}
+
+static void instances_without_a_place_take_what_they_may_be(void)
+{
+	gpualloc_machine *m = machine("a100-mig");
+	gpualloc_device *gpu = m->devices[0].mig_enabled ? &m->devices[0] : &m->devices[1];
+	struct ga_range placed = ga_ledger_device(&gpu->mig[0], 0), whole, unplaced;
+
+	whole = ga_ledger_device(gpu, 0);
+	gpu->mig[0].ci = GA_UNKNOWN;
+	unplaced = ga_ledger_device(&gpu->mig[0], 0);
+	CHECK(ga_range_meets(unplaced, placed));
+	CHECK(!ga_range_meets(unplaced, ga_ledger_device(&gpu->mig[1], 0)));
+	gpu->mig[0].gi = GA_UNKNOWN;
+	CHECK_INT(ga_ledger_device(&gpu->mig[0], 0).start, whole.start);
+	CHECK_INT(ga_ledger_device(&gpu->mig[0], 0).length, whole.length);
+	gpu->mig[0].gi = GA_GI_MOST + 1;
+	gpu->mig[0].ci = 0;
+	CHECK_INT(ga_ledger_device(&gpu->mig[0], 0).length, whole.length);
+	ga_machine_free(m);
+}
+
 /* ---- budgets by many at once ---- */
 
 static void budgets_never_exceed_the_memory(void)
@@ -258,6 +376,11 @@ static const struct test_case cases[] = {
 	{"a failed claim leaves nothing", a_failed_claim_leaves_nothing},
 	{"probing finds all in order", probing_finds_all_in_order},
 	{"a lock to the end of everything is seen", a_lock_to_the_end_of_everything_is_seen},
+	{"gaps are what nobody has", gaps_are_what_nobody_has},
+	{"a budget takes as few pieces as it can", a_budget_takes_as_few_pieces_as_it_can},
+	{"rivals are the other kind", rivals_are_the_other_kind},
+	{"instances without a place take what they may be",
+	 instances_without_a_place_take_what_they_may_be},
 	{"budgets never exceed the memory", budgets_never_exceed_the_memory},
 };
 TEST_MAIN(cases)

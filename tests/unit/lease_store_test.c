@@ -225,6 +225,10 @@ static void a_garbled_record_is_not_believed(void)
 		"device GPU-x 4000000000000000:1\n",
 		"device GPU-x 0:ffffffffffffffff\n",
 		"device GPU-x\n",
+		"device GPU-x +5:1\n",
+		"device GPU-x 5:1 +3fffffffffffffff:1\n",
+		"device GPU-x 5:1 +ffffffffffffffff:1\n",
+		"device GPU-x 5:2 6:1\n",
 		"device GPU-x 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1 1:1\n",
 	};
 
