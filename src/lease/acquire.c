@@ -188,6 +188,9 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	if (result < 0)
 		return result;
 	result = check_outer(acquiring, error);
+	/* With our locks on it nobody removes it any more; without them somebody may have. */
+	if (result == 0)
+		result = ga_store_check_ledger(acquiring->store, acquiring->ledger, error);
 	if (result == 0)
 		result = ga_claim_id(acquiring->ledger, &lease->number, error);
 	if (result < 0) {

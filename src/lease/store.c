@@ -243,6 +243,21 @@ bool ga_store_is_ledger(const struct ga_store *store, int fd)
 	       ours.st_dev == other.st_dev && ours.st_ino == other.st_ino;
 }
 
+int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_error *error)
+{
+	struct stat ours, named;
+
+	if (fstat(ledger, &ours) == 0 &&
+	    fstatat(store->folder, ledger_name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
+		return 0;
+	return ga_error_set(
+		error, GPUALLOC_EPERM,
+		"the store %s was removed meanwhile, and what is leased there others do "
+		"not see: try again; `sudo gpualloc setup` makes it anew",
+		store->path);
+}
+
 void ga_store_nudge(const struct ga_store *store)
 {
 	int fd;

@@ -56,6 +56,12 @@ bool ga_store_locks_are_local(int fd);
 /* A description of the ledger of one's own, to lock with; close-on-exec. */
 int ga_store_open_ledger(const struct ga_store *store, int *ret_ledger, gpualloc_error *error);
 
+/*
+ * Whether the ledger still is what the store calls by that name; GPUALLOC_EPERM where it was
+ * removed. Only with locks on it does the answer last: who removes it has to have all of it.
+ */
+int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_error *error);
+
 /* Wakes who waits: an unlock alone makes no event, closing what was open for writing does. */
 void ga_store_nudge(const struct ga_store *store);
 

@@ -158,7 +158,12 @@ static int remove_parts(const struct ga_store *store, gpualloc_error *error)
 	return 0;
 }
 
-/* All of the ledger is held meanwhile: a lease that comes in between would lose its ground. */
+/*
+ * All of the ledger is held meanwhile: a lease that comes in between would lose its ground. It is
+ * looked at again once it is held: another who removed it may have been faster, and what has the
+ * name now may be in use. Who claims looks at the name after its locks, so whoever locked the old
+ * one, before its name was gone or after, has no lease: models/removal.pml.
+ */
 int ga_store_remove(const char *path, gpualloc_error *error)
 {
 	ga_auto_store struct ga_store store = GA_STORE_CLOSED;
@@ -175,6 +180,8 @@ int ga_store_remove(const char *path, gpualloc_error *error)
 				    "the store %s is in use: `gpualloc leases` says "
 				    "by whom",
 				    path);
+	if (result == 0)
+		result = ga_store_check_ledger(&store, ledger, error);
 	return result < 0 ? result : remove_parts(&store, error);
 }
 

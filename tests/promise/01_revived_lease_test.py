@@ -12,7 +12,7 @@ import sys
 import cli
 from cli import GPUALLOC, Skip, case, main
 from leasing import HOLD, PATIENCE, store
-from locking import BeforeClaiming, ended_lease, locked_id
+from locking import before_claiming, ended_lease, locked_id
 from people import shared_store, two_people
 
 COMPAT = os.environ["COMPAT"]
@@ -81,7 +81,7 @@ def it_is_looked_again_after_the_claim():
     with two_people() as (ada, bob), shared_store() as one:
         outer = one.hold("-n", "8", command=["sh", "-c", "echo $GPUALLOC_LEASE; read line"],
                          **ada.as_them())
-        inner = BeforeClaiming(one, "-n", "1", "echo", "inside",
+        inner = before_claiming(one, "-n", "1", "echo", "inside",
                                env=told(one, outer.said), **ada.as_them())
         outer.kill()
         holder = one.hold("-n", "8", **bob.as_them())

@@ -57,18 +57,20 @@ def ended_lease(one, *words, env=None, **options):
     return holder.said
 
 
-class BeforeClaiming:
-    """A run that has looked at everything and is stopped where it takes the arbiter."""
+class Stopped:
+    """A command that stops itself when it comes to its nth call of that name, which it then makes
+    once it goes on. `at` tells from its open files whether it has come there."""
 
-    def __init__(self, one, *words, env=None, **options):
+    def __init__(self, one, call, nth, at, *words, env=None, **options):
         strace = shutil.which("strace")
         if not strace or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True,
                                         check=False).returncode != 0:
             raise Skip("no strace, or it may not trace")
-        stops = ["-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:signal=STOP:when=1"]
-        command = [strace, *stops, GPUALLOC, "run", "--machine", one.machine, *words]
+        stops = ["-e", f"trace={call}", "-e", f"inject={call}:signal=STOP:when={nth}"]
         more = {"ASAN_OPTIONS": "detect_leaks=0", **(env or {})}
-        self.process = subprocess.Popen(command, env=one.environment(**more), text=True,
+        self.at = at
+        self.process = subprocess.Popen([strace, "-o", "/dev/null", *stops, GPUALLOC, *words],
+                                        env=one.environment(**more), text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, **options)
         while not (pid := self.stopped()):
@@ -76,26 +78,28 @@ class BeforeClaiming:
         self.pid = pid
 
     def stopped(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="utf-8") as file:
+        me = self.process.pid
+        with open(f"/proc/{me}/task/{me}/children", encoding="utf-8") as file:
             children = file.read().split()
         for child in children:
             with contextlib.suppress(OSError):
                 with open(f"/proc/{child}/stat", encoding="utf-8") as file:
-                    if file.read().rsplit(")", 1)[1].split()[0] in "Tt" and self.is_ours(child):
-                        return int(child)
+                    state = file.read().rsplit(")", 1)[1].split()[0]
+                # strace itself stops a new child for a moment.
+                if state in "Tt" and self.has_come(child):
+                    return int(child)
         return None
 
-    @staticmethod
-    def is_ours(pid):
-        """strace itself stops a new child for a moment; past that it is in flock()."""
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-            if file.read().strip() != "gpualloc":
-                return False
-        return any(os.readlink(f"/proc/{pid}/fd/{fd}").endswith("/arbiter")
-                   for fd in os.listdir(f"/proc/{pid}/fd"))
+    def has_come(self, pid):
+        return self.at([os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")])
 
     def go(self):
         os.kill(self.pid, signal.SIGCONT)
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, err
+
+
+def before_claiming(one, *words, **options):
+    """A run that has looked at everything and is stopped where it takes the arbiter."""
+    return Stopped(one, "flock", 1, lambda files: any(f.endswith("/arbiter") for f in files), "run",
+                   "--machine", one.machine, *words, **options)

@@ -6,7 +6,10 @@
  * descriptor) want the device; two strangers want it from outside; the outer lease may end at any
  * moment, and what was granted inside lives on.
  *
- *   inside    locks level 1, THEN looks whether the outer id byte is still held
+ * Whoever may open the ledger can lock any byte that is free: a stranger locks that of the outer
+ * lease when it has ended.
+ *
+ *   inside    locks level 1, THEN looks whether a process of its user still holds the outer lease
  *   outside   locks level 0, THEN looks at level 1; where somebody has it, the device is busy
  *
  * Shown: no two of them ever have the device at once.
@@ -16,9 +19,11 @@
  *   -DBROKEN_TWO_DESCRIPTIONS   device and id byte end in two steps: double grant
  *   -DBROKEN_DEEPER             who comes from outside does not look at level 1: double grant
  *   -DBROKEN_ORDER              inside, it looks at the id byte first and locks then: double grant
+ *   -DBROKEN_REVIVAL            inside, it looks whether anybody holds the id byte: double grant
  */
 bool level_0 = true, level_1; /* the kernel's books: locked or not */
 bool outer_id = true;
+bool stranger_id; /* the outer id byte, locked by somebody else */
 byte users; /* the witness: strangers, and those inside, that may use the device now */
 
 active proctype outer()
@@ -35,12 +40,23 @@ active proctype outer()
 #endif
 }
 
+active proctype stranger()
+{
+	atomic { !outer_id -> stranger_id = true }
+}
+
+#ifdef BROKEN_REVIVAL
+#define LOOK held = outer_id || stranger_id
+#else
+#define LOOK held = outer_id
+#endif
+
 active [2] proctype inside()
 {
 	bool held;
 
 #ifdef BROKEN_ORDER
-	held = outer_id;
+	LOOK;
 	if
 	:: held
 	:: else -> goto refused
@@ -51,7 +67,7 @@ active [2] proctype inside()
 	:: level_1 -> goto refused
 	fi;
 #ifndef BROKEN_ORDER
-	held = outer_id;
+	LOOK;
 	if
 	:: held
 	:: else -> level_1 = false; goto refused
