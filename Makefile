@@ -57,7 +57,7 @@ bench:
 	@echo; echo start.py; python3 bench/start.py $(BUILD)-bench/cli/gpualloc
 	@for script in slurm_start slurm_links; do \
 	  echo; echo $$script.py; \
-	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/spank_gpualloc.so || exit; \
+	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/plugin/spank_gpualloc.so || exit; \
 	done
 
 chaos:

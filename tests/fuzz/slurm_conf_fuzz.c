@@ -5,10 +5,10 @@
  */
 #include "fuzz.h"
 
-#include "../../cli/slurm_mig.h"
-#include "../../cli/slurm_names.h"
-#include "../../cli/slurm_numbers.h"
-#include "../../cli/slurm_site.h"
+#include "caps.h"
+#include "names.h"
+#include "numbers.h"
+#include "site.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The numbers of the capability files of MIG instances: /dev/nvidia-caps/nvidia-capN. */
+#ifndef SLURM_CAPS_H
+#define SLURM_CAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MIG_MINORS "/proc/driver/nvidia-caps/mig-minors"
+enum { MIG_MINORS_MOST = 4 << 20 };
+
+/*
+ * From the text of MIG_MINORS, the numbers for the GPU instance and the compute instance of the GPU
+ * with that minor; false where it has not both.
+ */
+bool mig_caps_find(const char *text, int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2]);
+/* As NVIDIA's documents count them: for machines that exist nowhere. */
+void mig_caps_documented(int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2]);
+
+#endif

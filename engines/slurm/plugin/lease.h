@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lease mode, in a task: the first leases for all tasks of the step, the others hear of it. */
+#ifndef SLURM_LEASE_H
+#define SLURM_LEASE_H
+
+#include "step.h"
+
+/* Sets the task's variables; -1 with a sentence in step->trouble. */
+int lease_enter(spank_t spank, struct step *step, int task);
+
+#endif
