@@ -107,10 +107,21 @@ enum { GPUALLOC_DEADLINE_DEFAULT_MS = 10000 };
 /*
  * Takes a snapshot of a machine. spec is "nvml", "nvidia-smi", the name of a built-in machine or
  * the path of a file; NULL takes GPUALLOC_MACHINE from the environment, else NVML, else nvidia-smi.
- * A driver that has not answered after deadline_ms (0 is the default) is an error.
+ * A driver that is silent for deadline_ms (0 is the default) is an error; one that answers slowly
+ * is waited for. A GPU of which it says nothing is a device that is unhealthy.
  */
 GPUALLOC_EXPORT int gpualloc_machine_open(const char *spec, unsigned deadline_ms,
 					  gpualloc_machine **ret_machine, gpualloc_error *error);
+
+/*
+ * The same, calling waiting each second once it takes longer than one: with what is being asked,
+ * and at the end with NULL. It is called from the thread that asks.
+ */
+typedef void gpualloc_waiting_function(void *context, const char *text);
+GPUALLOC_EXPORT int gpualloc_machine_open_waiting(const char *spec, unsigned deadline_ms,
+						  gpualloc_waiting_function *waiting, void *context,
+						  gpualloc_machine **ret_machine,
+						  gpualloc_error *error);
 
 /* The same from bytes in memory, in any form that a file may have; name appears in messages. */
 GPUALLOC_EXPORT int gpualloc_machine_read(const void *data, size_t size, const char *name,
@@ -245,7 +256,14 @@ enum gpualloc_health {
 	GPUALLOC_HEALTH_LOST,
 	GPUALLOC_HEALTH_NEEDS_RESET,
 	GPUALLOC_HEALTH_ROW_REMAP_FAILED,
-	GPUALLOC_HEALTH_RETIRED_PENDING
+	GPUALLOC_HEALTH_RETIRED_PENDING,
+	GPUALLOC_HEALTH_UNRESPONSIVE,     /* a question to it never came back, or ended the library */
+	GPUALLOC_HEALTH_NO_PERMISSION,    /* this user may not use it */
+	GPUALLOC_HEALTH_BLOCKED,          /* the operating system, a cgroup say, keeps it from us */
+	GPUALLOC_HEALTH_NO_POWER,         /* its power cables are not plugged in properly */
+	GPUALLOC_HEALTH_INTERRUPT,        /* its interrupts do not arrive */
+	GPUALLOC_HEALTH_FABRIC_NOT_READY, /* CUDA fails until NVSwitch's fabric manager is done */
+	GPUALLOC_HEALTH_FAILED            /* the driver cannot use it, for another reason */
 };
 
 enum gpualloc_state {
@@ -297,6 +315,8 @@ GPUALLOC_EXPORT int64_t gpualloc_device_memory_reserved(const gpualloc_device *d
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_used(const gpualloc_device *device);
 /* Total less reserved less used, in bytes; known when total and used are. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_free(const gpualloc_device *device);
+/* 1 where it is the machine's own memory, which the CPUs use too. */
+GPUALLOC_EXPORT int gpualloc_device_memory_unified(const gpualloc_device *device);
 
 /* Whether it can be given to somebody now, and why not. */
 GPUALLOC_EXPORT enum gpualloc_state gpualloc_device_state(const gpualloc_device *device);

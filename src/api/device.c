@@ -87,6 +87,11 @@ int64_t gpualloc_device_memory_reserved(const gpualloc_device *device)
 	return device ? device->memory.reserved : GA_UNKNOWN;
 }
 
+int gpualloc_device_memory_unified(const gpualloc_device *device)
+{
+	return device->memory_unified;
+}
+
 int64_t gpualloc_device_memory_used(const gpualloc_device *device)
 {
 	return device ? device->memory.used : GA_UNKNOWN;

@@ -17,6 +17,13 @@ int gpualloc_machine_open(const char *spec, unsigned deadline_ms, gpualloc_machi
 	return ga_source_open_here(spec, deadline_ms, ret_machine, error);
 }
 
+int gpualloc_machine_open_waiting(const char *spec, unsigned deadline_ms,
+				  gpualloc_waiting_function *waiting, void *context,
+				  gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	return ga_source_open_telling(spec, deadline_ms, waiting, context, ret_machine, error);
+}
+
 int gpualloc_available(const char *spec, unsigned deadline_ms, gpualloc_error *error)
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;

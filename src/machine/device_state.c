@@ -18,6 +18,16 @@ static const char *const health_sentences[] = {
 	[GPUALLOC_HEALTH_ROW_REMAP_FAILED] =
 		"remapping a row of its memory failed; replace the GPU",
 	[GPUALLOC_HEALTH_RETIRED_PENDING] = "memory pages wait to be retired; reset the GPU",
+	[GPUALLOC_HEALTH_UNRESPONSIVE] = "does not answer",
+	[GPUALLOC_HEALTH_NO_PERMISSION] = "this user has no permission to use the GPU",
+	[GPUALLOC_HEALTH_BLOCKED] = "the operating system (a cgroup, say) blocks the GPU",
+	[GPUALLOC_HEALTH_NO_POWER] = "its power cables are not plugged in properly",
+	[GPUALLOC_HEALTH_INTERRUPT] =
+		"the kernel has a problem with its interrupts; see its log (dmesg)",
+	[GPUALLOC_HEALTH_FABRIC_NOT_READY] =
+		"the NVLink fabric is not ready, and CUDA fails until it is; see to "
+		"nvidia-fabricmanager",
+	[GPUALLOC_HEALTH_FAILED] = "the driver cannot use this GPU; see the kernel's log (dmesg)",
 };
 
 const char *ga_state_name(enum gpualloc_state state)
@@ -57,7 +67,9 @@ static bool hides_a_user(const struct gpualloc_device *device)
 {
 	int64_t idle = device->idle_memory > 0 ? device->idle_memory : usual_idle_memory;
 
-	return device->processes_hidden && device->memory.used > idle;
+	/* The host's programs are in unified memory too. */
+	return (device->processes_hidden || !device->processes_known) && !device->memory_unified &&
+	       device->memory.used > idle;
 }
 
 /* Somebody is on the GPU, and of this instance nobody knows whether it is here. */

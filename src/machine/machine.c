@@ -14,8 +14,18 @@
 static const char *const compute_modes[] = {"default", "exclusive-thread", "prohibited",
 					    "exclusive-process"};
 static const char *const process_types[] = {"C", "G", "C+G", "M+C"};
-static const char *const healths[] = {"ok", "lost", "needs-reset", "row-remap-failed",
-				      "retired-pending"};
+static const char *const healths[] = {"ok",
+				      "lost",
+				      "needs-reset",
+				      "row-remap-failed",
+				      "retired-pending",
+				      "unresponsive",
+				      "no-permission",
+				      "blocked",
+				      "no-power",
+				      "interrupt",
+				      "fabric-not-ready",
+				      "failed"};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

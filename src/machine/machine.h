@@ -78,6 +78,7 @@ struct gpualloc_device {
 	int64_t nvlink_version;
 	int display; /* 1, 0 or -1 */
 	struct ga_memory memory;
+	bool memory_unified; /* it is the machine's: what is used says nothing of who computes */
 	int64_t utilization;
 	enum ga_compute_mode compute_mode;
 	enum gpualloc_health health;

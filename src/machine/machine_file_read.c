@@ -174,11 +174,15 @@ static int read_words(struct ga_json_reader *reader, const json_t *json, const c
 	if (result == 0 && health && !ga_health_find(health, &device->health))
 		result = ga_json_unknown_word(
 			reader, path, "health", health,
-			"ok, lost, needs-reset, row-remap-failed, retired-pending");
+			"ok, lost, needs-reset, row-remap-failed, retired-pending, unresponsive, "
+			"no-permission, blocked, no-power, interrupt, fabric-not-ready, failed");
 	if (result == 0)
 		result = ga_json_read_bool(reader, json, path, "display", &display, &found);
 	if (found)
 		device->display = display;
+	if (result == 0)
+		result = ga_json_read_bool(reader, json, path, "memory_unified",
+					   &device->memory_unified, &found);
 	return result;
 }
 

@@ -85,6 +85,8 @@ static void write_device(struct ga_json *json, const struct gpualloc_device *dev
 	if (device->display >= 0)
 		ga_json_bool(json, "display", device->display);
 	write_memory(json, &device->memory);
+	if (device->memory_unified)
+		ga_json_bool(json, "memory_unified", true);
 	ga_json_number_known(json, "utilization", device->utilization);
 	ga_json_text_known(json, "compute_mode", ga_compute_mode_name(device->compute_mode));
 	ga_json_text(json, "health", ga_health_name(device->health));

@@ -76,6 +76,49 @@ bool ga_host_pci_attribute(const char *root, const char *pci, const char *attrib
 	return ga_file_peek(root, path, text, size) > 0;
 }
 
+/* "MemTotal:  123 kB" of /proc/meminfo in bytes. */
+static int64_t meminfo(const char *text, const char *name)
+{
+	const char *line = strstr(text, name);
+	int64_t number = GA_UNKNOWN;
+
+	if (!line)
+		return GA_UNKNOWN;
+	line += strlen(name);
+	line += strspn(line, " \t");
+	if (!ga_text_number(line, strspn(line, "0123456789"), INT64_C(1) << 46, &number))
+		return GA_UNKNOWN;
+	return number << 10;
+}
+
+int ga_host_unified_memory(const char *root, gpualloc_machine *machine)
+{
+	char text[4096];
+	int64_t total = GA_UNKNOWN, available = GA_UNKNOWN;
+	size_t unified = 0;
+
+	if (ga_file_peek(root, "/proc/meminfo", text, sizeof text) > 0) {
+		total = meminfo(text, "MemTotal:");
+		available = meminfo(text, "MemAvailable:");
+	}
+	for (size_t i = 0; i < machine->device_count; i++) {
+		struct gpualloc_device *device = &machine->devices[i];
+
+		if (!device->memory_unified)
+			continue;
+		unified++;
+		device->memory = (struct ga_memory){total, GA_UNKNOWN, GA_UNKNOWN};
+		if (total >= 0 && available >= 0)
+			device->memory.used = available < total ? total - available : 0;
+	}
+	if (unified == 0)
+		return 0;
+	return ga_machine_note(machine,
+			       "GPU and CPUs share one memory: it is shown as the system has it, "
+			       "and what is used of it says nothing of who computes; processes and "
+			       "leases decide whether the GPU is free");
+}
+
 int ga_host_places(const char *root, gpualloc_machine *machine)
 {
 	char text[1024];
@@ -101,6 +144,9 @@ bool ga_host_sees_all_processes(const char *root)
 	char path[PATH_MAX], link[64];
 	ssize_t length;
 
+	/* Under WSL 2 the list has no program of Windows, nor of other distributions. */
+	if (ga_file_exists(root, "/dev/dxg"))
+		return false;
 	if ((size_t)snprintf(path, sizeof path, "%s/proc/self/ns/pid", root) >= sizeof path)
 		return false;
 	length = readlink(path, link, sizeof link - 1);
@@ -152,11 +198,11 @@ int ga_host_processes(const char *root, gpualloc_machine *machine)
 	for (size_t i = 0; result == 0 && i < machine->device_count; i++) {
 		struct gpualloc_device *device = &machine->devices[i];
 
-		device->processes_hidden = !all;
+		device->processes_hidden = device->processes_hidden || !all;
 		if (all)
 			result = complete_processes(root, device);
 		for (size_t m = 0; result == 0 && m < device->mig_count; m++) {
-			device->mig[m].processes_hidden = !all;
+			device->mig[m].processes_hidden = device->mig[m].processes_hidden || !all;
 			if (all)
 				result = complete_processes(root, &device->mig[m]);
 		}

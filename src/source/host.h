@@ -12,10 +12,15 @@
 int ga_host_describe(const char *root, gpualloc_machine *machine);
 /* NUMA node and CPUs of each GPU, by PCI address. */
 int ga_host_places(const char *root, gpualloc_machine *machine);
+/* The system's memory for GPUs that have none of their own, with a note. */
+int ga_host_unified_memory(const char *root, gpualloc_machine *machine);
 /* What Linux says of a PCI device, "class" say; false where it does not have it. */
 bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
 			   size_t size);
-/* Whether the pids we see are those of the kernel's first namespace, as the driver's are. */
+/*
+ * Whether the pids we see are those of the kernel's first namespace, as the driver's are, and the
+ * driver's list has everybody: not so under WSL 2.
+ */
 bool ga_host_sees_all_processes(const char *root);
 /*
  * Users and names of the processes on every device. In a pid namespace of its own the driver's

@@ -195,8 +195,23 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 	return open_file(spec, ret_machine, error);
 }
 
+int64_t ga_source_start_patience(unsigned deadline_ms)
+{
+	const int64_t usual = 3 * (int64_t)GPUALLOC_DEADLINE_DEFAULT_MS;
+
+	return deadline_ms < GPUALLOC_DEADLINE_DEFAULT_MS || deadline_ms > usual ? deadline_ms
+										 : usual;
+}
+
 int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
 			gpualloc_error *error)
+{
+	return ga_source_open_telling(spec, deadline_ms, NULL, NULL, ret_machine, error);
+}
+
+int ga_source_open_telling(const char *spec, unsigned deadline_ms,
+			   gpualloc_waiting_function *waiting, void *context,
+			   gpualloc_machine **ret_machine, gpualloc_error *error)
 {
 	/* secure_getenv() knows nothing in a set-uid process. */
 	struct ga_source_request request = {
@@ -204,6 +219,8 @@ int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine
 		.nvml_library = secure_getenv("GPUALLOC_NVML"),
 		.nvidia_smi = secure_getenv("GPUALLOC_NVIDIA_SMI"),
 		.deadline_ms = deadline_ms ? deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS,
+		.waiting = waiting,
+		.waiting_context = context,
 	};
 	const char *chosen = secure_getenv("GPUALLOC_MACHINE");
 

@@ -14,8 +14,17 @@ struct ga_source_request {
 	const char *root; /* where /proc and /sys are looked for: "" on the machine itself */
 	const char *nvml_library; /* GPUALLOC_NVML, or NULL for the usual soname */
 	const char *nvidia_smi;   /* GPUALLOC_NVIDIA_SMI, or NULL for the usual name */
-	unsigned deadline_ms;
+	unsigned deadline_ms;     /* of silence; one that goes on answering may take longer */
+	/* Called each second once it takes long, with what is asked; NULL text: it is over. */
+	gpualloc_waiting_function *waiting;
+	void *waiting_context;
 };
+
+/*
+ * How long a driver may be silent before its first word, when it starts all GPUs: as long as it may
+ * be later, or where nobody set a shorter deadline than the usual, three times the usual.
+ */
+int64_t ga_source_start_patience(unsigned deadline_ms);
 
 struct ga_source {
 	const char *name;        /* as --machine takes it */
@@ -48,6 +57,10 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 /* As gpualloc_machine_open(): with what the environment says. */
 int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
 			gpualloc_error *error);
+/* The same, telling who waits what is asked. */
+int ga_source_open_telling(const char *spec, unsigned deadline_ms,
+			   gpualloc_waiting_function *waiting, void *context,
+			   gpualloc_machine **ret_machine, gpualloc_error *error);
 /* Any text that a source recognises; name is put in front of messages. */
 int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
 		   gpualloc_error *error);

@@ -48,16 +48,17 @@ static void close_the_rest(void)
 	_exit(STATUS_OPEN);
 }
 
-/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. */
+/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. err
+ * -1: 2 is nowhere. */
 static void isolate(int out, int err)
 {
 	sigset_t none;
 	int null;
 
 	/* The pipes' own numbers may be 0, 1 or 2 where the caller had closed those. */
-	out = fcntl(out, F_DUPFD, 3);
-	err = fcntl(err, F_DUPFD, 3);
 	null = open("/dev/null", O_RDWR);
+	out = fcntl(out, F_DUPFD, 3);
+	err = fcntl(err < 0 ? null : err, F_DUPFD, 3);
 	if (out < 0 || err < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
 	    dup2(err, 2) < 0)
 		_exit(126);
@@ -216,6 +217,50 @@ int ga_child_call(const char *name, int (*work)(void *context, int out), void *c
 	*ret_result = result;
 	result = (struct ga_child_result){0};
 	return 0;
+}
+
+int ga_child_start(const char *name, int (*work)(void *context, int out), void *context,
+		   struct ga_child *ret_child, gpualloc_error *error)
+{
+	pid_t child, parent = getpid();
+	int out[2], status;
+
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "%s: cannot make a pipe", name);
+	child = fork();
+	if (child == 0) {
+		end_with(parent);
+		isolate(out[1], -1);
+		_exit(work(context, 1));
+	}
+	status = errno;
+	close(out[1]);
+	if (child < 0) {
+		close(out[0]);
+		return ga_error_errno(error, GPUALLOC_EIO, status, "%s: cannot start a process",
+				      name);
+	}
+	*ret_child = (struct ga_child){.pid = child, .out = out[0]};
+	return 0;
+}
+
+int ga_child_stop(struct ga_child *child, int64_t until_ms)
+{
+	int status = 0;
+	bool reaped;
+
+	if (child->pid == 0)
+		return 0;
+	reaped = reap(child->pid, until_ms, &status);
+	if (!reaped) {
+		(void)kill(child->pid, SIGKILL);
+		reaped = reap(child->pid, ga_clock_ms() + 100, &status);
+	}
+	close(child->out);
+	*child = (struct ga_child){0};
+	if (!reaped)
+		return -1;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static int execute(void *context, int out)

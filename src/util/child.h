@@ -11,6 +11,10 @@
 #include "buffer.h"
 #include "error.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
 struct ga_child_result {
 	struct ga_buffer output; /* what it wrote to standard output */
 	struct ga_buffer errors; /* and to standard error */
@@ -28,6 +32,22 @@ void ga_child_result_free(struct ga_child_result *result);
 int ga_child_call(const char *name, int (*work)(void *context, int out), void *context,
 		  unsigned deadline_ms, size_t limit, struct ga_child_result *ret_result,
 		  gpualloc_error *error);
+
+/*
+ * The same without waiting, for several side by side: its standard output is out, which the caller
+ * reads and ga_child_stop() closes; its standard error is nowhere.
+ */
+struct ga_child {
+	pid_t pid; /* 0: none runs */
+	int out;
+};
+int ga_child_start(const char *name, int (*work)(void *context, int out), void *context,
+		   struct ga_child *ret_child, gpualloc_error *error);
+/*
+ * Waits until that time (ga_clock_ms()) for it to end by itself, then kills it. The status as
+ * above, -1 where the kernel does not let it die.
+ */
+int ga_child_stop(struct ga_child *child, int64_t until_ms);
 
 /*
  * Runs a program without a shell, with LC_ALL=C and standard input empty; argv[0] is looked for in

@@ -97,10 +97,14 @@ def when_a_stranger_leaves_the_waiter_goes_on():
 def a_driver_that_hangs_is_given_up_at_the_deadline():
     with store() as one:
         _, env = fake_driver(one)
-        for where in ("0", "init"):
-            says = one.refused(69, "--deadline", "300ms", "true", env={"FAKE_HANG": where, **env})
-            assert "did not answer within 0.3 s" in says, says
-            assert one.leases()["leases"] == [] and one.leases()["waiting"] == []
+        says = one.refused(69, "--deadline", "300ms", "true", env={"FAKE_HANG": "init", **env})
+        assert "did not answer within 0.3 s" in says, says
+        assert one.leases()["leases"] == [] and one.leases()["waiting"] == []
+        hangs = {"FAKE_HANG": "0", **env}
+        says = one.refused(78, "--deadline", "1s", "--only", "0", "true", env=hangs)
+        assert "does not answer: NVML said nothing for 1 s" in says, says
+        assert one.leases()["leases"] == [] and one.leases()["waiting"] == []
+        one.ok("--deadline", "1s", "true", env=hangs)  # the others are to be had
 
 
 @case

@@ -18,12 +18,13 @@ const struct nvml_driver nvml_drivers[NVML_DRIVER_COUNT] = {
 	{"525", GAP_DRIVER, true, true},
 	{"535", GAP_DRIVER, true, true},
 	{"550", GAP_DRIVER, true, true},
+	{"615", GAP_DRIVER, true, true},
 	{NULL, GAP_NONE, true, true},
 };
 
 /* ---- asking ---- */
 
-/* A driver's library; NULL is the newest. */
+/* A driver's library; NULL is 580. */
 static const char *library(const char *driver)
 {
 	static char path[512];

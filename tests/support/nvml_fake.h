@@ -10,14 +10,15 @@
 
 enum { NVML_DEADLINE_MS = 60000 };
 
-/* The drivers that the fakes play, oldest first, and what each of them cannot know. */
+/* The drivers that the fakes play, oldest first, the usual one last, and what each of them cannot
+ * know. */
 struct nvml_driver {
-	const char *name; /* NULL is the newest */
+	const char *name; /* NULL is 580, the usual one */
 	unsigned gaps;
 	bool has_mig;
 	bool has_fabric;
 };
-enum { NVML_DRIVER_COUNT = 8 };
+enum { NVML_DRIVER_COUNT = 9 };
 extern const struct nvml_driver nvml_drivers[NVML_DRIVER_COUNT];
 
 /* Shows a machine: one that is there, or a spec as --machine takes it. */

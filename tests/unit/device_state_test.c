@@ -14,7 +14,17 @@ static const struct {
 } devices[] = {
 	{"", GPUALLOC_STATE_FREE, ""},
 	{"\"processes\":[]", GPUALLOC_STATE_FREE, ""},
-	{"\"memory\":{\"total\":8589934592,\"used\":8000000000}", GPUALLOC_STATE_FREE, ""},
+	{"\"processes\":[],\"memory\":{\"total\":8589934592,\"used\":8000000000}",
+	 GPUALLOC_STATE_FREE, ""},
+	{"\"memory\":{\"total\":8589934592,\"used\":8000000000}", GPUALLOC_STATE_IN_USE,
+	 "7629 MiB in use by processes that cannot be seen from here"},
+	{"\"memory\":{\"total\":8589934592,\"used\":600000000}", GPUALLOC_STATE_FREE, ""},
+	{"\"memory\":{\"total\":8589934592,\"used\":8000000000},\"memory_unified\":true",
+	 GPUALLOC_STATE_FREE, ""},
+	{"\"health\":\"unresponsive\",\"reason\":\"NVML said nothing\"", GPUALLOC_STATE_UNHEALTHY,
+	 "does not answer: NVML said nothing"},
+	{"\"health\":\"blocked\"", GPUALLOC_STATE_UNHEALTHY,
+	 "the operating system (a cgroup, say) blocks the GPU"},
 	{"\"processes\":[{\"pid\":1,\"type\":\"G\"}]", GPUALLOC_STATE_FREE, ""},
 	{"\"processes\":[{\"pid\":1,\"type\":\"C\"}]", GPUALLOC_STATE_IN_USE, "process 1"},
 	{"\"processes\":[{\"pid\":8,\"type\":\"G\"},{\"pid\":9,\"type\":\"C+G\",\"user\":\"eve\","

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of NVML's binary interface that is used here, in declarations of our own: numbers and
- * layouts are those of drivers 390 to 580 on 64-bit Linux. Nothing in it depends on NVIDIA's
+ * layouts are those of drivers 390 to 615 on 64-bit Linux. Nothing in it depends on NVIDIA's
  * header, whose macros change their values from release to release.
  */
 #ifndef GA_SOURCE_NVML_ABI_H
@@ -20,13 +20,15 @@ enum ga_nvml_result {
 	GA_NVML_NO_PERMISSION = 4,
 	GA_NVML_NOT_FOUND = 6,
 	GA_NVML_INSUFFICIENT_SIZE = 7,
+	GA_NVML_INSUFFICIENT_POWER = 8,
 	GA_NVML_DRIVER_NOT_LOADED = 9,
 	GA_NVML_TIMEOUT = 10,
+	GA_NVML_IRQ_ISSUE = 11,
 	GA_NVML_LIBRARY_NOT_FOUND = 12,
 	GA_NVML_FUNCTION_NOT_FOUND = 13,
 	GA_NVML_GPU_IS_LOST = 15,
 	GA_NVML_RESET_REQUIRED = 16,
-	GA_NVML_OPERATING_SYSTEM = 17,
+	GA_NVML_OPERATING_SYSTEM = 17, /* blocked by it: a cgroup of devices */
 	GA_NVML_VERSION_MISMATCH = 18, /* of library and kernel module */
 	GA_NVML_ARGUMENT_VERSION_MISMATCH = 25,
 	GA_NVML_UNKNOWN = 999,
@@ -155,7 +157,57 @@ struct ga_nvml_fabric_v3 {
 	unsigned char summary;
 };
 
-enum { GA_NVML_FABRIC_COMPLETED = 3 };
+enum { GA_NVML_FABRIC_CLIQUES = 64 };
+
+struct ga_nvml_clique {
+	unsigned char type;
+	unsigned id;
+};
+
+/* Driver 615, by a call of its own: no version in front, and a clique for each kind of access. */
+struct ga_nvml_fabric_v4 {
+	unsigned char cluster[GA_NVML_FABRIC_UUID_SIZE];
+	int status;
+	struct ga_nvml_clique cliques[GA_NVML_FABRIC_CLIQUES];
+	unsigned clique_count;
+	unsigned char state;
+	unsigned health;
+	unsigned char summary;
+};
+
+/* Of the kinds, the one that older drivers had alone: reading and writing by address. */
+enum { GA_NVML_CLIQUE_POINTER = 0 };
+
+enum ga_nvml_fabric_state {
+	GA_NVML_FABRIC_NOT_SUPPORTED = 0,
+	GA_NVML_FABRIC_NOT_STARTED = 1,
+	GA_NVML_FABRIC_IN_PROGRESS = 2,
+	GA_NVML_FABRIC_COMPLETED = 3,
+};
+
+/* Since driver 570 a link that is up may sleep. */
+enum ga_nvml_link_state {
+	GA_NVML_LINK_DOWN = 0,
+	GA_NVML_LINK_UP = 1,
+	GA_NVML_LINK_SLEEPS = 2,
+};
+
+enum ga_nvml_p2p_index {
+	GA_NVML_P2P_READ = 0,
+	GA_NVML_P2P_WRITE = 1,
+};
+
+enum ga_nvml_p2p_status {
+	GA_NVML_P2P_OK = 0,
+	GA_NVML_P2P_NO_CHIPSET = 1,
+	GA_NVML_P2P_NO_GPU = 2,
+	GA_NVML_P2P_NO_TOPOLOGY = 3,
+	GA_NVML_P2P_DISABLED = 4,
+	GA_NVML_P2P_NOT_SUPPORTED = 5,
+	GA_NVML_P2P_UNKNOWN = 6,
+};
+
+enum { GA_NVML_VIRTUAL_GPU = 2 }; /* of the virtualization modes: a guest's share of a GPU */
 
 enum ga_nvml_ancestor {
 	GA_NVML_ANCESTOR_BOARD = 0,
@@ -186,5 +238,6 @@ _Static_assert(sizeof(struct ga_nvml_field) == 40, "as the library has it");
 _Static_assert(sizeof(struct ga_nvml_fabric_v1) == 28, "as the library has it");
 _Static_assert(sizeof(struct ga_nvml_fabric_v2) == 36, "as the library has it");
 _Static_assert(sizeof(struct ga_nvml_fabric_v3) == 40, "as the library has it");
+_Static_assert(sizeof(struct ga_nvml_fabric_v4) == 548, "as the library has it");
 
 #endif

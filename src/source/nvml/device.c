@@ -36,14 +36,27 @@ bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing)
 	return false;
 }
 
+/* What keeps the driver from giving a handle; nothing but "GPU is lost" is a lost GPU. */
+static enum gpualloc_health health_without_handle(int result)
+{
+	switch (result) {
+	case GA_NVML_NO_PERMISSION: return GPUALLOC_HEALTH_NO_PERMISSION;
+	case GA_NVML_INSUFFICIENT_POWER: return GPUALLOC_HEALTH_NO_POWER;
+	case GA_NVML_TIMEOUT: return GPUALLOC_HEALTH_UNRESPONSIVE;
+	case GA_NVML_IRQ_ISSUE: return GPUALLOC_HEALTH_INTERRUPT;
+	case GA_NVML_OPERATING_SYSTEM: return GPUALLOC_HEALTH_BLOCKED;
+	default: return GPUALLOC_HEALTH_FAILED;
+	}
+}
+
 int ga_nvml_no_handle(struct ga_nvml_gpu *gpu, int result)
 {
 	char reason[256];
 
 	if (ga_nvml_worked(gpu, result, "a handle") || gpu->sick)
 		return 0;
-	gpu->sick = GA_NVML_GPU_IS_LOST;
-	gpu->device->health = GPUALLOC_HEALTH_LOST;
+	gpu->sick = result;
+	gpu->device->health = health_without_handle(result);
 	(void)snprintf(reason, sizeof reason, "NVML says \"%s\" when asked for a handle",
 		       ga_nvml_text(gpu->nvml, result));
 	return ga_set_text(&gpu->device->reason, reason);
@@ -186,30 +199,35 @@ static int64_t bytes(uint64_t number)
 	return number <= bytes_max ? (int64_t)number : GA_UNKNOWN;
 }
 
-void ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+bool ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 			 struct ga_memory *ret_memory)
 {
 	const struct ga_nvml *nvml = gpu->nvml;
 	struct ga_nvml_memory_v2 new = {.version = GA_NVML_VERSION(new, 2)};
 	struct ga_nvml_memory_v1 old = {0};
+	int result;
 
-	if (nvml->memory_v2 && ga_nvml_worked(gpu, nvml->memory_v2(handle, &new), "its memory")) {
+	if (nvml->memory_v2 && ga_nvml_worked(gpu, nvml->memory_v2(handle, &new), "its memory") &&
+	    new.total > 0) {
 		ret_memory->total = bytes(new.total);
 		ret_memory->reserved = bytes(new.reserved);
 		ret_memory->used = bytes(new.used);
-		return;
+		return false;
 	}
 	/* A driver may have the newer call and refuse it; and here used may contain the reserve. */
-	if (gpu->sick || !nvml->memory_v1 ||
-	    !ga_nvml_worked(gpu, nvml->memory_v1(handle, &old), "its memory"))
-		return;
+	if (gpu->sick || !nvml->memory_v1)
+		return false;
+	result = nvml->memory_v1(handle, &old);
+	if (!ga_nvml_worked(gpu, result, "its memory") || old.total == 0)
+		return result == GA_NVML_SUCCESS || result == GA_NVML_NOT_SUPPORTED;
 	ret_memory->total = bytes(old.total);
 	ret_memory->used = bytes(old.used);
+	return false;
 }
 
 static int read_memory(struct ga_nvml_gpu *gpu)
 {
-	ga_nvml_read_memory(gpu, gpu->handle, &gpu->device->memory);
+	gpu->device->memory_unified = ga_nvml_read_memory(gpu, gpu->handle, &gpu->device->memory);
 	return 0;
 }
 
@@ -253,15 +271,37 @@ static int read_health(struct ga_nvml_gpu *gpu)
 	return 0;
 }
 
-int ga_nvml_read_device(struct ga_nvml_gpu *gpu)
+/* A guest's share of a GPU: who else computes on it nobody tells in there. */
+static int read_virtualization(struct ga_nvml_gpu *gpu)
 {
-	static int (*const parts[])(struct ga_nvml_gpu * gpu) = {
-		read_uuid, read_name, read_pci,    read_serial, read_minor,
-		read_cpus, read_numa, read_health, read_memory, read_use,
-	};
+	if (ga_nvml_ask_number(gpu, gpu->nvml->virtualization, gpu->handle, "its virtualization",
+			       INT32_MAX) == GA_NVML_VIRTUAL_GPU)
+		gpu->device->processes_hidden = true;
+	return 0;
+}
+
+static int read_parts(struct ga_nvml_gpu *gpu, int (*const parts[])(struct ga_nvml_gpu *gpu),
+		      size_t count)
+{
 	int result = 0;
 
-	for (size_t i = 0; result == 0 && !gpu->sick && i < sizeof parts / sizeof *parts; i++)
+	for (size_t i = 0; result == 0 && !gpu->sick && i < count; i++)
 		result = parts[i](gpu);
 	return result;
+}
+
+int ga_nvml_read_identity(struct ga_nvml_gpu *gpu)
+{
+	static int (*const parts[])(struct ga_nvml_gpu * gpu) = {read_uuid, read_name, read_pci,
+								 read_serial, read_minor};
+
+	return read_parts(gpu, parts, sizeof parts / sizeof *parts);
+}
+
+int ga_nvml_read_state(struct ga_nvml_gpu *gpu)
+{
+	static int (*const parts[])(struct ga_nvml_gpu * gpu) = {
+		read_cpus, read_numa, read_health, read_memory, read_use, read_virtualization};
+
+	return read_parts(gpu, parts, sizeof parts / sizeof *parts);
 }

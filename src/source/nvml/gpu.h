@@ -17,10 +17,13 @@ enum { GA_NVML_LINKS_MAX = 64 };
 struct ga_nvml_gpu {
 	const struct ga_nvml *nvml;
 	const char *root;
+	int64_t index;
+	int out;               /* where it is told what is asked next */
+	bool is_hopper;        /* or newer: compute capability 9.0 */
 	bool names_hidden;     /* pids are not those of this namespace: no names by pid */
 	ga_nvml_handle handle; /* NULL where the driver gave none */
 	struct gpualloc_device *device;
-	int sick; /* GPU_IS_LOST or RESET_REQUIRED, once some call said so */
+	int sick; /* the result that said that it cannot be used; then it is asked nothing more */
 };
 
 /* Whether a call worked; keeps in mind that it told of a sick GPU. doing completes a sentence. */
@@ -29,11 +32,16 @@ bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing);
 /* The driver gave no handle, and this is why: the device is unhealthy. */
 int ga_nvml_no_handle(struct ga_nvml_gpu *gpu, int result);
 
-/* Everything but MIG and links. */
-int ga_nvml_read_device(struct ga_nvml_gpu *gpu);
+/* Says what is asked for next, in answer.c. Nothing of a GPU that is asked nothing more. */
+void ga_nvml_announce(const struct ga_nvml_gpu *gpu, const char *doing);
 
-/* Of a GPU or of an instance, whose handle is given. */
-void ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+/* Who and where it is; then everything else but MIG, processes and links. */
+int ga_nvml_read_identity(struct ga_nvml_gpu *gpu);
+int ga_nvml_read_state(struct ga_nvml_gpu *gpu);
+
+/* Of a GPU or of an instance, whose handle is given. Whether the driver says that it has none of
+ * its own, as where CPU and GPU share theirs. */
+bool ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 			 struct ga_memory *ret_memory);
 /* ret_text has GA_NVML_NAME_SIZE bytes and always ends in NUL. */
 bool ga_nvml_ask_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, ga_nvml_handle handle,

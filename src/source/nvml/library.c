@@ -6,6 +6,7 @@
 #include "library.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,9 @@ static const struct symbol symbols[] = {
 	OPTIONAL(link_remote_pci, "nvmlDeviceGetNvLinkRemotePciInfo_v2"),
 	OPTIONAL(link_remote_type, "nvmlDeviceGetNvLinkRemoteDeviceType"),
 	OPTIONAL(fields, "nvmlDeviceGetFieldValues"),
+	OPTIONAL(p2p_status, "nvmlDeviceGetP2PStatus"),
+	OPTIONAL(virtualization, "nvmlDeviceGetVirtualizationMode"),
+	OPTIONAL(fabric_v4, "nvmlDeviceGetGpuFabricInfo_v4"),
 	OPTIONAL(fabric_v, "nvmlDeviceGetGpuFabricInfoV"),
 	OPTIONAL(fabric_v1, "nvmlDeviceGetGpuFabricInfo"),
 
@@ -83,28 +87,43 @@ static const struct symbol symbols[] = {
 	OPTIONAL(attributes, "nvmlDeviceGetAttributes_v2"),
 };
 
-static void *open_library(const char *path, bool wsl)
+/* Where the loader does not look by itself: WSL 2, NixOS, Container-Optimized OS, GKE, containers.
+ */
+static const char *const folders[] = {
+	"/usr/lib/wsl/lib",        "/run/opengl-driver/lib",
+	"/var/lib/nvidia/lib64",   "/home/kubernetes/bin/nvidia/lib64",
+	"/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
+};
+
+/* What the loader says of its own search is what is told where nothing is found. */
+static void *open_library(const char *path, const char *root, char *why, size_t size)
 {
 	static const char soname[] = "libnvidia-ml.so.1";
 	void *library = dlopen(path ? path : soname, RTLD_LAZY | RTLD_LOCAL);
+	const char *reason = library ? NULL : dlerror();
 
-	if (!library && !path && wsl)
-		library = dlopen("/usr/lib/wsl/lib/libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
+	(void)snprintf(why, size, "%s", reason ? reason : "no reason was given");
+	for (size_t i = 0; !library && !path && i < sizeof folders / sizeof *folders; i++) {
+		char file[PATH_MAX];
+
+		if ((size_t)snprintf(file, sizeof file, "%s%s/%s", root, folders[i], soname) <
+		    sizeof file)
+			library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
+	}
 	return library;
 }
 
-int ga_nvml_load(const char *path, bool wsl, struct ga_nvml *ret_nvml, gpualloc_error *error)
+int ga_nvml_load(const char *path, const char *root, struct ga_nvml *ret_nvml,
+		 gpualloc_error *error)
 {
-	struct ga_nvml nvml = {.library = open_library(path, wsl)};
+	char why[512];
+	struct ga_nvml nvml = {.library = open_library(path, root, why, sizeof why)};
 
-	if (!nvml.library) {
-		const char *why = dlerror();
-
+	if (!nvml.library)
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
 				    "NVML: the driver's library cannot be loaded (%s); install it "
 				    "in the driver's version, or name it in GPUALLOC_NVML",
-				    why ? why : "no reason was given");
-	}
+				    why);
 	for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
 		void *address = NULL;
 

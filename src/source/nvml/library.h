@@ -64,6 +64,9 @@ struct ga_nvml {
 	int (*link_remote_pci)(ga_nvml_handle handle, unsigned link, struct ga_nvml_pci *ret_pci);
 	int (*link_remote_type)(ga_nvml_handle handle, unsigned link, int *ret_type);
 	int (*fields)(ga_nvml_handle handle, int count, struct ga_nvml_field *fields);
+	int (*p2p_status)(ga_nvml_handle one, ga_nvml_handle other, int index, int *ret_status);
+	ga_nvml_number_call *virtualization;
+	int (*fabric_v4)(ga_nvml_handle handle, struct ga_nvml_fabric_v4 *ret_fabric);
 	int (*fabric_v)(ga_nvml_handle handle, void *ret_fabric);
 	int (*fabric_v1)(ga_nvml_handle handle, struct ga_nvml_fabric_v1 *ret_fabric);
 
@@ -76,10 +79,12 @@ struct ga_nvml {
 };
 
 /*
- * Opens the library: path where it is one, else the usual soname, and then where WSL has it.
+ * Opens the library: path where it is one, else the usual soname, and then, below root, where
+ * systems have it that do not tell the loader.
  * GPUALLOC_ENOSOURCE when there is none, or it lacks what is required.
  */
-int ga_nvml_load(const char *path, bool wsl, struct ga_nvml *ret_nvml, gpualloc_error *error);
+int ga_nvml_load(const char *path, const char *root, struct ga_nvml *ret_nvml,
+		 gpualloc_error *error);
 void ga_nvml_unload(struct ga_nvml *nvml);
 #define ga_auto_nvml ga_cleanup(ga_nvml_unload)
 

@@ -10,6 +10,7 @@
 #include "host.h"
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,35 +46,76 @@ static bool answers(const struct ga_nvml_gpu *gpu)
 	return gpu->handle && !gpu->sick;
 }
 
-static void read_levels(const struct ga_nvml_gpu *gpus, gpualloc_machine *machine)
+/* ---- peer-to-peer ---- */
+
+/* Which of the two is sick a failure does not say: then, and where it says U, nothing is known. */
+static enum gpualloc_p2p ask_p2p(const struct ga_nvml_gpu *one, const struct ga_nvml_gpu *other,
+				 int index)
 {
-	for (size_t i = 0; i < machine->device_count; i++)
+	int status = GA_NVML_P2P_UNKNOWN;
+
+	if (one->nvml->p2p_status(one->handle, other->handle, index, &status) != GA_NVML_SUCCESS ||
+	    status < GA_NVML_P2P_OK || status >= GA_NVML_P2P_UNKNOWN)
+		return GPUALLOC_P2P_UNKNOWN;
+	return status == GA_NVML_P2P_OK ? GPUALLOC_P2P_OK : GPUALLOC_P2P_NO;
+}
+
+/* Both ways are needed; where one is refused the other is not asked for. */
+static enum gpualloc_p2p read_p2p(const struct ga_nvml_gpu *one, const struct ga_nvml_gpu *other)
+{
+	enum gpualloc_p2p p2p = GPUALLOC_P2P_UNKNOWN;
+
+	if (one->nvml->p2p_status)
+		p2p = ask_p2p(one, other, GA_NVML_P2P_READ);
+	return p2p == GPUALLOC_P2P_OK ? ask_p2p(one, other, GA_NVML_P2P_WRITE) : p2p;
+}
+
+/* ---- pairs, each once ---- */
+
+static void read_pairs(const struct ga_nvml_gpu *gpus, gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < machine->device_count; i++) {
+		ga_nvml_announce(&gpus[i], "its links");
 		for (size_t j = i + 1; j < machine->device_count; j++) {
 			int ancestor = -1;
 
-			if (!answers(&gpus[i]) || !answers(&gpus[j]) ||
-			    !gpus[i].nvml->common_ancestor)
+			if (!answers(&gpus[i]) || !answers(&gpus[j]))
 				continue;
 			/* A failure does not say which of the two is sick: the level is unknown. */
-			if (gpus[i].nvml->common_ancestor(gpus[i].handle, gpus[j].handle,
+			if (gpus[i].nvml->common_ancestor &&
+			    gpus[i].nvml->common_ancestor(gpus[i].handle, gpus[j].handle,
 							  &ancestor) == GA_NVML_SUCCESS)
 				ga_links_set_level(&machine->links, i, j, level_of(ancestor));
+			ga_links_set_p2p(&machine->links, i, j, read_p2p(&gpus[i], &gpus[j]));
 		}
+	}
 }
 
 /* ---- which NVLinks of a GPU are up: bit n for link n ---- */
+
+/* A link that sleeps wakes when it is used. */
+static bool is_up(unsigned state)
+{
+	return state == GA_NVML_LINK_UP || state == GA_NVML_LINK_SLEEPS;
+}
+
+static bool has_fields(const struct ga_nvml_gpu *gpu)
+{
+	int major = 0, minor = 0;
+
+	return gpu->nvml->compute_capability &&
+	       gpu->nvml->compute_capability(gpu->handle, &major, &minor) == GA_NVML_SUCCESS &&
+	       major >= SM_WITH_STATE_FIELD;
+}
 
 /* From compute capability 9.0 on; all links in one call. false where it tells nothing. */
 static bool active_by_fields(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 {
 	const struct ga_nvml *nvml = gpu->nvml;
 	struct ga_nvml_field fields[GA_NVML_LINKS_MAX] = {0};
-	int major = 0, minor = 0;
 	bool any = false;
 
-	if (!nvml->fields || !nvml->compute_capability ||
-	    nvml->compute_capability(gpu->handle, &major, &minor) != GA_NVML_SUCCESS ||
-	    major < SM_WITH_STATE_FIELD)
+	if (!nvml->fields || !gpu->is_hopper)
 		return false;
 	for (unsigned link = 0; link < GA_NVML_LINKS_MAX; link++)
 		fields[link] = (struct ga_nvml_field){
@@ -86,7 +128,7 @@ static bool active_by_fields(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 		if (fields[link].result != GA_NVML_SUCCESS)
 			continue;
 		any = true;
-		*ret_active |= fields[link].value.number == 1 ? UINT64_C(1) << link : 0;
+		*ret_active |= is_up(fields[link].value.number) ? UINT64_C(1) << link : 0;
 	}
 	return any;
 }
@@ -105,7 +147,7 @@ static bool active_by_calls(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 			continue;
 		if (!ga_nvml_worked(gpu, result, "its NVLinks"))
 			return false;
-		*ret_active |= active == 1 ? UINT64_C(1) << link : 0;
+		*ret_active |= is_up(active) ? UINT64_C(1) << link : 0;
 	}
 	return gpu->nvml->link_state != NULL;
 }
@@ -194,35 +236,107 @@ static void read_remote(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine
 
 /* ---- the fabric behind the switches ---- */
 
-static void join_fabric(struct ends *ends, const unsigned char *cluster, int status,
-			unsigned clique, unsigned state)
+/* What every version of the call tells. */
+struct fabric {
+	const unsigned char *cluster;
+	int status;
+	unsigned clique;
+	unsigned state;
+};
+
+static void join_fabric(struct ends *ends, const struct fabric *fabric)
 {
 	static const unsigned char none[GA_NVML_FABRIC_UUID_SIZE];
 
 	/* Completed with an error, or in a cluster without a name, is how it looks without one. */
-	if (state != GA_NVML_FABRIC_COMPLETED || status != GA_NVML_SUCCESS ||
-	    memcmp(cluster, none, sizeof none) == 0)
+	if (fabric->state != GA_NVML_FABRIC_COMPLETED || fabric->status != GA_NVML_SUCCESS ||
+	    memcmp(fabric->cluster, none, sizeof none) == 0)
 		return;
 	ends->in_fabric = true;
-	ends->clique = clique;
-	memcpy(ends->cluster, cluster, sizeof ends->cluster);
+	ends->clique = fabric->clique;
+	memcpy(ends->cluster, fabric->cluster, sizeof ends->cluster);
+}
+
+/* Without its fabric CUDA does not start on a GPU (error 802), though its links look up. */
+static void judge_fabric(struct ga_nvml_gpu *gpu, const struct fabric *fabric)
+{
+	struct gpualloc_device *device = gpu->device;
+	bool failed = fabric->state == GA_NVML_FABRIC_COMPLETED && fabric->status != 0;
+	char reason[128];
+
+	if (device->health != GPUALLOC_HEALTH_OK || device->mig_enabled ||
+	    (!failed && fabric->state != GA_NVML_FABRIC_NOT_STARTED &&
+	     fabric->state != GA_NVML_FABRIC_IN_PROGRESS))
+		return;
+	device->health = GPUALLOC_HEALTH_FABRIC_NOT_READY;
+	if (failed)
+		(void)snprintf(reason, sizeof reason, "NVML says \"%s\" of it",
+			       ga_nvml_text(gpu->nvml, fabric->status));
+	else
+		(void)snprintf(reason, sizeof reason, "NVML says that it has %s",
+			       fabric->state == GA_NVML_FABRIC_NOT_STARTED ? "not started"
+									   : "not completed");
+	/* Without memory the sentence is missing, the health is not. */
+	(void)ga_set_text(&device->reason, reason);
+}
+
+/* Of the cliques the one of plain addresses, which is what those of older drivers were. */
+static unsigned clique_of(const struct ga_nvml_fabric_v4 *fabric)
+{
+	for (size_t i = 0; i < fabric->clique_count && i < GA_NVML_FABRIC_CLIQUES; i++)
+		if (fabric->cliques[i].type == GA_NVML_CLIQUE_POINTER)
+			return fabric->cliques[i].id;
+	return fabric->clique_count > 0 ? fabric->cliques[0].id : 0;
+}
+
+static bool take_fabric(struct ga_nvml_gpu *gpu, struct ends *ends, const struct fabric *fabric)
+{
+	join_fabric(ends, fabric);
+	judge_fabric(gpu, fabric);
+	return true;
+}
+
+/* A driver may have the newer call and refuse it. */
+static bool read_fabric_v4(struct ga_nvml_gpu *gpu, struct ends *ends)
+{
+	struct ga_nvml_fabric_v4 is = {0};
+
+	if (!gpu->nvml->fabric_v4 ||
+	    !ga_nvml_worked(gpu, gpu->nvml->fabric_v4(gpu->handle, &is), "its fabric"))
+		return false;
+	return take_fabric(gpu, ends,
+			   &(struct fabric){is.cluster, is.status, clique_of(&is), is.state});
+}
+
+static bool read_fabric_v3(struct ga_nvml_gpu *gpu, struct ends *ends)
+{
+	struct ga_nvml_fabric_v3 is = {.version = GA_NVML_VERSION(is, 3)};
+
+	if (!gpu->nvml->fabric_v || gpu->sick ||
+	    !ga_nvml_worked(gpu, gpu->nvml->fabric_v(gpu->handle, &is), "its fabric"))
+		return false;
+	return take_fabric(gpu, ends, &(struct fabric){is.cluster, is.status, is.clique, is.state});
+}
+
+static bool read_fabric_v2(struct ga_nvml_gpu *gpu, struct ends *ends)
+{
+	struct ga_nvml_fabric_v2 is = {.version = GA_NVML_VERSION(is, 2)};
+
+	if (!gpu->nvml->fabric_v || gpu->sick ||
+	    !ga_nvml_worked(gpu, gpu->nvml->fabric_v(gpu->handle, &is), "its fabric"))
+		return false;
+	return take_fabric(gpu, ends, &(struct fabric){is.cluster, is.status, is.clique, is.state});
 }
 
 static void read_fabric(struct ga_nvml_gpu *gpu, struct ends *ends)
 {
-	const struct ga_nvml *nvml = gpu->nvml;
-	struct ga_nvml_fabric_v3 v3 = {.version = GA_NVML_VERSION(v3, 3)};
-	struct ga_nvml_fabric_v2 v2 = {.version = GA_NVML_VERSION(v2, 2)};
-	struct ga_nvml_fabric_v1 v1 = {0};
+	struct ga_nvml_fabric_v1 is = {0};
 
-	if (nvml->fabric_v && ga_nvml_worked(gpu, nvml->fabric_v(gpu->handle, &v3), "its fabric"))
-		join_fabric(ends, v3.cluster, v3.status, v3.clique, v3.state);
-	else if (nvml->fabric_v &&
-		 ga_nvml_worked(gpu, nvml->fabric_v(gpu->handle, &v2), "its fabric"))
-		join_fabric(ends, v2.cluster, v2.status, v2.clique, v2.state);
-	else if (nvml->fabric_v1 &&
-		 ga_nvml_worked(gpu, nvml->fabric_v1(gpu->handle, &v1), "its fabric"))
-		join_fabric(ends, v1.cluster, v1.status, v1.clique, v1.state);
+	if (read_fabric_v4(gpu, ends) || read_fabric_v3(gpu, ends) || read_fabric_v2(gpu, ends) ||
+	    !gpu->nvml->fabric_v1 || gpu->sick ||
+	    !ga_nvml_worked(gpu, gpu->nvml->fabric_v1(gpu->handle, &is), "its fabric"))
+		return;
+	(void)take_fabric(gpu, ends, &(struct fabric){is.cluster, is.status, is.clique, is.state});
 }
 
 static bool one_fabric(const struct ends *one, const struct ends *other)
@@ -238,6 +352,7 @@ static void read_ends(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, 
 {
 	uint64_t active = 0;
 
+	gpu->is_hopper = answers(gpu) && has_fields(gpu);
 	ends->known = answers(gpu) && (active_by_fields(gpu, &active) ||
 				       (!gpu->sick && active_by_calls(gpu, &active)));
 	for (unsigned link = 0; ends->known && !gpu->sick && link < GA_NVML_LINKS_MAX; link++) {
@@ -247,7 +362,7 @@ static void read_ends(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, 
 			read_version(gpu, link);
 		read_remote(gpu, machine, link, ends);
 	}
-	if (ends->switched > 0 && !gpu->sick)
+	if ((ends->switched > 0 || gpu->is_hopper) && answers(gpu))
 		read_fabric(gpu, ends);
 	ends->known = ends->known && !gpu->sick;
 }
@@ -280,9 +395,10 @@ int ga_nvml_read_links(struct ga_nvml_gpu *gpus, gpualloc_machine *machine)
 
 	if (!ends || !direct)
 		return GPUALLOC_ENOMEM;
-	read_levels(gpus, machine);
+	read_pairs(gpus, machine);
 	for (size_t i = 0; i < count; i++) {
 		ends[i].direct = direct + i * count;
+		ga_nvml_announce(&gpus[i], "its NVLinks");
 		read_ends(&gpus[i], machine, &ends[i]);
 	}
 	for (size_t i = 0; i < count; i++)

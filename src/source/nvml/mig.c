@@ -141,7 +141,7 @@ static int read_instance(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 	if (there && !gpu->sick)
 		result = read_profile(gpu, handle, instance);
 	if (result == 0 && there && !gpu->sick) {
-		ga_nvml_read_memory(gpu, handle, &instance->memory);
+		(void)ga_nvml_read_memory(gpu, handle, &instance->memory);
 		result = read_instance_processes(gpu, handle, instance);
 	}
 	if (result == 0 && there && !gpu->sick)
@@ -198,6 +198,7 @@ static int read_mig(struct ga_nvml_gpu *gpu)
 	    current != 1)
 		return 0;
 	gpu->device->mig_enabled = true;
+	gpu->device->memory_unified = false;
 	return nvml->mig_handle ? read_instances(gpu) : 0;
 }
 

@@ -93,19 +93,19 @@ static int append(struct ga_nvml_processes *processes, const struct records *rec
 }
 
 static int read_list(struct ga_nvml_gpu *gpu, ga_nvml_handle handle, const struct list_call *list,
-		     struct ga_nvml_processes *processes, bool *ret_read)
+		     struct ga_nvml_processes *processes, int *ret_result)
 {
 	auto_records struct records records = {0};
 	int result;
 
-	*ret_read = false;
+	*ret_result = GA_NVML_FUNCTION_NOT_FOUND;
 	if (!list->call || gpu->sick)
 		return 0;
 	result = fetch(list, handle, &records);
 	if (result == GPUALLOC_ENOMEM)
 		return result;
-	*ret_read = ga_nvml_worked(gpu, result, "its processes");
-	return *ret_read ? append(processes, &records, list) : 0;
+	*ret_result = result;
+	return ga_nvml_worked(gpu, result, "its processes") ? append(processes, &records, list) : 0;
 }
 
 int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
@@ -126,15 +126,18 @@ int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 	};
 
 	for (size_t i = 0; i < sizeof newer / sizeof *newer; i++) {
-		bool read;
+		int told;
 		int result = read_list(gpu, handle, newer[i].call ? &newer[i] : &older[i],
-				       &processes, &read);
+				       &processes, &told);
 
 		if (result < 0)
 			return result;
-		/* Who computes is what matters; the other lists may be missing. */
+		/* Who computes is what matters; the other lists may be missing, but not withheld.
+		 */
 		if (i == 0)
-			processes.known = read;
+			processes.known = told == GA_NVML_SUCCESS;
+		else if (told == GA_NVML_NO_PERMISSION)
+			processes.known = false;
 	}
 	*ret_processes = processes;
 	processes = (struct ga_nvml_processes){0};

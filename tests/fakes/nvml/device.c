@@ -109,6 +109,9 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, ga_nvml_handle *handle)
 		return result;
 	if (index >= fake.machine->device_count || !handle)
 		return GA_NVML_INVALID_ARGUMENT;
+	if (fake.gpus[index].no_handle)
+		return fake.gpus[index].no_handle;
+	fake_start_slowly(&fake.gpus[index]);
 	if (fake.gpus[index].needs_reset) {
 		*handle = fake_handle(&fake.machine->devices[index]);
 		return GA_NVML_SUCCESS;
@@ -122,6 +125,70 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, ga_nvml_handle *handle)
 int nvmlDeviceGetHandleByIndex(unsigned index, ga_nvml_handle *handle)
 {
 	return nvmlDeviceGetHandleByIndex_v2(index, handle);
+}
+
+int nvmlDeviceGetHandleByUUID(const char *uuid, ga_nvml_handle *handle)
+{
+	int result = fake_called(__func__);
+
+	if (result)
+		return result;
+	for (unsigned i = 0; uuid && i < fake.machine->device_count; i++)
+		if (ga_text_same(fake.machine->devices[i].uuid, uuid))
+			return nvmlDeviceGetHandleByIndex_v2(i, handle);
+	return GA_NVML_NOT_FOUND;
+}
+
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, ga_nvml_handle *handle)
+{
+	char normal[20];
+	int result = fake_called(__func__);
+
+	if (result)
+		return result;
+	if (!bus_id || !ga_pci_normalise(bus_id, strlen(bus_id), normal))
+		return GA_NVML_INVALID_ARGUMENT;
+	for (unsigned i = 0; i < fake.machine->device_count; i++)
+		if (ga_text_same(fake.machine->devices[i].pci, normal))
+			return nvmlDeviceGetHandleByIndex_v2(i, handle);
+	return GA_NVML_NOT_FOUND;
+}
+
+int nvmlDeviceGetIndex(ga_nvml_handle handle, unsigned *index)
+{
+	const struct gpualloc_device *device;
+	int result = fake_asked(__func__, handle, FAKE_GPU_OR_MIG, &device);
+
+	if (result)
+		return result;
+	return fake_give_number(device->parent ? device - device->parent->mig
+					       : device - fake.machine->devices,
+				index);
+}
+
+int nvmlDeviceGetVirtualizationMode(ga_nvml_handle handle, unsigned *mode)
+{
+	const struct gpualloc_device *device;
+	int result = fake_asked(__func__, handle, FAKE_GPU, &device);
+
+	return result ? result
+		      : fake_give_number(fake.virtual_gpus ? GA_NVML_VIRTUAL_GPU : 0, mode);
+}
+
+int nvmlSystemGetNVMLVersion(char *text, unsigned size)
+{
+	char version[32];
+
+	(void)snprintf(version, sizeof version, "12.%d.82.01", fake_driver);
+	return fake_give_text(version, text, size);
+}
+
+int nvmlSystemGetCudaDriverVersion_v2(int *version)
+{
+	if (!version)
+		return GA_NVML_INVALID_ARGUMENT;
+	*version = 12000;
+	return GA_NVML_SUCCESS;
 }
 
 int nvmlDeviceGetUUID(ga_nvml_handle handle, char *text, unsigned size)
@@ -172,6 +239,13 @@ int nvmlDeviceGetMinorNumber(ga_nvml_handle handle, unsigned *number)
 	return result ? result : fake_give_number(device->minor, number);
 }
 
+/* The numbers beside the text, which some clients read instead of it. */
+static void set_address(struct ga_nvml_pci *pci, const char *address)
+{
+	(void)sscanf(address, "%x:%x:%x", &pci->domain, &pci->bus, &pci->device);
+	pci->device_id = 0x20b010de;
+}
+
 /* What the second version knows is the first 52 bytes, and no long address. */
 int nvmlDeviceGetPciInfo_v2(ga_nvml_handle handle, struct ga_nvml_pci *pci)
 {
@@ -185,6 +259,7 @@ int nvmlDeviceGetPciInfo_v2(ga_nvml_handle handle, struct ga_nvml_pci *pci)
 	if (!device->pci)
 		return GA_NVML_NOT_SUPPORTED;
 	memset(pci, 0, 52);
+	set_address(pci, device->pci);
 	(void)snprintf(pci->bus_id_legacy, sizeof pci->bus_id_legacy, "%.15s", device->pci + 4);
 	return GA_NVML_SUCCESS;
 }
@@ -201,6 +276,7 @@ int nvmlDeviceGetPciInfo_v3(ga_nvml_handle handle, struct ga_nvml_pci *pci)
 	if (!device->pci)
 		return GA_NVML_NOT_SUPPORTED;
 	memset(pci, 0, sizeof *pci);
+	set_address(pci, device->pci);
 	(void)snprintf(pci->bus_id_legacy, sizeof pci->bus_id_legacy, "%.15s", device->pci + 4);
 	(void)snprintf(pci->bus_id, sizeof pci->bus_id, "%.31s", device->pci);
 	return GA_NVML_SUCCESS;
@@ -305,6 +381,8 @@ static int memory_of(const char *function, ga_nvml_handle handle, struct ga_memo
 		return result;
 	if (device->mig_enabled && fake.mig_denied)
 		return GA_NVML_NO_PERMISSION;
+	if (fake.no_memory)
+		return GA_NVML_NOT_SUPPORTED;
 	*ret_memory = device->memory;
 	return device->memory.total < 0 && device->memory.used < 0 ? GA_NVML_NOT_SUPPORTED
 								   : GA_NVML_SUCCESS;

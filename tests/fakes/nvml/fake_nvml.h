@@ -6,9 +6,13 @@
  *   FAKE_MACHINE=PATH            the machine file; without it nvmlInit finds no driver
  *   FAKE_LOST=INDEX[,INDEX…]     no handle for these: the GPU is lost
  *   FAKE_RESET=INDEX[,INDEX…]    these answer every question with "GPU requires reset"
- *   FAKE_HANG=INDEX|init         a question to this GPU, or the beginning, never ends
+ *   FAKE_HANG=INDEX[,INDEX…]|init|shutdown  a question to these GPUs, the beginning or the end
+ *                                never returns
+ *   FAKE_HANG_IN=NAME            and only in functions whose names have this in them
+ *   FAKE_CRASH=INDEX[,INDEX…]|shutdown  a question to these GPUs, or the end, ends the process
+ *   FAKE_HANDLE=RESULT:INDEX[,INDEX…]  no handle for these, with this result
  *   FAKE_SLOW=MS                 the beginning takes so long
- *   FAKE_CRASH=INDEX             a question to this GPU ends the process
+ *   FAKE_SLOW_GPU=MS             the first handle of each GPU takes so long
  *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
  *   FAKE_MISMATCH=1              nvmlInit finds a kernel module of another version
  *   FAKE_MIG_VANISH=1            each MIG instance is gone when it is asked anything
@@ -18,7 +22,15 @@
  *                                of unknown type and without an address
  *   FAKE_DEAD_LINK=INDEX[,INDEX…]  the first NVLink of these is down at their end
  *   FAKE_LINKS_UNREADABLE=INDEX[,INDEX…]  these do not tell the state of their NVLinks
- *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
+ *   FAKE_P2P_READ_ONLY=1         no GPU may write into another's memory
+ *   FAKE_SLEEPING_LINKS=1        NVLinks that are up sleep
+ *   FAKE_FABRIC=STATE|error|refused  the state of every GPU's fabric (1: not started, 2: in
+ *                                progress, 3: completed), completed with an error, or not told
+ *   FAKE_PROCESSES=denied|unsupported|no-mps  no process list, or none of MPS for lack of
+ * permission FAKE_VGPU=1                  the GPUs are a guest's shares of GPUs FAKE_NO_MEMORY=1
+ * the GPUs have no memory of their own NVML_MPS_DEVICE_ENUMERATION=1  which is the real one's: most
+ * calls are refused FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each
+ * function
  *
  * NVLinks in a machine file are counts for pairs. A GPU has 18 links at most, so a machine with a
  * GPU whose counts add up to more has NVSwitches: then each GPU has as many links as its largest
@@ -33,7 +45,7 @@
 
 enum { FAKE_LINKS_MAX = 64, FAKE_DIRECT_LINKS_MAX = 18 };
 
-/* The driver that this library belongs to: 390 … 580. */
+/* The driver that this library belongs to: 390 … 615. */
 extern const int fake_driver;
 
 struct fake_link {
@@ -47,6 +59,8 @@ struct fake_gpu {
 	bool crashes;
 	bool links_unknown;
 	bool first_link_down;
+	bool started;  /* its first handle was taken */
+	int no_handle; /* the result instead of one */
 	struct fake_link links[FAKE_LINKS_MAX];
 	unsigned link_count; /* that are up */
 	unsigned clique;
@@ -59,6 +73,12 @@ struct fake_state {
 	bool mig_denied;
 	bool mig_vanishes;
 	bool mig_plain_names;
+	bool links_sleep;
+	bool enumerates_only; /* as the environment says for MPS */
+	bool virtual_gpus;
+	bool no_memory;
+	const char *fabric;    /* NULL: as the machine's links are */
+	const char *processes; /* NULL: told */
 	enum { SWITCH_TYPED, SWITCH_FOREIGN, SWITCH_ALL_F } switch_form;
 };
 extern struct fake_state fake;
@@ -75,6 +95,9 @@ int fake_asked(const char *function, ga_nvml_handle handle, enum fake_kind kind,
 	       const struct gpualloc_device **ret_device);
 struct fake_gpu *fake_gpu_of(const struct gpualloc_device *device);
 ga_nvml_handle fake_handle(const struct gpualloc_device *device);
+
+/* The first time it is asked for a handle. */
+void fake_start_slowly(struct fake_gpu *gpu);
 
 /* Puts a text where the caller wants it, as NVML does: too small is no excuse. */
 int fake_give_text(const char *from, char *text, unsigned size);

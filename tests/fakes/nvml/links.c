@@ -5,6 +5,7 @@
 #include "prototypes.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- laying them; the rule stands in fake_nvml.h ---- */
@@ -96,6 +97,30 @@ int nvmlDeviceGetTopologyCommonAncestor(ga_nvml_handle one, ga_nvml_handle other
 	return GA_NVML_SUCCESS;
 }
 
+/* ---- peer-to-peer: as the machine file has it, and of what it does not tell U ---- */
+
+int nvmlDeviceGetP2PStatus(ga_nvml_handle one, ga_nvml_handle other, int index, int *status)
+{
+	static const int words[] = {[GPUALLOC_P2P_UNKNOWN] = GA_NVML_P2P_UNKNOWN,
+				    [GPUALLOC_P2P_OK] = GA_NVML_P2P_OK,
+				    [GPUALLOC_P2P_NO] = GA_NVML_P2P_NO_CHIPSET};
+	const struct gpualloc_device *a, *b;
+	int result = fake_asked(__func__, one, FAKE_GPU, &a);
+
+	if (result == 0)
+		result = fake_asked(NULL, other, FAKE_GPU, &b);
+	if (result)
+		return result;
+	if (!status || index < 0 || index > 4 || a == b)
+		return GA_NVML_INVALID_ARGUMENT;
+	*status = words[ga_links_p2p_read(&fake.machine->links, (size_t)(a - fake.machine->devices),
+					  (size_t)(b - fake.machine->devices))];
+	/* A driver may let one read and not write. */
+	if (index == GA_NVML_P2P_WRITE && getenv("FAKE_P2P_READ_ONLY"))
+		*status = GA_NVML_P2P_NOT_SUPPORTED;
+	return GA_NVML_SUCCESS;
+}
+
 /* ---- NVLink ---- */
 
 /* What the library was built for, and what the chip has. */
@@ -132,6 +157,13 @@ static bool is_up(const struct gpualloc_device *device, unsigned link)
 	return link < gpu->link_count && !(gpu->first_link_down && link == 0);
 }
 
+static unsigned state_of(const struct gpualloc_device *device, unsigned link)
+{
+	if (!is_up(device, link))
+		return GA_NVML_LINK_DOWN;
+	return fake.links_sleep ? GA_NVML_LINK_SLEEPS : GA_NVML_LINK_UP;
+}
+
 /* As find_link, for calls that want a link that is up. */
 static int find_active(const char *function, ga_nvml_handle handle, unsigned link,
 		       const struct gpualloc_device **ret_device)
@@ -152,7 +184,7 @@ int nvmlDeviceGetNvLinkState(ga_nvml_handle handle, unsigned link, unsigned *act
 
 	if (result == 0)
 		result = find_link(device, link);
-	return result ? result : fake_give_number(is_up(device, link), active);
+	return result ? result : fake_give_number(state_of(device, link), active);
 }
 
 int nvmlDeviceGetNvLinkVersion(ga_nvml_handle handle, unsigned link, unsigned *version)
@@ -182,13 +214,15 @@ int nvmlDeviceGetNvLinkRemotePciInfo_v2(ga_nvml_handle handle, unsigned link,
 		return GA_NVML_INVALID_ARGUMENT;
 	other = fake_gpu_of(device)->links[link].gpu;
 	/* The subsystem is left as the caller had it, as the real one does. */
-	if (other >= 0)
-		(void)snprintf(pci->bus_id, sizeof pci->bus_id, "%.31s",
-			       fake.machine->devices[other].pci ? fake.machine->devices[other].pci
-								: "");
-	else if (fake.switch_form == SWITCH_ALL_F)
+	if (other >= 0) {
+		const char *address = fake.machine->devices[other].pci;
+
+		(void)snprintf(pci->bus_id, sizeof pci->bus_id, "%.31s", address ? address : "");
+		(void)sscanf(pci->bus_id, "%x:%x:%x", &pci->domain, &pci->bus, &pci->device);
+	}
+	if (other < 0 && fake.switch_form == SWITCH_ALL_F)
 		(void)snprintf(pci->bus_id, sizeof pci->bus_id, "FFFFFFFF:FF:FF.F");
-	else
+	else if (other < 0)
 		(void)snprintf(pci->bus_id, sizeof pci->bus_id, "0000F000:%02X:00.0", 5 + link % 4);
 	return GA_NVML_SUCCESS;
 }
@@ -226,7 +260,7 @@ int nvmlDeviceGetFieldValues(ga_nvml_handle handle, int count, struct ga_nvml_fi
 		}
 		field->result = find_link(device, field->scope);
 		field->value_type = 1;
-		field->value.number = is_up(device, field->scope);
+		field->value.number = state_of(device, field->scope);
 	}
 	return GA_NVML_SUCCESS;
 }
@@ -244,9 +278,14 @@ static int fabric_of(const char *function, ga_nvml_handle handle, struct ga_nvml
 
 	if (result)
 		return result;
-	if (fake_compute_major(device) < 9 || fake.cliques == 0)
+	if (fake_compute_major(device) < 9 || fake.cliques == 0 ||
+	    (fake.fabric && strcmp(fake.fabric, "refused") == 0))
 		return GA_NVML_NOT_SUPPORTED;
 	*fabric = (struct ga_nvml_fabric_v1){.state = GA_NVML_FABRIC_COMPLETED};
+	if (fake.fabric && strcmp(fake.fabric, "error") == 0)
+		fabric->status = GA_NVML_UNKNOWN;
+	else if (fake.fabric)
+		fabric->state = (unsigned char)(fake.fabric[0] - '0');
 	if (fake.cliques > 1) {
 		memset(fabric->cluster, 0xc5, sizeof fabric->cluster);
 		fabric->clique = fake_gpu_of(device)->clique;
@@ -287,5 +326,25 @@ int nvmlDeviceGetGpuFabricInfoV(ga_nvml_handle handle, void *fabric)
 	out->clique = is.clique;
 	out->state = is.state;
 	out->health = 0;
+	return GA_NVML_SUCCESS;
+}
+
+/* Two kinds of cliques; the one of plain addresses is not the first. */
+int nvmlDeviceGetGpuFabricInfo_v4(ga_nvml_handle handle, struct ga_nvml_fabric_v4 *fabric)
+{
+	struct ga_nvml_fabric_v1 is;
+	int result = fabric_of(__func__, handle, &is);
+
+	if (result)
+		return result;
+	if (!fabric)
+		return GA_NVML_INVALID_ARGUMENT;
+	*fabric = (struct ga_nvml_fabric_v4){
+		.status = is.status,
+		.state = is.state,
+		.clique_count = 2,
+		.cliques = {{2, 77}, {GA_NVML_CLIQUE_POINTER, is.clique}},
+	};
+	memcpy(fabric->cluster, is.cluster, sizeof fabric->cluster);
 	return GA_NVML_SUCCESS;
 }

@@ -72,7 +72,11 @@ static int list_processes(const char *function, ga_nvml_handle handle, enum list
 		return GA_NVML_INVALID_ARGUMENT;
 	if (device->mig_enabled && fake.mig_denied)
 		return GA_NVML_NO_PERMISSION;
-	if (!device->processes_known)
+	if (fake.processes && (strcmp(fake.processes, "denied") == 0 ||
+			       (list == MPS && strcmp(fake.processes, "no-mps") == 0)))
+		return GA_NVML_NO_PERMISSION;
+	if (!device->processes_known ||
+	    (fake.processes && strcmp(fake.processes, "unsupported") == 0))
 		return GA_NVML_NOT_SUPPORTED;
 	give_all(&out, device, list);
 	*count = out.count;

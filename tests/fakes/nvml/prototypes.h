@@ -7,15 +7,22 @@
 
 int nvmlInit(void);
 int nvmlInit_v2(void);
+int nvmlInitWithFlags(unsigned flags);
 int nvmlShutdown(void);
 const char *nvmlErrorString(int result);
 int nvmlSystemGetDriverVersion(char *text, unsigned size);
+int nvmlSystemGetNVMLVersion(char *text, unsigned size);
+int nvmlSystemGetCudaDriverVersion_v2(int *version);
 int nvmlSystemGetProcessName(unsigned pid, char *text, unsigned size);
 
 int nvmlDeviceGetCount(unsigned *count);
 int nvmlDeviceGetCount_v2(unsigned *count);
 int nvmlDeviceGetHandleByIndex(unsigned index, ga_nvml_handle *handle);
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, ga_nvml_handle *handle);
+int nvmlDeviceGetHandleByUUID(const char *uuid, ga_nvml_handle *handle);
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, ga_nvml_handle *handle);
+int nvmlDeviceGetIndex(ga_nvml_handle handle, unsigned *index);
+int nvmlDeviceGetVirtualizationMode(ga_nvml_handle handle, unsigned *mode);
 int nvmlDeviceGetUUID(ga_nvml_handle handle, char *text, unsigned size);
 int nvmlDeviceGetName(ga_nvml_handle handle, char *text, unsigned size);
 int nvmlDeviceGetSerial(ga_nvml_handle handle, char *text, unsigned size);
@@ -50,6 +57,7 @@ int nvmlDeviceGetConfComputeMemSizeInfo(ga_nvml_handle handle, void *info);
 int nvmlDeviceGetRunningProcessDetailList(ga_nvml_handle handle, void *list);
 
 int nvmlDeviceGetTopologyCommonAncestor(ga_nvml_handle one, ga_nvml_handle other, int *ancestor);
+int nvmlDeviceGetP2PStatus(ga_nvml_handle one, ga_nvml_handle other, int index, int *status);
 int nvmlDeviceGetNvLinkState(ga_nvml_handle handle, unsigned link, unsigned *active);
 int nvmlDeviceGetNvLinkVersion(ga_nvml_handle handle, unsigned link, unsigned *version);
 int nvmlDeviceGetNvLinkRemotePciInfo_v2(ga_nvml_handle handle, unsigned link,
@@ -58,6 +66,7 @@ int nvmlDeviceGetNvLinkRemoteDeviceType(ga_nvml_handle handle, unsigned link, in
 int nvmlDeviceGetFieldValues(ga_nvml_handle handle, int count, struct ga_nvml_field *fields);
 int nvmlDeviceGetGpuFabricInfo(ga_nvml_handle handle, struct ga_nvml_fabric_v1 *fabric);
 int nvmlDeviceGetGpuFabricInfoV(ga_nvml_handle handle, void *fabric);
+int nvmlDeviceGetGpuFabricInfo_v4(ga_nvml_handle handle, struct ga_nvml_fabric_v4 *fabric);
 
 int nvmlDeviceGetMigMode(ga_nvml_handle handle, unsigned *current, unsigned *pending);
 int nvmlDeviceGetMaxMigDeviceCount(ga_nvml_handle handle, unsigned *count);

@@ -56,11 +56,9 @@ static bool is_on(const char *variable)
 	return value && strcmp(value, "1") == 0;
 }
 
-/* Whether the list "0,3" in a variable has the number. */
-static bool is_listed(const char *variable, size_t number)
+/* Whether the list "0,3" has the number; NULL has none. */
+static bool has_number(const char *list, size_t number)
 {
-	const char *list = getenv(variable);
-
 	while (list && *list) {
 		size_t length = strcspn(list, ",");
 		int64_t entry;
@@ -70,6 +68,43 @@ static bool is_listed(const char *variable, size_t number)
 		list += length + (list[length] == ',');
 	}
 	return false;
+}
+
+static bool is_listed(const char *variable, size_t number)
+{
+	return has_number(getenv(variable), number);
+}
+
+/* "4:1,2" is result 4 for GPUs 1 and 2. */
+static int result_for(size_t number)
+{
+	const char *play = getenv("FAKE_HANDLE"), *list = play ? strchr(play, ':') : NULL;
+	int64_t result = 0;
+
+	if (!list || !has_number(list + 1, number) ||
+	    !ga_text_number(play, (size_t)(list - play), INT32_MAX, &result))
+		return 0;
+	return (int)result;
+}
+
+static void sleep_ms(const char *variable)
+{
+	const char *word = getenv(variable);
+	int64_t ms = 0;
+	struct timespec time;
+
+	if (!word || !ga_text_number(word, strlen(word), INT32_MAX, &ms))
+		return;
+	time = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	while (nanosleep(&time, &time) < 0 && errno == EINTR)
+		;
+}
+
+void fake_start_slowly(struct fake_gpu *gpu)
+{
+	if (!gpu->started)
+		sleep_ms("FAKE_SLOW_GPU");
+	gpu->started = true;
 }
 
 static bool read_machine(void)
@@ -93,6 +128,12 @@ static void read_play(void)
 			   : strcmp(form, "foreign") == 0 ? SWITCH_FOREIGN
 			   : strcmp(form, "all-f") == 0   ? SWITCH_ALL_F
 							  : SWITCH_TYPED;
+	fake.links_sleep = is_on("FAKE_SLEEPING_LINKS");
+	fake.enumerates_only = is_on("NVML_MPS_DEVICE_ENUMERATION");
+	fake.virtual_gpus = is_on("FAKE_VGPU");
+	fake.no_memory = is_on("FAKE_NO_MEMORY");
+	fake.fabric = getenv("FAKE_FABRIC");
+	fake.processes = getenv("FAKE_PROCESSES");
 	for (size_t i = 0; i < fake.machine->device_count; i++) {
 		enum gpualloc_health health = fake.machine->devices[i].health;
 
@@ -101,6 +142,7 @@ static void read_play(void)
 			health == GPUALLOC_HEALTH_NEEDS_RESET || is_listed("FAKE_RESET", i);
 		fake.gpus[i].hangs = is_listed("FAKE_HANG", i);
 		fake.gpus[i].crashes = is_listed("FAKE_CRASH", i);
+		fake.gpus[i].no_handle = result_for(i);
 		fake.gpus[i].first_link_down = is_listed("FAKE_DEAD_LINK", i);
 		fake.gpus[i].links_unknown = is_listed("FAKE_LINKS_UNREADABLE", i);
 	}
@@ -112,25 +154,12 @@ static void hang(void)
 		(void)pause();
 }
 
-static void be_slow(void)
-{
-	const char *text = getenv("FAKE_SLOW");
-	int64_t ms;
-	struct timespec pause;
-
-	if (!text || !ga_text_number(text, strlen(text), INT32_MAX, &ms))
-		return;
-	pause = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
-		;
-}
-
 int nvmlInit_v2(void)
 {
 	const char *where = getenv("FAKE_HANG");
 
 	count_call(__func__);
-	be_slow();
+	sleep_ms("FAKE_SLOW");
 	if (where && strcmp(where, "init") == 0)
 		hang();
 	if (is_on("FAKE_MISMATCH"))
@@ -152,9 +181,20 @@ int nvmlInit(void)
 	return nvmlInit_v2();
 }
 
+int nvmlInitWithFlags(unsigned flags)
+{
+	return flags > 3 ? GA_NVML_INVALID_ARGUMENT : nvmlInit_v2();
+}
+
 int nvmlShutdown(void)
 {
+	const char *hangs = getenv("FAKE_HANG"), *crashes = getenv("FAKE_CRASH");
+
 	count_call(__func__);
+	if (hangs && strcmp(hangs, "shutdown") == 0)
+		hang();
+	if (crashes && strcmp(crashes, "shutdown") == 0)
+		(void)raise(SIGKILL);
 	report_calls();
 	ga_machine_free(fake.machine);
 	free(fake.gpus);
@@ -203,12 +243,22 @@ struct fake_gpu *fake_gpu_of(const struct gpualloc_device *device)
 	return &fake.gpus[gpu - fake.machine->devices];
 }
 
-static int play(const struct gpualloc_device *device)
+/* Whether this is the function that is not to return; NULL is a second GPU of some function. */
+static bool hangs_in(const char *function)
+{
+	const char *only = getenv("FAKE_HANG_IN");
+
+	return !only || (function && strstr(function, only));
+}
+
+static int play(const char *function, const struct gpualloc_device *device)
 {
 	const struct fake_gpu *gpu = fake_gpu_of(device);
 
-	if (gpu->hangs)
+	if (gpu->hangs && hangs_in(function))
 		hang();
+	if (fake.enumerates_only && function)
+		return GA_NVML_NOT_SUPPORTED;
 	if (gpu->crashes)
 		(void)raise(SIGKILL);
 	if (gpu->lost)
@@ -234,7 +284,7 @@ int fake_asked(const char *function, ga_nvml_handle handle, enum fake_kind kind,
 	    (kind == FAKE_MIG && !device->parent))
 		return GA_NVML_INVALID_ARGUMENT;
 	*ret_device = device;
-	return play(device);
+	return play(function, device);
 }
 
 int fake_give_text(const char *from, char *text, unsigned size)
