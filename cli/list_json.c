@@ -77,6 +77,16 @@ static void add_instances(struct ga_json *json, const gpualloc_device *device)
 	ga_json_close(json, ']');
 }
 
+static void add_display(struct ga_json *json, const gpualloc_device *device)
+{
+	int display = gpualloc_device_display(device);
+
+	if (display < 0)
+		ga_json_null(json, "display");
+	else
+		ga_json_bool(json, "display", display);
+}
+
 void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine)
 {
 	struct ga_json json = {.out = text};
@@ -93,7 +103,10 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 		ga_json_text(&json, "name", gpualloc_device_name(device));
 		add_use(&json, device);
 		ga_json_text(&json, "pci", gpualloc_device_pci(device));
+		ga_json_text(&json, "serial", gpualloc_device_serial(device));
 		ga_json_number(&json, "numa", gpualloc_device_numa(device));
+		add_display(&json, device);
+		ga_json_text(&json, "compute_mode", gpualloc_device_compute_mode(device));
 		ga_json_text(&json, "health", gpualloc_health_name(gpualloc_device_health(device)));
 		add_instances(&json, device);
 		ga_json_close(&json, '}');

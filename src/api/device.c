@@ -109,7 +109,11 @@ enum gpualloc_state gpualloc_device_state(const gpualloc_device *device)
 
 size_t gpualloc_device_reason(const gpualloc_device *device, char *text, size_t size)
 {
-	return ga_device_reason(device, text, size);
+	if (device)
+		return ga_device_reason(device, text, size);
+	if (size > 0)
+		*text = '\0';
+	return 0;
 }
 
 int gpualloc_device_mig_enabled(const gpualloc_device *device)

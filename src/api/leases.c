@@ -159,5 +159,5 @@ int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd
 
 int gpualloc_lease_has_variable(const char *entry)
 {
-	return ga_environment_tells_of_lease(entry);
+	return entry && ga_environment_tells_of_lease(entry);
 }

@@ -106,13 +106,15 @@ const char *gpualloc_machine_driver(const gpualloc_machine *machine)
 
 void gpualloc_machine_pci_order(const gpualloc_machine *machine, const gpualloc_device **ret_gpus)
 {
-	ga_pci_order(machine, ret_gpus);
+	if (machine && ret_gpus)
+		ga_pci_order(machine, ret_gpus);
 }
 
 int gpualloc_machine_cuda_order(const gpualloc_machine *machine, const gpualloc_device **ret_gpus,
 				gpualloc_error *error)
 {
-	return ga_cuda_order(machine, ret_gpus, error);
+	return machine && ret_gpus ? ga_cuda_order(machine, ret_gpus, error)
+				   : ga_error_missing(error, "the machine");
 }
 
 int gpualloc_machine_is_simulated(const gpualloc_machine *machine)

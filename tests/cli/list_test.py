@@ -137,7 +137,8 @@ def json_has_every_key_and_null_for_what_is_not_known():
         "processes": [
             {"pid": 4711, "type": "C", "memory": 20401094656, "user": "alice", "name": "train.py"},
             {"pid": 4712, "type": "C", "memory": 1073741824, "user": "bob", "name": "train.py"}],
-        "lease": None, "pci": "00000000:0F:00.0", "numa": 3, "health": "ok", "mig": None}
+        "lease": None, "pci": "00000000:0F:00.0", "serial": "1563221005424", "numa": 3,
+        "display": False, "compute_mode": "default", "health": "ok", "mig": None}
     assert document["devices"][2]["mig"][1] == {
         "gi": 9, "ci": 0, "profile": "1g.5gb", "uuid": "MIG-9b1d4e66-4c9f-5d22-9e4a-8b2dae4f1c02",
         "state": "free", "reason": None,
@@ -148,7 +149,8 @@ def json_has_every_key_and_null_for_what_is_not_known():
     assert odd["devices"][0] == {
         "index": 0, "uuid": None, "name": None, "state": "free", "reason": None,
         "memory": {"total": None, "reserved": None, "used": None, "free": None},
-        "processes": None, "pci": None, "numa": None, "health": "ok", "mig": None, **USE}
+        "processes": None, "pci": None, "serial": None, "numa": None,
+        "display": None, "compute_mode": None, "health": "ok", "mig": None, **USE}
     assert odd["devices"][3]["mig"] == []
 
 

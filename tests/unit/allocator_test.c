@@ -15,6 +15,28 @@ static gpualloc_allocator *open_allocator(const char *machine, const char *polic
 	return allocator;
 }
 
+/* With a machine and a policy of the caller's, who frees them himself. */
+static void both_ways_to_one_give_the_same(void)
+{
+	gpualloc_machine *machine = NULL;
+	gpualloc_policy *policy = NULL;
+	gpualloc_allocator *allocator = NULL;
+	const gpualloc_device *devices[2];
+
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(gpualloc_policy_open("simple", &policy, NULL), 0);
+	CHECK_INT(gpualloc_allocator_new(machine, policy, &allocator, NULL), 0);
+	CHECK(gpualloc_allocator_machine(allocator) == machine);
+	CHECK_INT(gpualloc_allocator_take(allocator, 2, devices, NULL), 0);
+	CHECK(devices[0] == gpualloc_machine_device(machine, 0));
+	CHECK_INT(gpualloc_allocator_taken_count(allocator), 2);
+	CHECK_INT(gpualloc_allocator_available_count(allocator), 6);
+	gpualloc_allocator_free(allocator);
+	CHECK_INT(gpualloc_device_number(machine, devices[1]), 1);
+	gpualloc_policy_free(policy);
+	gpualloc_machine_free(machine);
+}
+
 static size_t count_available(const gpualloc_allocator *allocator)
 {
 	size_t count = 0;
@@ -143,6 +165,7 @@ static void a_sick_gpu_and_one_in_mig_mode_are_not_there(void)
 }
 
 static const struct test_case cases[] = {
+	{"both ways to one give the same", both_ways_to_one_give_the_same},
 	{"best-effort empties a machine", best_effort_empties_a_machine},
 	{"the fixed sets of a DGX-1 are kept", the_fixed_sets_of_a_dgx1_are_kept},
 	{"these are taken all or none", these_are_taken_all_or_none},
