@@ -2,8 +2,8 @@
 /* A choice as JSON; see choice_json.h. Bandwidths are MB/s, as the library has them. */
 #include "choice_json.h"
 
+#include "device.h"
 #include "json_writer.h"
-#include "list.h"
 #include "open.h"
 #include "topo/p2p.h"
 
@@ -13,7 +13,7 @@ static void add_device(struct ga_json *json, const gpualloc_device *device)
 	char id[ID_SIZE];
 
 	ga_json_open(json, NULL, '{');
-	ga_json_text(json, "id", list_id(device, id));
+	ga_json_text(json, "id", device_id(device, id));
 	ga_json_number(json, "index", gpualloc_device_index(parent ? parent : device));
 	ga_json_text(json, "uuid", gpualloc_device_uuid(device));
 	ga_json_text(json, "name", gpualloc_device_name(parent ? parent : device));
@@ -55,7 +55,7 @@ static void add_alternatives(struct ga_json *json, const gpualloc_choice *choice
 			char id[ID_SIZE];
 
 			ga_json_text(json, NULL,
-				     list_id(gpualloc_alternative_device(other, d), id));
+				     device_id(gpualloc_alternative_device(other, d), id));
 		}
 		ga_json_close(json, ']');
 		ga_json_number(json, "value", gpualloc_alternative_value(other));
@@ -76,7 +76,7 @@ static void add_rejected(struct ga_json *json, const gpualloc_choice *choice)
 
 		ga_json_line(json, "\n  ");
 		ga_json_open(json, NULL, '{');
-		ga_json_text(json, "device", list_id(gpualloc_rejection_device(rejection), id));
+		ga_json_text(json, "device", device_id(gpualloc_rejection_device(rejection), id));
 		ga_json_text(json, "reason", gpualloc_rejection_reason(rejection));
 		ga_json_close(json, '}');
 	}

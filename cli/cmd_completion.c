@@ -7,24 +7,25 @@
 
 #include <string.h>
 
-static void bash_script(struct ga_buffer *text);
-static void fish_script(struct ga_buffer *text);
-static void zsh_script(struct ga_buffer *text);
+static void bash_script(struct ga_buffer *text, const struct command *const *commands);
+static void fish_script(struct ga_buffer *text, const struct command *const *commands);
+static void zsh_script(struct ga_buffer *text, const struct command *const *commands);
 
 static const struct {
 	const char *name;
-	void (*script)(struct ga_buffer *text);
+	void (*script)(struct ga_buffer *text, const struct command *const *commands);
 } shells[] = {{"bash", bash_script}, {"fish", fish_script}, {"zsh", zsh_script}};
 enum { SHELL_COUNT = sizeof shells / sizeof *shells };
 
 /* The words a value or an operand may be, each behind a blank; nothing for files. */
-static void add_words(struct ga_buffer *text, enum complete complete)
+static void add_words(struct ga_buffer *text, const struct command *const *commands,
+		      enum complete complete)
 {
 	const struct command *command;
 	const char *name;
 
 	if (complete == COMPLETE_COMMAND)
-		for (size_t i = 0; (command = command_at(i)); i++)
+		for (size_t i = 0; (command = commands[i]); i++)
 			ga_buffer_format(text, " %s", command->name);
 	if (complete == COMPLETE_MACHINE)
 		for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
@@ -64,7 +65,8 @@ static void add_quoted(struct ga_buffer *text, const char *string)
 
 /* ---- bash ---- */
 
-static void bash_values(struct ga_buffer *text, const struct command *command)
+static void bash_values(struct ga_buffer *text, const struct command *const *commands,
+			const struct command *command)
 {
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++) {
 		const struct option_info *info = option_info(*id);
@@ -77,21 +79,22 @@ static void bash_values(struct ga_buffer *text, const struct command *command)
 		if (info->letter)
 			ga_buffer_format(text, "|%s:-%c", command->name, info->letter);
 		ga_buffer_text(text, ") words=\"");
-		add_words(text, info->complete);
+		add_words(text, commands, info->complete);
 		ga_buffer_format(text, "\"; files=%d ;;\n", takes_files(info->complete));
 	}
 }
 
-static void bash_words(struct ga_buffer *text, const struct command *command)
+static void bash_words(struct ga_buffer *text, const struct command *const *commands,
+		       const struct command *command)
 {
 	ga_buffer_format(text, "    %s:*) words=\"", command->name);
-	add_words(text, command->complete);
+	add_words(text, commands, command->complete);
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++)
 		ga_buffer_format(text, " --%s", option_info(*id)->name);
 	ga_buffer_format(text, "\"; files=%d ;;\n", takes_files(command->complete));
 }
 
-static void bash_script(struct ga_buffer *text)
+static void bash_script(struct ga_buffer *text, const struct command *const *commands)
 {
 	const struct command *command;
 
@@ -106,13 +109,13 @@ static void bash_script(struct ga_buffer *text)
 			     "  fi\n"
 			     "  if ((COMP_CWORD == 1)); then\n"
 			     "    words=\"");
-	add_words(text, COMPLETE_COMMAND);
+	add_words(text, commands, COMPLETE_COMMAND);
 	ga_buffer_text(text, " --help --version\"\n"
 			     "  else case ${COMP_WORDS[1]}:$before in\n");
-	for (size_t i = 0; (command = command_at(i)); i++)
-		bash_values(text, command);
-	for (size_t i = 0; (command = command_at(i)); i++)
-		bash_words(text, command);
+	for (size_t i = 0; (command = commands[i]); i++)
+		bash_values(text, commands, command);
+	for (size_t i = 0; (command = commands[i]); i++)
+		bash_words(text, commands, command);
 	ga_buffer_text(text, "  esac; fi\n"
 			     "  local IFS=$' \\t\\n'\n"
 			     "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
@@ -127,8 +130,8 @@ static void bash_script(struct ga_buffer *text)
 
 /* ---- fish ---- */
 
-static void fish_option(struct ga_buffer *text, const struct command *command,
-			const struct option_info *info)
+static void fish_option(struct ga_buffer *text, const struct command *const *commands,
+			const struct command *command, const struct option_info *info)
 {
 	ga_buffer_format(text, "complete -c gpualloc -n '__fish_seen_subcommand_from %s' -l %s",
 			 command->name, info->name);
@@ -138,7 +141,7 @@ static void fish_option(struct ga_buffer *text, const struct command *command,
 		ga_buffer_text(text, takes_files(info->complete) ? " -r -F" : " -x");
 	if (info->complete != COMPLETE_NOTHING && info->complete != COMPLETE_FILE) {
 		ga_buffer_text(text, " -a '");
-		add_words(text, info->complete);
+		add_words(text, commands, info->complete);
 		ga_buffer_char(text, '\'');
 	}
 	ga_buffer_text(text, " -d ");
@@ -146,7 +149,7 @@ static void fish_option(struct ga_buffer *text, const struct command *command,
 	ga_buffer_char(text, '\n');
 }
 
-static void fish_script(struct ga_buffer *text)
+static void fish_script(struct ga_buffer *text, const struct command *const *commands)
 {
 	const struct command *command;
 
@@ -154,19 +157,19 @@ static void fish_script(struct ga_buffer *text)
 			     "complete -c gpualloc -f\n"
 			     "complete -c gpualloc -n __fish_use_subcommand -l help -s h\n"
 			     "complete -c gpualloc -n __fish_use_subcommand -l version\n");
-	for (size_t i = 0; (command = command_at(i)); i++) {
+	for (size_t i = 0; (command = commands[i]); i++) {
 		ga_buffer_format(text, "complete -c gpualloc -n __fish_use_subcommand -a %s -d ",
 				 command->name);
 		add_quoted(text, command->sentence);
 		ga_buffer_char(text, '\n');
 		for (const enum option_id *id = command->options; *id != OPTION_END; id++)
-			fish_option(text, command, option_info(*id));
+			fish_option(text, commands, command, option_info(*id));
 		if (command->complete == COMPLETE_NOTHING)
 			continue;
 		ga_buffer_format(text,
 				 "complete -c gpualloc -n '__fish_seen_subcommand_from %s'%s -a '",
 				 command->name, takes_files(command->complete) ? " -F" : "");
-		add_words(text, command->complete);
+		add_words(text, commands, command->complete);
 		ga_buffer_text(text, "'\n");
 	}
 }
@@ -186,7 +189,8 @@ static void zsh_sentence(struct ga_buffer *text, const char *sentence)
 	}
 }
 
-static void zsh_action(struct ga_buffer *text, const char *what, enum complete complete)
+static void zsh_action(struct ga_buffer *text, const struct command *const *commands,
+		       const char *what, enum complete complete)
 {
 	ga_buffer_format(text, ":%s:", what);
 	if (complete == COMPLETE_FILE)
@@ -195,12 +199,13 @@ static void zsh_action(struct ga_buffer *text, const char *what, enum complete c
 		ga_buffer_text(text, "_gpualloc_machines");
 	else if (complete != COMPLETE_NOTHING) {
 		ga_buffer_char(text, '(');
-		add_words(text, complete);
+		add_words(text, commands, complete);
 		ga_buffer_char(text, ')');
 	}
 }
 
-static void zsh_command(struct ga_buffer *text, const struct command *command)
+static void zsh_command(struct ga_buffer *text, const struct command *const *commands,
+			const struct command *command)
 {
 	ga_buffer_format(text, "    %s) _arguments", command->name);
 	for (const enum option_id *id = command->options; *id != OPTION_END; id++) {
@@ -217,12 +222,12 @@ static void zsh_command(struct ga_buffer *text, const struct command *command)
 		ga_buffer_char(text, ']');
 		ga_buffer_text(text, info->may_lack ? ":" : "");
 		if (info->argument)
-			zsh_action(text, info->argument, info->complete);
+			zsh_action(text, commands, info->argument, info->complete);
 		ga_buffer_char(text, '\'');
 	}
 	if (command->complete != COMPLETE_NOTHING) {
 		ga_buffer_text(text, " \\\n      '1");
-		zsh_action(text, "word", command->complete);
+		zsh_action(text, commands, "word", command->complete);
 		ga_buffer_char(text, '\'');
 		if (takes_files(command->complete))
 			ga_buffer_text(text, " \\\n      '*:file:_files'");
@@ -230,7 +235,7 @@ static void zsh_command(struct ga_buffer *text, const struct command *command)
 	ga_buffer_text(text, " ;;\n");
 }
 
-static void zsh_script(struct ga_buffer *text)
+static void zsh_script(struct ga_buffer *text, const struct command *const *commands)
 {
 	const struct command *command;
 
@@ -238,12 +243,12 @@ static void zsh_script(struct ga_buffer *text)
 			     "# zsh completion for gpualloc, made by `gpualloc completion zsh`\n"
 			     "_gpualloc_machines() {\n"
 			     "  compadd --");
-	add_words(text, COMPLETE_MACHINE);
+	add_words(text, commands, COMPLETE_MACHINE);
 	ga_buffer_text(text, "\n  _files\n}\n"
 			     "_gpualloc() {\n"
 			     "  if (( CURRENT == 2 )); then\n"
 			     "    local -a commands=(\n");
-	for (size_t i = 0; (command = command_at(i)); i++) {
+	for (size_t i = 0; (command = commands[i]); i++) {
 		ga_buffer_format(text, "      '%s:", command->name);
 		zsh_sentence(text, command->sentence);
 		ga_buffer_text(text, "'\n");
@@ -257,8 +262,8 @@ static void zsh_script(struct ga_buffer *text)
 			     "  shift words\n"
 			     "  (( CURRENT-- ))\n"
 			     "  case $command in\n");
-	for (size_t i = 0; (command = command_at(i)); i++)
-		zsh_command(text, command);
+	for (size_t i = 0; (command = commands[i]); i++)
+		zsh_command(text, commands, command);
 	ga_buffer_text(text, "  esac\n"
 			     "}\n"
 			     "if [[ $funcstack[1] == _gpualloc ]]; then _gpualloc \"$@\"; "
@@ -272,7 +277,7 @@ static int run(const struct call *call)
 	for (size_t i = 0; i < SHELL_COUNT; i++) {
 		if (strcmp(shells[i].name, call->operands[0]) != 0)
 			continue;
-		shells[i].script(&text);
+		shells[i].script(&text, call->commands);
 		return output_print(&text);
 	}
 	return fail_usage(call->command, "no completion for \"%s\"; there is one for %s, %s, %s",

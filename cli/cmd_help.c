@@ -10,14 +10,14 @@ static int run(const struct call *call)
 	const struct command *about = NULL;
 
 	if (call->operand_count > 0) {
-		about = command_find(call->operands[0]);
+		about = command_find(call->commands, call->operands[0]);
 		if (!about)
-			return unknown_command(call->operands[0]);
+			return unknown_command(call->commands, call->operands[0]);
 	}
 	if (about)
 		usage_of_command(&text, about);
 	else
-		usage_of_all(&text);
+		usage_of_all(&text, call->commands);
 	return output_print(&text);
 }
 

@@ -2,7 +2,7 @@
 /* gpualloc pick: prints a choice and holds nothing. */
 #include "choice_json.h"
 #include "choose.h"
-#include "list.h"
+#include "device.h"
 #include "message.h"
 #include "output.h"
 #include "owned.h"
@@ -18,7 +18,7 @@ static int no_such_id(const gpualloc_device *device, const char *what, const cha
 	char id[ID_SIZE];
 
 	return fail(STATUS_IMPOSSIBLE, "the %s of device %s is not known; --format %s names it",
-		    what, list_id(device, id), form);
+		    what, device_id(device, id), form);
 }
 
 static int add_uuid(struct ga_buffer *text, const struct chosen *chosen,
@@ -39,7 +39,7 @@ static int add_index(struct ga_buffer *text, const struct chosen *chosen,
 	char id[ID_SIZE];
 
 	(void)chosen;
-	ga_buffer_text(text, list_id(device, id));
+	ga_buffer_text(text, device_id(device, id));
 	return 0;
 }
 

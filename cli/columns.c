@@ -2,6 +2,8 @@
 /* Columns instead of bytes; see columns.h. */
 #include "columns.h"
 
+#include "text.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -104,6 +106,20 @@ static size_t cut(struct ga_buffer *text, const char *string, size_t columns)
 void columns_cut(struct ga_buffer *text, const char *string, size_t columns)
 {
 	(void)cut(text, string, columns);
+}
+
+void columns_foreign(struct ga_buffer *text, const char *word, size_t columns)
+{
+	ga_auto_buffer struct ga_buffer clean = GA_BUFFER_OUTPUT;
+
+	ga_buffer_text(&clean, word);
+	text->failed = text->failed || clean.failed;
+	if (clean.failed)
+		return;
+	for (char *at = clean.data; *at; at++)
+		if (ga_text_is_control(*at))
+			*at = '?';
+	columns_cut(text, clean.data, columns);
 }
 
 void columns_left(struct ga_buffer *text, const char *string, size_t columns)

@@ -15,6 +15,8 @@ void columns_left(struct ga_buffer *text, const char *string, size_t columns);
 void columns_right(struct ga_buffer *text, const char *string, size_t columns);
 /* At most that many columns, not filled up. */
 void columns_cut(struct ga_buffer *text, const char *string, size_t columns);
+/* The same for another user's word: no control character of it reaches the terminal. */
+void columns_foreign(struct ga_buffer *text, const char *word, size_t columns);
 /* Lines of at most that many columns, broken at blanks, each behind indent blanks; an ellipsis
  * ends the last of at most most lines when there would be more. */
 void columns_wrap(struct ga_buffer *text, const char *string, size_t indent, size_t columns,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a command is. Its descriptor is all that parsing, --help, completion and the manual's
- * check know of it; adding a command is one file and one line in main.c.
+ * check know of it; adding a command is one file and one line in meson.build.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -81,7 +81,8 @@ struct option_info {
 /* A command as it was called. */
 struct call {
 	const struct command *command;
-	const char *value[OPTION_END]; /* "" for a flag; NULL for what was not given */
+	const struct command *const *commands; /* all there are, NULL behind the last */
+	const char *value[OPTION_END];         /* "" for a flag; NULL for what was not given */
 	unsigned deadline_ms;
 	char *const *operands; /* NULL behind the last */
 	size_t operand_count;
@@ -104,23 +105,7 @@ struct command {
 	int (*run)(const struct call *call); /* returns the exit status */
 };
 
-extern const struct command command_completion;
-extern const struct command command_explain;
-extern const struct command command_help;
-extern const struct command command_hold;
-extern const struct command command_leases;
-extern const struct command command_list;
-extern const struct command command_pick;
-extern const struct command command_release;
-extern const struct command command_run;
-extern const struct command command_setup;
-extern const struct command command_slurm;
-extern const struct command command_snapshot;
-extern const struct command command_topo;
-extern const struct command command_version;
-
-/* NULL after the last; NULL when there is no such command. */
-const struct command *command_at(size_t i);
-const struct command *command_find(const char *name);
+/* NULL when there is no such command. */
+const struct command *command_find(const struct command *const *commands, const char *name);
 
 #endif

@@ -2,8 +2,8 @@
 /* A choice and its reasons for a person; see explain.h. What is alike is said once. */
 #include "cleanup.h"
 #include "columns.h"
+#include "device.h"
 #include "explain.h"
-#include "list.h"
 #include "open.h"
 #include "topo/p2p.h"
 
@@ -147,7 +147,7 @@ static void add_device(struct ga_buffer *text, const gpualloc_device *device, si
 	if (taken + room > columns)
 		room = taken + 8 < columns ? columns - taken : 8;
 	ga_buffer_text(text, "  ");
-	columns_left(text, list_id(device, id), IDS_COLUMNS);
+	columns_left(text, device_id(device, id), IDS_COLUMNS);
 	columns_left(text, whole.data ? whole.data : "", room);
 	ga_buffer_format(text, " %s\n", uuid ? uuid : "-");
 	text->failed = text->failed || whole.failed;

@@ -23,7 +23,4 @@ void leases_use_text(struct ga_buffer *text, const struct leases_view *view, siz
 		     const struct terminal *terminal);
 void leases_use_json(struct ga_json *json, const struct leases_view *view, size_t i);
 
-/* Another user's word: no control character of it reaches the terminal. */
-void add_foreign(struct ga_buffer *text, const char *word, size_t columns);
-
 #endif

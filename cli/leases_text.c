@@ -36,17 +36,6 @@ static void add_pid(struct ga_buffer *text, int64_t pid)
 	columns_left(text, word, PID_WIDTH);
 }
 
-void add_foreign(struct ga_buffer *text, const char *word, size_t columns)
-{
-	ga_auto_buffer struct ga_buffer clean = GA_BUFFER_OUTPUT;
-
-	for (; *word; word++)
-		ga_buffer_char(&clean, ga_text_is_control(*word) ? '?' : *word);
-	text->failed = text->failed || clean.failed;
-	if (clean.data)
-		columns_cut(text, clean.data, columns);
-}
-
 static void add_heading(struct ga_buffer *text, const struct terminal *terminal, const char *last)
 {
 	colour_start(text, terminal, COLOUR_DIM);
@@ -89,7 +78,7 @@ static void add_uuid(struct ga_buffer *text, const char *uuid, bool is_first)
 	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0 ? 4 : 0;
 
 	ga_buffer_text(text, is_first ? "" : ", ");
-	add_foreign(text, uuid, UUID_SHOWN + kind + 1);
+	columns_foreign(text, uuid, UUID_SHOWN + kind + 1);
 }
 
 static void add_devices(struct ga_buffer *text, const gpualloc_held *held)
@@ -114,13 +103,13 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 
 	add_cells(text, gpualloc_held_id(held), gpualloc_held_user(held), gpualloc_held_pid(held),
 		  gpualloc_held_since(held));
-	add_foreign(text, command ? command : "held, no record", rest_of(terminal));
+	columns_foreign(text, command ? command : "held, no record", rest_of(terminal));
 	ga_buffer_char(text, '\n');
 	add_devices(text, held);
 	leases_use_text(text, view, i, terminal);
 	if (note) {
 		ga_buffer_text(text, "  note: ");
-		add_foreign(text, note, terminal->width - 8);
+		columns_foreign(text, note, terminal->width - 8);
 		ga_buffer_char(text, '\n');
 	}
 }
@@ -153,7 +142,7 @@ static void add_waiting(struct ga_buffer *text, const gpualloc_leases *leases,
 
 		add_cells(text, NULL, gpualloc_waiter_user(waiter), gpualloc_waiter_pid(waiter),
 			  gpualloc_waiter_since(waiter));
-		add_foreign(text, request ? request : "-", rest_of(terminal));
+		columns_foreign(text, request ? request : "-", rest_of(terminal));
 		ga_buffer_char(text, '\n');
 		add_keeps(text, waiter);
 	}

@@ -115,11 +115,11 @@ static void add_process(struct ga_buffer *text, const struct use *use)
 	ga_buffer_format(text, "%lld", (long long)gpualloc_process_pid(use->process));
 	if (use->is_intruder) {
 		ga_buffer_text(text, " of ");
-		add_foreign(text, user, NAME_SHOWN);
+		columns_foreign(text, user, NAME_SHOWN);
 	}
 	if (name) {
 		ga_buffer_char(text, ' ');
-		add_foreign(text, name, NAME_SHOWN);
+		columns_foreign(text, name, NAME_SHOWN);
 	}
 	if (use->memory >= 0)
 		ga_buffer_format(text, " (%lld MiB)", (long long)(use->memory >> 20));

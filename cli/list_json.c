@@ -2,6 +2,7 @@
 /* `gpualloc list` for programs: JSON where every key is always there and null is not known, and
  * CSV where an empty field is not known. Sizes are bytes. */
 #include "cleanup.h"
+#include "device.h"
 #include "json_writer.h"
 #include "list.h"
 #include "open.h"
@@ -44,7 +45,7 @@ static void add_processes(struct ga_json *json, const gpualloc_device *device)
 /* What a GPU and an instance have in common. */
 static void add_use(struct ga_json *json, const gpualloc_device *device)
 {
-	ga_auto_free char *reason = list_reason(device);
+	ga_auto_free char *reason = device_reason(device);
 
 	json->out->failed = json->out->failed || !reason;
 	ga_json_text(json, "state", gpualloc_state_name(gpualloc_device_state(device)));
@@ -148,11 +149,11 @@ static void add_line(struct ga_buffer *text, const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 	const gpualloc_device *gpu = parent ? parent : device;
-	ga_auto_free char *reason = list_reason(device);
+	ga_auto_free char *reason = device_reason(device);
 	char id[ID_SIZE];
 
 	text->failed = text->failed || !reason;
-	list_id(device, id);
+	device_id(device, id);
 	ga_buffer_text(text, id);
 	add_field(text, gpualloc_device_uuid(device));
 	add_field(text, gpualloc_device_name(gpu));

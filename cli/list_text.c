@@ -6,6 +6,7 @@
  */
 #include "cleanup.h"
 #include "columns.h"
+#include "device.h"
 #include "list.h"
 #include "open.h"
 
@@ -133,7 +134,7 @@ static const char *cell_of(const struct row *row, enum column column, size_t roo
 
 	switch (column) {
 	case GPU:
-		list_id(device, id);
+		device_id(device, id);
 		(void)snprintf(cell, CELL_SIZE, "%s%s", gpualloc_device_parent(device) ? "  " : "",
 			       id);
 		return cell;
@@ -232,7 +233,7 @@ static bool is_idle(const gpualloc_device *device)
 
 static char *reason_of_idle(const gpualloc_device *device)
 {
-	ga_auto_free char *reason = list_reason(device);
+	ga_auto_free char *reason = device_reason(device);
 	char *both = NULL;
 
 	if (!reason || asprintf(&both, "%s; nothing runs on it", reason) < 0)
@@ -254,7 +255,7 @@ static char *reason_to_show(const gpualloc_machine *machine, const gpualloc_devi
 	/* On a machine that is not there nothing ever runs. */
 	if (!gpualloc_machine_is_simulated(machine) && is_idle(device))
 		return reason_of_idle(device);
-	return list_reason(device);
+	return device_reason(device);
 }
 
 static bool add_row(struct table *table, const gpualloc_machine *machine,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc: finds the command, reads its options, runs it. What a command is, see command.h. */
+#include "commands.h"
 #include "keeper.h"
 #include "message.h"
 #include "options.h"
@@ -11,26 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Alphabetical. */
-static const struct command *const commands[] = {
-	&command_completion, &command_explain,  &command_help,    &command_hold,    &command_leases,
-	&command_list,       &command_pick,     &command_release, &command_run,     &command_setup,
-	&command_slurm,      &command_snapshot, &command_topo,    &command_version,
-};
-enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+/* clang-format off */
+#define DECLARE(name) extern const struct command command_##name;
+#define ENTRY(name) &command_##name,
+/* clang-format on */
 
-const struct command *command_at(size_t i)
-{
-	return i < COMMAND_COUNT ? commands[i] : NULL;
-}
+COMMANDS(DECLARE)
 
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		if (strcmp(commands[i]->name, name) == 0)
-			return commands[i];
-	return NULL;
-}
+static const struct command *const commands[] = {COMMANDS(ENTRY) NULL};
 
 static int print_usage(const struct command *command)
 {
@@ -39,7 +28,7 @@ static int print_usage(const struct command *command)
 	if (command)
 		usage_of_command(&text, command);
 	else
-		usage_of_all(&text);
+		usage_of_all(&text, commands);
 	return output_print(&text);
 }
 
@@ -48,7 +37,7 @@ static int nothing_asked(void)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 
-	usage_of_all(&text);
+	usage_of_all(&text, commands);
 	if (!text.failed)
 		(void)!write(STDERR_FILENO, text.data, text.size);
 	return STATUS_USAGE;
@@ -61,6 +50,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 	if (result)
 		return result;
+	call.commands = commands;
 	return call.value[OPTION_HELP] ? print_usage(command) : command->run(&call);
 }
 
@@ -72,10 +62,10 @@ static int run_option(int argc, char **argv)
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		return print_usage(NULL);
 	if (strcmp(word, "--version") == 0)
-		return run_command(&command_version, argc - 1, argv + 1);
+		return run_command(command_find(commands, "version"), argc - 1, argv + 1);
 	for (int i = 2; i < argc; i++)
-		if (command_find(argv[i]))
-			return fail_usage(command_find(argv[i]),
+		if (command_find(commands, argv[i]))
+			return fail_usage(command_find(commands, argv[i]),
 					  "options stand behind the command: gpualloc %s %s",
 					  argv[i], word);
 	return fail_usage(NULL, "no option %s; the command comes first", word);
@@ -92,6 +82,7 @@ int main(int argc, char **argv)
 		return keeper_main(argv + 2);
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);
-	command = command_find(argv[1]);
-	return command ? run_command(command, argc - 1, argv + 1) : unknown_command(argv[1]);
+	command = command_find(commands, argv[1]);
+	return command ? run_command(command, argc - 1, argv + 1)
+		       : unknown_command(commands, argv[1]);
 }

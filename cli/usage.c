@@ -11,11 +11,11 @@
 
 enum { WIDTH = 80, NAME_WIDTH = 14, POLICY_WIDTH = 20, OPTION_WIDTH = 24 };
 
-static void add_commands(struct ga_buffer *text, bool aside)
+static void add_commands(struct ga_buffer *text, const struct command *const *commands, bool aside)
 {
-	const struct command *command;
+	for (; *commands; commands++) {
+		const struct command *command = *commands;
 
-	for (size_t i = 0; (command = command_at(i)); i++) {
 		if (command->aside != aside)
 			continue;
 		ga_buffer_text(text, "  ");
@@ -24,14 +24,14 @@ static void add_commands(struct ga_buffer *text, bool aside)
 	}
 }
 
-void usage_of_all(struct ga_buffer *text)
+void usage_of_all(struct ga_buffer *text, const struct command *const *commands)
 {
 	ga_buffer_text(text,
 		       "gpualloc decides which GPUs a program gets, keeps others off them, and "
 		       "starts it\nthere.\n\nusage: gpualloc COMMAND [OPTION...]\n\n");
-	add_commands(text, false);
+	add_commands(text, commands, false);
 	ga_buffer_char(text, '\n');
-	add_commands(text, true);
+	add_commands(text, commands, true);
 	ga_buffer_text(text,
 		       "\n`gpualloc help COMMAND` explains one. To see it work without a GPU:\n\n"
 		       "  gpualloc list --machine dgx1-volta\n"
@@ -116,15 +116,14 @@ void usage_of_command(struct ga_buffer *text, const struct command *command)
 	ga_buffer_format(text, "\nexample:\n  %s\n", command->example);
 }
 
-int unknown_command(const char *word)
+int unknown_command(const struct command *const *commands, const char *word)
 {
 	ga_auto_buffer struct ga_buffer known = GA_BUFFER_OUTPUT;
 	struct suggestion near = {0};
-	const struct command *command;
 
-	for (size_t i = 0; (command = command_at(i)); i++) {
-		ga_buffer_format(&known, "%s%s", i ? ", " : "", command->name);
-		suggest_offer(&near, word, command->name);
+	for (size_t i = 0; commands[i]; i++) {
+		ga_buffer_format(&known, "%s%s", i ? ", " : "", commands[i]->name);
+		suggest_offer(&near, word, commands[i]->name);
 	}
 	if (known.failed)
 		return fail_memory();

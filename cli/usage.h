@@ -6,9 +6,9 @@
 #include "buffer.h"
 #include "command.h"
 
-void usage_of_all(struct ga_buffer *text);
+void usage_of_all(struct ga_buffer *text, const struct command *const *commands);
 void usage_of_command(struct ga_buffer *text, const struct command *command);
 /* Says which commands there are and which may have been meant; returns the exit status. */
-int unknown_command(const char *word);
+int unknown_command(const struct command *const *commands, const char *word);
 
 #endif
