@@ -71,16 +71,14 @@ const char *gpualloc_store_path(const gpualloc_store *store)
 
 int gpualloc_store_setup(const char *path, gpualloc_error *error)
 {
-	int result = ga_store_make(path ? path : gpualloc_store_default(), true, error);
+	int result = ga_store_set_up(path ? path : gpualloc_store_default(), error);
 
 	return result < 0 ? result : gpualloc_store_check(path, error);
 }
 
 int gpualloc_store_check(const char *path, gpualloc_error *error)
 {
-	ga_auto_store struct ga_store store = GA_STORE_CLOSED;
-
-	return ga_store_open(path ? path : gpualloc_store_default(), &store, error);
+	return ga_store_check(path ? path : gpualloc_store_default(), error);
 }
 
 int gpualloc_store_remove(const char *path, gpualloc_error *error)

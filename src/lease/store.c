@@ -93,10 +93,19 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 
 	if (fstat(fd, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
-	if (S_ISREG(status.st_mode) && status.st_nlink == 1 && ga_is_trusted_owner(fd, &status))
+	if (S_ISREG(status.st_mode) && ga_is_trusted_owner(fd, &status))
 		return 0;
 	(void)snprintf(why, sizeof why, "its %s is not a plain file of root's or one's own", name);
 	return distrust(path, why, error);
+}
+
+/* Meant for a group, or left unfinished: who is shut out cannot tell. */
+static int closed(const char *path, const char *name, gpualloc_error *error)
+{
+	return ga_error_set(error, GPUALLOC_EPERM,
+			    "the store %s is closed to you%s%s: it is for others, or its setup was "
+			    "interrupted and `sudo gpualloc setup` finishes it",
+			    path, *name ? " at its " : "", name);
 }
 
 /* ---- opening ---- */
@@ -111,6 +120,8 @@ static int open_file(const struct ga_store *store, const char *name, int flags, 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO))
 		return distrust(store->path, "a part of it is missing or is not a plain file",
 				error);
+	if (fd < 0 && errno == EACCES)
+		return closed(store->path, name, error);
 	if (fd < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "%s/%s", store->path, name);
 	result = check_file(store->path, name, fd, error);
@@ -129,6 +140,8 @@ static int open_part(const struct ga_store *store, const char *name, int *ret_fd
 	char why[96];
 	int result;
 
+	if (fd < 0 && errno == EACCES)
+		return closed(store->path, name, error);
 	if (fd < 0) {
 		(void)snprintf(why, sizeof why, "its folder %s is missing, or is no folder", name);
 		return distrust(store->path, why, error);
@@ -182,6 +195,8 @@ static int open_all(const char *path, struct ga_store *store, gpualloc_error *er
 		return no_store(path, error);
 	if (store->folder < 0 && (errno == ENOTDIR || errno == ELOOP))
 		return distrust(path, "it is no folder", error);
+	if (store->folder < 0 && errno == EACCES)
+		return closed(path, "", error);
 	if (store->folder < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	result = check_folder(path, store->folder, error);

@@ -8,7 +8,9 @@
  *   queue/    what waiters say of their requests: likewise
  *
  * A store is trusted when its folder and its two files belong to root or to oneself, can be
- * replaced by nobody else, and lie on a file system whose locks are the kernel's own.
+ * replaced by nobody else, and lie on a file system whose locks are the kernel's own. How many
+ * other names the ledger has does not matter: users can give it names in folders of theirs, and
+ * everybody opens the one that lies in the store's folder, which nobody can move.
  */
 #ifndef GA_LEASE_STORE_H
 #define GA_LEASE_STORE_H
@@ -43,6 +45,10 @@ int ga_store_open(const char *path, struct ga_store *ret_store, gpualloc_error *
 int ga_store_copy(const struct ga_store *store, struct ga_store *ret_store, gpualloc_error *error);
 /* Makes what is missing of a store; for_all: others may use it. */
 int ga_store_make(const char *path, bool for_all, gpualloc_error *error);
+/* The same for everybody, and what somebody left unfinished is finished. */
+int ga_store_set_up(const char *path, gpualloc_error *error);
+/* That a store can be trusted, and that nothing is left to do for ga_store_set_up(). */
+int ga_store_check(const char *path, gpualloc_error *error);
 /* Removes a store nobody holds anything in. */
 int ga_store_remove(const char *path, gpualloc_error *error);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making and removing a store; see store.h. Every part appears with its final owner and mode at
- * once, so that nobody ever opens one that is half made.
+ * Making a store; see store.h. Every part appears with its final owner and mode at once, and the
+ * store's own folder opens last: whoever makes one may be killed between any two steps, and what is
+ * left is seen to be unfinished and is finished by the next `gpualloc setup`.
  */
 #include "store.h"
 
 #include "leaf.h"
-#include "ledger.h"
+#include "store_parts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,12 +18,16 @@
 #include <sys/stat.h>
 
 struct modes {
-	mode_t folder, file, part;
+	mode_t folder, part, ledger, arbiter;
 };
 
-/* A sticky file is one that cleaners of /tmp leave alone: a ledger must not be replaced by age. */
-static const struct modes for_everybody = {0755, 0666, 01777}, for_one = {0700, 01600, 0700};
-static const char *const files[] = {"ledger", "arbiter"}, *const parts[] = {"records", "queue"};
+/*
+ * A sticky file is one that cleaners of /tmp leave alone: a ledger must not be replaced by age.
+ * The arbiter is only ever opened for reading: nobody needs to write to it or to link it elsewhere.
+ */
+static const struct modes for_everybody = {0755, 01777, 0666, 0444},
+			  for_one = {0700, 0700, 01600, 01400};
+static const char new_name[] = ".new-";
 
 static int fail(const char *path, const char *part, gpualloc_error *error)
 {
@@ -30,7 +35,15 @@ static int fail(const char *path, const char *part, gpualloc_error *error)
 			      *part ? "/" : "", part);
 }
 
-/* fchmod() and not the mode of open(): that is cut by the caller's umask. */
+/* chmod() and not the mode of open() or mkdir(): that is cut by the caller's umask. */
+static int set_mode(int fd, mode_t mode)
+{
+	char way[32];
+
+	(void)snprintf(way, sizeof way, "/proc/self/fd/%d", fd);
+	return chmod(way, mode);
+}
+
 static int make_file(int folder, const char *name, mode_t mode)
 {
 	ga_auto_close int fd = -1;
@@ -46,34 +59,68 @@ static int make_file(int folder, const char *name, mode_t mode)
 											     : 0;
 }
 
-/* By a descriptor that needs no permission: what a umask has closed even its owner cannot open. */
-static int set_mode(int at, const char *name, mode_t mode)
+/* O_PATH: a umask may have taken even our own right to open it. */
+static int open_new(int at, const char *name)
 {
-	ga_auto_close int fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char way[32];
-
-	if (fd < 0)
-		return -1;
-	(void)snprintf(way, sizeof way, "/proc/self/fd/%d", fd);
-	return chmod(way, mode);
+	return openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool is_closed_to_us(int at, const char *name)
+/* Made beside its place and moved there when it is whole. */
+static int make_part(int folder, const char *name, mode_t mode)
+{
+	ga_auto_close int fd = -1;
+	char beside[64];
+
+	if (faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	(void)snprintf(beside, sizeof beside, "%s%ld-%s", new_name, (long)getpid(), name);
+	if (mkdirat(folder, beside, 0700) < 0 && errno != EEXIST)
+		return -1;
+	fd = open_new(folder, beside);
+	if (fd >= 0 && set_mode(fd, mode) == 0 &&
+	    renameat2(folder, beside, folder, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* Somebody else who makes this store was faster, or swept ours away. */
+	(void)unlinkat(folder, beside, AT_REMOVEDIR);
+	return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+static int make_parts(const char *path, int folder, const struct modes *modes,
+		      gpualloc_error *error)
+{
+	static const char *const folders[] = {"records", "queue"};
+
+	if (make_file(folder, "ledger", modes->ledger) < 0)
+		return fail(path, "ledger", error);
+	if (make_file(folder, "arbiter", modes->arbiter) < 0)
+		return fail(path, "arbiter", error);
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+		if (make_part(folder, folders[i], modes->part) < 0)
+			return fail(path, folders[i], error);
+	return 0;
+}
+
+static bool is_closed_to_us(const char *path)
 {
 	struct stat status;
 
-	return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-	       status.st_uid == geteuid() && (status.st_mode & S_IRWXU) != S_IRWXU;
+	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() &&
+	       (status.st_mode & S_IRWXU) != S_IRWXU;
 }
 
-static int make_folder(int at, const char *name, mode_t mode)
+/* Closed to others until all is there. */
+static int make_folder(const char *path, bool *ret_made)
 {
-	if (mkdirat(at, name, 0700) == 0)
-		return set_mode(at, name, mode);
-	if (errno != EEXIST)
+	ga_auto_close int fd = -1;
+
+	*ret_made = mkdir(path, 0700) == 0;
+	if (!*ret_made && errno != EEXIST)
 		return -1;
-	/* An earlier one was ended before it came to the mode. */
-	return is_closed_to_us(at, name) ? set_mode(at, name, mode) : 0;
+	/* Or an earlier one was ended before it came to the mode. */
+	if (!*ret_made && !is_closed_to_us(path))
+		return 0;
+	fd = open_new(AT_FDCWD, path);
+	return fd < 0 ? -1 : set_mode(fd, 0700);
 }
 
 /* In /tmp anybody may make a folder of the name that ours would have. */
@@ -95,14 +142,14 @@ static int check_squatter(const char *path, gpualloc_error *error)
 		path, user);
 }
 
-int ga_store_make(const char *path, bool for_all, gpualloc_error *error)
+static int make(const char *path, const struct modes *modes, int *ret_folder, bool *ret_made,
+		gpualloc_error *error)
 {
-	const struct modes *modes = for_all ? &for_everybody : &for_one;
 	ga_auto_close int folder = -1;
 	struct stat status;
 	int result;
 
-	if (make_folder(AT_FDCWD, path, modes->folder) < 0)
+	if (make_folder(path, ret_made) < 0)
 		return fail(path, "", error);
 	/* Nothing is put into a stranger's folder: he could replace it. */
 	result = check_squatter(path, error);
@@ -115,74 +162,101 @@ int ga_store_make(const char *path, bool for_all, gpualloc_error *error)
 		return ga_error_set(error, GPUALLOC_EPERM,
 				    "the store %s cannot be trusted: it belongs to another user",
 				    path);
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		if (make_file(folder, files[i], modes->file) < 0)
-			return fail(path, files[i], error);
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-		if (make_folder(folder, parts[i], modes->part) < 0)
-			return fail(path, parts[i], error);
+	result = make_parts(path, folder, modes, error);
+	if (result < 0)
+		return result;
+	*ret_folder = folder;
+	folder = -1;
 	return 0;
 }
 
-/* ---- removing ---- */
-
-static int empty_folder(int at, const char *name)
+int ga_store_make(const char *path, bool for_all, gpualloc_error *error)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const struct modes *modes = for_all ? &for_everybody : &for_one;
+	ga_auto_close int folder = -1;
+	bool made;
+	int result = make(path, modes, &folder, &made, error);
+
+	if (result < 0)
+		return result;
+	return made && set_mode(folder, modes->folder) < 0 ? fail(path, "", error) : 0;
+}
+
+/* ---- finishing what was left unfinished ---- */
+
+static void sweep_new(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *entry;
 
-	if (!list) {
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	while ((entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(fd, entry->d_name, 0);
-	(void)closedir(list);
-	return unlinkat(at, name, AT_REMOVEDIR);
-}
-
-static int remove_parts(const struct ga_store *store, gpualloc_error *error)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-		result |= empty_folder(store->folder, parts[i]);
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		result |= unlinkat(store->folder, files[i], 0);
-	if (result < 0 || rmdir(store->path) < 0)
-		return ga_error_errno(error, GPUALLOC_EPERM, errno, "cannot remove the store %s",
-				      store->path);
-	return 0;
+	if (!list && fd >= 0)
+		close(fd);
+	while (list && (entry = readdir(list)))
+		if (strncmp(entry->d_name, new_name, sizeof new_name - 1) == 0)
+			(void)unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+	if (list)
+		(void)closedir(list);
 }
 
 /*
- * All of the ledger is held meanwhile: a lease that comes in between would lose its ground. It is
- * looked at again once it is held: another who removed it may have been faster, and what has the
- * name now may be in use. Who claims looks at the name after its locks, so whoever locked the old
- * one, before its name was gone or after, has no lease: models/removal.pml.
+ * A part that is closed to all but its owner is opened. One that an administrator has given to a
+ * group stays as it is. What is not of the kind it should be, or not ours, is left alone: opening
+ * the store says what is wrong with it.
  */
-int ga_store_remove(const char *path, gpualloc_error *error)
+static int open_to_all(int folder, const char *name, const struct modes *modes)
 {
-	ga_auto_store struct ga_store store = GA_STORE_CLOSED;
-	ga_auto_close int ledger = -1;
-	int result = ga_store_open(path, &store, error);
+	const struct ga_store_part *part = ga_store_part(name);
+	ga_auto_close int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	mode_t mode = part->is_folder     ? modes->part
+		      : part->is_writable ? modes->ledger
+					  : modes->arbiter;
+	struct stat status;
 
-	if (result == 0)
-		result = ga_store_open_ledger(&store, &ledger, error);
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -1;
+	if ((status.st_mode & S_IFMT) != (part->is_folder ? S_IFDIR : S_IFREG) ||
+	    status.st_uid != geteuid())
+		return 0;
+	if (ga_store_part_is_shut(part, status.st_mode))
+		return set_mode(fd, mode);
+	if (!part->is_folder && !part->is_writable && (status.st_mode & GA_STORE_WRITABLE))
+		return set_mode(fd, status.st_mode & 07777 & ~(mode_t)GA_STORE_WRITABLE);
+	return 0;
+}
+
+/* What somebody has written into the ledger is read by nobody, and takes room. */
+static void empty_ledger(int folder)
+{
+	ga_auto_close int fd =
+		openat(folder, "ledger", O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+
+	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_uid == geteuid() && status.st_size > 0)
+		(void)!ftruncate(fd, 0);
+}
+
+int ga_store_set_up(const char *path, gpualloc_error *error)
+{
+	ga_auto_close int folder = -1;
+	struct stat status;
+	bool made;
+	int result = make(path, &for_everybody, &folder, &made, error);
+
 	if (result < 0)
 		return result;
-	result = ga_ledger_lock(ledger, ga_ledger_everything(), error);
-	if (result == GPUALLOC_EBUSY)
-		return ga_error_set(error, result,
-				    "the store %s is in use: `gpualloc leases` says "
-				    "by whom",
-				    path);
-	if (result == 0)
-		result = ga_store_check_ledger(&store, ledger, error);
-	return result < 0 ? result : remove_parts(&store, error);
+	sweep_new(folder);
+	for (size_t i = 0; i < GA_STORE_PARTS; i++)
+		if (open_to_all(folder, ga_store_parts[i].name, &for_everybody) < 0)
+			return fail(path, ga_store_parts[i].name, error);
+	empty_ledger(folder);
+	if (fstat(folder, &status) < 0)
+		return fail(path, "", error);
+	if (status.st_uid == geteuid() && !(status.st_mode & GA_STORE_OTHERS) &&
+	    set_mode(folder, for_everybody.folder) < 0)
+		return fail(path, "", error);
+	return 0;
 }
 
 /* ---- a store of one's own ---- */

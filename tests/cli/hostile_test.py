@@ -72,9 +72,8 @@ def files_in_the_place_of_the_ledger_are_refused():
         with open(target, "w", encoding="utf-8") as file:
             file.write("untouched")
         os.chmod(target, 0o640)
-        for make in (lambda: os.symlink(target, ledger), lambda: os.link(target, ledger),
-                     lambda: os.mkdir(ledger), lambda: os.mkfifo(ledger),
-                     lambda: os.symlink("/dev/null", ledger),
+        for make in (lambda: os.symlink(target, ledger), lambda: os.mkdir(ledger),
+                     lambda: os.mkfifo(ledger), lambda: os.symlink("/dev/null", ledger),
                      lambda: os.symlink(one.where + "/none", ledger)):
             os.unlink(ledger)
             make()

@@ -70,10 +70,8 @@ attempt("take", store, take_descriptors)
 attempt("look", store, lambda p: os.listdir(f"/proc/{pid}/fd"))
 """
 
-# The ledger and the arbiter are for everybody to open, and what is in them is never read.
-HARMLESS = {("truncate", "/ledger"), ("write", "/ledger"), ("create", "/ledger"),
-            ("truncate", "/arbiter"), ("write", "/arbiter"), ("create", "/arbiter"),
-            ("lock", "/arbiter")}
+# The ledger is for everybody to open, and what is in it is never read.
+HARMLESS = {("truncate", "/ledger"), ("write", "/ledger"), ("create", "/ledger")}
 
 
 def whose(one, person):
