@@ -65,12 +65,25 @@ static int open_new(int at, const char *name)
 	return openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* An earlier release made it with the caller's umask, and was ended before it came to the mode. */
+static bool is_closed_to_us(int at, const char *name)
+{
+	struct stat status;
+
+	return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_uid == geteuid() && (status.st_mode & S_IRWXU) != S_IRWXU;
+}
+
 /* Made beside its place and moved there when it is whole. */
 static int make_part(int folder, const char *name, mode_t mode)
 {
 	ga_auto_close int fd = -1;
 	char beside[64];
 
+	if (is_closed_to_us(folder, name)) {
+		fd = open_new(folder, name);
+		return fd < 0 ? -1 : set_mode(fd, mode);
+	}
 	if (faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	(void)snprintf(beside, sizeof beside, "%s%ld-%s", new_name, (long)getpid(), name);
@@ -100,14 +113,6 @@ static int make_parts(const char *path, int folder, const struct modes *modes,
 	return 0;
 }
 
-static bool is_closed_to_us(const char *path)
-{
-	struct stat status;
-
-	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() &&
-	       (status.st_mode & S_IRWXU) != S_IRWXU;
-}
-
 /* Closed to others until all is there. */
 static int make_folder(const char *path, bool *ret_made)
 {
@@ -117,7 +122,7 @@ static int make_folder(const char *path, bool *ret_made)
 	if (!*ret_made && errno != EEXIST)
 		return -1;
 	/* Or an earlier one was ended before it came to the mode. */
-	if (!*ret_made && !is_closed_to_us(path))
+	if (!*ret_made && !is_closed_to_us(AT_FDCWD, path))
 		return 0;
 	fd = open_new(AT_FDCWD, path);
 	return fd < 0 ? -1 : set_mode(fd, 0700);
