@@ -113,11 +113,11 @@ enum { GPUALLOC_DEADLINE_DEFAULT_MS = 10000 };
 GPUALLOC_EXPORT int gpualloc_machine_open(const char *spec, unsigned deadline_ms,
 					  gpualloc_machine **ret_machine, gpualloc_error *error);
 
-/*
- * The same, calling waiting each second once it takes longer than one: with what is being asked,
- * and at the end with NULL. It is called from the thread that asks.
- */
+/* What is being asked of a driver that takes long; NULL at the end. */
 typedef void gpualloc_waiting_function(void *context, const char *text);
+/*
+ * The same, calling waiting each second once it takes longer than one, from the thread that asks.
+ */
 GPUALLOC_EXPORT int gpualloc_machine_open_waiting(const char *spec, unsigned deadline_ms,
 						  gpualloc_waiting_function *waiting, void *context,
 						  gpualloc_machine **ret_machine,

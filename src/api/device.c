@@ -89,7 +89,7 @@ int64_t gpualloc_device_memory_reserved(const gpualloc_device *device)
 
 int gpualloc_device_memory_unified(const gpualloc_device *device)
 {
-	return device->memory_unified;
+	return device ? device->memory_unified : 0;
 }
 
 int64_t gpualloc_device_memory_used(const gpualloc_device *device)
