@@ -169,8 +169,8 @@ static void ask_huge(const struct ga_policy *policy, struct cost *cost)
 
 const struct bar decide_bars[] = {
 	{"8 devices", 2000, 100000, ask_eight},
-	{"real shapes up to 16", 1000000, 5000000, ask_sixteen},
-	{"random weights, 9 to 16", 5000000, 50000000, ask_random_16},
+	{"real shapes up to 16", 1000000, 1000000, ask_sixteen},
+	{"random weights, 9 to 16", 5000000, 5000000, ask_random_16},
 	{"real shapes up to 72", 10000000, 5000000, ask_large},
 	{"128 devices (no bar)", 0, 0, ask_huge},
 };

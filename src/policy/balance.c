@@ -7,7 +7,8 @@
 
 void ga_balance_free(struct ga_balance *balance)
 {
-	free(balance->table);
+	ga_set_within_free(&balance->within);
+	free(balance->lags);
 	free(balance->rest);
 	free(balance->links);
 	free(balance->taken);
@@ -85,7 +86,7 @@ static int find_ideals(const gpualloc_machine *machine, const struct ga_field *f
 		       uint64_t budget, struct ga_balance *balance)
 {
 	ga_auto_field struct ga_field whole = {0};
-	bool by_table = field->whole && field->graph.count <= GA_TABLE_MAX;
+	bool by_table = field->whole && field->graph.count <= GA_SET_WITHIN_MAX;
 
 	if (!field->whole && whole_machine(machine, &whole) < 0)
 		return GPUALLOC_ENOMEM;
@@ -114,14 +115,9 @@ static size_t most_left(const struct ga_field *field, const struct ga_question *
 static int allocate(struct ga_balance *balance)
 {
 	size_t count = balance->graph->count;
-	size_t sizes = balance->later_last >= GA_LATER_FIRST
-			       ? balance->later_last - GA_LATER_FIRST + 1
-			       : 0;
 
-	if (count <= GA_TABLE_MAX) {
-		balance->table = calloc((sizes << count) + 1, sizeof *balance->table);
-		return balance->table ? ga_balance_fill_table(balance) : GPUALLOC_ENOMEM;
-	}
+	if (count <= GA_SET_WITHIN_MAX)
+		return ga_balance_fill_table(balance);
 	balance->rest = calloc(2 * count, sizeof *balance->rest);
 	balance->links = calloc(count, sizeof *balance->links);
 	balance->taken = calloc(count, sizeof *balance->taken);
@@ -141,7 +137,7 @@ int ga_balance_init(const gpualloc_machine *machine, const struct ga_field *fiel
 
 	if (balance.later_last > machine->device_count)
 		balance.later_last = machine->device_count;
-	for (size_t i = 0; i < field->graph.count && i < GA_TABLE_MAX; i++)
+	for (size_t i = 0; i < field->graph.count && i < GA_SET_WITHIN_MAX; i++)
 		balance.idle_mask |= (uint32_t)field->idle[i] << i;
 	if (find_ideals(machine, field, question->budget, &balance) < 0 || allocate(&balance) < 0)
 		return GPUALLOC_ENOMEM;

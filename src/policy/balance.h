@@ -8,13 +8,11 @@
 #define GA_POLICY_BALANCE_H
 
 #include "field.h"
+#include "set/within.h"
 
 enum { GA_LATER_FIRST = 2, GA_LATER_LAST = 6 };
 /* A job that runs as fast as it ever could has this lag, one at half the bandwidth twice it. */
 enum { GA_LAG_NONE = 1 << 16, GA_LAG_MAX = 1 << 30 };
-/* Up to this many vertices each set of those to come is in a table. */
-enum { GA_TABLE_MAX = 16 };
-
 struct ga_balance {
 	const struct ga_set_graph *graph;
 	const bool *idle;
@@ -24,9 +22,11 @@ struct ga_balance {
 	size_t later_last; /* sizes above do not fit any more; less than GA_LATER_FIRST: none does
 			    */
 	uint32_t idle_mask;
-	int32_t *
-		table; /* for each size from GA_LATER_FIRST on, for each set of vertices: the lag */
-	size_t *rest;  /* scratch where there is no table */
+	bool by_table; /* for every set that can remain */
+	struct ga_set_within within;
+	int32_t *lag[GA_LATER_LAST + 1]; /* by size, by rank within */
+	int32_t *lags;
+	size_t *rest; /* scratch where there is no table */
 	int64_t *links;
 	bool *taken;
 };
@@ -41,15 +41,14 @@ int32_t ga_balance_lag(int64_t ideal, int64_t bandwidth);
 /* The lag of the best set of size among the idle vertices that are not in mask. */
 static inline int32_t ga_balance_later(const struct ga_balance *balance, size_t size, uint32_t mask)
 {
-	size_t of_size = (size - GA_LATER_FIRST) << balance->graph->count;
-
-	return balance->table[of_size + (balance->idle_mask & ~mask)];
+	return balance
+		->lag[size][ga_set_within_rank(&balance->within, size, balance->idle_mask & ~mask)];
 }
 
 /* Of a size that does not fit: worse than the slowest path. */
 int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size);
 
-/* Also finds the ideals that are still 0: the best in the table. */
+/* Also finds the ideals that are still 0: the best in the tables. */
 int ga_balance_fill_table(struct ga_balance *balance);
 /* Without a table: a good set by greedy growth; no more than the truth. Or GPUALLOC_ENOMEM. */
 int64_t ga_balance_estimate(struct ga_balance *balance, const size_t *rest, size_t count,

@@ -26,15 +26,20 @@ static bool all_idle(const struct ga_balance *balance, uint32_t mask)
 	return (mask & ~balance->idle_mask) == 0;
 }
 
+/* The bandwidth with which a set lags no more than allowed. */
+static int64_t bandwidth_for(const struct ga_balance *balance, int64_t allowed)
+{
+	return allowed < GA_LAG_MAX ? balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1 : 0;
+}
+
 /* Lag of the set itself; where that is certain to be above allowed, anything above allowed. */
 static int64_t own_lag(const struct ga_balance *balance, const size_t *set, int64_t allowed)
 {
-	int64_t floor = 0, bandwidth;
+	int64_t floor, bandwidth;
 
 	if (allowed < GA_LAG_NONE)
 		return GA_LAG_NONE;
-	if (allowed < GA_LAG_MAX) /* what has less, lags more */
-		floor = balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1;
+	floor = bandwidth_for(balance, allowed);
 	bandwidth = ga_set_bandwidth(balance->graph, set, balance->want, floor);
 	if (bandwidth < 0)
 		return bandwidth;
@@ -99,17 +104,33 @@ static int64_t value_by_growing(void *context, const size_t *set, int64_t floor)
 	return ceiling - lags;
 }
 
+/* The least that all to come can lag: as if nothing had been taken. */
+static int64_t later_lags(const struct ga_balance *balance)
+{
+	int64_t lags = 0;
+
+	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
+		lags += balance->by_table ? ga_balance_later(balance, size, 0) : GA_LAG_NONE;
+	return lags;
+}
+
 /* The least lag of all: this set at its own bound, the others as if nothing had been taken. */
 static int64_t least_lags(const struct ga_balance *balance, int64_t most_bandwidth)
 {
-	int64_t lags =
-		own_counts(balance)
-			? OWN_WEIGHT * (int64_t)ga_balance_lag(balance->ideal_own, most_bandwidth)
-			: 0;
+	int64_t lags = later_lags(balance);
 
-	for (size_t size = GA_LATER_FIRST; size <= balance->later_last; size++)
-		lags += balance->table ? ga_balance_later(balance, size, 0) : GA_LAG_NONE;
+	if (own_counts(balance))
+		lags += OWN_WEIGHT * (int64_t)ga_balance_lag(balance->ideal_own, most_bandwidth);
 	return lags;
+}
+
+/* At best those to come lag as if this set had been taken from nobody. */
+static int64_t links_for(void *context, int64_t floor)
+{
+	const struct ga_balance *balance = context;
+	int64_t allowed = (ceiling - later_lags(balance) - floor) / OWN_WEIGHT;
+
+	return own_counts(balance) && allowed >= GA_LAG_NONE ? bandwidth_for(balance, allowed) : 0;
 }
 
 /* The mean that lags stand for; not known where there is neither a set nor anything to come. */
@@ -133,10 +154,11 @@ static int search_for(const struct ga_question *question, const struct ga_field 
 		.required = field->required,
 		.idle = field->idle,
 		.loss = field->loss,
-		.value = balance->table ? value_by_table : value_by_growing,
+		.value = balance->by_table ? value_by_table : value_by_growing,
+		.links_for = links_for,
 		.context = balance,
 		.cost = (uint64_t)question->want * question->want +
-			(balance->table ? GA_LATER_LAST : 128 * field->graph.count),
+			(balance->by_table ? GA_LATER_LAST : 128 * field->graph.count),
 		.budget = question->budget,
 	};
 	int64_t bandwidth;

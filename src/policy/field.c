@@ -117,10 +117,17 @@ static int64_t value_of_bandwidth(void *context, const size_t *set, int64_t floo
 	return ga_set_bandwidth(bandwidth->graph, set, bandwidth->want, floor);
 }
 
+static int64_t links_for_bandwidth(void *context, int64_t floor)
+{
+	(void)context;
+	return floor;
+}
+
 int ga_bandwidth_search(struct ga_set_search *search, struct ga_bandwidth_value *context)
 {
 	*context = (struct ga_bandwidth_value){search->graph, search->want};
 	search->value = value_of_bandwidth;
+	search->links_for = links_for_bandwidth;
 	search->context = context;
 	search->cost = (uint64_t)search->want * search->want;
 	return ga_set_bandwidth_bound(search->graph, search->vertices, search->count,

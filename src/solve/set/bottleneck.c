@@ -13,39 +13,22 @@
 
 #include <string.h>
 
-enum { EXACT = 15, MAX = 64 };
+enum { EXACT = 15, MAX = GA_SET_NEAR_MAX };
 /* Steps that a search takes before it gives up: where the table can decide, and where not. */
 enum { GLANCE = 64, PATIENCE = 4000 };
 
 struct ring {
+	const uint64_t *near; /* of each vertex: those that it reaches fast enough */
+	uint64_t all, start;  /* the set, and one of it */
 	size_t count;
-	uint64_t near[MAX]; /* of each: those that it reaches fast enough */
-	unsigned left;      /* steps */
+	unsigned left; /* steps */
 };
 
-static void set_near(const struct ga_set_graph *graph, const size_t *set, int32_t rate,
-		     struct ring *ring)
+static bool has_bits(uint64_t bits, size_t least)
 {
-	memset(ring->near, 0, ring->count * sizeof *ring->near);
-	for (size_t i = 0; i < ring->count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (ga_set_graph_ring(graph, set[i], set[j]) >= rate) {
-				ring->near[i] |= UINT64_C(1) << j;
-				ring->near[j] |= UINT64_C(1) << i;
-			}
-}
-
-static unsigned least_degree(const struct ring *ring)
-{
-	unsigned least = MAX;
-
-	for (size_t i = 0; i < ring->count; i++) {
-		unsigned degree = (unsigned)__builtin_popcountll(ring->near[i]);
-
-		if (degree < least)
-			least = degree;
-	}
-	return least;
+	for (size_t i = 1; i < least && bits; i++)
+		bits &= bits - 1;
+	return bits != 0;
 }
 
 /*
@@ -54,31 +37,36 @@ static unsigned least_degree(const struct ring *ring)
  */
 static bool closes_exactly(const struct ring *ring)
 {
-	uint16_t ends[1U << (EXACT - 1)];
-	size_t start = ring->count - 1;
+	uint16_t ends[1U << (EXACT - 1)], near[EXACT] = {0};
+	size_t start = ring->count - 1, vertex[EXACT], count = 0;
 	unsigned all = (1U << start) - 1;
 
+	for (uint64_t left = ring->all; left; left &= left - 1)
+		vertex[count++] = (size_t)__builtin_ctzll(left);
+	for (size_t v = 0; v < count; v++)
+		for (size_t w = 0; w < count; w++)
+			near[v] |= (uint16_t)((ring->near[vertex[v]] >> vertex[w] & 1) << w);
 	memset(ends, 0, ((size_t)all + 1) * sizeof *ends);
 	for (size_t v = 0; v < start; v++)
-		if (ring->near[start] >> v & 1)
+		if (near[start] >> v & 1)
 			ends[1U << v] = (uint16_t)(1U << v);
 	for (unsigned covered = 1; covered <= all; covered++)
 		for (unsigned to = all & ~covered; ends[covered] && to; to &= to - 1) {
 			unsigned v = (unsigned)__builtin_ctz(to);
 
-			if (ring->near[v] & ends[covered])
+			if (near[v] & ends[covered])
 				ends[covered | 1U << v] |= (uint16_t)(1U << v);
 		}
-	return (ends[all] & ring->near[start]) != 0;
+	return (ends[all] & near[start]) != 0;
 }
 
-/* Goes on to the neighbour that has the fewest ways out, before it has none. */
+/* Goes on to the neighbour that has the fewest ways out, before it has none (Warnsdorff's rule). */
 static bool closes(struct ring *ring, size_t at, uint64_t open)
 {
 	uint64_t next = ring->near[at] & open;
 
 	if (open == 0)
-		return ring->near[at] & 1;
+		return (ring->near[at] & ring->start) != 0;
 	while (next && ring->left > 0) {
 		size_t best = MAX;
 		int fewest = MAX + 1;
@@ -102,48 +90,74 @@ static bool closes(struct ring *ring, size_t at, uint64_t open)
 
 static bool has_ring(struct ring *ring)
 {
-	unsigned degree = least_degree(ring);
-	uint64_t all = ring->count < MAX ? (UINT64_C(1) << ring->count) - 1 : UINT64_MAX;
+	bool dirac = true; /* each has at least half as neighbours, which is enough */
 
-	if (degree < 2)
-		return false;
-	if (2 * (size_t)degree >= ring->count) /* Dirac's theorem */
+	for (uint64_t left = ring->all; left; left &= left - 1) {
+		uint64_t near = ring->near[__builtin_ctzll(left)] & ring->all;
+
+		if (!has_bits(near, 2))
+			return false;
+		dirac = dirac && has_bits(near, (ring->count + 1) / 2);
+	}
+	if (dirac)
 		return true;
+	ring->start = ring->all & -ring->all;
 	ring->left = ring->count <= EXACT ? GLANCE : PATIENCE;
-	if (closes(ring, 0, all & ~UINT64_C(1)))
+	if (closes(ring, (size_t)__builtin_ctzll(ring->all), ring->all & ~ring->start))
 		return true;
 	return ring->left == 0 && ring->count <= EXACT && closes_exactly(ring);
 }
 
-/* Which bandwidths the pairs have: bit n for n units. */
-static uint32_t rates_of(const struct ga_set_graph *graph, const size_t *set, size_t count)
+static int32_t slowest_pair(const struct ga_set_graph *graph, const size_t *set, size_t count)
 {
-	uint32_t rates = 0;
+	int32_t slowest = INT32_MAX;
 
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++)
-			rates |= 1U << ga_set_graph_ring(graph, set[i], set[j]) / GA_SET_RING_UNIT;
-	return rates;
+			if (ga_set_graph_ring(graph, set[i], set[j]) < slowest)
+				slowest = ga_set_graph_ring(graph, set[i], set[j]);
+	return slowest;
+}
+
+/* In a graph of many vertices the set's own are numbered anew. */
+static const uint64_t *near_of(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			       size_t rate, uint64_t *scratch)
+{
+	if (graph->near)
+		return graph->near + rate * graph->count;
+	memset(scratch, 0, count * sizeof *scratch);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (ga_set_graph_ring(graph, set[i], set[j]) >= graph->rate[rate]) {
+				scratch[i] |= UINT64_C(1) << j;
+				scratch[j] |= UINT64_C(1) << i;
+			}
+	return scratch;
 }
 
 int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int32_t floor)
 {
-	uint32_t rates = rates_of(graph, set, count);
-	int32_t reached = __builtin_ctz(rates) * GA_SET_RING_UNIT;
+	return ga_set_bottleneck_from(graph, set, count, slowest_pair(graph, set, count), floor);
+}
+
+int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			       int32_t reached, int32_t floor)
+{
 	struct ring ring = {.count = count};
+	uint64_t scratch[MAX];
 
 	if (graph->tree || count <= 2 || count > MAX)
 		return reached;
-	while (rates &= rates - 1) {
-		int32_t next = __builtin_ctz(rates) * GA_SET_RING_UNIT;
-
-		if (next < floor) /* whether it is reached does not matter */
-			continue;
-		set_near(graph, set, next, &ring);
+	for (size_t i = 0; i < count; i++)
+		ring.all |= UINT64_C(1) << (graph->near ? set[i] : i);
+	for (size_t rate = 0; rate < graph->rate_count; rate++) {
+		if (graph->rate[rate] <= reached || graph->rate[rate] < floor)
+			continue; /* whether it is reached does not matter */
+		ring.near = near_of(graph, set, count, rate, scratch);
 		if (!has_ring(&ring))
 			return reached;
-		reached = next;
+		reached = graph->rate[rate];
 	}
 	return reached;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every set, in the order offered, twins once. The first of the best stays, so ties by everything
+ * Every set, in the order offered, twins once, apart from those that cannot have the links they
+ * would need to be as good as the best so far. The first of the best stays, so ties by everything
  * are decided by that order.
  */
 #include "cleanup.h"
@@ -16,12 +17,27 @@ struct walk {
 	size_t depth;
 	size_t *set;
 	bool *taken;       /* by position */
-	size_t *node_uses; /* by NUMA node */
+	size_t *node_uses; /* by node */
+	/* Each member needs so much of links, else the set is worse than the best so far; 0: none.
+	   What a member can still have, by depth and slot: its links to members and to vertices
+	   ahead. */
+	int64_t need;
+	bool by_links; /* it can be more than 0 */
+	int64_t *can_have;
+	int64_t *ahead; /* by position: links to what comes behind it */
 	struct ga_set_rank rank;
 	bool any;
 	bool done;
 	int result;
 };
+
+/* Below the fastest ring links are not needed. */
+static int64_t links_for(const struct ga_set_search *search, int64_t floor)
+{
+	int64_t need = search->links_for ? search->links_for(search->context, floor) : 0;
+
+	return need > search->graph->ring_most ? need : 0;
+}
 
 static void leaf(struct walk *walk)
 {
@@ -50,6 +66,8 @@ static void leaf(struct walk *walk)
 	walk->any = true;
 	found->rank = rank;
 	memcpy(found->set, walk->set, search->want * sizeof *walk->set);
+	if (walk->by_links)
+		walk->need = links_for(search, rank.value + search->value_alone);
 	walk->done = search->value_alone && rank.value >= search->bound;
 }
 
@@ -64,17 +82,57 @@ static bool may_take(const struct walk *walk, size_t position)
 	       (plan->twin[position] == GA_SET_NONE || walk->taken[plan->twin[position]]);
 }
 
+static int64_t *can_have(const struct walk *walk)
+{
+	return walk->can_have + walk->depth * (walk->search->want + 1);
+}
+
+/* Members lose their links to a vertex that is passed over; whether all still have what they need.
+ */
+static bool pass_over(const struct walk *walk, size_t position)
+{
+	const struct ga_set_graph *graph = walk->search->graph;
+	const int32_t *links = graph->link + walk->search->vertices[position] * graph->count;
+	int64_t *can = can_have(walk);
+	bool enough = true;
+
+	for (size_t i = 0; i < walk->depth; i++) {
+		can[i] -= links[walk->set[i]];
+		enough = enough && can[i] >= walk->need;
+	}
+	return enough;
+}
+
+/* Carries along what members can have when v joins them; whether v and they have what they need. */
+static bool join_links(struct walk *walk, size_t position, size_t v)
+{
+	const int32_t *links = walk->search->graph->link + v * walk->search->graph->count;
+	const int64_t *can = can_have(walk);
+	int64_t *can_then = walk->can_have + (walk->depth + 1) * (walk->search->want + 1);
+	int64_t own = walk->ahead[position];
+
+	for (size_t i = 0; i < walk->depth; i++) {
+		own += links[walk->set[i]];
+		can_then[i] = can[i];
+	}
+	can_then[walk->depth] = own;
+	return own >= walk->need;
+}
+
 static void visit(struct walk *walk, size_t from);
 
 static void take(struct walk *walk, size_t position)
 {
 	const struct ga_set_graph *graph = walk->search->graph;
 	size_t v = walk->search->vertices[position];
+	const int32_t *scores = graph->score + v * graph->count;
 	size_t *uses = &walk->node_uses[graph->node[v]];
 	struct ga_set_rank before = walk->rank;
 
+	if (walk->by_links && !join_links(walk, position, v))
+		return;
 	for (size_t i = 0; i < walk->depth; i++)
-		walk->rank.sum += ga_set_graph_score(graph, v, walk->set[i]);
+		walk->rank.sum += scores[walk->set[i]];
 	walk->rank.nodes += (*uses)++ == 0;
 	walk->rank.loss += walk->search->loss[v];
 	walk->set[walk->depth++] = v;
@@ -99,7 +157,17 @@ static void visit(struct walk *walk, size_t from)
 			take(walk, p);
 		if (walk->search->required[walk->search->vertices[p]])
 			return;
+		if (walk->by_links && !pass_over(walk, p))
+			return;
 	}
+}
+
+static void sum_ahead(const struct ga_set_search *search, int64_t *ahead)
+{
+	for (size_t p = 0; p < search->count; p++)
+		for (size_t q = p + 1; q < search->count; q++)
+			ahead[p] += ga_set_graph_link(search->graph, search->vertices[p],
+						      search->vertices[q]);
 }
 
 int ga_set_enumerate(const struct ga_set_search *search, const struct ga_set_plan *plan,
@@ -108,6 +176,8 @@ int ga_set_enumerate(const struct ga_set_search *search, const struct ga_set_pla
 	ga_auto_free size_t *set = calloc(search->want + 1, sizeof *set);
 	ga_auto_free bool *taken = calloc(search->count + 1, sizeof *taken);
 	ga_auto_free size_t *uses = calloc(plan->node_count + 1, sizeof *uses);
+	ga_auto_free int64_t *can = calloc(search->want + 2, (search->want + 1) * sizeof *can);
+	ga_auto_free int64_t *ahead = calloc(search->count + 1, sizeof *ahead);
 	struct walk walk = {
 		.search = search,
 		.plan = plan,
@@ -115,10 +185,15 @@ int ga_set_enumerate(const struct ga_set_search *search, const struct ga_set_pla
 		.set = set,
 		.taken = taken,
 		.node_uses = uses,
+		.can_have = can,
+		.ahead = ahead,
 	};
 
-	if (!set || !taken || !uses)
+	if (!set || !taken || !uses || !can || !ahead)
 		return GPUALLOC_ENOMEM;
+	walk.by_links = links_for(search, search->bound) > 0;
+	if (walk.by_links)
+		sum_ahead(search, ahead);
 	visit(&walk, 0);
 	return walk.result;
 }

@@ -10,6 +10,7 @@
 void ga_set_graph_free(struct ga_set_graph *graph)
 {
 	free(graph->link);
+	free(graph->near);
 	*graph = (struct ga_set_graph){0};
 }
 
@@ -38,8 +39,6 @@ void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t l
 	graph->link[here] = graph->link[there] = link;
 	graph->ring[here] = graph->ring[there] = ring;
 	graph->score[here] = graph->score[there] = score;
-	if (ring > graph->ring_most)
-		graph->ring_most = ring;
 	graph->shared |= ring == 0;
 }
 
@@ -79,7 +78,31 @@ static bool is_tree(const struct ga_set_graph *graph, size_t *order, size_t *nea
 	return true;
 }
 
-int ga_set_graph_finish(struct ga_set_graph *graph)
+/* Keeps the rates sorted; more than there is room for would only make bottlenecks too slow. */
+static void add_rate(struct ga_set_graph *graph, int32_t rate)
+{
+	size_t at = graph->rate_count;
+
+	while (at > 0 && graph->rate[at - 1] > rate)
+		at--;
+	if (graph->rate_count == GA_SET_RATES_MAX || (at > 0 && graph->rate[at - 1] == rate))
+		return;
+	memmove(graph->rate + at + 1, graph->rate + at,
+		(graph->rate_count - at) * sizeof *graph->rate);
+	graph->rate[at] = rate;
+	graph->rate_count++;
+}
+
+static void find_near(struct ga_set_graph *graph)
+{
+	for (size_t rate = 0; rate < graph->rate_count; rate++)
+		for (size_t a = 0; a < graph->count; a++)
+			for (size_t b = 0; b < graph->count; b++)
+				if (a != b && ga_set_graph_ring(graph, a, b) >= graph->rate[rate])
+					graph->near[rate * graph->count + a] |= UINT64_C(1) << b;
+}
+
+static int find_tree(struct ga_set_graph *graph)
 {
 	enum { FEW = 16 };
 	size_t few[2 * FEW];
@@ -87,8 +110,6 @@ int ga_set_graph_finish(struct ga_set_graph *graph)
 	ga_auto_free size_t *many = NULL;
 	ga_auto_free bool *many_done = NULL;
 
-	if (graph->shared && graph->own_uplink > graph->ring_most)
-		graph->ring_most = graph->own_uplink;
 	if (graph->count <= FEW) {
 		graph->tree = is_tree(graph, few, few + FEW, few_done);
 		return 0;
@@ -98,6 +119,29 @@ int ga_set_graph_finish(struct ga_set_graph *graph)
 	if (!many || !many_done)
 		return GPUALLOC_ENOMEM;
 	graph->tree = is_tree(graph, many, many + graph->count, many_done);
+	return 0;
+}
+
+int ga_set_graph_finish(struct ga_set_graph *graph)
+{
+	if (find_tree(graph) < 0)
+		return GPUALLOC_ENOMEM;
+	for (size_t a = 0; a < graph->count; a++)
+		for (size_t b = 0; b < a; b++) {
+			int32_t ring = ga_set_graph_ring(graph, a, b);
+
+			graph->ring_most = ring > graph->ring_most ? ring : graph->ring_most;
+			if (!graph->tree && ring > 0)
+				add_rate(graph, ring);
+		}
+	if (graph->shared && graph->own_uplink > graph->ring_most)
+		graph->ring_most = graph->own_uplink;
+	if (graph->tree || graph->count > GA_SET_NEAR_MAX)
+		return 0;
+	graph->near = calloc(graph->rate_count * graph->count + 1, sizeof *graph->near);
+	if (!graph->near)
+		return GPUALLOC_ENOMEM;
+	find_near(graph);
 	return 0;
 }
 

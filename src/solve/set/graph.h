@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bandwidths in ring are whole multiples of the unit, at most so many. */
-enum { GA_SET_RING_UNIT = 1000, GA_SET_RING_UNITS_MAX = 31 };
+/* So many different bandwidths in ring; and the most vertices whose neighbours fit in a word. */
+enum { GA_SET_RATES_MAX = 16, GA_SET_NEAR_MAX = 64 };
 
 /* What shared traffic passes on its way, one within the other: switches, then sockets. */
 enum { GA_SET_UPLINK_KINDS = 2 };
@@ -28,6 +28,9 @@ struct ga_set_graph {
 	/* ring is the table of a tree (an ultrametric): of the three pairs among three vertices the
 	   two slowest are equal. */
 	bool tree;
+	int32_t rate[GA_SET_RATES_MAX]; /* the bandwidths in ring, rising, without 0 */
+	size_t rate_count;
+	uint64_t *near; /* by rate and vertex: those that are reached as fast; NULL for trees */
 	/* Some pair has no path of its own: what passes between them goes up and down again, and
 	   shares every uplink with whatever else is below it. */
 	bool shared;
@@ -84,6 +87,9 @@ int64_t ga_set_ring(const struct ga_set_graph *graph, const size_t *set, size_t 
 /* Of a ring whose pairs all have a path of their own. */
 int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int32_t floor);
+/* The same where the slowest pair, which any ring reaches, is known. */
+int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *set, size_t count,
+			       int32_t slowest, int32_t floor);
 /* Of a ring that passes shared uplinks; where it need not, the bottleneck. */
 int64_t ga_set_over_uplinks(const struct ga_set_graph *graph, const size_t *set, size_t count);
 

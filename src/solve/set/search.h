@@ -28,6 +28,8 @@ struct ga_set_search {
 	/* What a set of want vertices is worth, or anything less than floor where that is certain
 	   to be so; negative GPUALLOC_ENOMEM - values are never negative. */
 	int64_t (*value)(void *context, const size_t *set, int64_t floor);
+	/* Links' bandwidth that a set must have where it is worth floor; NULL: nothing is known. */
+	int64_t (*links_for)(void *context, int64_t floor);
 	void *context;
 	int64_t bound;    /* no set is worth more */
 	uint64_t cost;    /* steps that asking for a value takes */
