@@ -87,12 +87,13 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 	bool stale;
 	int result;
 
-	*acquiring = (struct ga_acquiring){.store = store,
+	*acquiring = (struct ga_acquiring){.store = *store,
 					   .wish = wish,
 					   .request = *request,
 					   .ledger = -1,
-					   .view = {.store = store},
+					   .view = {.store = &acquiring->store},
 					   .notes = GA_BUFFER_INIT(1 << 14)};
+	acquiring->store.names = &acquiring->names;
 	result = ga_request_check(request, error);
 	if (result == 0)
 		result = ga_acquiring_look(acquiring, 0, error);
@@ -111,10 +112,11 @@ int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *st
 
 void ga_acquiring_end(struct ga_acquiring *acquiring)
 {
-	ga_queue_leave(acquiring->store, acquiring->ledger, acquiring->view.own);
+	ga_queue_leave(&acquiring->store, acquiring->ledger, acquiring->view.own);
 	if (acquiring->ledger >= 0)
 		close(acquiring->ledger);
 	ga_view_free(&acquiring->view);
+	ga_names_free(&acquiring->names);
 	ga_nest_free(&acquiring->nest);
 	ga_machine_free(acquiring->machine);
 	ga_config_free(&acquiring->config);
@@ -152,7 +154,7 @@ void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *a
 	ga_auto_buffer struct ga_buffer note = GA_BUFFER_INIT(1024);
 	bool before = acquiring->arbiter_is_blocked;
 
-	ga_arbiter_take(acquiring->store, before ? 0 : PATIENCE_MS, arbiter, &note);
+	ga_arbiter_take(&acquiring->store, before ? 0 : PATIENCE_MS, arbiter, &note);
 	acquiring->arbiter_is_blocked = arbiter->fd < 0;
 	if (acquiring->arbiter_is_blocked && !before && note.data && !note.failed)
 		ga_acquiring_note(acquiring, note.data);
@@ -174,7 +176,8 @@ static int rooms_of(const struct ga_acquiring *acquiring, const gpualloc_choice 
 /* After our own locks: whoever takes the outer lease's place looks for them after his. */
 static int check_outer(const struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	return acquiring->nest.rooms ? ga_nest_check(acquiring->store, &acquiring->nest, error) : 0;
+	return acquiring->nest.rooms ? ga_nest_check(&acquiring->store, &acquiring->nest, error)
+				     : 0;
 }
 
 /* Ranges, outer lease, id: after this the lease is had. */
@@ -190,7 +193,7 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	result = check_outer(acquiring, error);
 	/* With our locks on it nobody removes it any more; without them somebody may have. */
 	if (result == 0)
-		result = ga_store_check_ledger(acquiring->store, acquiring->ledger, error);
+		result = ga_store_check_ledger(&acquiring->store, acquiring->ledger, error);
 	if (result == 0)
 		result = ga_claim_id(acquiring->ledger, &lease->number, error);
 	if (result < 0) {
@@ -216,7 +219,7 @@ static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpual
 			"%s allows a user %lld devices (max-devices), and %zu are asked "
 			"for",
 			config->path, (long long)most, count);
-	result = ga_records_read(acquiring->store, &records, error);
+	result = ga_records_read(&acquiring->store, &records, error);
 	held = ga_limit_held(&records, geteuid());
 	if (result < 0 || held + (int64_t)count <= most)
 		return result;
@@ -258,8 +261,8 @@ static int keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *erro
 /* The machine as it is for us just now: without what others have, and what is kept for them. */
 static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	int result =
-		ga_leases_note(acquiring->store, acquiring->machine, &acquiring->nest, true, error);
+	int result = ga_leases_note(&acquiring->store, acquiring->machine, &acquiring->nest, true,
+				    error);
 
 	ga_view_begin(&acquiring->view);
 	/* With too few free nobody's place in the queue matters, and a long queue is not read. */
@@ -272,15 +275,16 @@ static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 
 /*
  * Whoever has reason to think that it is not its turn makes sure of that without the arbiter: a
- * thousand that stood in line for it would hold up the one whose turn it is.
+ * thousand that stood in line for it would hold up the one whose turn it is. All others look too:
+ * that asks for the names of users, which nobody does who has the arbiter.
  */
 static int look_from_afar(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	int result;
+	bool is_behind = acquiring->place > 1 || acquiring->view.waits_for_turn;
+	int result = look_at_leases(acquiring, error);
 
-	if (acquiring->place <= 1 && !acquiring->view.waits_for_turn)
+	if (!is_behind && result != GPUALLOC_ENOMEM)
 		return 0;
-	result = look_at_leases(acquiring, error);
 	return result == 0 ? select_free(acquiring, error) : result;
 }
 
@@ -347,7 +351,7 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 	lease->owner = getpid();
 	lease->memory = acquiring->request.share ? acquiring->request.memory : GA_UNKNOWN;
 	lease->store = GA_STORE_CLOSED;
-	result = ga_store_copy(acquiring->store, &lease->store, error);
+	result = ga_store_copy(&acquiring->store, &lease->store, error);
 	if (result < 0)
 		ga_lease_free(lease);
 	else
@@ -356,29 +360,34 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 }
 
 /* Not being able to say who we are costs the lease nothing. */
-static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease)
+static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
+			 struct ga_record *ret_record)
 {
-	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
-	ga_auto_record struct ga_record record = {0};
 	gpualloc_error error = {0};
-	int result =
-		ga_record_of_self(&record, acquiring->wish->command, acquiring->wish->note, &error);
+	int result = ga_record_of_self(ret_record, acquiring->wish->command, acquiring->wish->note,
+				       &error);
 
-	record.id = lease->number;
-	record.memory = lease->memory;
-	record.logged = log != NULL;
-	record.pieces = lease->pieces;
-	record.piece_count = lease->count;
+	ret_record->id = lease->number;
+	ret_record->memory = lease->memory;
+	ret_record->logged = ga_log_socket(&acquiring->config, lease->machine->is_here) != NULL;
+	ret_record->pieces = lease->pieces;
+	ret_record->piece_count = lease->count;
 	if (result == 0)
-		result = ga_record_write(acquiring->store, &record, &error);
-	/* A program that ends by itself leaves its record; so each removes those of before. */
-	ga_records_sweep(&lease->store);
+		result = ga_record_write(&acquiring->store, ret_record, &error);
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
+}
+
+/* What may take its time, and nobody waits for. */
+static void announce(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
+		     const struct ga_record *record)
+{
+	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
+
+	/* A program that ends by itself leaves its record; so each removes those of before. */
+	ga_records_sweep(&lease->store);
 	if (log)
-		ga_log_grant(log, &record);
-	record.pieces = NULL;
-	record.piece_count = 0;
+		ga_log_grant(log, record);
 }
 
 static int take_notes(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
@@ -392,21 +401,35 @@ static int take_notes(const struct ga_acquiring *acquiring, gpualloc_lease *leas
 	return 0;
 }
 
-/* The description and the machine become the lease's. */
-static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease, gpualloc_error *error)
+static void drop_arbiter(struct ga_acquiring *acquiring, struct ga_arbiter *arbiter)
 {
+	ga_arbiter_drop(arbiter);
+	acquiring->names.is_hurried = false;
+}
+
+/* The description and the machine become the lease's. */
+static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease,
+		    struct ga_arbiter *arbiter, gpualloc_error *error)
+{
+	ga_auto_record struct ga_record record = {0};
+
 	lease->fd = acquiring->ledger;
 	/* The place in the queue goes; it was on the same description. */
 	if (acquiring->view.own) {
-		ga_queue_leave(acquiring->store, lease->fd, acquiring->view.own);
+		ga_queue_leave(&acquiring->store, lease->fd, acquiring->view.own);
 		acquiring->view.own = 0;
-		ga_store_nudge(acquiring->store);
+		ga_store_nudge(&acquiring->store);
 	}
 	acquiring->ledger = -1;
 	lease->machine = acquiring->machine;
 	acquiring->machine = NULL;
 	ga_id_text(lease->number, lease->id);
-	write_record(acquiring, lease);
+	write_record(acquiring, lease, &record);
+	/* Who counts what a user has looks at records: two at once must see each other's. */
+	drop_arbiter(acquiring, arbiter);
+	announce(acquiring, lease, &record);
+	record.pieces = NULL;
+	record.piece_count = 0;
 	return take_notes(acquiring, lease, error);
 }
 
@@ -424,12 +447,12 @@ static int attempt(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 	if (result < 0)
 		return result;
 	ga_acquiring_arbitrate(acquiring, &arbiter);
+	acquiring->names.is_hurried = true;
 	result = claim_within_a_second(acquiring, lease, error);
-	/* Who counts what a user has looks at records: two at once must see each other's. */
-	if (acquiring->config.max_devices < 0)
-		ga_arbiter_drop(&arbiter);
+	if (result < 0 || acquiring->config.max_devices < 0)
+		drop_arbiter(acquiring, &arbiter);
 	if (result == 0)
-		result = complete(acquiring, lease, error);
+		result = complete(acquiring, lease, &arbiter, error);
 	if (result < 0) {
 		lease->count = lease->pieces ? lease->count : 0;
 		ga_lease_free(lease);

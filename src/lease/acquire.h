@@ -12,7 +12,8 @@
 #include "lease.h"
 
 struct ga_acquiring {
-	const struct ga_store *store;
+	struct ga_store store; /* the caller's, seen with names of our own */
+	struct ga_names names;
 	const gpualloc_lease_wish *wish;
 	gpualloc_request request; /* as asked, or as a nested or stale environment makes it */
 	struct ga_nest nest;

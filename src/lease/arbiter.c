@@ -59,16 +59,15 @@ static bool is_stopped(long pid)
 	return state && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
 }
 
-static void name_holder(int fd, struct ga_buffer *note)
+static void name_holder(long pid, struct ga_buffer *note)
 {
-	long pid = holder_pid(fd);
 	char path[64], name[64], user[256];
 	struct stat status;
 
-	ga_buffer_text(note, "claims go on without order: ");
 	(void)snprintf(path, sizeof path, "/proc/%ld", pid);
 	if (pid <= 0 || stat(path, &status) < 0) {
-		ga_buffer_text(note, "somebody sits on the store's arbiter");
+		ga_buffer_text(note, "claims go on without order: the store's arbiter was not to "
+				     "be had, and nobody was seen to sit on it");
 		return;
 	}
 	ga_leaf_user(status.st_uid, user, sizeof user);
@@ -79,9 +78,25 @@ static void name_holder(int fd, struct ga_buffer *note)
 	for (char *at = name; *at; at++)
 		if (ga_text_is_control(*at))
 			*at = '?';
-	ga_buffer_format(note, "process %ld of %s%s%s%s sits on the store's arbiter%s", pid, user,
-			 *name ? " (" : "", name, *name ? ")" : "",
+	ga_buffer_format(note,
+			 "claims go on without order: process %ld of %s%s%s%s sits on the store's "
+			 "arbiter%s",
+			 pid, user, *name ? " (" : "", name, *name ? ")" : "",
 			 is_stopped(pid) ? ", stopped" : "");
+}
+
+/* Whoever has it at each of several looks; 0: not one process. Among many who have it for a moment
+   each, the last is as innocent as the others. */
+struct suspect {
+	long pid;
+	unsigned looks;
+};
+
+static void look_who_has_it(struct suspect *suspect, int fd)
+{
+	long pid = holder_pid(fd);
+
+	suspect->pid = suspect->looks++ == 0 || suspect->pid == pid ? pid : 0;
 }
 
 /*
@@ -89,18 +104,23 @@ static void name_holder(int fd, struct ga_buffer *note)
  * spare. It is had for a millisecond at a time; whoever finds it taken for much longer looks less
  * often.
  */
-static bool lock_within(int fd, unsigned patience_ms)
+static bool lock_within(int fd, unsigned patience_ms, struct suspect *suspect)
 {
-	enum { BRISK_MS = 250, BRISK_US = 800, SLOW_US = 5000 };
-	int64_t start = ga_clock_ms(), until = start + patience_ms, pause_us = 100;
+	enum { BRISK_MS = 250, BRISK_US = 800, SLOW_US = 5000, LOOKS = 5 };
+	int64_t start = ga_clock_ms(), pause_us = 100;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int64_t spent = ga_clock_ms() - start;
+
 		if (errno != EINTR && errno != EWOULDBLOCK)
 			return false;
-		if (ga_clock_ms() >= until)
+		/* For the last time when patience ends; without any, nobody is asked after. */
+		if (spent * LOOKS >= (int64_t)patience_ms * (suspect->looks + 1) && patience_ms > 0)
+			look_who_has_it(suspect, fd);
+		if (spent >= patience_ms)
 			return false;
 		ga_clock_sleep_us(pause_us);
-		if (ga_clock_ms() - start > BRISK_MS)
+		if (spent > BRISK_MS)
 			pause_us = SLOW_US;
 		else if (pause_us < BRISK_US)
 			pause_us *= 2;
@@ -122,14 +142,16 @@ static void hold_back_stops(struct ga_arbiter *arbiter)
 void ga_arbiter_take(const struct ga_store *store, unsigned patience_ms, struct ga_arbiter *arbiter,
 		     struct ga_buffer *note)
 {
+	struct suspect suspect = {0};
+
 	*arbiter = GA_ARBITER_NONE;
 	hold_back_stops(arbiter);
 	arbiter->fd = openat(store->folder, "arbiter",
 			     O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (arbiter->fd < 0) {
 		ga_buffer_text(note, "claims go on without order: the store has no arbiter");
-	} else if (!lock_within(arbiter->fd, patience_ms)) {
-		name_holder(arbiter->fd, note);
+	} else if (!lock_within(arbiter->fd, patience_ms, &suspect)) {
+		name_holder(suspect.pid, note);
 		close(arbiter->fd);
 		arbiter->fd = -1;
 	}

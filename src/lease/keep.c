@@ -2,6 +2,7 @@
 /* What earlier tickets are kept, and how long; see keep.h. */
 #include "keep.h"
 
+#include "clock.h"
 #include "device_state.h"
 #include "limit.h"
 
@@ -21,7 +22,7 @@ struct seen {
 /* The processor's time that the tickets of a user have cost. */
 struct cost {
 	uid_t uid;
-	int64_t ns;
+	int64_t us;
 };
 
 struct keeping {
@@ -76,14 +77,6 @@ static int read_records(struct keeping *keeping)
 
 /* ---- what a place costs to look at ---- */
 
-static int64_t processor_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static struct cost *cost_of(struct keeping *keeping, uid_t uid)
 {
 	for (size_t i = 0; i < keeping->cost_count; i++)
@@ -99,7 +92,7 @@ static struct cost *cost_of(struct keeping *keeping, uid_t uid)
  */
 static int place_fits(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
 {
-	enum { USERS_NS = 30000000 };
+	enum { USERS_US = 30000 };
 	struct ga_range range = ticket->places[place];
 	struct cost *cost;
 	int64_t start;
@@ -113,11 +106,11 @@ static int place_fits(struct keeping *keeping, const struct ga_ticket *ticket, s
 			return seen->fits;
 	}
 	cost = cost_of(keeping, ticket->uid);
-	if (cost->ns > USERS_NS)
+	if (cost->us > USERS_US)
 		return -1;
-	start = processor_ns();
+	start = ga_clock_work_us();
 	fits = ga_ticket_fits(keeping->asker->view->store, ticket, place);
-	cost->ns += processor_ns() - start;
+	cost->us += ga_clock_work_us() - start;
 	if (keeping->seen_count < sizeof keeping->seen / sizeof *keeping->seen)
 		keeping->seen[keeping->seen_count++] =
 			(struct seen){range, ticket->mebibytes, fits};

@@ -2,8 +2,11 @@
 /* The ledger's address space, and locks in it; see ledger.h. */
 #include "ledger.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20 };
@@ -11,6 +14,9 @@ enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20 };
 /* Behind the last instance. */
 static const off_t budgets_start = (off_t)(GA_GI_MOST + 1) << GI_BITS;
 static const off_t budgets_length = (off_t)1 << GI_BITS;
+
+/* Of a probe that has told the rest; nobody's callback returns it. */
+enum { ENOUGH = INT_MAX };
 
 static uint64_t hash(const char *text)
 {
@@ -244,28 +250,43 @@ static int lowest(int ledger, struct ga_range range, struct ga_range *ret_part)
 	return before < 0 ? before : result;
 }
 
+struct probing {
+	int ledger;
+	int (*found)(void *context, struct ga_range part);
+	void *context;
+	off_t end;        /* of the whole range */
+	int64_t until_us; /* by the work done */
+};
+
+static int tell_rest(const struct probing *probing, off_t start)
+{
+	struct ga_range rest = {start, probing->end - start};
+	int result = probing->found(probing->context, rest);
+
+	return result != 0 ? result : ENOUGH;
+}
+
 /*
  * The kernel names a conflict, not the first: what lies before it is looked at before it is told.
  * A stranger's many locks must not eat the stack: deep down each is found by narrowing.
  */
-static int probe(int ledger, struct ga_range range,
-		 int (*found)(void *context, struct ga_range part), void *context, int depth)
+static int probe(const struct probing *probing, struct ga_range range, int depth)
 {
 	while (range.length > 0) {
 		struct ga_range part, before = range;
-		int result = depth > 0 ? ga_ledger_is_held(ledger, range, &part)
-				       : lowest(ledger, range, &part);
+		int result = depth > 0 ? ga_ledger_is_held(probing->ledger, range, &part)
+				       : lowest(probing->ledger, range, &part);
 
 		if (result < 0)
 			return GPUALLOC_EIO;
 		if (result == 0)
 			return 0;
+		if (ga_clock_work_us() >= probing->until_us)
+			return tell_rest(probing, range.start);
 		before.length = part.start - range.start;
-		result = depth > 0 && before.length > 0
-				 ? probe(ledger, before, found, context, depth - 1)
-				 : 0;
+		result = depth > 0 && before.length > 0 ? probe(probing, before, depth - 1) : 0;
 		if (result == 0)
-			result = found(context, part);
+			result = probing->found(probing->context, part);
 		if (result != 0)
 			return result;
 		range.length -= part.start + part.length - range.start;
@@ -277,7 +298,10 @@ static int probe(int ledger, struct ga_range range,
 int ga_ledger_probe(int ledger, struct ga_range range,
 		    int (*found)(void *context, struct ga_range part), void *context)
 {
-	enum { DEPTH = 200 };
+	enum { DEPTH = 200, WORK_US = 20000 };
+	struct probing probing = {ledger, found, context, range.start + range.length,
+				  ga_clock_work_us() + WORK_US};
+	int result = probe(&probing, range, DEPTH);
 
-	return probe(ledger, range, found, context, DEPTH);
+	return result == ENOUGH ? 0 : result;
 }

@@ -74,6 +74,8 @@ int ga_ledger_is_taken(int ledger, struct ga_range range);
 /*
  * Calls found for every lock of others that meets the range, in order of their starts, until it
  * returns something else than 0; returns that, or a negative GPUALLOC_E….
+ * Holders are few. Where a stranger has locked so many pieces that a look would take long, the rest
+ * of the range is told as one part that is held.
  */
 int ga_ledger_probe(int ledger, struct ga_range range,
 		    int (*found)(void *context, struct ga_range part), void *context);

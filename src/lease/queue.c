@@ -112,12 +112,25 @@ void ga_ahead_free(struct ga_ahead *ahead)
 	*ahead = (struct ga_ahead){0};
 }
 
-void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead)
+static int unreadable(const struct ga_store *store, int result, gpualloc_error *error)
+{
+	return result == GPUALLOC_ENOMEM
+		       ? ga_error_memory(error)
+		       : ga_error_set(error, result, "cannot read the queue of %s", store->path);
+}
+
+int ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead,
+		  gpualloc_error *error)
 {
 	struct numbers numbers = {.before = number};
+	int result = read_numbers(store, &numbers);
 
-	(void)read_numbers(store, &numbers);
+	if (result < 0) {
+		free(numbers.list);
+		return unreadable(store, result, error);
+	}
 	*ret_ahead = (struct ga_ahead){numbers.list, numbers.count};
+	return 0;
 }
 
 size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead)
@@ -335,14 +348,15 @@ static bool is_one_too_many(const struct ga_store *store, const struct ga_ticket
 }
 
 /* Most of them are of few users, and each name costs a look into a file or beyond. */
-static int name_user(const struct ga_tickets *tickets, struct ga_ticket *ticket)
+static int name_user(const struct ga_store *store, const struct ga_tickets *tickets,
+		     struct ga_ticket *ticket)
 {
 	char user[256];
 
 	for (size_t i = tickets->count; i > 0; i--)
 		if (tickets->list[i - 1].uid == ticket->uid)
 			return ga_set_text(&ticket->user, tickets->list[i - 1].user);
-	ga_leaf_user(ticket->uid, user, sizeof user);
+	ga_names_user(store->names, ticket->uid, user, sizeof user);
 	return ga_set_text(&ticket->user, user);
 }
 
@@ -376,7 +390,7 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 	result = read_ticket(store, number, &ticket);
 	if (result <= 0)
 		return result;
-	if (name_user(tickets, &ticket) < 0 || take_ticket(&ticket, tickets) < 0) {
+	if (name_user(store, tickets, &ticket) < 0 || take_ticket(&ticket, tickets) < 0) {
 		ga_ticket_free(&ticket);
 		return GPUALLOC_ENOMEM;
 	}
@@ -395,10 +409,7 @@ int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
 			result = add_ticket(store, numbers.list[i], all, &tickets);
 	free(numbers.list);
 	if (result < 0)
-		return result == GPUALLOC_ENOMEM
-			       ? ga_error_memory(error)
-			       : ga_error_set(error, result, "cannot read the queue of %s",
-					      store->path);
+		return unreadable(store, result, error);
 	*ret_tickets = tickets;
 	tickets = (struct ga_tickets){0};
 	return 0;

@@ -59,8 +59,8 @@ struct ga_ahead {
 };
 
 void ga_ahead_free(struct ga_ahead *ahead);
-/* Without memory nobody is ahead, which costs a few looks in vain. */
-void ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead);
+int ga_ahead_read(const struct ga_store *store, uint64_t number, struct ga_ahead *ret_ahead,
+		  gpualloc_error *error);
 /* The place behind those of them that still live, from 1; far behind it is told roughly. */
 size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead);
 

@@ -335,7 +335,7 @@ int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *
 
 	if (result <= 0)
 		return result;
-	ga_leaf_user(record.uid, user, sizeof user);
+	ga_names_user(store->names, record.uid, user, sizeof user);
 	if (ga_set_text(&record.user, user) < 0)
 		return GPUALLOC_ENOMEM;
 	*ret_record = record;

@@ -17,6 +17,7 @@
 
 #include "cleanup.h"
 #include "error.h"
+#include "names.h"
 
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -26,9 +27,10 @@
 struct ga_store {
 	char *path;
 	int folder;
-	int probe;   /* the ledger, for looking only */
-	int records; /* the folder of records */
-	int queue;   /* the folder of tickets */
+	int probe;              /* the ledger, for looking only */
+	int records;            /* the folder of records */
+	int queue;              /* the folder of tickets */
+	struct ga_names *names; /* of users, as one attempt knows them; NULL: asked for each time */
 };
 
 #define GA_STORE_CLOSED ((struct ga_store){.folder = -1, .probe = -1, .records = -1, .queue = -1})

@@ -67,14 +67,15 @@ static void forget_who_has_gone(struct ga_view_of_queue *view)
 
 int ga_view_refresh(struct ga_view_of_queue *view, gpualloc_error *error)
 {
-	int result;
+	int result = 0;
 
 	if (!view->is_read) {
 		ga_view_free(view);
-		ga_ahead_read(view->store, view->own, &view->ahead);
-		view->is_read = true;
+		result = ga_ahead_read(view->store, view->own, &view->ahead, error);
+		view->is_read = result == 0;
 	}
-	result = ga_queue_follow(view->store, &view->ahead, &view->tickets, error);
+	if (result == 0)
+		result = ga_queue_follow(view->store, &view->ahead, &view->tickets, error);
 	if (result == 0)
 		forget_who_has_gone(view);
 	return result;

@@ -31,6 +31,10 @@ enum {
 	FIRST_LOOK_US = 200,
 	LAST_LOOK_US = 51200,
 	WATCHED_MOST = 16,
+	/* Anybody may open and close the ledger, which wakes those who wait for leases to end. So
+	   many events in vain are looked after at once, and then one in each span. */
+	VAIN_MOST = 32,
+	STORM_MS = 100,
 };
 
 struct waiting {
@@ -45,7 +49,10 @@ struct waiting {
 	bool queue_moved;       /* which is why it is awake */
 	int64_t tried_at;
 	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
-	char told[1024]; /* what the caller was told last */
+	unsigned vain;   /* events after which nothing had changed, less one for each calm span */
+	int64_t vain_at;
+	int64_t free_seen; /* of our places, at the last look */
+	char told[1024];   /* what the caller was told last */
 	size_t told_place;
 	gpualloc_error *error;
 };
@@ -140,9 +147,10 @@ static int join(struct waiting *waiting)
 	if (!ticket->request)
 		return ga_error_memory(waiting->error);
 	ga_acquiring_arbitrate(acquiring, &arbiter);
-	result = ga_queue_join(acquiring->store, acquiring->ledger, ticket, &error);
+	result = ga_queue_join(&acquiring->store, acquiring->ledger, ticket, &error);
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
+	ga_arbiter_drop(&arbiter);
 	ga_view_join(&acquiring->view, ticket->number);
 	return ga_view_refresh(&acquiring->view, waiting->error);
 }
@@ -150,12 +158,15 @@ static int join(struct waiting *waiting)
 /* ---- whether a try is worth it ---- */
 
 /* By the ledger alone, which costs little: so many of our places have no lease in the way. */
-static bool may_fit(const struct waiting *waiting)
+static bool may_fit(struct waiting *waiting)
 {
 	int64_t free_now = 0;
 
 	for (size_t i = 0; i < waiting->ticket.place_count; i++)
-		free_now += ga_ticket_fits(waiting->acquiring->store, &waiting->ticket, i) != 0;
+		free_now += ga_ticket_fits(&waiting->acquiring->store, &waiting->ticket, i) != 0;
+	if (free_now != waiting->free_seen)
+		waiting->vain = 0;
+	waiting->free_seen = free_now;
 	return free_now >= waiting->ticket.count || waiting->ticket.place_count == 0;
 }
 
@@ -173,7 +184,7 @@ static bool start_watching(struct waiting *waiting)
 	if (waiting->events < 0)
 		return false;
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d",
-		       foremost ? acquiring->ledger : acquiring->store->queue);
+		       foremost ? acquiring->ledger : acquiring->store.queue);
 	waiting->watched =
 		inotify_add_watch(waiting->events, path, foremost ? IN_CLOSE_WRITE : IN_DELETE);
 	if (before >= 0)
@@ -186,8 +197,11 @@ static bool start_watching(struct waiting *waiting)
 static void watch(struct waiting *waiting)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
+	size_t before = acquiring->place;
 
-	acquiring->place = ga_ahead_place(acquiring->store, &acquiring->view.ahead);
+	acquiring->place = ga_ahead_place(&acquiring->store, &acquiring->view.ahead);
+	if (acquiring->place != before)
+		waiting->vain = 0;
 	if (waiting->is_blind || acquiring->place > NEXT ||
 	    (waiting->watched >= 0 && waiting->is_foremost == (acquiring->place <= FOREMOST)) ||
 	    start_watching(waiting))
@@ -238,6 +252,17 @@ static void drain(int events)
 		;
 }
 
+static bool is_stormy(struct waiting *waiting)
+{
+	int64_t now = ga_clock_ms(), calm = (now - waiting->vain_at) / STORM_MS;
+
+	if (calm > 0) {
+		waiting->vain -= calm < waiting->vain ? (unsigned)calm : waiting->vain;
+		waiting->vain_at = now;
+	}
+	return waiting->vain >= VAIN_MOST;
+}
+
 static int64_t sleep_us(const struct waiting *waiting)
 {
 	bool is_blind = waiting->is_blind && waiting->acquiring->place <= NEXT;
@@ -260,6 +285,28 @@ static int64_t first_look_us(size_t place)
 	return place <= 1 ? FIRST_LOOK_US : FIRST_LOOK_US * 16 * (int64_t)place;
 }
 
+/* Of the ledger it comes before the locks are gone; of the queue nothing follows. */
+static void take_event(struct waiting *waiting, bool is_alone)
+{
+	drain(waiting->events);
+	waiting->vain++;
+	waiting->queue_moved = !waiting->is_foremost && is_alone;
+	waiting->look_us = waiting->is_foremost ? first_look_us(waiting->acquiring->place) : 0;
+}
+
+/* Deaf to events for a moment, and to those that came in it. */
+static bool sit_out_storm(struct waiting *waiting)
+{
+	int64_t us = sleep_us(waiting);
+	struct timespec pause = {0, (us < STORM_MS * 1000 ? us : STORM_MS * 1000) * 1000};
+	bool undisturbed = ppoll(NULL, 0, &pause, NULL) == 0;
+
+	drain(waiting->events);
+	waiting->look_us = 0;
+	waiting->queue_moved = false;
+	return undisturbed;
+}
+
 /* False when a signal came. */
 static bool sleep_a_while(struct waiting *waiting)
 {
@@ -269,6 +316,8 @@ static bool sleep_a_while(struct waiting *waiting)
 	struct timespec pause = {us / 1000000, us % 1000000 * 1000};
 	int ready, failure;
 
+	if (waiting->events >= 0 && is_stormy(waiting))
+		return sit_out_storm(waiting);
 	if (waiting->events >= 0)
 		fds[count++] = (struct pollfd){.fd = waiting->events, .events = POLLIN};
 	watched = count;
@@ -283,16 +332,10 @@ static bool sleep_a_while(struct waiting *waiting)
 			stranger_gone(waiting);
 		close(fds[i].fd);
 	}
-	if (ready > 0 && watched > 0 && fds[0].revents) {
-		drain(waiting->events);
-		waiting->queue_moved = !waiting->is_foremost && ready == 1;
-		/* Of the ledger it comes before the locks are gone; of the queue nothing follows.
-		 */
-		waiting->look_us =
-			waiting->is_foremost ? first_look_us(waiting->acquiring->place) : 0;
-	} else if (waiting->look_us > 0) {
+	if (ready > 0 && watched > 0 && fds[0].revents)
+		take_event(waiting, ready == 1);
+	else if (waiting->look_us > 0)
 		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
-	}
 	return !(ready < 0 && failure == EINTR);
 }
 

@@ -25,6 +25,16 @@ static inline int64_t ga_clock_awake_or_not_ms(void)
 	return ga_clock_read_ms(CLOCK_BOOTTIME);
 }
 
+/* What this thread has cost the processor: a bound for work, which a busy machine does not shorten.
+ */
+static inline int64_t ga_clock_work_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static inline void ga_clock_sleep_us(int64_t us)
 {
 	struct timespec pause = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
