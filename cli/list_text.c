@@ -178,10 +178,13 @@ static size_t common_size(const char *a, const char *b)
 	return size;
 }
 
-/* "GPU-" or "MIG-" or "MIG-GPU-" and 8 digits. */
+/* "GPU-" or "MIG-" or "MIG-GPU-" or nothing, and 8 digits. */
 static size_t least_uuid(const char *uuid)
 {
-	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0 ? 8 : 4, size = strlen(uuid);
+	size_t kind = strncmp(uuid, "MIG-GPU-", 8) == 0                                ? 8
+		      : strncmp(uuid, "GPU-", 4) == 0 || strncmp(uuid, "MIG-", 4) == 0 ? 4
+										       : 0;
+	size_t size = strlen(uuid);
 
 	return size < kind + HEX_LEAST ? size : kind + HEX_LEAST;
 }

@@ -82,7 +82,11 @@ static int replace_device(struct gpualloc_device *device, size_t number, size_t 
 	char uuid[64], serial[32];
 	int result = replace_processes(device, users, programs);
 
-	(void)snprintf(uuid, sizeof uuid, "GPU-00000000-0000-0000-0000-%012zx", number);
+	(void)snprintf(uuid, sizeof uuid, "%s00000000-0000-0000-0000-%012zx",
+		       device->uuid && ga_text_is_bare_uuid(device->uuid, strlen(device->uuid))
+			       ? ""
+			       : "GPU-",
+		       number);
 	(void)snprintf(serial, sizeof serial, "%013zu", number);
 	if (result == 0 && device->serial)
 		result = ga_set_text(&device->serial, serial);

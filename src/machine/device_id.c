@@ -239,7 +239,8 @@ static int add_word(struct search *search, struct ga_view word)
 		return add_pci(search, word);
 	if (memchr(word.text, ':', word.size))
 		return add_instances(search, word);
-	if (word.text[0] >= '0' && word.text[0] <= '9')
+	if (word.text[0] >= '0' && word.text[0] <= '9' &&
+	    !ga_text_is_bare_uuid(word.text, word.size))
 		return add_index(search, word);
 	return add_uuid(search, word);
 }

@@ -100,6 +100,8 @@ static const gpualloc_device *by_uuid(const gpualloc_machine *machine, struct ga
 
 static bool is_uuid(struct ga_view word)
 {
+	if (ga_text_is_bare_uuid(word.text, word.size))
+		return true;
 	return word.size >= 4 &&
 	       (strncmp(word.text, "GPU-", 4) == 0 || strncmp(word.text, "MIG-", 4) == 0);
 }

@@ -13,7 +13,8 @@
 
 static bool is_uuid(const char *id)
 {
-	return ga_text_starts(id, "GPU-") || ga_text_starts(id, "MIG-");
+	return ga_text_starts(id, "GPU-") || ga_text_starts(id, "MIG-") ||
+	       ga_text_is_bare_uuid(id, strlen(id));
 }
 
 /* A beginning that several have names them all: better one too many out of use than one too few. */

@@ -101,8 +101,9 @@ static int add_text(char ***list, size_t *count, const char *text)
 
 static bool is_uuid(const char *text)
 {
-	return (ga_text_starts(text, "GPU-") || ga_text_starts(text, "MIG-")) && text[4] &&
-	       !strpbrk(text, ", \t");
+	return ga_text_is_bare_uuid(text, strlen(text)) ||
+	       ((ga_text_starts(text, "GPU-") || ga_text_starts(text, "MIG-")) && text[4] &&
+		!strpbrk(text, ", \t"));
 }
 
 /* Whether it could be one; the machine says whether it is. One alone: of a list of which a part is

@@ -209,3 +209,24 @@ int ga_host_processes(const char *root, gpualloc_machine *machine)
 	}
 	return result;
 }
+
+/* What a user sets for his programs is nothing for us: some make the library refuse most calls. */
+void ga_host_forget_nvml_settings(void)
+{
+	extern char **environ;
+
+	for (char **entry = environ; entry && *entry;) {
+		char name[128];
+		size_t length = strcspn(*entry, "=");
+
+		if (!ga_text_starts(*entry, "NVML_") || length >= sizeof name) {
+			entry++;
+			continue;
+		}
+		memcpy(name, *entry, length);
+		name[length] = '\0';
+		/* The next one takes its place. */
+		if (unsetenv(name) < 0)
+			entry++;
+	}
+}

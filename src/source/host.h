@@ -14,6 +14,8 @@ int ga_host_describe(const char *root, gpualloc_machine *machine);
 int ga_host_places(const char *root, gpualloc_machine *machine);
 /* The system's memory for GPUs that have none of their own, with a note. */
 int ga_host_unified_memory(const char *root, gpualloc_machine *machine);
+/* In a child: takes NVML_… out of the environment. */
+void ga_host_forget_nvml_settings(void);
 /* What Linux says of a PCI device, "class" say; false where it does not have it. */
 bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
 			   size_t size);

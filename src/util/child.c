@@ -263,16 +263,25 @@ int ga_child_stop(struct ga_child *child, int64_t until_ms)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int execute(void *context, int out)
+int ga_child_execute(const char *const argv[])
 {
-	char *const *argv = context;
+	/* execvp() does not write to its strings; its prototype is older than const. */
+	union {
+		const char *const *given;
+		char *const *wanted;
+	} arguments = {.given = argv};
 
-	(void)out;
 	if (setenv("LC_ALL", "C", 1) < 0)
 		return 126;
-	execvp(argv[0], argv);
+	execvp(argv[0], arguments.wanted);
 	(void)dprintf(2, "%s", strerror(errno));
 	return errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+}
+
+static int execute(void *context, int out)
+{
+	(void)out;
+	return ga_child_execute(context);
 }
 
 int ga_child_run(const char *const argv[], unsigned deadline_ms, size_t limit,

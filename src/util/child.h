@@ -53,6 +53,8 @@ int ga_child_stop(struct ga_child *child, int64_t until_ms);
  * Runs a program without a shell, with LC_ALL=C and standard input empty; argv[0] is looked for in
  * PATH where it has no slash. A program that cannot be run ends with 126 or 127, as in a shell.
  */
+/* In a child: becomes the program, or returns the status to end with. */
+int ga_child_execute(const char *const argv[]);
 int ga_child_run(const char *const argv[], unsigned deadline_ms, size_t limit,
 		 struct ga_child_result *ret_result, gpualloc_error *error);
 

@@ -167,6 +167,19 @@ bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_nu
 	return true;
 }
 
+bool ga_text_is_bare_uuid(const char *text, size_t size)
+{
+	static const char form[] = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+
+	if (size != sizeof form - 1)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if (form[i] == 'h' ? !strchr("0123456789abcdefABCDEF", text[i]) || !text[i]
+				   : text[i] != '-')
+			return false;
+	return true;
+}
+
 bool ga_text_equal(const char *text, size_t size, const char *word)
 {
 	return strlen(word) == size && memcmp(text, word, size) == 0;

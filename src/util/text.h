@@ -29,6 +29,10 @@ void ga_text_disarm(char *message);
 /* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);
 
+/* "a9485f58-0a6e-5a97-b73d-87cdf435c65e": a UUID without the "GPU-" that most GPUs have before it.
+ */
+bool ga_text_is_bare_uuid(const char *text, size_t size);
+
 bool ga_text_equal(const char *text, size_t size, const char *word);
 bool ga_text_starts(const char *text, const char *start);
 /* Both may be NULL; NULL equals only NULL. */

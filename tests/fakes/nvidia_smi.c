@@ -432,6 +432,9 @@ static int show(const struct play *play, int argc, char **argv)
 		write_list(play);
 	} else if (strcmp(first, "topo") == 0 && strcmp(second, "-m") == 0) {
 		write_matrix(play);
+	} else if (strcmp(first, "topo") == 0 && strcmp(second, "-p2p") == 0 &&
+		   play->driver >= 450) {
+		write_p2p(play);
 	} else {
 		printf("Option \"%s\" is not recognized. Please run 'nvidia-smi -h'.\n", first);
 		return FIELD_UNKNOWN;

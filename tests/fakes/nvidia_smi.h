@@ -24,5 +24,6 @@ int64_t play_used(const struct play *play, const struct gpualloc_device *device)
 /* Each writes one output to stdout. */
 void write_log(const struct play *play);
 void write_matrix(const struct play *play);
+void write_p2p(const struct play *play);
 
 #endif

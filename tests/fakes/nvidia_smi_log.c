@@ -255,3 +255,31 @@ void write_matrix(const struct play *play)
 	}
 	printf("%s", legend);
 }
+
+void write_p2p(const struct play *play)
+{
+	static const char *const words[] = {
+		[GPUALLOC_P2P_UNKNOWN] = "U", [GPUALLOC_P2P_OK] = "OK", [GPUALLOC_P2P_NO] = "CNS"};
+	const gpualloc_machine *machine = play->machine;
+
+	printf(" \t");
+	for (size_t i = 0; i < machine->device_count; i++)
+		if (!play_is_lost(&machine->devices[i]))
+			printf("\033[4mGPU%lld\t", (long long)machine->devices[i].index);
+	printf("\033[0m\n");
+	for (size_t i = 0; i < machine->device_count; i++) {
+		play_reach(play, &machine->devices[i]);
+		if (play_is_lost(&machine->devices[i]))
+			continue;
+		printf(" GPU%lld\t", (long long)machine->devices[i].index);
+		for (size_t j = 0; j < machine->device_count; j++)
+			if (!play_is_lost(&machine->devices[j]))
+				printf("%s\t",
+				       i == j ? "X"
+					      : words[ga_links_p2p_read(&machine->links, i, j)]);
+		printf("\n");
+	}
+	printf("\nLegend:\n\n  X    = Self\n  OK   = Status Ok\n  CNS  = Chipset not supported\n"
+	       "  GNS  = GPU not supported\n  TNS  = Topology not supported\n"
+	       "  NS   = Not supported\n  U    = Unknown\n");
+}

@@ -75,7 +75,7 @@ static void it_is_asked_no_more_than_needed(void)
 	smi_show_text(smi_two_gpus);
 	two = smi_ask();
 	CHECK(!two->devices[0].processes_hidden);
-	smi_check_calls(SMI_QUERY "-q -x\ntopo -m\n");
+	smi_check_calls(SMI_QUERY "-q -x\ntopo -m\ntopo -p2p r\n");
 }
 
 static void one_gpu_has_no_links_to_ask_for(void)
@@ -198,7 +198,7 @@ static void a_second_look_settles_what_changed(void)
 	CHECK_INT(actual->devices[0].mig_count, 1);
 	CHECK_TEXT(actual->devices[0].mig[0].uuid, "MIG-0");
 	CHECK_INT(actual->note_count, 0);
-	smi_check_calls(SMI_QUERY "-q -x\n-L\n-q -x\n-L\ntopo -m\n");
+	smi_check_calls(SMI_QUERY "-q -x\n-L\n-q -x\n-L\ntopo -m\ntopo -p2p r\n");
 }
 
 static const struct test_case cases[] = {

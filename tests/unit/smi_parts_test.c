@@ -330,8 +330,10 @@ static void a_forbidden_gpu_is_none_that_is_lost(void)
 		read_text("Unable to determine the device handle for GPU 0000:34:00.0: "
 			  "Insufficient Permissions\nGPU 0: A (UUID: GPU-a)\n");
 
-	CHECK_INT(machine->device_count, 1);
-	CHECK_HAS(machine->notes[0], "00000000:34:00.0 cannot be used: Insufficient Permissions");
+	CHECK_INT(machine->device_count, 2);
+	CHECK_TEXT(machine->devices[1].pci, "00000000:34:00.0");
+	CHECK_INT(machine->devices[1].health, GPUALLOC_HEALTH_NO_PERMISSION);
+	CHECK_TEXT(machine->devices[1].reason, "Insufficient Permissions");
 }
 
 /* ---- merging ---- */

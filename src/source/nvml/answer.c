@@ -258,27 +258,6 @@ static int ask_library(struct query *query, gpualloc_error *error)
 	return result;
 }
 
-/* What a user sets for his programs is nothing for us: some make the library refuse most calls. */
-static void forget_settings(void)
-{
-	extern char **environ;
-
-	for (char **entry = environ; entry && *entry;) {
-		char name[128];
-		size_t length = strcspn(*entry, "=");
-
-		if (!ga_text_starts(*entry, "NVML_") || length >= sizeof name) {
-			entry++;
-			continue;
-		}
-		memcpy(name, *entry, length);
-		name[length] = '\0';
-		/* The next one takes its place. */
-		if (unsetenv(name) < 0)
-			entry++;
-	}
-}
-
 /* The answer keeps the pipe to itself: a library that prints to standard output is not heard. */
 static int keep_pipe(int out)
 {
@@ -301,7 +280,7 @@ int ga_nvml_answer(void *context, int out)
 
 	if (query.out < 0)
 		return 1;
-	forget_settings();
+	ga_host_forget_nvml_settings();
 	result = ga_nvml_load(request->nvml_library, request->root, &query.nvml, &error);
 	if (result < 0 && !query.nvml.library && !shows_driver(request))
 		(void)no_driver("and its library cannot be loaded", &error);

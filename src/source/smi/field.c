@@ -103,10 +103,32 @@ bool ga_smi_bytes(struct ga_view cell, int64_t *ret_bytes)
 	return false;
 }
 
+/* The place of a health among all, the worst being 0. */
+static size_t worse_first(enum gpualloc_health health)
+{
+	static const enum gpualloc_health order[] = {
+		GPUALLOC_HEALTH_LOST,
+		GPUALLOC_HEALTH_UNRESPONSIVE,
+		GPUALLOC_HEALTH_NO_PERMISSION,
+		GPUALLOC_HEALTH_BLOCKED,
+		GPUALLOC_HEALTH_NO_POWER,
+		GPUALLOC_HEALTH_INTERRUPT,
+		GPUALLOC_HEALTH_FAILED,
+		GPUALLOC_HEALTH_NEEDS_RESET,
+		GPUALLOC_HEALTH_ROW_REMAP_FAILED,
+		GPUALLOC_HEALTH_FABRIC_NOT_READY,
+		GPUALLOC_HEALTH_RETIRED_PENDING,
+	};
+	size_t place = 0;
+
+	while (place < COUNT(order) && order[place] != health)
+		place++;
+	return place;
+}
+
 int ga_smi_ail(struct gpualloc_device *device, enum gpualloc_health health, const char *reason)
 {
-	/* Of the healths the worse has the smaller number, ok excepted. */
-	if (device->health != GPUALLOC_HEALTH_OK && device->health <= health)
+	if (worse_first(device->health) <= worse_first(health))
 		return 0;
 	device->health = health;
 	return ga_set_text(&device->reason, reason);
@@ -139,7 +161,8 @@ static int take_minor(struct gpualloc_device *device, struct ga_view value)
 /* Something else in its place is no UUID, and must not end up as the name of a lease. */
 static int take_uuid(struct gpualloc_device *device, struct ga_view value)
 {
-	if (!starts_with(value, "GPU-") || memchr(value.text, ' ', value.size))
+	if ((!starts_with(value, "GPU-") || memchr(value.text, ' ', value.size)) &&
+	    !ga_text_is_bare_uuid(value.text, value.size))
 		return 0;
 	return ga_set_text_sized(&device->uuid, value.text, value.size);
 }
@@ -245,6 +268,19 @@ static int take_recovery(struct gpualloc_device *device, struct ga_view value)
 	return ga_smi_ail(device, GPUALLOC_HEALTH_NEEDS_RESET, reason);
 }
 
+/* "Completed", "Not Started", "In Progress"; "N/A" and "Not Supported" never get here. */
+static int take_fabric(struct gpualloc_device *device, struct ga_view value)
+{
+	char reason[64];
+
+	if (device->mig_enabled ||
+	    (!same_word(value, "Not Started") && !same_word(value, "In Progress")))
+		return 0;
+	(void)snprintf(reason, sizeof reason, "nvidia-smi says \"%.*s\" of it",
+		       (int)(value.size < 32 ? value.size : 32), value.text);
+	return ga_smi_ail(device, GPUALLOC_HEALTH_FABRIC_NOT_READY, reason);
+}
+
 /*
  * In the order of the query. display_active and not display_mode: the latter says whether a
  * monitor could be plugged in on some versions, and is deprecated on the newest.
@@ -271,6 +307,7 @@ static const struct ga_smi_field fields[] = {
 	{"reset_status.drain_and_reset_recommended", NULL,
 	 "gpu_reset_status/drain_and_reset_recommended", false, take_reset},
 	{NULL, NULL, "minor_number", false, take_minor},
+	{"fabric.state", NULL, "fabric/state", false, take_fabric},
 };
 
 const struct ga_smi_field *ga_smi_field(size_t i)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs that fell off the bus: nvidia-smi says so in a line of its own, among or before its usual
- * output, and leaves the GPU out of everything else.
+ * GPUs that fell off the bus or that the driver gives to nobody here: nvidia-smi says so in a line
+ * of its own, among or before its usual output, and leaves the GPU out of everything else.
  */
 #include "smi.h"
 
@@ -68,16 +68,35 @@ static struct gpualloc_device *find(gpualloc_machine *part, const struct lost *l
 	return NULL;
 }
 
+/* By the driver's word; "Unknown Error" is what newer versions say of one that fell off the bus. */
+static enum gpualloc_health health_of(const char *reason)
+{
+	static const struct {
+		const char *word;
+		enum gpualloc_health health;
+	} words[] = {
+		{"Insufficient Permissions", GPUALLOC_HEALTH_NO_PERMISSION},
+		{"Insufficient External Power", GPUALLOC_HEALTH_NO_POWER},
+		{"Timeout", GPUALLOC_HEALTH_UNRESPONSIVE},
+		{"Interrupt Request Issue", GPUALLOC_HEALTH_INTERRUPT},
+		{"GPU requires reset", GPUALLOC_HEALTH_NEEDS_RESET},
+		{"GPU access blocked by the operating system", GPUALLOC_HEALTH_BLOCKED},
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strstr(reason, words[i].word))
+			return words[i].health;
+	return GPUALLOC_HEALTH_LOST;
+}
+
 static int add(gpualloc_machine *part, const struct lost *lost)
 {
-	static const char no_permission[] = "Insufficient Permissions";
 	struct gpualloc_device *device = find(part, lost);
 	ga_auto_free char *reason = ga_text_clean(lost->reason.text, lost->reason.size);
 
 	if (!reason)
 		return GPUALLOC_ENOMEM;
-	/* A GPU that is another container's is not ours to show, but is none that is lost. */
-	if (ga_text_starts(reason, no_permission) || (!*lost->pci && lost->index < 0))
+	if (!*lost->pci && lost->index < 0)
 		return ga_machine_note(part, "a GPU%s%s cannot be used: %s",
 				       *lost->pci ? " at " : "", lost->pci, reason);
 	if (!device)
@@ -88,7 +107,7 @@ static int add(gpualloc_machine *part, const struct lost *lost)
 		device->index = lost->index;
 	if (*lost->pci && ga_set_text(&device->pci, lost->pci) < 0)
 		return GPUALLOC_ENOMEM;
-	return ga_smi_ail(device, GPUALLOC_HEALTH_LOST, reason);
+	return ga_smi_ail(device, health_of(reason), reason);
 }
 
 int ga_smi_lost_read(const char *text, size_t size, gpualloc_machine *part)

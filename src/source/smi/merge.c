@@ -358,10 +358,27 @@ static int settle_uuids(gpualloc_machine *machine)
 			       dropped);
 }
 
+/* Of these the memory is the machine's, and its cells are all [N/A]. */
+static void find_unified_memory(gpualloc_machine *machine)
+{
+	static const char *const models[] = {"GB10", "Jetson", "Orin", "Tegra",
+					     "Thor", "Xavier", "nvgpu"};
+
+	for (size_t i = 0; i < machine->device_count; i++) {
+		struct gpualloc_device *device = &machine->devices[i];
+
+		for (size_t m = 0; m < sizeof models / sizeof *models; m++)
+			if (device->memory.total < 0 && device->name &&
+			    strstr(device->name, models[m]))
+				device->memory_unified = true;
+	}
+}
+
 int ga_smi_settle(gpualloc_machine *machine, gpualloc_error *error)
 {
 	int result;
 
+	find_unified_memory(machine);
 	if (settle_indices(machine) < 0 || settle_uuids(machine) < 0 ||
 	    ga_set_text(&machine->source, "nvidia-smi") < 0)
 		return ga_error_memory(error);

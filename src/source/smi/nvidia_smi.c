@@ -11,6 +11,7 @@
 #include "host.h"
 #include "smi.h"
 #include "source.h"
+#include "topo/matrix.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -282,6 +283,22 @@ static int add_links(struct inquiry *inquiry)
 	return take_matrix(inquiry->machine, topo);
 }
 
+/* Older versions know no such matrix; then nobody tells, and there is nothing to say of it. */
+static int add_p2p(struct inquiry *inquiry)
+{
+	static const char *const words[] = {"topo", "-p2p", "r", NULL};
+	ga_auto_child struct ga_child_result result = {0};
+	gpualloc_error why = {0};
+
+	if (inquiry->machine->device_count < 2 ||
+	    ga_smi_tool_run(&inquiry->tool, words, &result, &why) < 0)
+		return why.status == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : 0;
+	return ga_topo_p2p_read(result.output.data ? result.output.data : "", result.output.size,
+				inquiry->machine) < 0
+		       ? GPUALLOC_ENOMEM
+		       : 0;
+}
+
 /* ---- the source ---- */
 
 /* Where processes could not be listed, memory in use is all that tells of them. */
@@ -308,8 +325,9 @@ static int complete(struct inquiry *inquiry, const char *root, gpualloc_error *e
 	status = ga_smi_settle(machine, error);
 	if (status < 0)
 		return ga_error_prefix(error, status, "nvidia-smi: ");
-	if (add_links(inquiry) < 0 || ga_host_describe(root, machine) < 0 ||
-	    ga_host_places(root, machine) < 0 || ga_host_processes(root, machine) < 0)
+	if (add_links(inquiry) < 0 || add_p2p(inquiry) < 0 || ga_host_describe(root, machine) < 0 ||
+	    ga_host_places(root, machine) < 0 || ga_host_unified_memory(root, machine) < 0 ||
+	    ga_host_processes(root, machine) < 0)
 		return ga_error_memory(error);
 	distrust_missing_lists(machine);
 	return 0;

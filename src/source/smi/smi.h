@@ -52,7 +52,7 @@ int ga_smi_ail(struct gpualloc_device *device, enum gpualloc_health health, cons
 /* One deadline for all calls. */
 struct ga_smi_tool {
 	const char *program;
-	unsigned deadline_ms;
+	int64_t patience_ms; /* with each */
 	int64_t until_ms;
 };
 

@@ -4,6 +4,8 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "host.h"
+#include "source.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,19 +19,43 @@ enum {
 /* Of the statuses that nvidia-smi ends with, which are the driver's error codes. */
 enum { NO_DRIVER = 9, NO_LIBRARY = 12, MISMATCH = 18, NOT_RUNNABLE = 126, NOT_FOUND = 127 };
 
+/*
+ * Without persistence mode each call starts every GPU anew; where nobody set a shorter deadline
+ * than the usual, there is time for several such calls.
+ */
+static int64_t total(unsigned deadline_ms)
+{
+	int64_t patience = ga_source_start_patience(deadline_ms);
+
+	return patience > (int64_t)deadline_ms ? 4 * patience : patience;
+}
+
 struct ga_smi_tool ga_smi_tool(const char *program, unsigned deadline_ms)
 {
 	if (deadline_ms == 0)
 		deadline_ms = GPUALLOC_DEADLINE_DEFAULT_MS;
 	return (struct ga_smi_tool){.program = program ? program : "nvidia-smi",
-				    .deadline_ms = deadline_ms,
-				    .until_ms = ga_clock_ms() + deadline_ms};
+				    .patience_ms = ga_source_start_patience(deadline_ms),
+				    .until_ms = ga_clock_ms() + total(deadline_ms)};
 }
 
 static int no_answer(const struct ga_smi_tool *tool, gpualloc_error *error)
 {
 	return ga_error_set(error, GPUALLOC_ENOSOURCE, "did not answer within %g s",
-			    tool->deadline_ms / 1000.0);
+			    (double)tool->patience_ms / 1000.0);
+}
+
+struct call {
+	const char *const *argv;
+};
+
+static int execute(void *context, int out)
+{
+	const struct call *call = context;
+
+	(void)out;
+	ga_host_forget_nvml_settings();
+	return ga_child_execute(call->argv);
 }
 
 int ga_smi_tool_run(const struct ga_smi_tool *tool, const char *const words[],
@@ -38,13 +64,18 @@ int ga_smi_tool_run(const struct ga_smi_tool *tool, const char *const words[],
 	ga_auto_child struct ga_child_result result = {0};
 	const char *argv[WORDS_MAX] = {tool->program};
 	int64_t left = tool->until_ms - ga_clock_ms();
+	struct call call;
 	int failure;
 
 	for (size_t i = 0; words[i] && i + 2 < WORDS_MAX; i++)
 		argv[i + 1] = words[i];
 	if (left <= 0)
 		return no_answer(tool, error);
-	failure = ga_child_run(argv, (unsigned)left, OUTPUT_MAX, &result, error);
+	if (left > tool->patience_ms)
+		left = tool->patience_ms;
+	call.argv = argv;
+	failure =
+		ga_child_call(argv[0], execute, &call, (unsigned)left, OUTPUT_MAX, &result, error);
 	if (failure < 0)
 		return failure;
 	if (result.timed_out)

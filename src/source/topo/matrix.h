@@ -70,6 +70,13 @@ struct ga_topo_links {
 	size_t columns;
 };
 
+/*
+ * Takes the peer-to-peer of all matrices of `topo -p2p` in a text over into a machine (NULL:
+ * nowhere), by index; not one whole matrix is an error. 1 where there is one, 0, or
+ * GPUALLOC_ENOMEM.
+ */
+int ga_topo_p2p_read(const char *text, size_t size, gpualloc_machine *machine);
+
 /* Sets the level of each pair that has none, if anything tells, and marks it as inferred. */
 int ga_topo_infer(const struct ga_topo_links *read, gpualloc_machine *machine);
 
