@@ -28,20 +28,28 @@ class HandMade:
     no state. They are copies of a real one that waits for the whole machine."""
 
     def __init__(self, one, numbers, like):
-        self.one = one
+        self.numbers = list(numbers)
         queue = os.path.join(one.path, "queue")
         with open(os.path.join(queue, str(like)), encoding="ascii") as file:
             lines = file.read().splitlines()
         text = "".join(line.replace("pidns ", "pidns 9") + "\n" for line in lines)
         self.ledger = os.open(os.path.join(one.path, "ledger"), os.O_RDWR)
         for number in numbers:
-            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, TICKETS + number, 1, 0)
-            fcntl.fcntl(self.ledger, F_OFD_SETLK, lock)
+            self.lock(TICKETS + number)
             path = os.path.join(queue, str(number))
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             with open(path, "w", encoding="ascii") as file:
                 file.write(text)
+
+    def lock(self, place):
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+        fcntl.fcntl(self.ledger, F_OFD_SETLK, lock)
+
+    def say_they_look(self):
+        """As a waiter does that asks the driver."""
+        for number in self.numbers:
+            self.lock(TICKETS + (1 << 40) + number)
 
     def end(self):
         os.close(self.ledger)
@@ -88,6 +96,16 @@ def a_grant_costs_those_behind_one_second_in_all():
         end = time.monotonic()
         assert between - start < BOUND and end - between < BOUND, (start, between, end)
         some.end()
+
+
+@case
+def who_says_for_ever_that_he_looks_is_passed_over_too():
+    with store() as one, stuck_tickets(one) as made, waiters(one) as some:
+        made.say_they_look()
+        one.refused(75, "-n", "8", "true")  # they might be looking
+        some.start("behind", "-n", "8", is_queued=False)
+        some.end()
+        assert len(one.leases()["waiting"]) == STUCK
 
 
 @case
