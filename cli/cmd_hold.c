@@ -4,6 +4,7 @@
 #include "duration.h"
 #include "json_writer.h"
 #include "keeper.h"
+#include "lease_find.h"
 #include "leasing.h"
 #include "message.h"
 #include "options.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -174,6 +176,93 @@ static int fork_keeper(const struct call *call, int64_t for_ms)
 	return result;
 }
 
+/* ---- more time ---- */
+
+static void free_stores(struct lease_stores *stores)
+{
+	lease_stores_free(stores);
+}
+
+static int refuse_options(const struct call *call)
+{
+	static const enum option_id others[] = {
+		OPTION_COUNT,   OPTION_EXCLUDE, OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
+		OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,        OPTION_MIXED,
+		OPTION_MODEL,   OPTION_NOTE,    OPTION_ONLY,       OPTION_POLICY,
+		OPTION_PRIVATE, OPTION_REQUIRE, OPTION_SEED,       OPTION_SHARE,
+		OPTION_WAIT};
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (call->value[others[i]])
+			return fail_usage(call->command,
+					  "--extend gives a hold more time and changes nothing "
+					  "else; leave out --%s",
+					  option_info(others[i])->name);
+	return 0;
+}
+
+static int print_end(const struct call *call, const char *lease, int64_t left_ms)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	struct ga_json json = {.out = &text};
+	time_t until = time(NULL) + (time_t)(left_ms / 1000);
+	char words[32] = "?";
+	struct tm local;
+
+	if (localtime_r(&until, &local))
+		(void)strftime(words, sizeof words, "%Y-%m-%d %H:%M:%S", &local);
+	if (!call->value[OPTION_JSON]) {
+		ga_buffer_format(&text, "%s\n", words);
+		return output_print(&text);
+	}
+	ga_json_open(&json, NULL, '{');
+	ga_json_number(&json, "schema", 1);
+	ga_json_text(&json, "command", call->command->name);
+	ga_json_text(&json, "lease", lease);
+	ga_json_number(&json, "until", (int64_t)until);
+	ga_json_close(&json, '}');
+	ga_buffer_char(&text, '\n');
+	return output_print(&text);
+}
+
+static int refuse_time(const struct lease_found *found, const struct keeper_answer *answer)
+{
+	int status = gpualloc_exit_status((int)answer->status);
+	long long left = (long long)(answer->most_ms - answer->held_ms) / 1000;
+
+	if (answer->most_ms < 0)
+		return fail(status,
+			    "hold %s cannot be prolonged: its configuration has mistakes; "
+			    "`gpualloc run true` names them",
+			    found->id);
+	return fail(status,
+		    "devices may be held for %lld s at most (max-hold), counted from the start; "
+		    "hold %s can be prolonged by %lld s",
+		    (long long)answer->most_ms / 1000, found->id, left < 0 ? 0 : left);
+}
+
+static int extend(const struct call *call, int64_t more_ms)
+{
+	ga_cleanup(free_stores) struct lease_stores stores = {0};
+	struct keeper_answer answer;
+	struct lease_found found;
+	int result = refuse_options(call);
+
+	if (result == 0)
+		result = lease_stores_open(call, &stores);
+	if (result == 0)
+		result = lease_find(call, &stores, call->value[OPTION_EXTEND], &found);
+	if (result)
+		return result;
+	if (!keeper_extend(found.store, found.id, more_ms, &answer))
+		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
+			    "lease %s is no hold that can be prolonged: it lasts as long as the "
+			    "processes that `gpualloc leases --pids %s` names",
+			    found.id, found.id);
+	return answer.status < 0 ? refuse_time(&found, &answer)
+				 : print_end(call, found.id, answer.left_ms);
+}
+
 static int run(const struct call *call)
 {
 	const char *word = call->value[OPTION_FOR];
@@ -183,11 +272,13 @@ static int run(const struct call *call)
 	if (result)
 		return result;
 	if (!word)
-		return fail_usage(call->command, "for how long? --for 4h");
+		return fail_usage(call->command, call->value[OPTION_EXTEND]
+							 ? "how much longer? --for 2h"
+							 : "for how long? --for 4h");
 	result = duration_read(call, "--for", word, GA_DURATION_MAX, &for_ms);
 	if (result)
 		return result;
-	return fork_keeper(call, for_ms);
+	return call->value[OPTION_EXTEND] ? extend(call, for_ms) : fork_keeper(call, for_ms);
 }
 
 const struct command command_hold = {
@@ -197,31 +288,17 @@ const struct command command_hold = {
 		"Leases devices as run does and prints the lease. A small process of its own, "
 		"gpualloc-hold, keeps it until its time is over, also when the terminal is gone. "
 		"gpualloc run --in LEASE runs commands there, gpualloc release LEASE ends it; what "
-		"still runs in it then keeps it until it ends.",
+		"still runs in it then keeps it until it ends. --extend LEASE --for 2h gives a "
+		"hold two hours more than it has, and prints its new end.",
 	.example = "gpualloc hold --machine dgx1-volta -n 2 --for 1s",
-	.options = (const enum option_id[]){OPTION_COUNT,
-					    OPTION_DEADLINE,
-					    OPTION_EXCLUDE,
-					    OPTION_FOR,
-					    OPTION_HELP,
-					    OPTION_IGNORE_ENV,
-					    OPTION_IGNORE_PROCESSES,
-					    OPTION_JSON,
-					    OPTION_MACHINE,
-					    OPTION_MEMORY,
-					    OPTION_MIG,
-					    OPTION_MIXED,
-					    OPTION_MODEL,
-					    OPTION_NOTE,
-					    OPTION_ONLY,
-					    OPTION_POLICY,
-					    OPTION_PRIVATE,
-					    OPTION_QUIET,
-					    OPTION_REQUIRE,
-					    OPTION_SEED,
-					    OPTION_SHARE,
-					    OPTION_WAIT,
-					    OPTION_END},
+	.options =
+		(const enum option_id[]){
+			OPTION_COUNT,  OPTION_DEADLINE, OPTION_EXCLUDE,    OPTION_EXTEND,
+			OPTION_FOR,    OPTION_HELP,     OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
+			OPTION_JSON,   OPTION_MACHINE,  OPTION_MEMORY,     OPTION_MIG,
+			OPTION_MIXED,  OPTION_MODEL,    OPTION_NOTE,       OPTION_ONLY,
+			OPTION_POLICY, OPTION_PRIVATE,  OPTION_QUIET,      OPTION_REQUIRE,
+			OPTION_SEED,   OPTION_SHARE,    OPTION_WAIT,       OPTION_END},
 	.gives = true,
 	.run = run,
 };

@@ -89,35 +89,36 @@ static int show(const struct call *call)
 
 /* ---- the processes of one ---- */
 
-/* As ps would show it; "" where it has gone or is not ours to see. */
-static void read_command(int64_t pid, char *command, size_t size)
+static void free_holders(gpualloc_holders **holders)
 {
-	char path[40];
-	ssize_t length;
-	int fd;
-
-	(void)snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = fd >= 0 ? read(fd, command, size - 1) : 0;
-	if (fd >= 0)
-		close(fd);
-	while (length > 0 && !command[length - 1])
-		length--;
-	length = length < 0 ? 0 : length;
-	for (ssize_t i = 0; i < length; i++)
-		if (ga_text_is_control(command[i]))
-			command[i] = command[i] ? '?' : ' ';
-	command[length] = '\0';
+	gpualloc_holders_free(*holders);
 }
 
-static void add_pids(struct ga_buffer *text, const struct call *call, const int64_t *pids,
-		     size_t count)
+static void add_holder_json(struct ga_json *json, const gpualloc_holder *holder)
+{
+	ga_json_open(json, NULL, '{');
+	ga_json_number(json, "pid", gpualloc_holder_pid(holder));
+	ga_json_text(json, "command", gpualloc_holder_command(holder));
+	ga_json_close(json, '}');
+}
+
+static bool has_lease(const gpualloc_holders *holders, size_t i)
+{
+	return gpualloc_holder_kind_of(gpualloc_holders_holder(holders, i)) !=
+	       GPUALLOC_HOLDER_WITHOUT;
+}
+
+static void add_pids(struct ga_buffer *text, const struct call *call,
+		     const gpualloc_holders *holders)
 {
 	struct ga_json json = {.out = text};
-	char command[256];
+	size_t count = gpualloc_holders_count(holders);
 
 	for (size_t i = 0; !call->value[OPTION_JSON] && i < count; i++)
-		ga_buffer_format(text, "%lld\n", (long long)pids[i]);
+		if (has_lease(holders, i))
+			ga_buffer_format(text, "%lld\n",
+					 (long long)gpualloc_holder_pid(
+						 gpualloc_holders_holder(holders, i)));
 	if (!call->value[OPTION_JSON])
 		return;
 	ga_json_open(&json, NULL, '{');
@@ -125,13 +126,9 @@ static void add_pids(struct ga_buffer *text, const struct call *call, const int6
 	ga_json_text(&json, "command", call->command->name);
 	ga_json_text(&json, "lease", call->value[OPTION_PIDS]);
 	ga_json_open(&json, "processes", '[');
-	for (size_t i = 0; i < count; i++) {
-		read_command(pids[i], command, sizeof command);
-		ga_json_open(&json, NULL, '{');
-		ga_json_number(&json, "pid", pids[i]);
-		ga_json_text(&json, "command", *command ? command : NULL);
-		ga_json_close(&json, '}');
-	}
+	for (size_t i = 0; i < count; i++)
+		if (has_lease(holders, i))
+			add_holder_json(&json, gpualloc_holders_holder(holders, i));
 	ga_json_close(&json, ']');
 	ga_json_close(&json, '}');
 	ga_buffer_char(text, '\n');
@@ -142,8 +139,7 @@ static int show_pids(const struct call *call)
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_store gpualloc_store *store = NULL;
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
-	ga_auto_free int64_t *pids = NULL;
-	size_t count;
+	ga_cleanup(free_holders) gpualloc_holders *holders = NULL;
 	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 
 	if (result)
@@ -152,10 +148,10 @@ static int show_pids(const struct call *call)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
 			    "no lease is called \"%s\": there is no store %s",
 			    call->value[OPTION_PIDS], gpualloc_store_default());
-	result = gpualloc_lease_processes(store, call->value[OPTION_PIDS], &pids, &count, error);
+	result = gpualloc_holders_read(store, call->value[OPTION_PIDS], &holders, error);
 	if (result < 0)
 		return fail_error(result, error);
-	add_pids(&text, call, pids, count);
+	add_pids(&text, call, holders);
 	return output_print(&text);
 }
 

@@ -1,26 +1,227 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc release: ends a hold. */
-#include "keeper.h"
+/*
+ * gpualloc release: ends leases. All names are found and everything is asked before the first
+ * process is ended; what is ended is what has the lease, and never what started this.
+ */
+#include "buffer.h"
+#include "lease_find.h"
 #include "message.h"
+#include "output.h"
+#include "owned.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GRACE_MS = 10000 };
+
+struct target {
+	struct lease_found found;
+	gpualloc_holders *holders;
+	bool only_keepers; /* of a hold, what runs in it is left alone */
+};
+
+struct release {
+	const struct call *call;
+	struct lease_stores stores;
+	struct target *list;
+	size_t count;
+};
+
+static void release_free(struct release *release)
+{
+	for (size_t i = 0; i < release->count; i++)
+		gpualloc_holders_free(release->list[i].holders);
+	free(release->list);
+	lease_stores_free(&release->stores);
+}
+
+/* ---- which ---- */
+
+static size_t count_kind(const struct target *target, enum gpualloc_holder_kind kind)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < gpualloc_holders_count(target->holders); i++)
+		count += gpualloc_holder_kind_of(gpualloc_holders_holder(target->holders, i)) ==
+			 kind;
+	return count;
+}
+
+static bool is_there(const struct release *release, const char *id)
+{
+	for (size_t i = 0; i < release->count; i++)
+		if (strcmp(release->list[i].found.id, id) == 0)
+			return true;
+	return false;
+}
+
+static int add_target(struct release *release, const char *word)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	struct target *target = &release->list[release->count];
+	int result = lease_find(release->call, &release->stores, word, &target->found);
+
+	if (result || is_there(release, target->found.id))
+		return result;
+	result = gpualloc_holders_read(target->found.store, target->found.id, &target->holders,
+				       error);
+	if (result < 0)
+		return fail_error(result, error);
+	target->only_keepers =
+		!release->call->value[OPTION_YES] && count_kind(target, GPUALLOC_HOLDER_KEEPER) > 0;
+	release->count++;
+	return 0;
+}
+
+/* ---- what is said, and asked ---- */
+
+static bool is_ended(const struct target *target, enum gpualloc_holder_kind kind)
+{
+	if (target->only_keepers)
+		return kind == GPUALLOC_HOLDER_KEEPER;
+	return kind != GPUALLOC_HOLDER_OURS && kind != GPUALLOC_HOLDER_WITHOUT;
+}
+
+/* A hold of one's own that nothing runs in ends without a word. */
+static bool is_asked_about(const struct target *target)
+{
+	return !target->found.is_own ||
+	       (!target->only_keepers &&
+		count_kind(target, GPUALLOC_HOLDER_JOB) +
+				count_kind(target, GPUALLOC_HOLDER_SERVER) >
+			0);
+}
+
+static const char *fate(const struct target *target, enum gpualloc_holder_kind kind)
+{
+	if (kind == GPUALLOC_HOLDER_OURS)
+		return "left running: release was started from it";
+	if (kind == GPUALLOC_HOLDER_WITHOUT)
+		return "left running: it does not have the lease's descriptor";
+	if (!is_ended(target, kind))
+		return "left running: it keeps the lease; --yes ends it too";
+	return kind == GPUALLOC_HOLDER_SERVER
+		       ? "is ended, A TERMINAL MULTIPLEXER'S SERVER: all its "
+			 "windows end with it"
+		       : "is ended";
+}
+
+static void list(const struct target *target)
+{
+	const gpualloc_holders *holders = target->holders;
+
+	say("lease %s%s%s:", target->found.id, target->found.is_own ? "" : " of ",
+	    target->found.is_own ? "" : target->found.user);
+	for (size_t i = 0; i < gpualloc_holders_count(holders); i++) {
+		const gpualloc_holder *holder = gpualloc_holders_holder(holders, i);
+		const char *command = gpualloc_holder_command(holder);
+
+		say("  process %lld (%.60s) %s", (long long)gpualloc_holder_pid(holder),
+		    command ? command : "?", fate(target, gpualloc_holder_kind_of(holder)));
+	}
+}
+
+static void list_all(const struct release *release)
+{
+	for (size_t i = 0; i < release->count; i++) {
+		const struct target *target = &release->list[i];
+
+		if (is_asked_about(target) || count_kind(target, GPUALLOC_HOLDER_KEEPER) <
+						      gpualloc_holders_count(target->holders))
+			list(target);
+	}
+}
+
+/* "y" or "yes"; anything else is no. */
+static bool is_agreed(void)
+{
+	static const char question[] = "End what is said to be ended? [y/N] ";
+	char answer[16] = "";
+
+	(void)!write(STDERR_FILENO, question, sizeof question - 1);
+	if (!fgets(answer, sizeof answer, stdin))
+		return false;
+	answer[strcspn(answer, "\r\n")] = '\0';
+	return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
+}
+
+static int ask(const struct release *release)
+{
+	bool is_needed = false;
+
+	for (size_t i = 0; i < release->count; i++)
+		is_needed = is_needed || is_asked_about(&release->list[i]);
+	if (is_needed || !release->call->value[OPTION_QUIET])
+		list_all(release);
+	if (!is_needed || release->call->value[OPTION_YES])
+		return 0;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return fail_usage(release->call->command,
+				  "nothing was ended: there is no terminal to ask on; --yes ends "
+				  "it without asking");
+	return is_agreed() ? 0 : fail(gpualloc_exit_status(GPUALLOC_EPERM), "nothing was ended");
+}
+
+/* ---- ending ---- */
+
+/* Looking at the leases sweeps what has ended, and so its end is in the log now. */
+static void sweep(const struct target *target)
+{
+	gpualloc_leases *leases;
+
+	if (gpualloc_leases_read(target->found.store, &leases, NULL) == 0)
+		gpualloc_leases_free(leases);
+}
+
+static int end_all(const struct release *release)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < release->count; i++) {
+		auto_error gpualloc_error *error = gpualloc_error_new();
+		const struct target *target = &release->list[i];
+		int result = gpualloc_holders_end(target->holders, target->only_keepers, GRACE_MS,
+						  error);
+
+		if (result < 0)
+			status = fail_error(result, error);
+		sweep(target);
+	}
+	return status;
+}
 
 static int run(const struct call *call)
 {
-	if (keeper_release(call->operands[0]))
-		return 0;
-	return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-		    "no hold of yours is called \"%s\"; `gpualloc leases` shows what there is",
-		    call->operands[0]);
+	ga_cleanup(release_free) struct release release = {.call = call};
+	int result;
+
+	release.list = calloc(call->operand_count, sizeof *release.list);
+	if (!release.list)
+		return fail_memory();
+	result = lease_stores_open(call, &release.stores);
+	for (size_t i = 0; result == 0 && i < call->operand_count; i++)
+		result = add_target(&release, call->operands[i]);
+	if (result == 0)
+		result = ask(&release);
+	return result ? result : end_all(&release);
 }
 
 const struct command command_release = {
 	.name = "release",
-	.sentence = "end a hold",
-	.description = "Ends a hold of one's own before its time. What was started in it with "
-		       "run --in keeps the lease until it ends.",
+	.sentence = "end leases: holds, and what runs in them",
+	.description =
+		"Ends leases before their time: one's own, and root anybody's. A hold ends, and what "
+		"runs in it keeps the lease. The processes of a job are listed; after a yes on the "
+		"terminal, or with --yes, those that have the lease get SIGTERM, and SIGKILL 10s "
+		"later. Never ended are the processes that release was started from, and those that "
+		"do not have the lease's descriptor. The beginning of a LEASE will do where no other "
+		"begins so.",
 	.example = "gpualloc release $(gpualloc hold --machine dgx1-volta --for 1m)",
-	.operand = "LEASE",
+	.operand = "LEASE...",
 	.operands_least = 1,
-	.operands_most = 1,
-	.options = (const enum option_id[]){OPTION_HELP, OPTION_END},
+	.operands_most = SIZE_MAX,
+	.options = (const enum option_id[]){OPTION_HELP, OPTION_QUIET, OPTION_YES, OPTION_END},
 	.run = run,
 };

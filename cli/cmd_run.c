@@ -5,6 +5,7 @@
 #include "duration.h"
 #include "keeper.h"
 #include "launcher.h"
+#include "lease_find.h"
 #include "leasing.h"
 #include "message.h"
 #include "open.h"
@@ -278,24 +279,25 @@ static int enter(char *variables, int fd)
 	return 0;
 }
 
+static void free_stores(struct lease_stores *stores)
+{
+	lease_stores_free(stores);
+}
+
 /* A hold has a keeper whom one asks; a job is asked nothing. */
 static int join(const struct call *call, int *ret_fd, char **ret_variables)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	auto_store gpualloc_store *store = NULL;
-	const char *lease = call->value[OPTION_IN];
-	int result;
+	ga_cleanup(free_stores) struct lease_stores stores = {0};
+	struct lease_found found;
+	int result = lease_stores_open(call, &stores);
 
-	if (keeper_join(lease, ret_fd, ret_variables))
-		return 0;
-	result = store_to_look(call, STORE_FOR_LEASES, &store);
 	if (result)
 		return result;
-	if (!store)
-		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "no lease of yours is called \"%s\": there is no store %s", lease,
-			    gpualloc_store_default());
-	result = gpualloc_lease_join(store, lease, ret_fd, ret_variables, error);
+	result = lease_find(call, &stores, call->value[OPTION_IN], &found);
+	if (result || keeper_join(found.store, found.id, ret_fd, ret_variables))
+		return result;
+	result = gpualloc_lease_join(found.store, found.id, ret_fd, ret_variables, error);
 	return result < 0 ? fail_error(result, error) : 0;
 }
 

@@ -22,22 +22,26 @@
 extern char **environ;
 
 /* What one says to a keeper: a single byte. */
-enum { SAY_JOIN = 'j', SAY_RELEASE = 'r', VARIABLES_MAX = 1 << 16, PATIENCE_SECONDS = 2 };
+enum { SAY_JOIN = 'j', SAY_EXTEND = 'e', VARIABLES_MAX = 1 << 16, PATIENCE_SECONDS = 2 };
+/* The kernel gives names of five letters. */
+enum { DOOR_SIZE = 16, WORDS_MAX = 512 };
 
 /* ---- the door ---- */
 
-/* No file, so nothing to leave behind. Anybody could take the name: both sides ask who the other
- * is. */
-static socklen_t address_of(const char *lease, uid_t user, struct sockaddr_un *address)
+/*
+ * A socket without a file, so there is nothing to leave behind. The kernel chooses its name: what
+ * nobody can foresee, nobody can take beforehand. It stands among the keeper's words, and a visitor
+ * finds the keeper by the lease's descriptor.
+ */
+static socklen_t address_of(const char *name, struct sockaddr_un *address)
 {
-	int length;
+	size_t size = strlen(name);
 
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	length = snprintf(address->sun_path + 1, sizeof address->sun_path - 1, "gpualloc/%u/%s",
-			  (unsigned)user, lease);
-	if (length < 0 || (size_t)length >= sizeof address->sun_path - 1)
+	if (size == 0 || size >= DOOR_SIZE)
 		return 0;
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+	memcpy(address->sun_path + 1, name, size);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + size);
 }
 
 static bool is_same_user(int fd)
@@ -50,18 +54,25 @@ static bool is_same_user(int fd)
 	return other.uid == geteuid() || other.uid == 0;
 }
 
-int keeper_listen(const char *lease)
+/* An inheritable descriptor, or -1. */
+static int keeper_listen(char name[static DOOR_SIZE])
 {
-	struct sockaddr_un address;
-	socklen_t size = address_of(lease, geteuid(), &address);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t size = sizeof address;
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	size_t length;
 
-	if (fd >= 0 && size > 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-	    listen(fd, 8) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address.sun_family) < 0 ||
+	    listen(fd, 8) < 0 || getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
+	    size <= offsetof(struct sockaddr_un, sun_path) + 1 ||
+	    (length = size - offsetof(struct sockaddr_un, sun_path) - 1) >= DOOR_SIZE) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	memcpy(name, address.sun_path + 1, length);
+	name[length] = '\0';
+	return fd;
 }
 
 /* ---- becoming one ---- */
@@ -84,13 +95,10 @@ static int leave_everything(void)
 
 int keeper_become(const char *title, int fd, int64_t for_ms, char *const *environment)
 {
-	char lease[16], door[16], time[24];
-	int listening = -1, reason;
-	const char *words[] = {title, KEEPER_WORD, lease, door, time, NULL};
+	char lease[16], door[16], time[24], name[DOOR_SIZE] = "";
+	int listening = keeper_listen(name), reason;
+	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, NULL};
 
-	for (char *const *at = environment; *at; at++)
-		if (strncmp(*at, "GPUALLOC_LEASE=", 15) == 0)
-			listening = keeper_listen(*at + 15);
 	/* No terminal's end is its end; what is ignored stays so in the program it becomes. */
 	(void)signal(SIGHUP, SIG_IGN);
 	reason = leave_everything();
@@ -154,65 +162,133 @@ static void let_go(int lease)
 	gpualloc_store_free(store);
 }
 
-/* False when the keeper is to end. Whoever comes has a moment, no longer. */
-static bool answer(int door, int lease)
+struct keeping {
+	int lease;
+	int64_t start, end; /* by ga_clock_awake_or_not_ms() */
+};
+
+/* More time, within max-hold as it is now: that counts from the start. */
+static void extend(int to, struct keeping *keeping, int64_t more_ms)
+{
+	struct keeper_answer answer = {.most_ms = -1};
+	int64_t end = keeping->end + more_ms;
+
+	answer.status = gpualloc_max_hold(NULL, &answer.most_ms, NULL);
+	if (answer.status == 0 && answer.most_ms >= 0 && end - keeping->start > answer.most_ms)
+		answer.status = GPUALLOC_EIMPOSSIBLE;
+	else if (answer.status == 0)
+		keeping->end = end;
+	answer.held_ms = keeping->end - keeping->start;
+	answer.left_ms = keeping->end - ga_clock_awake_or_not_ms();
+	(void)send(to, &answer, sizeof answer, MSG_NOSIGNAL);
+}
+
+/* Whoever comes has a moment, no longer. */
+static void answer(int door, struct keeping *keeping)
 {
 	ga_auto_close int visitor = accept4(door, NULL, NULL, SOCK_CLOEXEC);
 	struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+	int64_t more_ms;
 	char word = 0;
 
 	if (visitor < 0 || !is_same_user(visitor))
-		return true;
+		return;
 	(void)setsockopt(visitor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	(void)setsockopt(visitor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (recv(visitor, &word, 1, 0) != 1)
-		return true;
+		return;
 	if (word == SAY_JOIN)
-		give(visitor, lease);
-	if (word != SAY_RELEASE)
-		return true;
-	/* The visitor sees the end of the connection when the lease is let go. */
-	let_go(lease);
-	return false;
+		give(visitor, keeping->lease);
+	if (word == SAY_EXTEND &&
+	    recv(visitor, &more_ms, sizeof more_ms, MSG_WAITALL) == (ssize_t)sizeof more_ms &&
+	    more_ms > 0 && more_ms <= KEEPER_MOST_MS)
+		extend(visitor, keeping, more_ms);
 }
 
 int keeper_main(char *const *words)
 {
-	int lease = atoi(words[0]), door = atoi(words[1]);
-	int64_t end = ga_clock_awake_or_not_ms() + atoll(words[2]);
+	int door = atoi(words[1]);
+	struct keeping keeping = {.lease = atoi(words[0]), .start = ga_clock_awake_or_not_ms()};
 
+	keeping.end = keeping.start + atoll(words[2]);
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
 	for (;;) {
 		struct pollfd poll_door = {.fd = door, .events = POLLIN};
-		int64_t left = end - ga_clock_awake_or_not_ms();
-		int found;
+		int64_t left = keeping.end - ga_clock_awake_or_not_ms();
 
 		if (left <= 0) {
-			let_go(lease);
+			let_go(keeping.lease);
 			return 0;
 		}
 		/* An hour at most: poll() counts in an int, and not while the machine sleeps. */
-		found = poll(&poll_door, 1, left < 3600000 ? (int)left : 3600000);
-		if (found > 0 && !answer(door, lease))
-			return 0;
+		if (poll(&poll_door, 1, left < 3600000 ? (int)left : 3600000) > 0)
+			answer(door, &keeping);
 	}
 }
 
 /* ---- visiting one ---- */
 
-static int visit(const char *lease, char word)
+/* The name of its door, among its words; false where it is no keeper with one. */
+static bool read_door(int64_t pid, char name[static DOOR_SIZE])
 {
-	struct sockaddr_un address;
-	socklen_t size = address_of(lease, geteuid(), &address);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char path[40], words[WORDS_MAX + 1] = "";
+	const char *at = words;
+	ssize_t size = -1;
+	int fd;
 
-	if (fd >= 0 && size > 0 && connect(fd, (struct sockaddr *)&address, size) == 0 &&
-	    is_same_user(fd) && send(fd, &word, 1, MSG_NOSIGNAL) == 1)
+	(void)snprintf(path, sizeof path, "/proc/%lld/cmdline", (long long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		size = read(fd, words, WORDS_MAX);
+		close(fd);
+	}
+	for (int word = 0; size > 0 && word < 5; word++) {
+		at += strlen(at) + 1;
+		if (at >= words + size || (word == 0 && strcmp(at, KEEPER_WORD) != 0))
+			return false;
+	}
+	if (size <= 0 || !*at || strlen(at) >= DOOR_SIZE)
+		return false;
+	memcpy(name, at, strlen(at) + 1);
+	return true;
+}
+
+/* What listens there must be the very process that has the lease. */
+static bool is_process(int fd, int64_t pid)
+{
+	struct ucred other;
+	socklen_t size = sizeof other;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 && other.pid == pid &&
+	       (other.uid == geteuid() || geteuid() == 0);
+}
+
+static int visit_process(int64_t pid)
+{
+	char name[DOOR_SIZE];
+	struct sockaddr_un address;
+	socklen_t size = read_door(pid, name) ? address_of(name, &address) : 0;
+	int fd = size > 0 ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, size) == 0 && is_process(fd, pid))
 		return fd;
 	if (fd >= 0)
 		close(fd);
 	return -1;
+}
+
+static int visit(const gpualloc_store *store, const char *lease)
+{
+	ga_auto_free int64_t *pids = NULL;
+	size_t count = 0;
+	int fd = -1;
+
+	if (gpualloc_lease_processes(store, lease, &pids, &count, NULL) < 0)
+		return -1;
+	for (size_t i = 0; fd < 0 && i < count; i++)
+		fd = visit_process(pids[i]);
+	return fd;
 }
 
 /* Takes what give() sent. The bytes end in two NULs whatever came. */
@@ -237,13 +313,16 @@ static bool take(int from, char *variables, int *ret_fd)
 	return true;
 }
 
-bool keeper_join(const char *lease, int *ret_fd, char **ret_variables)
+bool keeper_join(const gpualloc_store *store, const char *lease, int *ret_fd, char **ret_variables)
 {
-	ga_auto_close int keeper = visit(lease, SAY_JOIN);
+	ga_auto_close int keeper = visit(store, lease);
 	ga_auto_free char *variables = calloc(1, VARIABLES_MAX + 2);
+	const char word = SAY_JOIN;
 	int fd;
 
-	if (keeper < 0 || !variables || !take(keeper, variables, &fd))
+	/* Root does not run by what a user's process says. */
+	if (keeper < 0 || !variables || !is_same_user(keeper) ||
+	    send(keeper, &word, 1, MSG_NOSIGNAL) != 1 || !take(keeper, variables, &fd))
 		return false;
 	*ret_fd = fd;
 	*ret_variables = variables;
@@ -251,10 +330,15 @@ bool keeper_join(const char *lease, int *ret_fd, char **ret_variables)
 	return true;
 }
 
-bool keeper_release(const char *lease)
+bool keeper_extend(const gpualloc_store *store, const char *lease, int64_t more_ms,
+		   struct keeper_answer *ret_answer)
 {
-	ga_auto_close int keeper = visit(lease, SAY_RELEASE);
-	char nothing;
+	ga_auto_close int keeper = visit(store, lease);
+	char word[1 + sizeof more_ms] = {SAY_EXTEND};
 
-	return keeper >= 0 && recv(keeper, &nothing, 1, 0) == 0;
+	memcpy(word + 1, &more_ms, sizeof more_ms);
+	return keeper >= 0 &&
+	       send(keeper, word, sizeof word, MSG_NOSIGNAL) == (ssize_t)sizeof word &&
+	       recv(keeper, ret_answer, sizeof *ret_answer, MSG_WAITALL) ==
+		       (ssize_t)sizeof *ret_answer;
 }

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	output_prepare();
 	if (argc < 2)
 		return nothing_asked();
-	if (argc == 5 && strcmp(argv[1], KEEPER_WORD) == 0)
+	if (argc == 6 && strcmp(argv[1], KEEPER_WORD) == 0)
 		return keeper_main(argv + 2);
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);

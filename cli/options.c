@@ -34,6 +34,9 @@ static const struct option_info infos[] = {
 			    .argument = "LIST",
 			    .sentence = "none of these: indices, ranges 0-3, UUIDs or their "
 					"beginnings, PCI addresses, parent:gi[:ci] for MIG"},
+	[OPTION_EXTEND] = {.name = "extend",
+			   .argument = "LEASE",
+			   .sentence = "give a hold more time, as much as --for says"},
 	[OPTION_FOR] = {.name = "for",
 			.argument = "DURATION",
 			.sentence = "how long: 30m, 4h, 2d; then it ends by itself"},
@@ -151,6 +154,9 @@ static const struct option_info infos[] = {
 			 .sentence = "wait in the queue, as long as it takes or at most so long: "
 				     "30s, 5m, 2h, 1d; default: fail at once when busy"},
 	[OPTION_WATCH] = {.name = "watch", .sentence = "show it again and again, until Ctrl-C"},
+	[OPTION_YES] = {.name = "yes",
+			.letter = 'y',
+			.sentence = "end what runs in it without asking"},
 };
 
 enum { DEADLINE_MOST_MS = 24 * 60 * 60 * 1000 };

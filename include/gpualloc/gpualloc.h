@@ -272,7 +272,9 @@ enum gpualloc_state {
 	GPUALLOC_STATE_IN_USE,   /* by a program without a lease */
 	GPUALLOC_STATE_INTRUDER, /* leased, and used by somebody who does not hold the lease */
 	GPUALLOC_STATE_UNHEALTHY,
-	GPUALLOC_STATE_EXCLUDED
+	GPUALLOC_STATE_EXCLUDED,
+	GPUALLOC_STATE_DRAINING, /* taken out of use, and still leased or in use */
+	GPUALLOC_STATE_DRAINED   /* taken out of use, and nobody has it any more */
 };
 
 /* "ok", "lost", "needs-reset" and so on. */
@@ -656,6 +658,8 @@ GPUALLOC_EXPORT const char *gpualloc_store_default(void);
  */
 GPUALLOC_EXPORT int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
 					gpualloc_error *error);
+/* The private one, where there is one already: *ret_store is NULL where there is not. */
+GPUALLOC_EXPORT int gpualloc_store_open_own(gpualloc_store **ret_store, gpualloc_error *error);
 /* Closes a store. Leases go on. */
 GPUALLOC_EXPORT void gpualloc_store_free(gpualloc_store *store);
 /* Where it is. */
@@ -765,6 +769,8 @@ GPUALLOC_EXPORT const gpualloc_held *gpualloc_leases_held(const gpualloc_leases 
 GPUALLOC_EXPORT const char *gpualloc_held_id(const gpualloc_held *held);
 /* Who has it. */
 GPUALLOC_EXPORT const char *gpualloc_held_user(const gpualloc_held *held);
+/* The number of this user; not known where it has no record. */
+GPUALLOC_EXPORT int64_t gpualloc_held_uid(const gpualloc_held *held);
 /* The process that acquired it. */
 GPUALLOC_EXPORT int64_t gpualloc_held_pid(const gpualloc_held *held);
 /* Since when, in seconds since 1970. */
@@ -812,6 +818,48 @@ GPUALLOC_EXPORT const char *gpualloc_waiter_keep(const gpualloc_waiter *waiter, 
 GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const char *id,
 					     int64_t **ret_pids, size_t *ret_count,
 					     gpualloc_error *error);
+/* The processes that have a lease, held so that no other is ever signalled in their place. */
+typedef struct gpualloc_holders gpualloc_holders;
+/* One of them. */
+typedef struct gpualloc_holder gpualloc_holder;
+
+/* What a holder is, by what it says of itself. */
+enum gpualloc_holder_kind {
+	GPUALLOC_HOLDER_JOB = 0, /* a program that runs in the lease */
+	GPUALLOC_HOLDER_KEEPER,  /* keeps it and does nothing else: gpualloc hold, getgpu */
+	GPUALLOC_HOLDER_SERVER,  /* the server of tmux or the like: all its windows end with it */
+	GPUALLOC_HOLDER_OURS,    /* this process, or one that it was started from: never ended */
+	GPUALLOC_HOLDER_WITHOUT  /* was told of the lease, has not its descriptor: never ended */
+};
+
+/*
+ * Looks for them, for who leased it and for root, else GPUALLOC_EPERM. What cannot be looked into
+ * is not among them.
+ */
+GPUALLOC_EXPORT int gpualloc_holders_read(const gpualloc_store *store, const char *id,
+					  gpualloc_holders **ret_holders, gpualloc_error *error);
+/* Frees the list; the processes go on. */
+GPUALLOC_EXPORT void gpualloc_holders_free(gpualloc_holders *holders);
+/* How many there are. */
+GPUALLOC_EXPORT size_t gpualloc_holders_count(const gpualloc_holders *holders);
+/* The i-th of them, until the list is freed or the lease is ended through it. */
+GPUALLOC_EXPORT const gpualloc_holder *gpualloc_holders_holder(const gpualloc_holders *holders,
+							       size_t i);
+/* Its number. */
+GPUALLOC_EXPORT int64_t gpualloc_holder_pid(const gpualloc_holder *holder);
+/* Its words; not known where they may not be read. */
+GPUALLOC_EXPORT const char *gpualloc_holder_command(const gpualloc_holder *holder);
+/* What it is; GPUALLOC_HOLDER_WITHOUT of NULL. */
+GPUALLOC_EXPORT enum gpualloc_holder_kind gpualloc_holder_kind_of(const gpualloc_holder *holder);
+/*
+ * Ends the lease by ending them: SIGTERM, and SIGKILL to those that still have it after grace_ms;
+ * what they start meanwhile is ended too. With only_keepers != 0 the keepers alone, and what runs in
+ * the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom. The list is
+ * then of those that are left.
+ */
+GPUALLOC_EXPORT int gpualloc_holders_end(gpualloc_holders *holders, int only_keepers,
+					 unsigned grace_ms, gpualloc_error *error);
+
 /*
  * Joins a lease of one's own that a program has: its descriptor, close-on-exec, or -1 where the
  * kernel lets no process have another's; and what its program was told, "NAME=VALUE" strings with
@@ -831,6 +879,12 @@ GPUALLOC_EXPORT int gpualloc_lease_has_variable(const char *entry);
  * names every mistake in it, a line each; what was no mistake is noted even then.
  */
 GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error);
+/*
+ * The longest that devices may be held at a time, in milliseconds: max-hold, in the configuration
+ * that counts for the machine of spec (as gpualloc_machine_open() takes it, which is not opened).
+ * -1 where nothing is said; GPUALLOC_EIMPOSSIBLE where there are mistakes.
+ */
+GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error);
 
 /* Notes on every device of a machine whether it is leased, and by whom: its state knows then. */
 GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- stores ---- */
 
@@ -54,6 +55,19 @@ int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
 	else
 		*ret_store = store;
 	return result;
+}
+
+int gpualloc_store_open_own(gpualloc_store **ret_store, gpualloc_error *error)
+{
+	ga_auto_free char *path = NULL;
+	int result = ga_store_private_path(&path, error);
+
+	if (result < 0)
+		return result;
+	if (access(path, F_OK) == 0)
+		return gpualloc_store_open(path, 0, ret_store, error);
+	*ret_store = NULL;
+	return 0;
 }
 
 void gpualloc_store_free(gpualloc_store *store)

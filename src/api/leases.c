@@ -41,6 +41,12 @@ const char *gpualloc_held_user(const gpualloc_held *held)
 	return held ? held->record.user : NULL;
 }
 
+int64_t gpualloc_held_uid(const gpualloc_held *held)
+{
+	/* Only a record has a user. */
+	return held && held->record.user ? (int64_t)held->record.uid : GA_UNKNOWN;
+}
+
 int64_t gpualloc_held_pid(const gpualloc_held *held)
 {
 	return held ? held->record.pid : GA_UNKNOWN;

@@ -44,7 +44,9 @@ def commands_run_inside():
                                  env=one.environment(), stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, text=True)
         assert child.stdout.readline() == "in\n"
-        one.ask("release", lease)
+        result = cli.run("release", lease, env=env)
+        assert result.code == 0 and result.raw == b"", result
+        assert f"process {child.pid} (sh -c echo in; read line) left running" in result.err, result
         one.refused(75, "-n", "8", "true")  # what runs inside keeps it
         child.communicate()
         assert one.is_free()

@@ -214,6 +214,7 @@ def what_turns_lines_around_is_shown_to_nobody():
                           command=["sh", "-c", f"echo {odd}; read line; exit 0"])
         holder.said = ""
         shown = [one.ask("leases"), one.ask("leases", "--json"),
+                 one.ask("leases", "--json", "--pids", one.leases()["leases"][0]["id"]),
                  one.ask("list", "--machine", one.machine, "--json"),
                  one.refused(75, "-n", "8", "true")]
         for name in os.listdir(os.path.join(one.path, "records")):

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exported face of ending a lease: each call hands on. */
+#include "config.h"
+#include "ending.h"
+#include "lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int gpualloc_holders_read(const gpualloc_store *store, const char *id,
+			  gpualloc_holders **ret_holders, gpualloc_error *error)
+{
+	if (!store || !id || !ret_holders)
+		return ga_error_set(error, GPUALLOC_EUSAGE, "no store, or no lease, was given");
+	return ga_ending_read(&store->files, id, ret_holders, error);
+}
+
+void gpualloc_holders_free(gpualloc_holders *holders)
+{
+	ga_ending_free(holders);
+}
+
+size_t gpualloc_holders_count(const gpualloc_holders *holders)
+{
+	return holders ? holders->count : 0;
+}
+
+const gpualloc_holder *gpualloc_holders_holder(const gpualloc_holders *holders, size_t i)
+{
+	return holders && i < holders->count ? &holders->list[i] : NULL;
+}
+
+int64_t gpualloc_holder_pid(const gpualloc_holder *holder)
+{
+	return holder ? holder->pid : GA_UNKNOWN;
+}
+
+const char *gpualloc_holder_command(const gpualloc_holder *holder)
+{
+	return holder ? holder->command : NULL;
+}
+
+enum gpualloc_holder_kind gpualloc_holder_kind_of(const gpualloc_holder *holder)
+{
+	return holder ? holder->kind : GPUALLOC_HOLDER_WITHOUT;
+}
+
+int gpualloc_holders_end(gpualloc_holders *holders, int only_keepers, unsigned grace_ms,
+			 gpualloc_error *error)
+{
+	if (!holders)
+		return ga_error_set(error, GPUALLOC_EUSAGE, "no holders were given");
+	return ga_ending_end(holders, only_keepers != 0, grace_ms, error);
+}
+
+/* ---- how long ---- */
+
+static bool is_here(const char *spec)
+{
+	if (!spec)
+		spec = getenv("GPUALLOC_MACHINE");
+	return !spec || !*spec || strcmp(spec, "nvml") == 0 || strcmp(spec, "nvidia-smi") == 0;
+}
+
+int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
+{
+	ga_auto_config struct ga_config config = {0};
+	int result;
+
+	if (!ret_ms)
+		return ga_error_set(error, GPUALLOC_EUSAGE, "no place for the answer was given");
+	result = ga_config_read(ga_config_path(is_here(spec)), &config, error);
+	if (result == 0)
+		result = ga_config_check(&config, error);
+	if (result == 0)
+		*ret_ms = config.max_hold_ms;
+	return result;
+}
