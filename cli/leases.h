@@ -23,4 +23,8 @@ void leases_use_text(struct ga_buffer *text, const struct leases_view *view, siz
 		     const struct terminal *terminal);
 void leases_use_json(struct ga_json *json, const struct leases_view *view, size_t i);
 
+/* Which of its devices the administrator has taken out of use. */
+void leases_draining_text(struct ga_buffer *text, const struct leases_view *view, size_t i);
+void leases_draining_json(struct ga_json *json, const struct leases_view *view, size_t i);
+
 #endif

@@ -106,6 +106,7 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 	columns_foreign(text, command ? command : "held, no record", rest_of(terminal));
 	ga_buffer_char(text, '\n');
 	add_devices(text, held);
+	leases_draining_text(text, view, i);
 	leases_use_text(text, view, i, terminal);
 	if (note) {
 		ga_buffer_text(text, "  note: ");
@@ -186,6 +187,7 @@ static void json_lease(struct ga_json *json, const struct leases_view *view, siz
 	for (size_t d = 0; d < gpualloc_held_device_count(held); d++)
 		ga_json_text(json, NULL, gpualloc_held_device(held, d));
 	ga_json_close(json, ']');
+	leases_draining_json(json, view, i);
 	leases_use_json(json, view, i);
 	ga_json_close(json, '}');
 }

@@ -191,3 +191,49 @@ void leases_use_json(struct ga_json *json, const struct leases_view *view, size_
 	}
 	ga_json_close(json, ']');
 }
+
+/* ---- what is taken out of use ---- */
+
+static bool is_draining(const struct leases_view *view, size_t i, size_t d)
+{
+	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
+	const gpualloc_device *device = find_device(view->machine, gpualloc_held_device(held, d));
+
+	return device && gpualloc_device_state(device) == GPUALLOC_STATE_DRAINING;
+}
+
+void leases_draining_text(struct ga_buffer *text, const struct leases_view *view, size_t i)
+{
+	size_t count = view->machine
+			       ? gpualloc_held_device_count(gpualloc_leases_held(view->leases, i))
+			       : 0;
+	bool any = false;
+
+	for (size_t d = 0; d < count; d++) {
+		if (!is_draining(view, i, d))
+			continue;
+		ga_buffer_text(text, any ? ", " : "  draining: ");
+		columns_foreign(text,
+				gpualloc_held_device(gpualloc_leases_held(view->leases, i), d),
+				NAME_SHOWN);
+		any = true;
+	}
+	if (any)
+		ga_buffer_char(text, '\n');
+}
+
+void leases_draining_json(struct ga_json *json, const struct leases_view *view, size_t i)
+{
+	if (!view->machine) {
+		ga_json_null(json, "draining");
+		return;
+	}
+	ga_json_open(json, "draining", '[');
+	for (size_t d = 0; d < gpualloc_held_device_count(gpualloc_leases_held(view->leases, i));
+	     d++)
+		if (is_draining(view, i, d))
+			ga_json_text(
+				json, NULL,
+				gpualloc_held_device(gpualloc_leases_held(view->leases, i), d));
+	ga_json_close(json, ']');
+}

@@ -356,6 +356,8 @@ static enum colour colour_of(const gpualloc_device *device)
 	case GPUALLOC_STATE_FREE: return COLOUR_GREEN;
 	case GPUALLOC_STATE_LEASED: return COLOUR_BLUE;
 	case GPUALLOC_STATE_IN_USE: return COLOUR_YELLOW;
+	case GPUALLOC_STATE_DRAINING: return COLOUR_YELLOW;
+	case GPUALLOC_STATE_DRAINED:
 	case GPUALLOC_STATE_EXCLUDED: return COLOUR_DIM;
 	default: return COLOUR_RED;
 	}

@@ -196,7 +196,7 @@ static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 	enum gpualloc_state state = ga_device_state(device);
 	char reason[GA_REASON_SIZE];
 
-	if (state != GPUALLOC_STATE_UNHEALTHY && state != GPUALLOC_STATE_EXCLUDED)
+	if (state != GPUALLOC_STATE_UNHEALTHY && !ga_state_is_excluded(state))
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
 	return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);

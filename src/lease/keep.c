@@ -148,7 +148,7 @@ static bool is_out_of_reach(const gpualloc_machine *machine, struct ga_range pla
 			if (device->mig_enabled || !has_place(device, place))
 				continue;
 			return state == GPUALLOC_STATE_UNHEALTHY ||
-			       (state == GPUALLOC_STATE_EXCLUDED && !device->lease.barred &&
+			       (ga_state_is_excluded(state) && !device->lease.barred &&
 				!device->is_for_others) ||
 			       (state == GPUALLOC_STATE_IN_USE && !share);
 		}

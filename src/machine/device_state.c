@@ -8,8 +8,8 @@
 /* What an idle GPU may show as used: driver 450 to 610 show 0 to 600 MiB without a program. */
 static const int64_t usual_idle_memory = INT64_C(640) << 20;
 
-static const char *const state_names[] = {"free",     "leased",    "in-use",
-					  "intruder", "unhealthy", "excluded"};
+static const char *const state_names[] = {"free",      "leased",   "in-use",   "intruder",
+					  "unhealthy", "excluded", "draining", "drained"};
 
 static const char *const health_sentences[] = {
 	[GPUALLOC_HEALTH_OK] = "",
@@ -158,20 +158,33 @@ int64_t ga_device_room(const struct gpualloc_device *device)
 	return left < 0 ? 0 : left < room ? left : room;
 }
 
+static bool is_used(const struct gpualloc_device *device)
+{
+	return user_of(device) || hides_a_user(device) || may_hide_a_user(device);
+}
+
+bool ga_state_is_excluded(enum gpualloc_state state)
+{
+	return state == GPUALLOC_STATE_EXCLUDED || state == GPUALLOC_STATE_DRAINING ||
+	       state == GPUALLOC_STATE_DRAINED;
+}
+
 enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 {
 	const struct gpualloc_device *whole = device->parent ? device->parent : device;
 
 	if (whole->health != GPUALLOC_HEALTH_OK)
 		return GPUALLOC_STATE_UNHEALTHY;
-	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED ||
-	    device->excluded || device->lease.barred)
+	if (device->mig_enabled || whole->compute_mode == GA_COMPUTE_PROHIBITED)
+		return GPUALLOC_STATE_EXCLUDED;
+	if (device->is_drained)
+		return device->lease.held || is_used(device) ? GPUALLOC_STATE_DRAINING
+							     : GPUALLOC_STATE_DRAINED;
+	if (device->excluded || device->lease.barred)
 		return GPUALLOC_STATE_EXCLUDED;
 	if (device->lease.held)
 		return first_intruder(device) ? GPUALLOC_STATE_INTRUDER : GPUALLOC_STATE_LEASED;
-	if (user_of(device) || hides_a_user(device) || may_hide_a_user(device))
-		return GPUALLOC_STATE_IN_USE;
-	return GPUALLOC_STATE_FREE;
+	return is_used(device) ? GPUALLOC_STATE_IN_USE : GPUALLOC_STATE_FREE;
 }
 
 static size_t lease_reason(const struct gpualloc_device *device, char *text, size_t size)
@@ -203,10 +216,44 @@ static size_t process_reason(const struct gpualloc_device *user, bool elsewhere,
 				elsewhere ? ", on which instance is not known" : "");
 }
 
-size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t size)
+static size_t use_reason(const struct gpualloc_device *device, char *text, size_t size)
 {
 	const struct gpualloc_device *whole = device->parent ? device->parent : device;
 	const struct gpualloc_device *user = user_of(device);
+
+	if (user)
+		return process_reason(user, device->parent && user == device->parent, text, size);
+	if (may_hide_a_user(device))
+		return (size_t)snprintf(text, size,
+					"%lld MiB of its GPU in use, on which instance and by whom "
+					"cannot be seen from here",
+					(long long)(whole->memory.used >> 20));
+	return (size_t)snprintf(text, size,
+				"%lld MiB in use by processes that cannot be seen from here",
+				(long long)(device->memory.used >> 20));
+}
+
+/* Why the administrator took it out, and who has it nevertheless. */
+static size_t excluded_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	char holder[1024];
+
+	if (device->lease.held)
+		(void)lease_reason(device, holder, sizeof holder);
+	else if (device->is_drained && is_used(device))
+		(void)use_reason(device, holder, sizeof holder);
+	else
+		return (size_t)snprintf(text, size, "%s", device->excluded);
+	return (size_t)snprintf(text, size, "%s; still %s%s", device->excluded,
+				!device->lease.held      ? "in use: "
+				: first_intruder(device) ? "leased: "
+							 : "leased ",
+				holder);
+}
+
+size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	const struct gpualloc_device *whole = device->parent ? device->parent : device;
 
 	switch (ga_device_state(device)) {
 	case GPUALLOC_STATE_UNHEALTHY:
@@ -218,26 +265,18 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 			return (size_t)snprintf(text, size,
 						"in MIG mode: only its %zu instances can be had",
 						device->mig_count);
+		if (device->excluded)
+			return excluded_reason(device, text, size);
 		return (size_t)snprintf(text, size, "%s",
-					device->excluded ? device->excluded
-					: whole->compute_mode != GA_COMPUTE_PROHIBITED &&
+					whole->compute_mode != GA_COMPUTE_PROHIBITED &&
 							device->lease.barred
 						? device->lease.barred
 						: "its compute mode is prohibited");
 	case GPUALLOC_STATE_LEASED:
 	case GPUALLOC_STATE_INTRUDER: return lease_reason(device, text, size);
-	case GPUALLOC_STATE_IN_USE:
-		if (user)
-			return process_reason(user, device->parent && user == device->parent, text,
-					      size);
-		if (may_hide_a_user(device))
-			return (size_t)snprintf(text, size,
-						"%lld MiB of its GPU in use, on which instance and "
-						"by whom cannot be seen from here",
-						(long long)(whole->memory.used >> 20));
-		return (size_t)snprintf(
-			text, size, "%lld MiB in use by processes that cannot be seen from here",
-			(long long)(device->memory.used >> 20));
+	case GPUALLOC_STATE_IN_USE: return use_reason(device, text, size);
+	case GPUALLOC_STATE_DRAINING:
+	case GPUALLOC_STATE_DRAINED: return excluded_reason(device, text, size);
 	default: return (size_t)snprintf(text, size, "%s", "");
 	}
 }

@@ -21,6 +21,8 @@ int64_t ga_device_room(const struct gpualloc_device *device);
 /* Whether a user is among those who lease it. */
 bool ga_device_is_holder(const struct gpualloc_device *device, const char *user);
 
+/* Of the states that mean that nobody here is given it, whoever has it now. */
+bool ga_state_is_excluded(enum gpualloc_state state);
 enum gpualloc_state ga_device_state(const struct gpualloc_device *device);
 
 /* Why, as snprintf would; "" for a device that is free. */

@@ -98,6 +98,7 @@ struct gpualloc_device {
 	int64_t ci;
 
 	char *excluded;      /* why the administrator lets nobody here have it; NULL: he does */
+	bool is_drained;     /* excluded for everybody, and who has it may finish */
 	bool is_for_others;  /* excluded for us, while a group that we are not in may have it */
 	int64_t idle_memory; /* what it may show as used without a program; 0: the usual */
 

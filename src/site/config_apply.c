@@ -52,6 +52,7 @@ static int apply_rule(const struct ga_config *config, size_t i, struct gpualloc_
 	if (!rule->group) {
 		(void)snprintf(text, sizeof text, "%s",
 			       rule->reason ? rule->reason : "taken out of use");
+		device->is_drained = true;
 		return exclude(device, false, text, error);
 	}
 	*is_member |= rule->is_for_us;

@@ -67,9 +67,9 @@ def ruled(*lines, machine="dgx1-volta"):
 @case
 def what_is_taken_out_of_use_is_given_to_nobody():
     with ruled("exclude = 3  # dead fan") as one:
-        assert one.states()[3] == ("excluded", "dead fan")
+        assert one.states()[3] == ("drained", "dead fan")
         one.refused(78, "-n", "8", "true", says=["dead fan"])
-        one.refused(78, "--only", "3", "true", says=["excluded: dead fan"])
+        one.refused(78, "--only", "3", "true", says=["drained: dead fan"])
         assert "3" not in one.ok("-n", "7", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES").strip() \
             .split(",")
         result = one.command("pick", "--only", "3", "--ignore-leases")

@@ -239,7 +239,9 @@ static void check_device(const struct gpualloc_device *device, const char *reaso
 {
 	char text[256];
 
-	CHECK_INT(ga_device_state(device), *reason ? GPUALLOC_STATE_EXCLUDED : GPUALLOC_STATE_FREE);
+	CHECK_INT(ga_device_state(device), !*reason             ? GPUALLOC_STATE_FREE
+					   : device->is_drained ? GPUALLOC_STATE_DRAINED
+								: GPUALLOC_STATE_EXCLUDED);
 	(void)ga_device_reason(device, text, sizeof text);
 	CHECK_TEXT(text, reason);
 }
