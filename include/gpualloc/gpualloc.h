@@ -854,8 +854,8 @@ GPUALLOC_EXPORT enum gpualloc_holder_kind gpualloc_holder_kind_of(const gpualloc
 /*
  * Ends the lease by ending them: SIGTERM, and SIGKILL to those that still have it after grace_ms;
  * what they start meanwhile is ended too. With only_keepers != 0 the keepers alone, and what runs in
- * the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom. The list is
- * then of those that are left.
+ * the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom, and
+ * GPUALLOC_EPERM where that cannot be seen. The list is then of those that are left.
  */
 GPUALLOC_EXPORT int gpualloc_holders_end(gpualloc_holders *holders, int only_keepers,
 					 unsigned grace_ms, gpualloc_error *error);

@@ -220,6 +220,7 @@ static void wait_a_little(const gpualloc_holders *holders, bool only_keepers, in
 	(void)poll(polls, count, left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS);
 }
 
+/* Whom nobody may see here nobody ends here: that is no matter of waiting. */
 static int still_held(const gpualloc_holders *holders, gpualloc_error *error)
 {
 	for (size_t i = 0; i < holders->count; i++) {
@@ -238,7 +239,7 @@ static int still_held(const gpualloc_holders *holders, gpualloc_error *error)
 					    holders->id, (int)end->pid,
 					    end->command ? end->command : "?");
 	}
-	return ga_error_set(error, GPUALLOC_EBUSY,
+	return ga_error_set(error, GPUALLOC_EPERM,
 			    "lease %s is still held, by processes that cannot be seen from here; "
 			    "root can end it",
 			    holders->id);
