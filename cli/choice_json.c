@@ -32,8 +32,7 @@ static void add_p2p(struct ga_json *json, const struct chosen *chosen)
 {
 	struct p2p_seen seen = p2p_of_choice(chosen->machine, chosen->choice);
 
-	ga_json_line(json, "\n ");
-	ga_json_open(json, "p2p", '{');
+	ga_json_open_line(json, "\n ", "p2p", '{');
 	ga_json_number(json, "ok", (int64_t)seen.ok);
 	ga_json_number(json, "no", (int64_t)seen.no);
 	ga_json_number(json, "unknown", (int64_t)seen.unknown);
@@ -43,13 +42,11 @@ static void add_p2p(struct ga_json *json, const struct chosen *chosen)
 
 static void add_alternatives(struct ga_json *json, const gpualloc_choice *choice)
 {
-	ga_json_line(json, "\n ");
-	ga_json_open(json, "alternatives", '[');
+	ga_json_open_line(json, "\n ", "alternatives", '[');
 	for (size_t i = 0; i < gpualloc_choice_alternative_count(choice); i++) {
 		const gpualloc_alternative *other = gpualloc_choice_alternative(choice, i);
 
-		ga_json_line(json, "\n  ");
-		ga_json_open(json, NULL, '{');
+		ga_json_open_line(json, "\n  ", NULL, '{');
 		ga_json_open(json, "devices", '[');
 		for (size_t d = 0; d < gpualloc_alternative_device_count(other); d++) {
 			char id[ID_SIZE];
@@ -68,14 +65,12 @@ static void add_alternatives(struct ga_json *json, const gpualloc_choice *choice
 
 static void add_rejected(struct ga_json *json, const gpualloc_choice *choice)
 {
-	ga_json_line(json, "\n ");
-	ga_json_open(json, "rejected", '[');
+	ga_json_open_line(json, "\n ", "rejected", '[');
 	for (size_t i = 0; i < gpualloc_choice_rejection_count(choice); i++) {
 		const gpualloc_rejection *rejection = gpualloc_choice_rejection(choice, i);
 		char id[ID_SIZE];
 
-		ga_json_line(json, "\n  ");
-		ga_json_open(json, NULL, '{');
+		ga_json_open_line(json, "\n  ", NULL, '{');
 		ga_json_text(json, "device", device_id(gpualloc_rejection_device(rejection), id));
 		ga_json_text(json, "reason", gpualloc_rejection_reason(rejection));
 		ga_json_close(json, '}');
@@ -108,6 +103,5 @@ void choice_json(struct ga_buffer *text, const struct call *call, const struct c
 		add_alternatives(&json, choice);
 		add_rejected(&json, choice);
 	}
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }

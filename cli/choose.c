@@ -7,6 +7,7 @@
 #include "owned.h"
 #include "stores.h"
 #include "suggest.h"
+#include "text.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -20,37 +21,19 @@ void chosen_free(struct chosen *chosen)
 	gpualloc_machine_free(chosen->machine);
 }
 
-/* A whole number, 0 or more; nothing else may stand there. */
-static bool read_number(const char *word, uint64_t most, uint64_t *ret_number)
-{
-	uint64_t number = 0;
-
-	if (!*word)
-		return false;
-	for (; *word; word++) {
-		uint64_t digit = (uint64_t)(*word - '0');
-
-		if (*word < '0' || *word > '9' || number > (most - digit) / 10)
-			return false;
-		number = number * 10 + digit;
-	}
-	*ret_number = number;
-	return true;
-}
-
 static int read_count(const struct call *call, gpualloc_request *request)
 {
 	const char *word = call->value[OPTION_COUNT];
-	uint64_t count;
+	int64_t count;
 
 	if (!word)
 		return 0;
-	if (!read_number(word, INT64_MAX, &count) || count == 0)
+	if (!ga_text_number(word, strlen(word), INT64_MAX, &count) || count == 0)
 		return fail_usage(call->command,
 				  "--count: \"%s\" is no number of devices; give a whole number "
 				  "from 1",
 				  word);
-	gpualloc_request_set_count(request, (int64_t)count);
+	gpualloc_request_set_count(request, count);
 	return 0;
 }
 
@@ -61,7 +44,7 @@ static int read_seed(const struct call *call, gpualloc_request *request)
 
 	if (!word)
 		return 0;
-	if (!read_number(word, UINT64_MAX, &seed))
+	if (!ga_text_unsigned(word, strlen(word), UINT64_MAX, &seed))
 		return fail_usage(call->command,
 				  "--seed: \"%s\" is no seed; give a whole number from 0", word);
 	gpualloc_request_set_seed(request, seed);

@@ -13,24 +13,25 @@
 
 enum { STATUS_IMPOSSIBLE = 78 };
 
-static int no_such_id(const gpualloc_device *device, const char *what, const char *form)
+/* A name that the source may not know. */
+static int add_known(struct ga_buffer *text, const gpualloc_device *device, const char *what,
+		     const char *name)
 {
 	char id[ID_SIZE];
 
-	return fail(STATUS_IMPOSSIBLE, "the %s of device %s is not known; --format %s names it",
-		    what, device_id(device, id), form);
+	if (!name)
+		return fail(STATUS_IMPOSSIBLE,
+			    "the %s of device %s is not known; --format index names it", what,
+			    device_id(device, id));
+	ga_buffer_text(text, name);
+	return 0;
 }
 
 static int add_uuid(struct ga_buffer *text, const struct chosen *chosen,
 		    const gpualloc_device *device)
 {
-	const char *uuid = gpualloc_device_uuid(device);
-
 	(void)chosen;
-	if (!uuid)
-		return no_such_id(device, "UUID", "index");
-	ga_buffer_text(text, uuid);
-	return 0;
+	return add_known(text, device, "UUID", gpualloc_device_uuid(device));
 }
 
 static int add_index(struct ga_buffer *text, const struct chosen *chosen,
@@ -47,13 +48,10 @@ static int add_pci(struct ga_buffer *text, const struct chosen *chosen,
 		   const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
-	const char *pci = gpualloc_device_pci(parent ? parent : device);
 
 	(void)chosen;
-	if (!pci)
-		return no_such_id(device, "PCI address", "index");
-	ga_buffer_text(text, pci);
-	return 0;
+	return add_known(text, device, "PCI address",
+			 gpualloc_device_pci(parent ? parent : device));
 }
 
 static int add_torch(struct ga_buffer *text, const struct chosen *chosen,

@@ -45,8 +45,7 @@ static int print_lines(const struct call *call, const struct slurm_machine *node
 	if (call->value[OPTION_JSON]) {
 		open_document(&json, call, node->machine);
 		gres_conf_json(&json, node, names);
-		ga_json_close(&json, '}');
-		ga_buffer_char(&text, '\n');
+		end_document(&json);
 		return output_print(&text);
 	}
 	add_machine_name(&about, node->machine);
@@ -183,8 +182,7 @@ static void add_json(struct ga_buffer *text, const struct checking *checking)
 	findings_json(&json, "findings", &check->findings);
 	ga_json_line(&json, "\n ");
 	findings_json(&json, "notes", &check->notes);
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }
 
 static void add_nothing_wrong(struct ga_buffer *text, const struct checking *checking)

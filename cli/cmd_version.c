@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc version */
 #include "command.h"
-#include "json_writer.h"
+#include "open.h"
 #include "output.h"
 
 static int run(const struct call *call)
@@ -13,12 +13,9 @@ static int run(const struct call *call)
 		ga_buffer_format(&text, "gpualloc %s\n", gpualloc_version());
 		return output_print(&text);
 	}
-	ga_json_open(&json, NULL, '{');
-	ga_json_number(&json, "schema", 1);
-	ga_json_text(&json, "command", call->command->name);
+	begin_document(&json, call);
 	ga_json_text(&json, "version", gpualloc_version());
-	ga_json_close(&json, '}');
-	ga_buffer_char(&text, '\n');
+	end_document(&json);
 	return output_print(&text);
 }
 

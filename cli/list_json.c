@@ -23,11 +23,8 @@ static void add_memory(struct ga_json *json, const gpualloc_device *device)
 
 static void add_processes(struct ga_json *json, const gpualloc_device *device)
 {
-	if (!gpualloc_device_processes_known(device)) {
-		ga_json_null(json, "processes");
+	if (!ga_json_open_known(json, "processes", '[', gpualloc_device_processes_known(device)))
 		return;
-	}
-	ga_json_open(json, "processes", '[');
 	for (size_t i = 0; i < gpualloc_device_process_count(device); i++) {
 		const gpualloc_process *process = gpualloc_device_process(device, i);
 
@@ -58,16 +55,12 @@ static void add_use(struct ga_json *json, const gpualloc_device *device)
 
 static void add_instances(struct ga_json *json, const gpualloc_device *device)
 {
-	if (!gpualloc_device_mig_enabled(device)) {
-		ga_json_null(json, "mig");
+	if (!ga_json_open_known(json, "mig", '[', gpualloc_device_mig_enabled(device)))
 		return;
-	}
-	ga_json_open(json, "mig", '[');
 	for (size_t i = 0; i < gpualloc_device_mig_count(device); i++) {
 		const gpualloc_device *instance = gpualloc_device_mig(device, i);
 
-		ga_json_line(json, "\n   ");
-		ga_json_open(json, NULL, '{');
+		ga_json_open_line(json, "\n   ", NULL, '{');
 		ga_json_number(json, "gi", gpualloc_device_gi(instance));
 		ga_json_number(json, "ci", gpualloc_device_ci(instance));
 		ga_json_text(json, "profile", gpualloc_device_profile(instance));
@@ -97,8 +90,7 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
 		const gpualloc_device *device = gpualloc_machine_device(machine, i);
 
-		ga_json_line(&json, "\n  ");
-		ga_json_open(&json, NULL, '{');
+		ga_json_open_line(&json, "\n  ", NULL, '{');
 		ga_json_number(&json, "index", gpualloc_device_index(device));
 		ga_json_text(&json, "uuid", gpualloc_device_uuid(device));
 		ga_json_text(&json, "name", gpualloc_device_name(device));
@@ -113,8 +105,7 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 		ga_json_close(&json, '}');
 	}
 	ga_json_close(&json, ']');
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }
 
 /* ---- CSV ---- */

@@ -56,11 +56,22 @@ static void add_machine(struct ga_json *json, const gpualloc_machine *machine)
 	ga_json_close(json, '}');
 }
 
-void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine)
+void begin_document(struct ga_json *json, const struct call *call)
 {
 	ga_json_open(json, NULL, '{');
 	ga_json_number(json, "schema", 1);
 	ga_json_text(json, "command", call->command->name);
+}
+
+void end_document(struct ga_json *json)
+{
+	ga_json_close(json, '}');
+	ga_buffer_char(json->out, '\n');
+}
+
+void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine)
+{
+	begin_document(json, call);
 	ga_json_line(json, "\n ");
 	if (machine)
 		add_machine(json, machine);

@@ -11,7 +11,10 @@
  * 0, or the exit status of a failure about which everything has been said. */
 int open_machine(const struct call *call, gpualloc_machine **ret_machine);
 
-/* The beginning that all documents share: schema, command and machine, which may be none. */
+/* The beginning and the end that all documents share. */
+void begin_document(struct ga_json *json, const struct call *call);
+void end_document(struct ga_json *json);
+/* The beginning of those that are about a machine, which may be none. */
 void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine);
 
 /* The GPU or instance of that UUID; NULL where the machine has none. */

@@ -11,11 +11,7 @@
 
 bool is_real_machine(const struct call *call)
 {
-	const char *spec = call->value[OPTION_MACHINE];
-
-	if (!spec)
-		spec = getenv("GPUALLOC_MACHINE");
-	return !spec || !*spec || strcmp(spec, "nvml") == 0 || strcmp(spec, "nvidia-smi") == 0;
+	return gpualloc_spec_is_live(call->value[OPTION_MACHINE]);
 }
 
 /* The environment names a store, or the one for everybody has been set up. */

@@ -2,6 +2,7 @@
 /* One device of those allowed; see common.h. */
 #include "common.h"
 
+#include "file.h"
 #include "text.h"
 
 #include <errno.h>
@@ -13,8 +14,7 @@
 
 #define ALLOW_LIST "/usr/local/share/gpus/ids"
 
-/* Lines longer than any UUID are none. */
-enum { LINE_SIZE = 256, ALLOWED_MAX = 1 << 16 };
+enum { LIST_MAX = 1 << 20 };
 
 void one_device_free(struct one_device *one)
 {
@@ -81,28 +81,12 @@ static const char *allow_list(void)
 	return path && *path ? path : ALLOW_LIST;
 }
 
-/* A line without comment, blanks and end. */
-static char *trim(char *line)
+static bool is_listed(const char *list, struct ga_view uuid)
 {
-	char *end;
-
-	line[strcspn(line, "#\r\n")] = '\0';
-	line += strspn(line, " \t");
-	end = line + strlen(line);
-	while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	*end = '\0';
-	return line;
-}
-
-static bool is_listed(const char *list, const char *uuid)
-{
-	size_t size = strlen(uuid);
-
 	for (const char *at = list; *at;) {
 		size_t length = strcspn(at, ",");
 
-		if (length == size && memcmp(at, uuid, size) == 0)
+		if (length == uuid.size && memcmp(at, uuid.text, length) == 0)
 			return true;
 		at += length + (at[length] == ',');
 	}
@@ -113,18 +97,19 @@ bool is_allowed(const struct one_device *one, const gpualloc_device *device)
 {
 	const char *uuid = gpualloc_device_uuid(device);
 
-	return !one->allowed || (uuid && is_listed(one->allowed, uuid));
+	return !one->allowed ||
+	       (uuid && is_listed(one->allowed, (struct ga_view){uuid, strlen(uuid)}));
 }
 
 /* Only what the machine has: an id of a card that was taken out is no mistake of who calls. */
-static bool is_there(const struct one_device *one, const char *uuid)
+static bool is_there(const struct one_device *one, struct ga_view uuid)
 {
 	const gpualloc_device *device;
 
 	for (size_t i = 0; (device = device_at(one, i)); i++) {
 		const char *own = gpualloc_device_uuid(device);
 
-		if (own && strcmp(own, uuid) == 0)
+		if (own && ga_text_equal(uuid.text, uuid.size, own))
 			return true;
 	}
 	return false;
@@ -133,26 +118,30 @@ static bool is_there(const struct one_device *one, const char *uuid)
 /* Where there is no list everything is allowed; an unreadable one allows nothing. */
 static int read_allowed(struct one_device *one)
 {
-	FILE *file = fopen(allow_list(), "re");
-	char line[LINE_SIZE];
-	size_t size = 0;
+	ga_auto_buffer struct ga_buffer content = {0}, allowed = GA_BUFFER_INIT(LIST_MAX);
+	struct ga_view rest, line;
+	int result;
 
-	if (!file && errno == ENOENT && !getenv("GPUALLOC_IDS"))
+	if (!getenv("GPUALLOC_IDS") && access(ALLOW_LIST, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	if (!file)
-		return fail(one, STATUS_PERMISSION, "cannot read the list of allowed GPUs %s: %s",
-			    allow_list(), strerror(errno));
-	one->allowed = calloc(1, ALLOWED_MAX);
-	while (one->allowed && fgets(line, sizeof line, file)) {
-		const char *uuid = trim(line);
-		size_t length = strlen(uuid);
+	result = ga_file_read(allow_list(), LIST_MAX, &content, one->error);
+	if (result < 0)
+		return result == GPUALLOC_ENOMEM ? fail_error(one, result)
+						 : fail(one, STATUS_PERMISSION,
+							"cannot read the list of allowed GPUs: %s",
+							gpualloc_error_message(one->error));
+	ga_buffer_text(&allowed, "");
+	rest = (struct ga_view){content.data, content.size};
+	while (!allowed.failed && ga_view_line(&rest, &line)) {
+		struct ga_view uuid = ga_view_entry(line);
 
-		if (length == 0 || !is_there(one, uuid) || is_listed(one->allowed, uuid) ||
-		    size + length + 2 > ALLOWED_MAX)
+		if (uuid.size == 0 || !is_there(one, uuid) || is_listed(allowed.data, uuid))
 			continue;
-		size += (size_t)sprintf(one->allowed + size, "%s%s", size ? "," : "", uuid);
+		if (allowed.size > 0)
+			ga_buffer_char(&allowed, ',');
+		ga_buffer_append(&allowed, uuid.text, uuid.size);
 	}
-	(void)fclose(file);
+	one->allowed = ga_buffer_take(&allowed, NULL);
 	return one->allowed ? 0 : fail_error(one, GPUALLOC_ENOMEM);
 }
 
@@ -171,17 +160,10 @@ int look(struct one_device *one)
 
 /* ---- leasing ---- */
 
-static bool is_real_machine(void)
-{
-	const char *spec = getenv("GPUALLOC_MACHINE");
-
-	return !spec || !*spec || strcmp(spec, "nvml") == 0 || strcmp(spec, "nvidia-smi") == 0;
-}
-
 static int open_store(struct one_device *one)
 {
 	const char *named = getenv("GPUALLOC_STATE_DIR");
-	bool own = !is_real_machine() && !(named && *named) &&
+	bool own = !gpualloc_spec_is_live(NULL) && !(named && *named) &&
 		   access(gpualloc_store_default(), F_OK) < 0;
 
 	return gpualloc_store_open(NULL, own, &one->store, one->error);

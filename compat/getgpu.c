@@ -6,6 +6,7 @@
  */
 #include "common.h"
 #include "duration.h"
+#include "text.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -38,15 +39,15 @@ static int print_uuid(const struct one_device *one, const char *uuid)
 static int print_numbered(struct one_device *one, const char *word)
 {
 	const gpualloc_device *device;
-	size_t digits = strspn(word, "0123456789");
+	int64_t number;
 	int result;
 
-	if (digits == 0 || digits > 6 || word[digits])
+	if (!ga_text_number(word, strlen(word), 999999, &number))
 		return fail(one, STATUS_USAGE, "\"%s\" is no number; usage: getgpu [N]", word);
 	result = look(one);
 	if (result)
 		return result;
-	device = device_at(one, (size_t)atoi(word));
+	device = device_at(one, (size_t)number);
 	if (!device)
 		return fail(one, STATUS_IMPOSSIBLE, "there is no %s %s on this machine",
 			    one->has_mig ? "MIG instance" : "GPU", word);

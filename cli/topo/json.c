@@ -6,8 +6,7 @@
 
 static void add_device(struct ga_json *json, const gpualloc_device *device)
 {
-	ga_json_line(json, "\n  ");
-	ga_json_open(json, NULL, '{');
+	ga_json_open_line(json, "\n  ", NULL, '{');
 	ga_json_number(json, "index", gpualloc_device_index(device));
 	ga_json_text(json, "uuid", gpualloc_device_uuid(device));
 	ga_json_text(json, "name", gpualloc_device_name(device));
@@ -40,11 +39,9 @@ static void add_matrix(struct ga_json *json, const char *key, const gpualloc_mac
 {
 	size_t count = gpualloc_machine_device_count(machine);
 
-	ga_json_line(json, "\n ");
-	ga_json_open(json, key, '[');
+	ga_json_open_line(json, "\n ", key, '[');
 	for (size_t i = 0; i < count; i++) {
-		ga_json_line(json, "\n  ");
-		ga_json_open(json, NULL, '[');
+		ga_json_open_line(json, "\n  ", NULL, '[');
 		for (size_t j = 0; j < count; j++)
 			add_cell(json, machine, i, j);
 		ga_json_close(json, ']');
@@ -57,8 +54,7 @@ static void add_pairs(struct ga_json *json, const char *key, const gpualloc_mach
 {
 	size_t count = gpualloc_machine_device_count(machine);
 
-	ga_json_line(json, "\n ");
-	ga_json_open(json, key, '[');
+	ga_json_open_line(json, "\n ", key, '[');
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = i + 1; j < count; j++) {
 			if (!holds(machine, i, j))
@@ -85,6 +81,5 @@ void topo_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 	add_matrix(&json, "p2p", machine, add_p2p);
 	add_pairs(&json, "inferred", machine, gpualloc_machine_level_is_inferred);
 	add_pairs(&json, "p2p_inferred", machine, gpualloc_machine_p2p_is_inferred);
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }

@@ -138,6 +138,11 @@ GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
 GPUALLOC_EXPORT int gpualloc_available(const char *spec, unsigned deadline_ms,
 				       gpualloc_error *error);
 
+/*
+ * 1 where spec, as gpualloc_machine_open() takes it, means what is in this machine, and not a file
+ * or a built-in machine. NULL is what the environment says.
+ */
+GPUALLOC_EXPORT int gpualloc_spec_is_live(const char *spec);
 /* How many names gpualloc_machine_open() knows besides paths. */
 GPUALLOC_EXPORT size_t gpualloc_spec_count(void);
 /* The i-th name: "nvml", "nvidia-smi", then the built-in machines. */
@@ -257,11 +262,11 @@ enum gpualloc_health {
 	GPUALLOC_HEALTH_NEEDS_RESET,
 	GPUALLOC_HEALTH_ROW_REMAP_FAILED,
 	GPUALLOC_HEALTH_RETIRED_PENDING,
-	GPUALLOC_HEALTH_UNRESPONSIVE,     /* a question to it never came back, or ended the library */
-	GPUALLOC_HEALTH_NO_PERMISSION,    /* this user may not use it */
-	GPUALLOC_HEALTH_BLOCKED,          /* the operating system, a cgroup say, keeps it from us */
-	GPUALLOC_HEALTH_NO_POWER,         /* its power cables are not plugged in properly */
-	GPUALLOC_HEALTH_INTERRUPT,        /* its interrupts do not arrive */
+	GPUALLOC_HEALTH_UNRESPONSIVE,  /* a question to it never came back, or ended the library */
+	GPUALLOC_HEALTH_NO_PERMISSION, /* this user may not use it */
+	GPUALLOC_HEALTH_BLOCKED,       /* the operating system, a cgroup say, keeps it from us */
+	GPUALLOC_HEALTH_NO_POWER,      /* its power cables are not plugged in properly */
+	GPUALLOC_HEALTH_INTERRUPT,     /* its interrupts do not arrive */
 	GPUALLOC_HEALTH_FABRIC_NOT_READY, /* CUDA fails until NVSwitch's fabric manager is done */
 	GPUALLOC_HEALTH_FAILED            /* the driver cannot use it, for another reason */
 };

@@ -66,6 +66,11 @@ const char *gpualloc_spec_description(size_t i)
 	return ga_source_spec_description(i);
 }
 
+int gpualloc_spec_is_live(const char *spec)
+{
+	return ga_source_is_live(spec);
+}
+
 int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error)
 {
 	return machine ? ga_machine_anonymise(machine, error)

@@ -291,9 +291,8 @@ static int read_allow_list(struct reading *reading)
 		return result;
 	rest = (struct ga_view){content.data, content.size};
 	for (unsigned number = 1; result == 0 && ga_view_line(&rest, &line); number++) {
-		const char *hash = line.size ? memchr(line.text, '#', line.size) : NULL;
-		ga_auto_free char *uuid =
-			ga_text_clean(line.text, hash ? (size_t)(hash - line.text) : line.size);
+		struct ga_view entry = ga_view_entry(line);
+		ga_auto_free char *uuid = ga_text_clean(entry.text, entry.size);
 
 		if (!uuid)
 			return GPUALLOC_ENOMEM;

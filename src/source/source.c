@@ -56,6 +56,18 @@ const char *ga_source_spec_description(size_t i)
 				     : source->machine_description(machine);
 }
 
+bool ga_source_is_live(const char *spec)
+{
+	if (!spec || !*spec)
+		spec = secure_getenv("GPUALLOC_MACHINE");
+	if (!spec || !*spec)
+		return true;
+	for (size_t s = 0; s < SOURCE_COUNT; s++)
+		if (sources[s]->query && strcmp(sources[s]->name, spec) == 0)
+			return true;
+	return false;
+}
+
 int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
 		   gpualloc_error *error)
 {

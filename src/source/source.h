@@ -65,6 +65,8 @@ int ga_source_open_telling(const char *spec, unsigned deadline_ms,
 int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
 		   gpualloc_error *error);
 
+/* Whether it means what is in this machine; NULL or "" as the environment says. */
+bool ga_source_is_live(const char *spec);
 /* What --machine takes besides paths, in the order of the table. */
 const char *ga_source_spec_name(size_t i);
 const char *ga_source_spec_description(size_t i);

@@ -8,17 +8,32 @@
 #include <stdio.h>
 #include <string.h>
 
+static void write_sentence(gpualloc_error *error, int status, const char *format, va_list arguments)
+	__attribute__((format(printf, 3, 0)));
+static void write_sentence(gpualloc_error *error, int status, const char *format, va_list arguments)
+{
+	error->status = status;
+	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	ga_text_disarm(error->message);
+}
+
+static void add_behind(gpualloc_error *error, const char *more)
+{
+	size_t length = strlen(error->message);
+
+	(void)snprintf(error->message + length, sizeof error->message - length, "%s", more);
+	ga_text_disarm(error->message);
+}
+
 int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 {
 	va_list arguments;
 
 	if (!error)
 		return status;
-	error->status = status;
 	va_start(arguments, format);
-	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	write_sentence(error, status, format, arguments);
 	va_end(arguments);
-	ga_text_disarm(error->message);
 	return status;
 }
 
@@ -26,18 +41,14 @@ int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 {
 	char rest[GA_ERROR_SIZE];
 	va_list arguments;
-	size_t length;
 
 	if (!error)
 		return status;
-	error->status = status;
 	memcpy(rest, error->message, sizeof rest);
 	va_start(arguments, format);
-	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	write_sentence(error, status, format, arguments);
 	va_end(arguments);
-	length = strlen(error->message);
-	(void)snprintf(error->message + length, sizeof error->message - length, "%s", rest);
-	ga_text_disarm(error->message);
+	add_behind(error, rest);
 	return status;
 }
 
@@ -50,18 +61,14 @@ int ga_error_errno(gpualloc_error *error, int status, int number, const char *fo
 {
 	char reason[128];
 	va_list arguments;
-	size_t length;
 
 	if (!error)
 		return status;
-	error->status = status;
 	va_start(arguments, format);
-	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
+	write_sentence(error, status, format, arguments);
 	va_end(arguments);
-	length = strlen(error->message);
-	(void)snprintf(error->message + length, sizeof error->message - length, ": %s",
-		       strerror_r(number, reason, sizeof reason));
-	ga_text_disarm(error->message);
+	add_behind(error, ": ");
+	add_behind(error, strerror_r(number, reason, sizeof reason));
 	return status;
 }
 

@@ -53,6 +53,21 @@ void ga_json_open(struct ga_json *json, const char *key, char bracket)
 	json->comma = false;
 }
 
+void ga_json_open_line(struct ga_json *json, const char *blanks, const char *key, char bracket)
+{
+	ga_json_line(json, blanks);
+	ga_json_open(json, key, bracket);
+}
+
+bool ga_json_open_known(struct ga_json *json, const char *key, char bracket, bool is_known)
+{
+	if (is_known)
+		ga_json_open(json, key, bracket);
+	else
+		ga_json_null(json, key);
+	return is_known;
+}
+
 void ga_json_close(struct ga_json *json, char bracket)
 {
 	if (json->space)

@@ -29,6 +29,11 @@ void ga_json_number(struct ga_json *json, const char *key, int64_t number);
 void ga_json_bool(struct ga_json *json, const char *key, bool value);
 void ga_json_null(struct ga_json *json, const char *key);
 
+/* Opens one on a line of its own: ga_json_line() and ga_json_open(). */
+void ga_json_open_line(struct ga_json *json, const char *blanks, const char *key, char bracket);
+/* Opens it where it is known; else it is null, and there is nothing to close: false. */
+bool ga_json_open_known(struct ga_json *json, const char *key, char bracket, bool is_known);
+
 /* The same, and nothing at all where the value is not known. */
 void ga_json_text_known(struct ga_json *json, const char *key, const char *text);
 void ga_json_number_known(struct ga_json *json, const char *key, int64_t number);

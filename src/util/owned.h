@@ -7,55 +7,25 @@
 
 #include <gpualloc/gpualloc.h>
 
-static inline void free_machine(gpualloc_machine **machine)
-{
-	gpualloc_machine_free(*machine);
-}
+/* Defines free_NAME(), which frees what a local points to. */
+#define GA_OWNED(name, type)                        \
+	static inline void free_##name(type **name) \
+	{                                           \
+		type##_free(*name);                 \
+	}
 
-static inline void free_error(gpualloc_error **error)
-{
-	gpualloc_error_free(*error);
-}
-
-static inline void free_store(gpualloc_store **store)
-{
-	gpualloc_store_free(*store);
-}
-
-static inline void free_request(gpualloc_request **request)
-{
-	gpualloc_request_free(*request);
-}
-
-static inline void free_policy(gpualloc_policy **policy)
-{
-	gpualloc_policy_free(*policy);
-}
-
-static inline void free_choice(gpualloc_choice **choice)
-{
-	gpualloc_choice_free(*choice);
-}
-
-static inline void free_question(gpualloc_question **question)
-{
-	gpualloc_question_free(*question);
-}
-
-static inline void free_wish(gpualloc_lease_wish **wish)
-{
-	gpualloc_lease_wish_free(*wish);
-}
-
-static inline void free_lease(gpualloc_lease **lease)
-{
-	gpualloc_lease_free(*lease);
-}
-
-static inline void free_leases(gpualloc_leases **leases)
-{
-	gpualloc_leases_free(*leases);
-}
+/* clang-format off */
+GA_OWNED(machine, gpualloc_machine)
+GA_OWNED(error, gpualloc_error)
+GA_OWNED(store, gpualloc_store)
+GA_OWNED(request, gpualloc_request)
+GA_OWNED(policy, gpualloc_policy)
+GA_OWNED(choice, gpualloc_choice)
+GA_OWNED(question, gpualloc_question)
+GA_OWNED(wish, gpualloc_lease_wish)
+GA_OWNED(lease, gpualloc_lease)
+GA_OWNED(leases, gpualloc_leases)
+/* clang-format on */
 
 #define auto_machine ga_cleanup(free_machine)
 #define auto_error ga_cleanup(free_error)

@@ -150,16 +150,16 @@ void ga_text_disarm(char *message)
 			*message = '?';
 }
 
-bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number)
+bool ga_text_unsigned(const char *text, size_t size, uint64_t most, uint64_t *ret_number)
 {
-	int64_t number = 0;
+	uint64_t number = 0;
 
 	if (size == 0)
 		return false;
 	for (size_t i = 0; i < size; i++) {
-		int64_t digit = text[i] - '0';
+		uint64_t digit = (uint64_t)(text[i] - '0');
 
-		if (digit < 0 || digit > 9 || number > (most - digit) / 10)
+		if (text[i] < '0' || text[i] > '9' || digit > most || number > (most - digit) / 10)
 			return false;
 		number = number * 10 + digit;
 	}
@@ -180,6 +180,26 @@ bool ga_text_is_bare_uuid(const char *text, size_t size)
 	return true;
 }
 
+bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number)
+{
+	uint64_t number;
+
+	if (most < 0 || !ga_text_unsigned(text, size, (uint64_t)most, &number))
+		return false;
+	*ret_number = (int64_t)number;
+	return true;
+}
+
+bool ga_text_take_number(const char **text, int64_t most, int64_t *ret_number)
+{
+	size_t digits = strspn(*text, "0123456789");
+
+	if (!ga_text_number(*text, digits, most, ret_number))
+		return false;
+	*text += digits;
+	return true;
+}
+
 bool ga_text_equal(const char *text, size_t size, const char *word)
 {
 	return strlen(word) == size && memcmp(text, word, size) == 0;
@@ -193,4 +213,11 @@ bool ga_text_starts(const char *text, const char *start)
 bool ga_text_same(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+struct ga_view ga_view_entry(struct ga_view line)
+{
+	const char *hash = line.size ? memchr(line.text, '#', line.size) : NULL;
+
+	return ga_view_trim(line.text, hash ? (size_t)(hash - line.text) : line.size);
 }

@@ -28,6 +28,9 @@ void ga_text_disarm(char *message);
 
 /* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);
+bool ga_text_unsigned(const char *text, size_t size, uint64_t most, uint64_t *ret_number);
+/* Takes the number that *text begins with off it. */
+bool ga_text_take_number(const char **text, int64_t most, int64_t *ret_number);
 
 /* "a9485f58-0a6e-5a97-b73d-87cdf435c65e": a UUID without the "GPU-" that most GPUs have before it.
  */
@@ -46,5 +49,7 @@ struct ga_view {
 struct ga_view ga_view_trim(const char *text, size_t size);
 /* Takes the next line, without its end ("\n" or "\r\n"), off *rest; false when nothing is left. */
 bool ga_view_line(struct ga_view *rest, struct ga_view *ret_line);
+/* A line without its comment, which begins with "#", and without blanks at its ends. */
+struct ga_view ga_view_entry(struct ga_view line);
 
 #endif

@@ -87,8 +87,7 @@ void findings_json(struct ga_json *json, const char *key, const struct slurm_fin
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct slurm_finding *finding = &findings->list[i];
 
-		ga_json_line(json, "\n  ");
-		ga_json_open(json, NULL, '{');
+		ga_json_open_line(json, "\n  ", NULL, '{');
 		ga_json_text(json, "file", findings->files[finding->file]);
 		ga_json_number(json, "line", (int64_t)finding->line);
 		ga_json_text(json, "sentence", finding->sentence);

@@ -289,8 +289,7 @@ static void add_json_device(struct ga_json *json, const struct slurm_machine *no
 	slurm_device_files(&files, device);
 	slurm_cpus_text(&cores, &node->cpus, device->sockets);
 	json->out->failed = json->out->failed || files.failed || cores.failed;
-	ga_json_line(json, "\n  ");
-	ga_json_open(json, NULL, '{');
+	ga_json_open_line(json, "\n  ", NULL, '{');
 	ga_json_text(json, "uuid", gpualloc_device_uuid(device->device));
 	ga_json_text(json, "type", *device->type ? device->type : NULL);
 	ga_json_open(json, "files", '[');
@@ -326,8 +325,7 @@ void gres_conf_json(struct ga_json *json, const struct slurm_machine *node, cons
 		     !has_links(node)                    ? NULL
 		     : node->links == SLURM_LINKS_NVLINK ? "nvlink"
 							 : "pcie");
-	ga_json_line(json, "\n ");
-	ga_json_open(json, "devices", '[');
+	ga_json_open_line(json, "\n ", "devices", '[');
 	for (size_t i = 0; i < node->count; i++)
 		add_json_device(json, node, i);
 	ga_json_close(json, ']');

@@ -181,6 +181,22 @@ static void check_count(struct slurm_site *site, const struct slurm_gres *gres, 
 			     gres->device_count);
 }
 
+/* For one more line of a list; what is behind too many is said, and not looked at. */
+static bool make_room(struct slurm_site *site, void *list, size_t count, size_t *room, size_t size,
+		      const char *about, size_t file, size_t line)
+{
+	if (count == SITE_LINES_MOST) {
+		findings_add(site->notes, file, line,
+			     "more than %d lines about %s; this and those behind it were not "
+			     "looked at",
+			     SITE_LINES_MOST, about);
+		return false;
+	}
+	if (!slurm_room(list, count, room, size))
+		site->failed = true;
+	return !site->failed;
+}
+
 static void take_gres(struct slurm_site *site, size_t file, const struct slurm_conf *conf,
 		      const struct slurm_line *line)
 {
@@ -204,17 +220,9 @@ static void take_gres(struct slurm_site *site, size_t file, const struct slurm_c
 	/* Other resources are not ours to judge. */
 	if (gres.name ? !slurm_is(gres.name, "gpu") : !gres.autodetect)
 		return;
-	if (site->gres_count == SITE_LINES_MOST) {
-		findings_add(site->notes, file, line->number,
-			     "more than %d lines about GPUs; this and those behind it were not "
-			     "looked at",
-			     SITE_LINES_MOST);
+	if (!make_room(site, &site->gres, site->gres_count, &site->gres_room, sizeof gres, "GPUs",
+		       file, line->number))
 		return;
-	}
-	if (!slurm_room(&site->gres, site->gres_count, &site->gres_room, sizeof gres)) {
-		site->failed = true;
-		return;
-	}
 	if (gres.name && gres.files)
 		read_files(site, &gres);
 	if (gres.name && gres.links)
@@ -254,18 +262,9 @@ static void take_node(struct slurm_site *site, size_t file, const struct slurm_c
 		site->by_default = node;
 		return;
 	}
-	if (site->node_count == SITE_LINES_MOST) {
-		findings_add(site->notes, file, line->number,
-			     "more than %d lines about nodes; this and those behind it were not "
-			     "looked at",
-			     SITE_LINES_MOST);
-		return;
-	}
-	if (!slurm_room(&site->nodes, site->node_count, &site->node_room, sizeof node)) {
-		site->failed = true;
-		return;
-	}
-	site->nodes[site->node_count++] = node;
+	if (make_room(site, &site->nodes, site->node_count, &site->node_room, sizeof node, "nodes",
+		      file, line->number))
+		site->nodes[site->node_count++] = node;
 }
 
 static bool take_setting(struct slurm_site *site, size_t file, const struct slurm_conf *conf,

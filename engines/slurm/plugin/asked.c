@@ -3,6 +3,7 @@
 #include "asked.h"
 
 #include "owned.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,17 +26,11 @@ __attribute__((format(printf, 3, 4))) static int refuse(char *sentence, size_t s
 
 static int read_count(const char *word, int64_t *ret_count, char *sentence, size_t size)
 {
-	size_t digits = strspn(word, "0123456789");
-	int64_t count = 0;
-
-	for (size_t i = 0; i < digits && count <= ASKED_MOST; i++)
-		count = count * 10 + (word[i] - '0');
-	if (digits == 0 || word[digits] || count > ASKED_MOST)
+	if (!ga_text_number(word, strlen(word), ASKED_MOST, ret_count))
 		return refuse(sentence, size,
 			      "\"%s\" is no number of devices; write N[:POLICY[:MEMORY]], for "
 			      "example 2 or 1:best-fit:8GiB",
 			      word);
-	*ret_count = count;
 	return 0;
 }
 

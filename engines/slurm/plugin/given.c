@@ -4,8 +4,9 @@
 
 #include "cleanup.h"
 #include "devices.h"
+#include "file.h"
+#include "text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,37 +70,24 @@ static bool has_place(const struct places *places, size_t place)
 	return false;
 }
 
-static bool read_number(const char **text, size_t limit, size_t *ret_number)
-{
-	const char *at = *text;
-
-	*ret_number = 0;
-	for (; isdigit((unsigned char)*at) && *ret_number < limit; at++)
-		*ret_number = *ret_number * 10 + (size_t)(*at - '0');
-	if (at == *text || *ret_number >= limit)
-		return false;
-	*text = at;
-	return true;
-}
-
 bool given_read(const char *text, size_t limit, struct places *ret_places)
 {
 	struct places places = {.count = 0};
 
 	while (*text) {
-		size_t first, last;
+		int64_t first, last;
 
-		if (!read_number(&text, limit, &first))
+		if (!ga_text_take_number(&text, (int64_t)limit - 1, &first))
 			return false;
 		last = first;
 		if (*text == '-') {
 			text++;
-			if (!read_number(&text, limit, &last))
+			if (!ga_text_take_number(&text, (int64_t)limit - 1, &last))
 				return false;
 		}
-		for (size_t i = first; i <= last; i++)
-			if (!has_place(&places, i) && places.count < GIVEN_MOST)
-				places.at[places.count++] = i;
+		for (int64_t i = first; i <= last; i++)
+			if (!has_place(&places, (size_t)i) && places.count < GIVEN_MOST)
+				places.at[places.count++] = (size_t)i;
 		if (*text && *text++ != ',')
 			return false;
 	}
@@ -124,22 +112,20 @@ static bool is_kept_away(const char *path)
 /* The file that stands for a part of a GPU has a number that the driver tells. */
 static bool is_capability_kept(const char *root, const char *name)
 {
-	char path[PATH_MOST], line[64];
-	unsigned number;
-	bool is_known;
-	FILE *file;
+	static const char before[] = "DeviceFileMinor: ";
+	char path[PATH_MOST], text[256];
+	const char *rest = text;
+	int64_t number;
 
-	(void)snprintf(path, sizeof path, "%s/proc/driver/nvidia/capabilities/%s/access", root,
-		       name);
-	file = fopen(path, "re");
-	if (!file)
+	(void)snprintf(path, sizeof path, "/proc/driver/nvidia/capabilities/%s/access", name);
+	if (ga_file_peek(root, path, text, sizeof text) < 0 || !ga_text_starts(text, before))
 		return false;
-	is_known =
-		fgets(line, sizeof line, file) && sscanf(line, "DeviceFileMinor: %u", &number) == 1;
-	(void)fclose(file);
-	(void)snprintf(path, sizeof path, "%s/dev/nvidia-caps/nvidia-cap%u", root,
-		       is_known ? number : 0);
-	return is_known && is_kept_away(path);
+	rest += sizeof before - 1;
+	if (!ga_text_take_number(&rest, UINT32_MAX, &number))
+		return false;
+	(void)snprintf(path, sizeof path, "%s/dev/nvidia-caps/nvidia-cap%lld", root,
+		       (long long)number);
+	return is_kept_away(path);
 }
 
 static bool is_unit_kept(const char *root, const gpualloc_device *unit)
