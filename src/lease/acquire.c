@@ -385,7 +385,7 @@ static void announce(const struct ga_acquiring *acquiring, gpualloc_lease *lease
 	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
 
 	/* A program that ends by itself leaves its record; so each removes those of before. */
-	ga_records_sweep(&lease->store);
+	ga_log_sweep(&lease->store);
 	if (log)
 		ga_log_grant(log, record);
 }

@@ -31,8 +31,7 @@ int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text)
 
 static bool could_be_leaf(const struct stat *status)
 {
-	return S_ISREG(status->st_mode) && status->st_nlink == 1 && status->st_size >= 0 &&
-	       status->st_size <= GA_LEAF_MAX;
+	return S_ISREG(status->st_mode) && status->st_size >= 0 && status->st_size <= GA_LEAF_MAX;
 }
 
 /* Not blocking: the owner of a file can make an open wait for 45 seconds by a lease on it. */
@@ -52,12 +51,27 @@ bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct s
 	return !text->failed;
 }
 
-bool ga_leaf_sweep(int folder, const char *name)
+bool ga_leaf_is_ours(int folder, const char *name)
 {
 	struct stat status;
 
 	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (geteuid() == 0 || status.st_uid == geteuid()) && unlinkat(folder, name, 0) == 0;
+	       !S_ISDIR(status.st_mode) && (geteuid() == 0 || status.st_uid == geteuid());
+}
+
+bool ga_leaf_sweep(int folder, const char *name)
+{
+	return ga_leaf_is_ours(folder, name) && unlinkat(folder, name, 0) == 0;
+}
+
+bool ga_crowd_admits(struct ga_crowd *crowd, int folder, const char *name)
+{
+	enum { MOST = 2000 };
+	struct stat status;
+
+	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
+		return false;
+	return crowd->seen[status.st_uid % 256] < MOST && ++crowd->seen[status.st_uid % 256];
 }
 
 bool ga_leaf_line(struct ga_view *rest, struct ga_view *ret_key, struct ga_view *ret_value)

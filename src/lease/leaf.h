@@ -19,6 +19,17 @@ enum { GA_LEAF_MAX = 4096, GA_LEAF_NAME = 16 };
 int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text);
 /* False where there is no such leaf, or none that could be one. */
 bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status);
+bool ga_leaf_is_ours(int folder, const char *name);
+/*
+ * Whose leaves are looked at: of one user two thousand. Whatever else lies there is passed over,
+ * for each look into the ledger costs.
+ */
+struct ga_crowd {
+	unsigned short seen[256]; /* users share one where their numbers are alike */
+};
+
+bool ga_crowd_admits(struct ga_crowd *crowd, int folder, const char *name);
+
 /* Removes a dead one, where it is ours to remove; whether it was this call that did. */
 bool ga_leaf_sweep(int folder, const char *name);
 

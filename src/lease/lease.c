@@ -2,6 +2,8 @@
 /* A lease's life once it is had; see lease.h. */
 #include "lease.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -43,7 +45,7 @@ int ga_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 		return ga_error_errno(error, result, errno, "cannot release lease %s", lease->id);
 	close(lease->fd);
 	lease->fd = -1;
-	ga_record_remove(&lease->store, lease->number);
+	ga_log_remove(&lease->store, lease->number);
 	ga_store_nudge(&lease->store);
 	return 0;
 }
@@ -58,7 +60,7 @@ void ga_lease_free(gpualloc_lease *lease)
 	if (lease->fd >= 0) {
 		close(lease->fd);
 		if (ga_ledger_is_held(lease->store.probe, ga_ledger_id(lease->number), &part) == 0)
-			ga_record_remove(&lease->store, lease->number);
+			ga_log_remove(&lease->store, lease->number);
 	}
 	for (size_t i = 0; i < lease->note_count; i++)
 		free(lease->notes[i]);

@@ -2,6 +2,7 @@
 /* The list of who holds what; see leases.h. */
 #include "leases.h"
 
+#include "log.h"
 #include "queue.h"
 
 #include <string.h>
@@ -143,7 +144,11 @@ int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 		   gpualloc_error *error)
 {
 	gpualloc_leases *leases = calloc(1, sizeof *leases);
-	int result = leases ? add_records(store, leases, error) : ga_error_memory(error);
+	int result;
+
+	/* Whoever looks tidies up: nobody else may come for a long time. */
+	ga_log_sweep(store);
+	result = leases ? add_records(store, leases, error) : ga_error_memory(error);
 
 	if (result == 0)
 		result = add_waiting(store, leases, error);

@@ -157,6 +157,11 @@ int ga_ledger_lock(int ledger, struct ga_range range, gpualloc_error *error)
 	return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot lock the ledger");
 }
 
+bool ga_ledger_guard(int ledger, struct ga_range range)
+{
+	return set_lock(ledger, range, F_RDLCK) == 0;
+}
+
 int ga_ledger_unlock(int ledger, struct ga_range range)
 {
 	return set_lock(ledger, range, F_UNLCK) == 0 ? 0 : GPUALLOC_EIO;

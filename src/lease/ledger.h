@@ -58,6 +58,11 @@ bool ga_range_meets(struct ga_range a, struct ga_range b);
  */
 int ga_ledger_lock(int ledger, struct ga_range range, gpualloc_error *error);
 int ga_ledger_unlock(int ledger, struct ga_range range);
+/*
+ * Keeps everybody from locking the byte of an id or a ticket that has ended, without looking like
+ * its owner; for a description that is open for reading. False where somebody has it.
+ */
+bool ga_ledger_guard(int ledger, struct ga_range range);
 
 /*
  * Whether anybody but this description has a part of the range; -1 where it cannot be told. Of ids

@@ -101,3 +101,21 @@ void ga_log_end(const struct ga_record *record)
 	add_time(&line, "until", (int64_t)time(NULL));
 	send_line(socket, &line);
 }
+
+void ga_log_remove(const struct ga_store *store, uint64_t id)
+{
+	ga_auto_record struct ga_record record = {0};
+
+	if (ga_record_remove(store, id, &record) && record.logged > 0)
+		ga_log_end(&record);
+}
+
+void ga_log_sweep(const struct ga_store *store)
+{
+	ga_auto_records struct ga_records swept = {0};
+
+	ga_records_sweep(store, &swept);
+	for (size_t i = 0; i < swept.count; i++)
+		if (swept.list[i].logged > 0)
+			ga_log_end(&swept.list[i]);
+}

@@ -17,4 +17,9 @@ void ga_log_grant(const char *socket, const struct ga_record *record);
 /* Until now; asks the configuration where the log is. */
 void ga_log_end(const struct ga_record *record);
 
+/* Removes the record of a lease that has ended, or all of them that are ours to remove, and tells
+   the log of those it was told of. */
+void ga_log_remove(const struct ga_store *store, uint64_t id);
+void ga_log_sweep(const struct ga_store *store);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* A stranger's lock on an absurd number is nobody's place in the queue. */
 static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
@@ -69,6 +70,7 @@ struct numbers {
 	uint64_t *list;
 	size_t count;
 	uint64_t before;
+	bool all; /* whatever has such a name, and not only what may be a ticket that counts */
 };
 
 static int add_number(void *context, const char *name)
@@ -97,12 +99,29 @@ static int compare_numbers(const void *a, const void *b)
 	return *one < *other ? -1 : *one > *other;
 }
 
+/* Of each user the first: the order of the folder is nobody's. */
+static void keep_what_counts(const struct ga_store *store, struct numbers *numbers)
+{
+	struct ga_crowd crowd = {0};
+	char name[GA_LEAF_NAME];
+	size_t left = 0;
+
+	for (size_t i = 0; i < numbers->count; i++) {
+		name_of(numbers->list[i], name);
+		if (ga_crowd_admits(&crowd, store->queue, name))
+			numbers->list[left++] = numbers->list[i];
+	}
+	numbers->count = left;
+}
+
 static int read_numbers(const struct ga_store *store, struct numbers *numbers)
 {
 	int result = ga_leaf_each(store->queue, add_number, numbers);
 
 	if (result == 0 && numbers->count > 1)
 		qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
+	if (!numbers->all)
+		keep_what_counts(store, numbers);
 	return result;
 }
 
@@ -147,9 +166,22 @@ size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead)
 
 /* ---- joining and leaving ---- */
 
+/*
+ * Honest numbers are low, for they begin at 1 when nobody waits. One above this was made by hand
+ * and is passed by, so that there is always room behind the others: the limit grows faster than a
+ * queue.
+ */
+static uint64_t highest_honest(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (UINT64_C(1) << 32) + (uint64_t)(now.tv_sec > 0 ? now.tv_sec : 0) * 100;
+}
+
 static uint64_t highest_alive(const struct ga_store *store)
 {
-	struct numbers numbers = {0};
+	struct numbers numbers = {.before = highest_honest() + 1};
 	uint64_t highest = 0;
 
 	(void)read_numbers(store, &numbers);
@@ -160,12 +192,31 @@ static uint64_t highest_alive(const struct ga_store *store)
 	return highest;
 }
 
+/* The first above that is neither the name of anything nor locked by anybody. */
+static uint64_t next_free(const struct ga_store *store, const struct numbers *numbers,
+			  uint64_t number)
+{
+	struct ga_range part;
+	size_t i = 0;
+
+	do {
+		number++;
+		while (i < numbers->count && numbers->list[i] < number)
+			i++;
+		for (; i < numbers->count && numbers->list[i] == number; i++)
+			number++;
+	} while (number < absurd &&
+		 ga_ledger_is_held(store->probe, ga_ledger_ticket(number), &part) == 1);
+	return number;
+}
+
 /* The places come last: who could use so many that they do not fit keeps fewer. */
 static void write_text(const struct ga_ticket *ticket, struct ga_buffer *text)
 {
 	enum { A_PLACE = 40 };
 
-	ga_buffer_format(text, "pid %lld\n", (long long)ticket->pid);
+	ga_buffer_format(text, "number %llu\npid %lld\n", (unsigned long long)ticket->number,
+			 (long long)ticket->pid);
 	if (ticket->pidns >= 0)
 		ga_buffer_format(text, "pidns %lld\n", (long long)ticket->pidns);
 	ga_buffer_format(text, "since %lld\ncount %lld\nmemory %lld\n", (long long)ticket->since,
@@ -188,38 +239,47 @@ static int write_ticket(const struct ga_store *store, const struct ga_ticket *ti
 	return text.failed ? -ENOMEM : ga_leaf_write(store->queue, name, &text);
 }
 
-/* On a number that somebody else has just taken, or whose dead ticket is not ours to remove, the
-   next. */
+/* 1 where somebody else has just taken the number. */
+static int take_number(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
+		       gpualloc_error *error)
+{
+	int result = ga_ledger_lock(ledger, ga_ledger_ticket(ticket->number), error);
+
+	if (result == GPUALLOC_EBUSY)
+		return 1;
+	if (result < 0)
+		return result;
+	result = write_ticket(store, ticket);
+	if (result == -EEXIST) {
+		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(ticket->number));
+		return 1;
+	}
+	return result == 0 ? 0
+			   : ga_error_errno(error, GPUALLOC_EIO, -result,
+					    "waiting without a place in the queue, for the "
+					    "ticket could not be written");
+}
+
 int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
 		  gpualloc_error *error)
 {
-	enum { TRIES = 100000 };
-	uint64_t number = highest_alive(store) + 1;
-	char name[GA_LEAF_NAME];
+	enum { TRIES = 1000 };
+	struct numbers numbers = {.all = true};
+	int result = 1;
 
-	for (int i = 0; i < TRIES && number < absurd; i++, number++) {
-		int result = ga_ledger_lock(ledger, ga_ledger_ticket(number), error);
-
-		if (result == GPUALLOC_EBUSY)
-			continue;
-		if (result < 0)
-			return result;
-		ticket->number = number;
-		result = write_ticket(store, ticket);
-		if (result == -EEXIST) {
-			name_of(number, name);
-			ga_leaf_sweep(store->queue, name);
-			result = write_ticket(store, ticket);
-		}
-		if (result == 0)
-			return 0;
-		if (result != -EEXIST)
-			return ga_error_errno(error, GPUALLOC_EIO, -result,
-					      "waiting without a place in the queue, for the "
-					      "ticket could not be written");
-		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(number));
-		ticket->number = 0;
+	/* Without them a number that is taken is only found by trying. */
+	(void)read_numbers(store, &numbers);
+	ticket->number = highest_alive(store);
+	for (int i = 0; i < TRIES && result == 1; i++) {
+		ticket->number = next_free(store, &numbers, ticket->number);
+		if (ticket->number >= absurd)
+			break;
+		result = take_number(store, ledger, ticket, error);
 	}
+	free(numbers.list);
+	if (result <= 0)
+		return result;
+	ticket->number = 0;
 	return ga_error_set(error, GPUALLOC_EIO,
 			    "waiting without a place in the queue: all numbers are taken");
 }
@@ -305,29 +365,60 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 	return 1;
 }
 
+/*
+ * When it was born: a ticket is written once, and its owner can make it look changed just now as
+ * often as he likes. A system that does not know births (tmpfs before Linux 6.0) tells of the last
+ * change.
+ */
+static int64_t born(const struct ga_store *store, const char *name, const struct stat *status)
+{
+	struct statx more;
+
+	if (statx(store->queue, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_INO, &more) < 0 ||
+	    !(more.stx_mask & STATX_BTIME) || more.stx_ino != status->st_ino)
+		return (int64_t)status->st_ctime;
+	return more.stx_btime.tv_sec;
+}
+
+/* 1 where it says what the ticket of this name says, 0 where it does not; GPUALLOC_ENOMEM. */
+static int parse_ticket(struct ga_ticket *ticket, struct ga_view rest, const char *name,
+			const struct stat *status)
+{
+	struct ga_view key, value;
+	bool is_named = false;
+
+	while (ga_leaf_line(&rest, &key, &value)) {
+		int result = read_line(ticket, key, value);
+
+		if (result <= 0)
+			return result;
+		if (!ga_text_equal(key.text, key.size, "number"))
+			continue;
+		if (!ga_text_equal(value.text, value.size, name))
+			return 0;
+		is_named = true;
+	}
+	/* One that a user gave another name is not the word of who wrote it. */
+	return ticket->count >= 1 && (is_named || status->st_nlink == 1);
+}
+
 static int read_ticket(const struct ga_store *store, uint64_t number, struct ga_ticket *ret_ticket)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
 	ga_auto_ticket struct ga_ticket ticket = {
 		.number = number, .pid = GA_UNKNOWN, .pidns = GA_UNKNOWN, .since = GA_UNKNOWN};
-	struct ga_view rest, key, value;
 	struct stat status;
 	char name[GA_LEAF_NAME];
+	int result;
 
 	name_of(number, name);
 	if (!ga_leaf_read(store->queue, name, &text, &status))
 		return text.failed ? GPUALLOC_ENOMEM : 0;
-	rest = (struct ga_view){text.data, text.size};
-	while (ga_leaf_line(&rest, &key, &value)) {
-		int result = read_line(&ticket, key, value);
-
-		if (result <= 0)
-			return result;
-	}
-	if (ticket.count < 1)
-		return 0;
+	result = parse_ticket(&ticket, (struct ga_view){text.data, text.size}, name, &status);
+	if (result <= 0)
+		return result;
 	ticket.uid = status.st_uid;
-	ticket.queued = (int64_t)status.st_ctime;
+	ticket.queued = born(store, name, &status);
 	*ret_ticket = ticket;
 	ticket = (struct ga_ticket){0};
 	return 1;
@@ -382,7 +473,9 @@ static int add_ticket(const struct ga_store *store, uint64_t number, bool all,
 
 	name_of(number, name);
 	if (!ga_ticket_is_alive(store, number)) {
-		ga_leaf_sweep(store->queue, name);
+		struct ga_range byte = ga_ledger_ticket(number);
+
+		(void)ga_store_sweep(store, store->queue, name, &byte);
 		return 0;
 	}
 	if (!all && is_one_too_many(store, tickets, name))
@@ -401,7 +494,8 @@ int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
 		  struct ga_tickets *ret_tickets, gpualloc_error *error)
 {
 	ga_auto_tickets struct ga_tickets tickets = {0};
-	struct numbers numbers = {.before = before};
+	/* Whoever lists them all tidies up as well, and has time. */
+	struct numbers numbers = {.before = before, .all = all};
 	int result = read_numbers(store, &numbers);
 
 	for (size_t i = 0; result == 0 && i < numbers.count; i++)

@@ -4,7 +4,6 @@
 
 #include "file.h"
 #include "leaf.h"
-#include "log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -168,6 +167,8 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	char name[GA_ID_TEXT];
 	int result;
 
+	ga_id_text(record->id, name);
+	ga_buffer_format(&text, "id %s\n", name);
 	add_number(&text, "pid", record->pid);
 	add_number(&text, "started", record->started);
 	add_number(&text, "pidns", record->pidns);
@@ -182,7 +183,6 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	/* The last, for it is what can be gone without where there is no room. */
 	if (text.size + 300 < GA_LEAF_MAX)
 		ga_leaf_add(&text, "cgroup", record->cgroup, 256);
-	ga_id_text(record->id, name);
 	result = text.failed ? -ENOSPC : ga_leaf_write(store->records, name, &text);
 	return result < 0 ? ga_error_errno(error, GPUALLOC_EIO, -result,
 					   "others see the lease without its holder, for its "
@@ -310,6 +310,7 @@ static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record
 	struct ga_view rest, key, value;
 	struct stat status;
 	char name[GA_ID_TEXT];
+	bool is_named = false;
 
 	ga_id_text(id, name);
 	if (!ga_leaf_read(store->records, name, &text, &status))
@@ -320,7 +321,15 @@ static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record
 
 		if (result <= 0)
 			return result;
+		if (!ga_text_equal(key.text, key.size, "id"))
+			continue;
+		if (!ga_text_equal(value.text, value.size, name))
+			return 0;
+		is_named = true;
 	}
+	/* One that a user gave another name, of another lease, is that user's word no more. */
+	if (!is_named && status.st_nlink > 1)
+		return 0;
 	record.uid = status.st_uid;
 	*ret_record = record;
 	record = (struct ga_record){0};
@@ -343,16 +352,23 @@ int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *
 	return 1;
 }
 
-/* Of several that see it at once one removes it, and so it is logged once. */
-void ga_record_remove(const struct ga_store *store, uint64_t id)
+/* Of several that see it at once one removes it, and so it is told once. */
+int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_record struct ga_record record = {0};
-	bool is_read = read_leaf(store, id, &record) == 1;
+	struct ga_range byte = ga_ledger_id(id);
 	char name[GA_ID_TEXT];
+	int result;
 
 	ga_id_text(id, name);
-	if (ga_leaf_sweep(store->records, name) && is_read && record.logged > 0)
-		ga_log_end(&record);
+	if (!ga_leaf_is_ours(store->records, name))
+		return 0;
+	result = read_leaf(store, id, &record);
+	if (!ga_store_sweep(store, store->records, name, &byte) || result != 1)
+		return 0;
+	*ret_record = record;
+	record = (struct ga_record){0};
+	return 1;
 }
 
 /* ---- all of them ---- */
@@ -367,48 +383,56 @@ void ga_records_free(struct ga_records *records)
 
 struct reading {
 	const struct ga_store *store;
+	struct ga_crowd crowd;
 	struct ga_records records;
 };
+
+static int add_record(struct ga_records *records, struct ga_record *record)
+{
+	struct ga_record *list = reallocarray(records->list, records->count + 1, sizeof *list);
+
+	if (!list) {
+		ga_record_free(record);
+		return GPUALLOC_ENOMEM;
+	}
+	records->list = list;
+	list[records->count++] = *record;
+	return 0;
+}
 
 static int read_one(void *context, const char *name)
 {
 	struct reading *reading = context;
-	struct ga_record record, *list;
+	struct ga_record record;
 	uint64_t id;
 	int result;
 
-	if (!ga_id_parse(name, &id))
+	if (!ga_id_parse(name, &id) ||
+	    !ga_crowd_admits(&reading->crowd, reading->store->records, name))
 		return 0;
-	if (!is_alive(reading->store, id)) {
-		ga_record_remove(reading->store, id);
-		return 0;
-	}
 	result = ga_record_read(reading->store, id, &record);
-	if (result <= 0)
-		return result;
-	list = reallocarray(reading->records.list, reading->records.count + 1, sizeof *list);
-	if (!list) {
-		ga_record_free(&record);
-		return GPUALLOC_ENOMEM;
-	}
-	reading->records.list = list;
-	list[reading->records.count++] = record;
-	return 0;
+	return result > 0 ? add_record(&reading->records, &record) : result;
 }
 
 static int sweep_one(void *context, const char *name)
 {
-	const struct ga_store *store = context;
+	struct reading *reading = context;
+	struct ga_record record;
 	uint64_t id;
 
-	if (ga_id_parse(name, &id) && !is_alive(store, id))
-		ga_record_remove(store, id);
-	return 0;
+	if (!ga_id_parse(name, &id) || !ga_leaf_is_ours(reading->store->records, name) ||
+	    is_alive(reading->store, id) || ga_record_remove(reading->store, id, &record) == 0)
+		return 0;
+	return add_record(&reading->records, &record);
 }
 
-void ga_records_sweep(struct ga_store *store)
+void ga_records_sweep(const struct ga_store *store, struct ga_records *ret_swept)
 {
-	(void)ga_leaf_each(store->records, sweep_one, store);
+	struct reading reading = {.store = store};
+
+	/* What is not told for want of memory is gone all the same. */
+	(void)ga_leaf_each(store->records, sweep_one, &reading);
+	*ret_swept = reading.records;
 }
 
 static int compare_records(const void *a, const void *b)
@@ -423,7 +447,7 @@ static int compare_records(const void *a, const void *b)
 int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
 		    gpualloc_error *error)
 {
-	struct reading reading = {store, {0}};
+	struct reading reading = {.store = store};
 	int result = ga_leaf_each(store->records, read_one, &reading);
 
 	if (result < 0) {

@@ -56,8 +56,8 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
    hundreds of pieces it names as many as fit. */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);
-/* Of a lease that has ended; whoever removes it tells the log. */
-void ga_record_remove(const struct ga_store *store, uint64_t id);
+/* Of a lease that has ended: 1 and what it said where this call removed it, else 0. */
+int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
 
 /* 1 and that of a live lease; 0 where there is none that can be believed; GPUALLOC_ENOMEM. */
 int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
@@ -70,10 +70,10 @@ struct ga_records {
 void ga_records_free(struct ga_records *records);
 #define ga_auto_records ga_cleanup(ga_records_free)
 
-/* Removes what is dead, where that is ours to do. */
-void ga_records_sweep(struct ga_store *store);
+/* Removes what is dead, where that is ours to do, and returns what it removed. */
+void ga_records_sweep(const struct ga_store *store, struct ga_records *ret_swept);
 
-/* All that are alive; what is dead is swept. */
+/* All that are alive; nothing changes by that. */
 int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
 		    gpualloc_error *error);
 

@@ -2,6 +2,8 @@
 /* The store, made, checked and opened; see store.h. */
 #include "store.h"
 
+#include "leaf.h"
+#include "ledger.h"
 #include "owner.h"
 #include "text.h"
 
@@ -271,6 +273,19 @@ int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_err
 		"the store %s was removed meanwhile, and what is leased there others do "
 		"not see: try again; `sudo gpualloc setup` makes it anew",
 		store->path);
+}
+
+bool ga_store_sweep(const struct ga_store *store, int folder, const char *name,
+		    const struct ga_range *byte)
+{
+	ga_auto_close int guard = -1;
+
+	/* Thousands of strangers may lie there: they cost a look each, and no more. */
+	if (!ga_leaf_is_ours(folder, name))
+		return false;
+	return open_file(store, ledger_name, O_RDONLY, &guard, NULL) == 0 &&
+	       ga_store_is_ledger(store, guard) && ga_ledger_guard(guard, *byte) &&
+	       ga_leaf_sweep(folder, name);
 }
 
 void ga_store_nudge(const struct ga_store *store)

@@ -70,6 +70,16 @@ int ga_store_open_ledger(const struct ga_store *store, int *ret_ledger, gpualloc
  */
 int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_error *error);
 
+/*
+ * Removes the leaf of a lease or a ticket that has ended, where it is ours to remove. By its name,
+ * so nobody else may have taken that name meanwhile: its byte of the ledger is kept from all until
+ * it is gone, and whoever writes a leaf has locked its byte before. Whether it was this call that
+ * did.
+ */
+struct ga_range;
+bool ga_store_sweep(const struct ga_store *store, int folder, const char *name,
+		    const struct ga_range *byte);
+
 /* Wakes who waits: an unlock alone makes no event, closing what was open for writing does. */
 void ga_store_nudge(const struct ga_store *store);
 

@@ -32,7 +32,8 @@ class HandMade:
         queue = os.path.join(one.path, "queue")
         with open(os.path.join(queue, str(like)), encoding="ascii") as file:
             lines = file.read().splitlines()
-        text = "".join(line.replace("pidns ", "pidns 9") + "\n" for line in lines)
+        text = "".join(line.replace("pidns ", "pidns 9") + "\n" for line in lines
+                       if not line.startswith("number "))
         self.ledger = os.open(os.path.join(one.path, "ledger"), os.O_RDWR)
         for number in numbers:
             self.lock(TICKETS + number)
