@@ -2,6 +2,7 @@
 /* Opening a machine for a command; see open.h. */
 #include "open.h"
 
+#include "asking.h"
 #include "columns.h"
 #include "message.h"
 #include "owned.h"
@@ -32,8 +33,8 @@ int open_machine(const struct call *call, gpualloc_machine **ret_machine)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	const char *note;
-	int result = gpualloc_machine_open(call->value[OPTION_MACHINE], call->deadline_ms,
-					   ret_machine, error);
+	int result = gpualloc_machine_open_waiting(call->value[OPTION_MACHINE], call->deadline_ms,
+						   asking_teller(call), NULL, ret_machine, error);
 
 	if (result < 0) {
 		result = fail_error(result, error);

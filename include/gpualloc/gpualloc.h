@@ -695,6 +695,10 @@ GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, c
 /* 0 (the default): fail at once when busy; -1: as long as it takes. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 						  gpualloc_wait_function *function, void *context);
+/* Called while a driver answers slowly, as gpualloc_machine_open_waiting() does it. */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish,
+						    gpualloc_waiting_function *function,
+						    void *context);
 /* For how many seconds others keep their hands off what we wait for; 0: the usual half hour. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
 /* For how long the lease will be held: refused where the configuration allows less. */

@@ -138,6 +138,15 @@ int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 	return 0;
 }
 
+void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish, gpualloc_waiting_function *function,
+				    void *context)
+{
+	if (!wish)
+		return;
+	wish->asking = function;
+	wish->asking_context = context;
+}
+
 void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 				  gpualloc_wait_function *function, void *context)
 {

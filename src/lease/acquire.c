@@ -137,8 +137,9 @@ int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpuall
 		return 0;
 	if (acquiring->view.own)
 		ga_ticket_set_looking(acquiring->ledger, acquiring->view.own, true);
-	result = ga_source_open_here(acquiring->wish->machine, acquiring->wish->deadline_ms,
-				     &machine, error);
+	result = ga_source_open_telling(acquiring->wish->machine, acquiring->wish->deadline_ms,
+					acquiring->wish->asking, acquiring->wish->asking_context,
+					&machine, error);
 	if (result < 0)
 		return result;
 	ga_machine_free(acquiring->machine);

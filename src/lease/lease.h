@@ -20,6 +20,8 @@ struct gpualloc_lease_wish {
 	int64_t wait_ms; /* 0: not at all, -1: for ever */
 	gpualloc_wait_function *function;
 	void *context;
+	gpualloc_waiting_function *asking; /* told what a slow driver is asked; NULL: nobody is */
+	void *asking_context;
 	char *note;
 	char *command;
 	int64_t hold_ms; /* for how long it will be held; 0: not known */
