@@ -222,6 +222,8 @@ static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpual
 			config->path, (long long)most, count);
 	result = ga_records_read(&acquiring->store, &records, error);
 	held = ga_limit_held(&records, geteuid());
+	if (result == 0)
+		held += ga_limit_unrecorded(&acquiring->store, &records);
 	if (result < 0 || held + (int64_t)count <= most)
 		return result;
 	return ga_error_set(
