@@ -5,6 +5,7 @@
 #include "device.h"
 #include "json_writer.h"
 #include "open.h"
+#include "remedy.h"
 #include "topo/p2p.h"
 
 static void add_device(struct ga_json *json, const gpualloc_device *device)
@@ -68,11 +69,14 @@ static void add_rejected(struct ga_json *json, const gpualloc_choice *choice)
 	ga_json_open_line(json, "\n ", "rejected", '[');
 	for (size_t i = 0; i < gpualloc_choice_rejection_count(choice); i++) {
 		const gpualloc_rejection *rejection = gpualloc_choice_rejection(choice, i);
+		ga_auto_buffer struct ga_buffer reason = GA_BUFFER_OUTPUT;
 		char id[ID_SIZE];
 
 		ga_json_open_line(json, "\n  ", NULL, '{');
 		ga_json_text(json, "device", device_id(gpualloc_rejection_device(rejection), id));
-		ga_json_text(json, "reason", gpualloc_rejection_reason(rejection));
+		remedy_add_rejection(&reason, rejection);
+		ga_json_text(json, "reason", reason.data);
+		json->out->failed = json->out->failed || reason.failed;
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');

@@ -5,6 +5,7 @@
 #include "device.h"
 #include "explain.h"
 #include "open.h"
+#include "remedy.h"
 #include "topo/p2p.h"
 
 #include <stdlib.h>
@@ -297,13 +298,16 @@ static void add_rejected(struct ga_buffer *text, const gpualloc_choice *choice, 
 	}
 	for (size_t i = 0; i < all && rows < ROWS_MAX; i++) {
 		const char *reason = reason_of(choice, i);
+		ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 		size_t count;
 
 		if (said_before(choice, i, reason))
 			continue;
 		count = gather_alike(choice, reason, alike);
+		remedy_add_rejection(&words, gpualloc_choice_rejection(choice, i));
 		ga_buffer_text(text, rows++ ? "" : "\nNOT CHOSEN\n");
-		add_row(text, alike, count, reason, columns);
+		add_row(text, alike, count, words.data ? words.data : "", columns);
+		text->failed = text->failed || words.failed;
 		said += count;
 	}
 	if (said < all)

@@ -2,11 +2,14 @@
 /* Sentences on stderr; see message.h. */
 #include "message.h"
 
+#include "cleanup.h"
 #include "file.h"
+#include "remedy.h"
 #include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MESSAGE_SIZE = 8192 };
@@ -68,11 +71,14 @@ int fail_memory(void)
 
 int fail_error(int status, const gpualloc_error *error)
 {
+	ga_auto_buffer struct ga_buffer remedies = GA_BUFFER_OUTPUT;
 	const char *message = gpualloc_error_message(error);
 
 	if (!*message || status == GPUALLOC_ENOMEM)
 		return fail_memory();
-	return fail(gpualloc_exit_status(status), "%s", message);
+	remedy_add(&remedies, gpualloc_error_remedies(error), strchr(message, '\n') ? "\n" : "; ");
+	return fail(gpualloc_exit_status(status), "%s%s", message,
+		    remedies.data && !remedies.failed ? remedies.data : "");
 }
 
 int fail_usage(const struct command *command, const char *format, ...)

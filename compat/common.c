@@ -45,8 +45,12 @@ int fail_error(const struct one_device *one, int status)
 {
 	const char *message = gpualloc_error_message(one->error);
 
-	return fail(one, gpualloc_exit_status(status), "%s",
-		    status == GPUALLOC_ENOMEM || !*message ? "out of memory" : message);
+	if (status == GPUALLOC_ENOMEM || !*message)
+		message = "out of memory";
+	return fail(one, gpualloc_exit_status(status), "%s%s", message,
+		    gpualloc_error_remedies(one->error) & GPUALLOC_REMEDY_SET_UP_STORE
+			    ? "; `sudo gpualloc setup` makes or mends it for everybody"
+			    : "");
 }
 
 /* ---- devices ---- */

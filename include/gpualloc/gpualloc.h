@@ -93,6 +93,31 @@ GPUALLOC_EXPORT int gpualloc_error_status(const gpualloc_error *error);
 /* One or more lines without a newline at the end; "" when nothing failed. */
 GPUALLOC_EXPORT const char *gpualloc_error_message(const gpualloc_error *error);
 
+/*
+ * What may help, for a program to say in words of its own: bits, of which several may be set. The
+ * messages themselves name no command and no option.
+ */
+enum gpualloc_remedy {
+	GPUALLOC_REMEDY_NONE = 0,
+	GPUALLOC_REMEDY_SET_UP_STORE = 1 << 0,     /* gpualloc_store_setup(), by root */
+	GPUALLOC_REMEDY_OWN_STORE = 1 << 1,        /* a store of one's own */
+	GPUALLOC_REMEDY_SHOW_DEVICES = 1 << 2,     /* a list of the devices there are */
+	GPUALLOC_REMEDY_SHOW_LEASES = 1 << 3,      /* a list of the leases there are */
+	GPUALLOC_REMEDY_IGNORE_VISIBLE = 1 << 4,   /* not to heed CUDA_VISIBLE_DEVICES */
+	GPUALLOC_REMEDY_IGNORE_PROCESSES = 1 << 5, /* to tolerate processes of others */
+	GPUALLOC_REMEDY_MIX_MODELS = 1 << 6,       /* to allow several models */
+	GPUALLOC_REMEDY_ASK_FOR_MIG = 1 << 7,      /* to ask for MIG instances */
+	GPUALLOC_REMEDY_SAY_MEMORY = 1 << 8,       /* to say how much memory */
+	GPUALLOC_REMEDY_USE_NUMBERS = 1 << 9,      /* to name devices by number */
+	GPUALLOC_REMEDY_USE_UUIDS = 1 << 10,       /* to name devices by UUID */
+	GPUALLOC_REMEDY_MORE_TIME = 1 << 11,       /* a longer deadline */
+	GPUALLOC_REMEDY_OTHER_MACHINE = 1 << 12,   /* a built-in machine, to try things */
+	GPUALLOC_REMEDY_LEASE_WITHIN = 1 << 13     /* a lease within that lease */
+};
+
+/* What may help against the last failure that was left in the error. */
+GPUALLOC_EXPORT unsigned gpualloc_error_remedies(const gpualloc_error *error);
+
 /* The exit status a program should end with: 0, 64, 65, 69, 71, 74, 75, 77, 78, 124, 126 or 127. */
 GPUALLOC_EXPORT int gpualloc_exit_status(int status);
 
@@ -553,6 +578,9 @@ GPUALLOC_EXPORT const gpualloc_device *gpualloc_rejection_device(
 	const gpualloc_rejection *rejection);
 /* Why it was not chosen, in words. */
 GPUALLOC_EXPORT const char *gpualloc_rejection_reason(const gpualloc_rejection *rejection);
+
+/* What may help, as gpualloc_error_remedies(). */
+GPUALLOC_EXPORT unsigned gpualloc_rejection_remedies(const gpualloc_rejection *rejection);
 
 /* Another set than the chosen one. */
 typedef struct gpualloc_alternative gpualloc_alternative;

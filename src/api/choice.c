@@ -293,6 +293,11 @@ const char *gpualloc_rejection_reason(const gpualloc_rejection *rejection)
 	return rejection ? rejection->reason : NULL;
 }
 
+unsigned gpualloc_rejection_remedies(const gpualloc_rejection *rejection)
+{
+	return rejection ? rejection->remedies : GPUALLOC_REMEDY_NONE;
+}
+
 size_t gpualloc_choice_alternative_count(const gpualloc_choice *choice)
 {
 	return choice ? choice->alternative_count : 0;

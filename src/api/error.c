@@ -10,6 +10,7 @@ gpualloc_error *gpualloc_error_new(void)
 
 	if (error) { /* not calloc(): most of the room for the message is never looked at */
 		error->status = GPUALLOC_OK;
+		error->remedies = GPUALLOC_REMEDY_NONE;
 		error->message[0] = '\0';
 	}
 	return error;
@@ -28,6 +29,11 @@ int gpualloc_error_status(const gpualloc_error *error)
 const char *gpualloc_error_message(const gpualloc_error *error)
 {
 	return error ? error->message : "";
+}
+
+unsigned gpualloc_error_remedies(const gpualloc_error *error)
+{
+	return error ? error->remedies : GPUALLOC_REMEDY_NONE;
 }
 
 int gpualloc_exit_status(int status)

@@ -32,6 +32,15 @@ static size_t gather_alike(const struct ga_selection *selection, size_t i,
 	return count;
 }
 
+static unsigned remedies_of(const struct ga_selection *selection)
+{
+	unsigned remedies = GPUALLOC_REMEDY_NONE;
+
+	for (size_t i = 0; i < selection->rejection_count; i++)
+		remedies |= selection->rejections[i].remedies;
+	return remedies;
+}
+
 static int list_reasons(const struct ga_selection *selection, char why[static WHY_SIZE])
 {
 	ga_auto_free const gpualloc_device **alike =
@@ -60,8 +69,8 @@ static int list_reasons(const struct ga_selection *selection, char why[static WH
 	return 0;
 }
 
-int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_request *request,
-		      gpualloc_error *error)
+static int too_few(const struct ga_selection *selection, const gpualloc_request *request,
+		   gpualloc_error *error)
 {
 	size_t now = selection->candidate_count, later = now;
 	size_t all = now + selection->rejection_count;
@@ -85,6 +94,15 @@ int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_reque
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
 			    "%zu %s%s asked for, %s can ever be had here%s", selection->want, kind,
 			    plural, most, why);
+}
+
+int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_request *request,
+		      gpualloc_error *error)
+{
+	int status = too_few(selection, request, error);
+
+	return status == GPUALLOC_ENOMEM ? status
+					 : ga_error_remedy(error, status, remedies_of(selection));
 }
 
 /* ---- profiles ---- */
@@ -155,14 +173,13 @@ static bool required_differ(const struct ga_selection *selection)
 	return false;
 }
 
-int ga_refuse_models(const struct ga_selection *selection, gpualloc_error *error)
+static int models_differ(const struct ga_selection *selection, gpualloc_error *error)
 {
 	size_t most = 0;
 
 	if (required_differ(selection))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "the required devices are of several models; --mixed takes "
-				    "several");
+				    "the required devices are of several models");
 	for (size_t i = 0; i < selection->candidate_count; i++) {
 		const gpualloc_device *device = selection->candidates[i].device;
 		size_t count = count_model(selection, model_of(device));
@@ -173,11 +190,13 @@ int ga_refuse_models(const struct ga_selection *selection, gpualloc_error *error
 	}
 	if (most >= selection->want)
 		return ga_error_set(error, GPUALLOC_EBUSY,
-				    "%zu devices of one model are not free now; --mixed takes "
-				    "several models",
-				    selection->want);
+				    "%zu devices of one model are not free now", selection->want);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "%zu devices asked for, of one model there are %zu; --mixed takes "
-			    "several models",
-			    selection->want, most);
+			    "%zu devices asked for, of one model there are %zu", selection->want,
+			    most);
+}
+
+int ga_refuse_models(const struct ga_selection *selection, gpualloc_error *error)
+{
+	return ga_error_remedy(error, models_differ(selection, error), GPUALLOC_REMEDY_MIX_MODELS);
 }

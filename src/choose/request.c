@@ -56,8 +56,10 @@ int ga_request_check(const gpualloc_request *request, gpualloc_error *error)
 				    "%lld devices cannot be asked for; ask for 1 or more",
 				    (long long)request->count);
 	if (request->share && request->memory <= 0)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "a share needs to know of how much memory: add --memory SIZE");
+		return ga_error_remedy(
+			error,
+			ga_error_set(error, GPUALLOC_EUSAGE, "a share is of how much memory?"),
+			GPUALLOC_REMEDY_SAY_MEMORY);
 	if (policy && policy->by_topology && (request->mig || request->share))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
 				    "policy %s looks at links, which %s do not have; use pack, "

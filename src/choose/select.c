@@ -81,9 +81,19 @@ static bool reject(struct selecting *selecting, const gpualloc_device *device, b
 
 	rejection->device = device;
 	rejection->for_now = for_now;
+	rejection->remedies = GPUALLOC_REMEDY_NONE;
 	va_start(arguments, format);
 	(void)vsnprintf(rejection->reason, sizeof rejection->reason, format, arguments);
 	va_end(arguments);
+	return true;
+}
+
+/* As reject(), of the device that was rejected last. */
+static bool may_help(struct selecting *selecting, unsigned remedies)
+{
+	struct ga_selection *selection = selecting->selection;
+
+	selection->rejections[selection->rejection_count - 1].remedies |= remedies;
 	return true;
 }
 
@@ -97,6 +107,7 @@ static bool contains(const char *text, const char *part)
 	return length == 0;
 }
 
+static const char invisible[] = "not in the inherited CUDA_VISIBLE_DEVICES";
 static const char another_model[] = "another model: ", another_profile[] = "another profile: ";
 
 static const char *model_of(const gpualloc_device *device)
@@ -115,13 +126,13 @@ static const char *unwanted(const struct selecting *selecting, const gpualloc_de
 	const gpualloc_device *gpu = device->parent ? device->parent : device;
 
 	if (request->only && !ga_device_list_has(&lists->only, device))
-		return "not named by --only";
+		return "not one of those asked for";
 	if (ga_device_list_has(&lists->exclude, device))
-		return "named by --exclude";
+		return "left out by the request";
 	if (request->visible && !ga_device_list_has(&lists->visible, device) &&
 	    !(device->parent && gpu->mig_count > 0 &&
 	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
-		return "not in the inherited CUDA_VISIBLE_DEVICES (--ignore-env would override)";
+		return invisible;
 	if (request->model && !contains(gpu->name, request->model))
 		return another_model;
 	if (request->profile && !ga_text_same(device->profile, request->profile))
@@ -234,8 +245,8 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
 	if (request->tolerate < 0)
-		return reject(selecting, device, true,
-			      "in use: %.180s (--ignore-processes would override)", reason);
+		return reject(selecting, device, true, "in use: %.180s", reason) &&
+		       may_help(selecting, GPUALLOC_REMEDY_IGNORE_PROCESSES);
 	return reject(selecting, device, true,
 		      "in use: %.140s; processes have %s, tolerated are %s", reason,
 		      busy == INT64_MAX ? "nobody knows how much" : ga_size_text(busy, has),
@@ -280,6 +291,8 @@ static void consider(struct selecting *selecting, const gpualloc_device *device,
 			     why == another_model     ? model_of(device)
 			     : why == another_profile ? device->profile ? device->profile : "?"
 						      : "");
+		if (why == invisible)
+			(void)may_help(selecting, GPUALLOC_REMEDY_IGNORE_VISIBLE);
 		return;
 	}
 	if (is_unfit(selecting, device) || is_too_small(selecting, device) ||
@@ -300,8 +313,9 @@ static void consider_gpu(struct selecting *selecting, size_t place)
 		for (size_t m = 0; m < gpu->mig_count; m++)
 			consider(selecting, &gpu->mig[m], place);
 	else if (gpu->mig_enabled)
-		(void)reject(selecting, gpu, false,
-			     "in MIG mode: --mig chooses among its %zu instances", gpu->mig_count);
+		(void)(reject(selecting, gpu, false, "in MIG mode, with %zu instances",
+			      gpu->mig_count) &&
+		       may_help(selecting, GPUALLOC_REMEDY_ASK_FOR_MIG));
 	else
 		consider(selecting, gpu, place);
 }
@@ -363,11 +377,37 @@ static const struct gpualloc_rejection *rejection_of(const struct ga_selection *
 	return NULL;
 }
 
+/* It is a GPU where instances are asked for, or the other way round. */
+static int refuse_kind(const struct selecting *selecting, const gpualloc_device *device)
+{
+	char id[GA_DEVICE_ID_SIZE];
+	int status =
+		ga_error_set(selecting->error, GPUALLOC_EUSAGE,
+			     "device %s is required, and it is %s", ga_device_id(device, id),
+			     device->parent ? "a MIG instance" : "a GPU, not one of its instances");
+
+	return device->parent
+		       ? ga_error_remedy(selecting->error, status, GPUALLOC_REMEDY_ASK_FOR_MIG)
+		       : status;
+}
+
+static int refuse_required(const struct selecting *selecting,
+			   const struct gpualloc_rejection *rejection)
+{
+	char id[GA_DEVICE_ID_SIZE];
+	int status = *unwanted(selecting, rejection->device) ? GPUALLOC_EUSAGE
+		     : rejection->for_now                    ? GPUALLOC_EBUSY
+							     : GPUALLOC_EIMPOSSIBLE;
+
+	(void)ga_error_set(selecting->error, status, "device %s is required, but %s",
+			   ga_device_id(rejection->device, id), rejection->reason);
+	return ga_error_remedy(selecting->error, status, rejection->remedies);
+}
+
 static int find_required(struct selecting *selecting)
 {
 	struct ga_selection *selection = selecting->selection;
 	const struct ga_device_list *require = &selecting->lists->require;
-	char id[GA_DEVICE_ID_SIZE];
 
 	selection->required = calloc(require->count + 1, sizeof *selection->required);
 	if (!selection->required)
@@ -383,18 +423,8 @@ static int find_required(struct selecting *selecting)
 			selection->required[selection->required_count++] = c;
 			continue;
 		}
-		if (!rejection)
-			return ga_error_set(selecting->error, GPUALLOC_EUSAGE,
-					    "device %s is required, and it is %s",
-					    ga_device_id(device, id),
-					    device->parent ? "a MIG instance: add --mig"
-							   : "a GPU, not one of its instances");
-		return ga_error_set(selecting->error,
-				    *unwanted(selecting, device) ? GPUALLOC_EUSAGE
-				    : rejection->for_now         ? GPUALLOC_EBUSY
-								 : GPUALLOC_EIMPOSSIBLE,
-				    "device %s is required, but %s", ga_device_id(device, id),
-				    rejection->reason);
+		return rejection ? refuse_required(selecting, rejection)
+				 : refuse_kind(selecting, device);
 	}
 	return 0;
 }

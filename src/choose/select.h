@@ -14,6 +14,7 @@ enum { GA_REASON_SIZE = 256 };
 struct gpualloc_rejection {
 	const gpualloc_device *device;
 	bool for_now; /* somebody could free it */
+	unsigned remedies;
 	char reason[GA_REASON_SIZE];
 };
 

@@ -49,14 +49,19 @@ static int check_numbers(const struct ga_job *job, const struct naming *naming, 
 			 gpualloc_error *error)
 {
 	if (certain < 0)
-		return ga_error_prefix(error, certain,
-				       "devices cannot be named by number, only by UUID (--format "
-				       "uuid); ");
+		return ga_error_remedy(
+			error,
+			ga_error_prefix(error, certain,
+					"devices cannot be named by number, only by UUID; "),
+			GPUALLOC_REMEDY_USE_UUIDS);
 	for (size_t i = 0; i < job->count; i++) {
 		if (job->devices[i]->parent)
-			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					    "a MIG instance has no index that CUDA knows; it is "
-					    "found by its UUID (--format uuid)");
+			return ga_error_remedy(
+				error,
+				ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+					     "a MIG instance has no index that CUDA knows; it is "
+					     "found by its UUID"),
+				GPUALLOC_REMEDY_USE_UUIDS);
 		if (number_of(job, naming, job->devices[i]) == job->machine->device_count)
 			return ga_error_set(error, GPUALLOC_EUSAGE,
 					    "a chosen device is not one of this machine's");
@@ -73,9 +78,11 @@ static int check_uuids(const struct ga_job *job, int certain, gpualloc_error *er
 			return ga_error_prefix(error, GPUALLOC_EIMPOSSIBLE,
 					       "a program cannot find a chosen device: its UUID is "
 					       "not known, and ");
-		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "the UUID of a chosen device is not known, and without it a "
-				    "program cannot find it (--format index names it by number)");
+		return ga_error_remedy(error,
+				       ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+						    "the UUID of a chosen device is not known, and "
+						    "without it a program cannot find it"),
+				       GPUALLOC_REMEDY_USE_NUMBERS);
 	}
 	return 0;
 }

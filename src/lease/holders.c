@@ -163,9 +163,9 @@ static int look_everywhere(struct search *search, gpualloc_error *error)
 
 static int no_such_lease(const char *id, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "no lease is called \"%.40s\"; `gpualloc leases` shows what there is",
-			    id);
+	return ga_error_remedy(
+		error, ga_error_set(error, GPUALLOC_EPERM, "no lease is called \"%.40s\"", id),
+		GPUALLOC_REMEDY_SHOW_LEASES);
 }
 
 /* Of a lease without a record whoever may look is told what he sees. */
@@ -347,19 +347,21 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 	if (result < 0)
 		return ga_error_memory(error);
 	if (result == 0 || record.uid != geteuid())
-		return ga_error_set(
-			error, GPUALLOC_EPERM,
-			"no lease of yours is called \"%.40s\"; `gpualloc leases` shows "
-			"what there is",
-			id);
+		return ga_error_remedy(error,
+				       ga_error_set(error, GPUALLOC_EPERM,
+						    "no lease of yours is called \"%.40s\"", id),
+				       GPUALLOC_REMEDY_SHOW_LEASES);
 	result = find(&search, &holders, error);
 	if (result < 0)
 		return result;
 	result = join_any(store, &record, counts, &holders, ret_fd, ret_variables);
 	if (result != 0)
 		return result < 0 ? ga_error_memory(error) : 0;
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "lease %s has no program that was told of it, so there is nothing to "
-			    "join; GPUALLOC_LEASE=%s gpualloc run ... leases within it",
-			    id, id);
+	return ga_error_remedy(
+		error,
+		ga_error_set(error, GPUALLOC_EPERM,
+			     "lease %s has no program that was told of it, so there is nothing to "
+			     "join; with GPUALLOC_LEASE=%s in the environment one leases within it",
+			     id, id),
+		GPUALLOC_REMEDY_LEASE_WITHIN);
 }

@@ -45,11 +45,12 @@ void ga_store_close(struct ga_store *store)
 
 static int distrust(const char *path, const char *why, gpualloc_error *error)
 {
-	return ga_error_set(
-		error, GPUALLOC_EPERM,
-		"the store %s cannot be trusted: %s; `sudo gpualloc setup` makes a good "
-		"one, GPUALLOC_STATE_DIR names another",
-		path, why);
+	return ga_error_remedy(
+		error,
+		ga_error_set(error, GPUALLOC_EPERM,
+			     "the store %s cannot be trusted: %s; GPUALLOC_STATE_DIR names another",
+			     path, why),
+		GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
 /* Locks that other machines or layers do not see would be grants that are none. */
@@ -104,10 +105,14 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 /* Meant for a group, or left unfinished: who is shut out cannot tell. */
 static int closed(const char *path, const char *name, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "the store %s is closed to you%s%s: it is for others, or its setup was "
-			    "interrupted and `sudo gpualloc setup` finishes it",
-			    path, *name ? " at its " : "", name);
+	return ga_error_remedy(
+		error,
+		ga_error_set(
+			error, GPUALLOC_EPERM,
+			"the store %s is closed to you%s%s: it is for others, or its setup was "
+			"interrupted",
+			path, *name ? " at its " : "", name),
+		GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
 /* ---- opening ---- */
@@ -182,10 +187,9 @@ static int check_parent(const char *path, int folder, gpualloc_error *error)
 
 static int no_store(const char *path, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "there is no store %s for leases: `sudo gpualloc setup` makes it for "
-			    "everybody, --private takes one of your own that others do not see",
-			    path);
+	return ga_error_remedy(
+		error, ga_error_set(error, GPUALLOC_EPERM, "there is no store %s for leases", path),
+		GPUALLOC_REMEDY_SET_UP_STORE | GPUALLOC_REMEDY_OWN_STORE);
 }
 
 static int open_all(const char *path, struct ga_store *store, gpualloc_error *error)
@@ -268,11 +272,13 @@ int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_err
 	    fstatat(store->folder, ledger_name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
 		return 0;
-	return ga_error_set(
-		error, GPUALLOC_EPERM,
-		"the store %s was removed meanwhile, and what is leased there others do "
-		"not see: try again; `sudo gpualloc setup` makes it anew",
-		store->path);
+	return ga_error_remedy(
+		error,
+		ga_error_set(error, GPUALLOC_EPERM,
+			     "the store %s was removed meanwhile, and what is leased there others "
+			     "do not see: try again",
+			     store->path),
+		GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
 bool ga_store_sweep(const struct ga_store *store, int folder, const char *name,

@@ -34,9 +34,10 @@ bool ga_store_part_is_shut(const struct ga_store_part *part, mode_t mode)
 
 static int unfinished(const struct ga_store *store, const char *what, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_EPERM,
-			    "the store %s is not whole: %s; `sudo gpualloc setup` mends it",
-			    store->path, what);
+	return ga_error_remedy(error,
+			       ga_error_set(error, GPUALLOC_EPERM, "the store %s is not whole: %s",
+					    store->path, what),
+			       GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
 static int check_part(const struct ga_store *store, const struct ga_store_part *part, bool is_shut,

@@ -142,7 +142,7 @@ static int check_squatter(const char *path, gpualloc_error *error)
 	return ga_error_set(
 		error, GPUALLOC_EPERM,
 		"the store %s cannot be trusted: it belongs to %s. Only they or root can "
-		"remove it; GPUALLOC_STATE_DIR=FOLDER, without --private, takes another, "
+		"remove it; GPUALLOC_STATE_DIR=FOLDER, and no private store, takes another, "
 		"best in your home folder",
 		path, user);
 }

@@ -113,10 +113,9 @@ int ga_store_remove(const char *path, gpualloc_error *error)
 		return result;
 	result = ga_ledger_lock(ledger, ga_ledger_everything(), error);
 	if (result == GPUALLOC_EBUSY)
-		return ga_error_set(error, result,
-				    "the store %s is in use: `gpualloc leases` says "
-				    "by whom",
-				    path);
+		return ga_error_remedy(error,
+				       ga_error_set(error, result, "the store %s is in use", path),
+				       GPUALLOC_REMEDY_SHOW_LEASES);
 	if (result == 0)
 		result = ga_store_check_ledger(&store, ledger, error);
 	return result < 0 ? result : remove_parts(&store, error);

@@ -103,9 +103,11 @@ static int found(struct search *search, const gpualloc_device *device)
 
 static int no_such(struct search *search, struct ga_view word)
 {
-	return ga_error_set(search->error, GPUALLOC_EUSAGE,
-			    "no device \"%.*s\" on this machine; `gpualloc list` shows them",
-			    (int)word.size, word.text);
+	return ga_error_remedy(search->error,
+			       ga_error_set(search->error, GPUALLOC_EUSAGE,
+					    "no device \"%.*s\" on this machine", (int)word.size,
+					    word.text),
+			       GPUALLOC_REMEDY_SHOW_DEVICES);
 }
 
 static const gpualloc_device *by_index(const gpualloc_machine *machine, int64_t index)

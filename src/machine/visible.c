@@ -25,8 +25,7 @@ static int check_models(const gpualloc_machine *machine, const struct ga_environ
 						    ? "CUDA_VISIBLE_DEVICES has indices, and on a "
 						      "machine with several models they mean "
 						      "nothing certain: set "
-						      "CUDA_DEVICE_ORDER=PCI_BUS_ID, use UUIDs, or "
-						      "--ignore-env"
+						      "CUDA_DEVICE_ORDER=PCI_BUS_ID, or use UUIDs"
 						    : "on a machine with several models a "
 						      "framework's numbers mean nothing certain: "
 						      "set CUDA_DEVICE_ORDER=PCI_BUS_ID");
@@ -48,8 +47,7 @@ static int by_cuda_order(const gpualloc_machine *machine, const struct ga_enviro
 	if (result < 0)
 		return environment->visible_devices
 			       ? ga_error_prefix(error, GPUALLOC_EUSAGE,
-						 "CUDA_VISIBLE_DEVICES has indices; use UUIDs, or "
-						 "--ignore-env: ")
+						 "CUDA_VISIBLE_DEVICES has indices; use UUIDs: ")
 			       : result;
 	gpus->count = machine->device_count;
 	return 0;
@@ -164,6 +162,8 @@ int ga_visible_devices(const gpualloc_machine *machine, const struct ga_environm
 	bool uuids = text && is_uuid(ga_view_trim(text, strcspn(text, ",")));
 	int result = nothing || uuids ? 0 : by_cuda_order(machine, environment, &gpus, error);
 
+	if (result == GPUALLOC_EUSAGE && text)
+		(void)ga_error_remedy(error, result, GPUALLOC_REMEDY_IGNORE_VISIBLE);
 	for (size_t i = 0; result == 0 && !text && i < gpus.count; i++)
 		if (ga_device_list_add(&list, shown_as(gpus.devices[i])) < 0)
 			result = ga_error_memory(error);

@@ -20,7 +20,7 @@ static int read_file(const char *text, size_t size, gpualloc_machine **ret_machi
 
 const struct ga_source ga_source_machine_file = {
 	.name = "machine file",
-	.description = "JSON, as gpualloc snapshot writes it",
+	.description = "JSON, as a snapshot is written",
 	.recognises = recognises,
 	.read = read_file,
 };

@@ -147,6 +147,7 @@ static int open_automatically(const struct ga_source_request *request,
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;
 	gpualloc_error tried = {0}, before = {0};
+	unsigned remedies = GPUALLOC_REMEDY_OTHER_MACHINE;
 	ga_auto_buffer struct ga_buffer reasons = GA_BUFFER_INIT(2 * GA_ERROR_SIZE);
 
 	for (size_t s = 0; s < SOURCE_COUNT; s++) {
@@ -166,12 +167,13 @@ static int open_automatically(const struct ga_source_request *request,
 				*ret_machine = ga_steal(&machine);
 			return result;
 		}
+		remedies |= tried.remedies;
 		ga_buffer_format(&reasons, "\n  %s", tried.message);
 	}
-	return ga_error_set(error, GPUALLOC_ENOSOURCE,
-			    "no GPU found%s\nTo see gpualloc work without a GPU, try "
-			    "--machine dgx1-volta.",
-			    reasons.failed ? "" : reasons.data);
+	return ga_error_remedy(error,
+			       ga_error_set(error, GPUALLOC_ENOSOURCE, "no GPU found%s",
+					    reasons.failed ? "" : reasons.data),
+			       remedies);
 }
 
 static int ask(const struct ga_source *source, const struct ga_source_request *request,

@@ -13,6 +13,7 @@ static void write_sentence(gpualloc_error *error, int status, const char *format
 static void write_sentence(gpualloc_error *error, int status, const char *format, va_list arguments)
 {
 	error->status = status;
+	error->remedies = GPUALLOC_REMEDY_NONE;
 	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
 	ga_text_disarm(error->message);
 }
@@ -37,18 +38,28 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 	return status;
 }
 
+int ga_error_remedy(gpualloc_error *error, int status, unsigned remedies)
+{
+	if (error)
+		error->remedies |= remedies;
+	return status;
+}
+
 int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 {
 	char rest[GA_ERROR_SIZE];
+	unsigned remedies;
 	va_list arguments;
 
 	if (!error)
 		return status;
+	remedies = error->remedies;
 	memcpy(rest, error->message, sizeof rest);
 	va_start(arguments, format);
 	write_sentence(error, status, format, arguments);
 	va_end(arguments);
 	add_behind(error, rest);
+	error->remedies = remedies;
 	return status;
 }
 

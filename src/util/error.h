@@ -12,6 +12,7 @@ enum { GA_ERROR_SIZE = 4096 };
 
 struct gpualloc_error {
 	int status;
+	unsigned remedies; /* enum gpualloc_remedy */
 	char message[GA_ERROR_SIZE];
 };
 
@@ -21,6 +22,9 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 /* Puts context in front: "FILE: " before "devices[0]: expected an object". */
 int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Adds what may help to what was just set; returns status. Context that is put in front keeps it.
+ */
+int ga_error_remedy(gpualloc_error *error, int status, unsigned remedies);
 int ga_error_memory(gpualloc_error *error);
 /* GPUALLOC_EUSAGE: a call of the library was given NULL for what it works on. */
 int ga_error_missing(gpualloc_error *error, const char *what);

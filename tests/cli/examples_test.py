@@ -69,7 +69,7 @@ def the_allocator_through_the_drivers_library():
 def the_allocator_fails_with_a_sentence():
     refuses(64, "no policy", ALLOCATOR, "dgx1-volta", "none")
     refuses(64, "nowhere", ALLOCATOR, "nowhere")
-    refuses(69, "--machine dgx1-volta", ALLOCATOR,
+    refuses(69, "no GPU found", ALLOCATOR,
             env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"})
 
 
@@ -97,7 +97,7 @@ def by_memory_tells_no_gpu_from_none_that_fits():
             env={"CUDA_VISIBLE_DEVICES": "GPU-33cc4444"})
     refuses(69, "no GPU is on this machine", BY_MEMORY, "1GiB", "best-fit",
             machine_file("empty.json"))
-    refuses(69, "--machine dgx1-volta", BY_MEMORY, "1GiB",
+    refuses(69, "no GPU found", BY_MEMORY, "1GiB",
             env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"})
     for size in ("8Gigs", "-1", "much", ""):
         refuses(64, "is no size", BY_MEMORY, size, "best-fit", LAB)

@@ -47,7 +47,7 @@ NEXT BEST
   0,3,4    40.0 GB/s, score 450, value 40000: 20.0 GB/s less
 
 NOT CHOSEN
-  1        named by --exclude
+  1        left out by the request
   4        free, but in place of 2: 40.0 GB/s, score 450, value 40000
   5        free, but in place of 0: 6.0 GB/s, score 270, value 6000
   6,7      free, but in place of 0: 20.0 GB/s, score 370, value 20000
@@ -75,7 +75,7 @@ def irregular_sets_of_many_devices_are_wrapped():
     odd = ",".join(str(i) for i in range(1, 72, 2))
     text = explain("nvl72", "-n", "30", "--only", odd)
     assert widest(text) <= 80 and len(text.splitlines()) <= 60, text
-    assert "0, 2, 4, 6" in text and "not named by --only" in text, text
+    assert "0, 2, 4, 6" in text and "not one of those asked for" in text, text
     for columns in (60, 79, 100):
         shown = on_terminal("explain", "--machine", "nvl72", "-n", "30", "--only", odd,
                             columns=columns)
@@ -183,7 +183,7 @@ def json_has_every_key_in_order():
     explained = document("rtx8000x4", "-n", "2", "-p", "best-effort", "--exclude", "2")
     assert explained["rejected"] == [
         {"device": "1", "reason": "free, but in place of 3: 9.0 GB/s, score 20, value 20"},
-        {"device": "2", "reason": "named by --exclude"}], explained["rejected"]
+        {"device": "2", "reason": "left out by the request"}], explained["rejected"]
     assert explained["alternatives"][0] == \
         {"devices": ["0", "1"], "value": 20, "score": 20, "bandwidth": 9000}
 

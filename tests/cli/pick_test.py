@@ -170,7 +170,7 @@ def instances():
     no(64, "a100-mig", "--mig", "1g.5gb", says=["did you mean --mig=1g.5gb?"])
     no(64, "a100-mig", "--mig", "1g.5gb", "-n", "2", says=["did you mean --mig=1g.5gb?"])
     no(64, "a100-mig", "--mig=", says=["--mig=PROFILE"])
-    no(64, "a100-mig", "--require", "1:3:0", says=["add --mig"])
+    no(64, "a100-mig", "--require", "1:3:0", says=["--mig chooses among"])
     no(78, "a100-mig", "--only", "1", says=["in MIG mode", "--mig"])
     for policy in ("balanced", "bandwidth", "best-effort"):
         no(64, "a100-mig", "--mig", "-p", policy, says=[policy, "pack"])
@@ -229,10 +229,10 @@ def lists():
                  "00000000:86:00.0", " 5 "):
         assert indices("dgx1-volta", "--only", word) == "5", word
     no(64, "dgx1-volta", "--require", "3", "--exclude", "2-4",
-       says=["device 3 is required, but named by --exclude"])
-    no(64, "dgx1-volta", "--require", "3", "--only", "0-2", says=["not named by --only"])
-    no(78, "dgx1-volta", "--only", "0-3", "-n", "5", says=["only 4", "4-7: not named by --only"])
-    no(78, "dgx1-volta", "--exclude", "0-7", says=["none can ever be had", "0-7: named by"])
+       says=["device 3 is required, but left out by the request"])
+    no(64, "dgx1-volta", "--require", "3", "--only", "0-2", says=["not one of those asked for"])
+    no(78, "dgx1-volta", "--only", "0-3", "-n", "5", says=["only 4", "4-7: not one of those asked for"])
+    no(78, "dgx1-volta", "--exclude", "0-7", says=["none can ever be had", "0-7: left out by"])
 
 
 @case

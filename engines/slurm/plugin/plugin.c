@@ -137,9 +137,12 @@ static void prepare(spank_t spank)
 	else
 		result = crew_open(&step.crew, step.settings.store, tasks, error);
 	if (result < 0)
-		(void)snprintf(step.trouble, sizeof step.trouble, "%s",
+		(void)snprintf(step.trouble, sizeof step.trouble, "%s%s",
 			       *gpualloc_error_message(error) ? gpualloc_error_message(error)
-							      : "out of memory or descriptors");
+							      : "out of memory or descriptors",
+			       gpualloc_error_remedies(error) & GPUALLOC_REMEDY_SET_UP_STORE
+				       ? "; `sudo gpualloc setup` makes or mends it for everybody"
+				       : "");
 	gpualloc_error_free(error);
 }
 

@@ -90,12 +90,16 @@ static int whole_is_silent(const struct asking *asking, gpualloc_error *error)
 	bool starts = asking->whole.count < 0;
 	int64_t allowed = silence_allowed(asking, &asking->whole);
 
-	return ga_error_set(
-		error, GPUALLOC_ENOSOURCE,
-		"NVML: did not answer within %g s%s: without persistence mode a driver may need "
-		"seconds for each GPU (`nvidia-smi -pm 1`, or nvidia-persistenced, then "
-		"--deadline with more); else it hangs, and the kernel's log (dmesg) says why",
-		(double)allowed / 1000.0, starts ? " when it was to start" : "");
+	return ga_error_remedy(
+		error,
+		ga_error_set(
+			error, GPUALLOC_ENOSOURCE,
+			"NVML: did not answer within %g s%s: without persistence mode a driver "
+			"may need seconds for each GPU (`nvidia-smi -pm 1`, or "
+			"nvidia-persistenced); else it hangs, and the kernel's log (dmesg) "
+			"says why",
+			(double)allowed / 1000.0, starts ? " when it was to start" : ""),
+		GPUALLOC_REMEDY_MORE_TIME);
 }
 
 static int whole_is_dead(const struct asking *asking, gpualloc_error *error)
