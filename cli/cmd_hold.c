@@ -7,24 +7,28 @@
 #include "lease_find.h"
 #include "leasing.h"
 #include "message.h"
+#include "open.h"
 #include "options.h"
+#include "orphan.h"
 #include "output.h"
 #include "owned.h"
 #include "settle.h"
 #include "stores.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-/* The pipe to who called, once everything inherited is closed. */
-enum { ANSWER_FD = 3, STATUS_DIED = 74 };
+enum { STATUS_DIED = 74 };
+
+/* What the keeper-to-be is told. */
+struct holding {
+	const struct call *call;
+	int64_t for_ms;
+};
 
 /* What the keeper-to-be has to say: a status, and what goes to stdout. */
 struct answer {
@@ -40,26 +44,23 @@ static void add_answer(struct ga_buffer *text, const struct call *call, const gp
 		ga_buffer_format(text, "%s\n", gpualloc_lease_id(lease));
 		return;
 	}
-	ga_json_open(&json, NULL, '{');
-	ga_json_number(&json, "schema", 1);
-	ga_json_text(&json, "command", call->command->name);
+	begin_document(&json, call);
 	ga_json_text(&json, "lease", gpualloc_lease_id(lease));
 	ga_json_number(&json, "pid", getpid());
 	ga_json_open(&json, "devices", '[');
 	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
 		ga_json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
 	ga_json_close(&json, ']');
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }
 
 static int send_answer(int status, const struct ga_buffer *text)
 {
 	struct answer answer = {status, text ? text->size : 0};
 
-	if (write(ANSWER_FD, &answer, sizeof answer) != (ssize_t)sizeof answer)
+	if (write(GA_ORPHAN_ANSWER, &answer, sizeof answer) != (ssize_t)sizeof answer)
 		return STATUS_DIED;
-	if (answer.size && write(ANSWER_FD, text->data, text->size) != (ssize_t)text->size)
+	if (answer.size && write(GA_ORPHAN_ANSWER, text->data, text->size) != (ssize_t)text->size)
 		return STATUS_DIED;
 	return status;
 }
@@ -117,17 +118,14 @@ static int hold(const struct call *call, int64_t for_ms)
  * Nothing that the caller has open may stay open in a keeper: it would keep the caller's locks and
  * pipes. The lease is acquired in the process that keeps it, so that it is its lease.
  */
-static void be_keeper(const struct call *call, int64_t for_ms, int answer)
+static int be_keeper(void *context, const gpualloc_error *trouble)
 {
-	auto_error gpualloc_error *error = gpualloc_error_new();
-	int result;
+	const struct holding *holding = context;
+	int result =
+		trouble ? fail_error(GPUALLOC_EIO, trouble) : hold(holding->call, holding->for_ms);
 
-	if (dup3(answer, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
-		_exit(STATUS_DIED);
-	result = gpualloc_descriptors_close(ANSWER_FD + 1, error);
-	result = result < 0 ? fail_error(result, error) : hold(call, for_ms);
 	(void)send_answer(result, NULL);
-	_exit(result);
+	return result;
 }
 
 /* ---- in the caller ---- */
@@ -151,28 +149,16 @@ static int take_answer(int from)
 	return output_print(&text);
 }
 
-/* Two forks, so that the keeper is nobody's child. */
-static int fork_keeper(const struct call *call, int64_t for_ms)
+static int start_keeper(const struct call *call, int64_t for_ms)
 {
-	int answer[2], result;
-	pid_t child;
+	gpualloc_error why = {0};
+	struct holding holding = {call, for_ms};
+	int from, result = ga_orphan_start(be_keeper, &holding, &from, &why);
 
-	if (pipe2(answer, O_CLOEXEC) < 0)
-		return fail(STATUS_DIED, "cannot leave a keeper: %s", strerror(errno));
-	child = fork();
-	if (child == 0) {
-		close(answer[0]);
-		child = fork();
-		if (child == 0)
-			be_keeper(call, for_ms, answer[1]);
-		_exit(child < 0);
-	}
-	close(answer[1]);
-	if (child > 0)
-		(void)waitpid(child, NULL, 0);
-	result = child < 0 ? fail(STATUS_DIED, "cannot leave a keeper: %s", strerror(errno))
-			   : take_answer(answer[0]);
-	close(answer[0]);
+	if (result < 0)
+		return fail(STATUS_DIED, "cannot leave a keeper: %s", why.message);
+	result = take_answer(from);
+	close(from);
 	return result;
 }
 
@@ -215,13 +201,10 @@ static int print_end(const struct call *call, const char *lease, int64_t left_ms
 		ga_buffer_format(&text, "%s\n", words);
 		return output_print(&text);
 	}
-	ga_json_open(&json, NULL, '{');
-	ga_json_number(&json, "schema", 1);
-	ga_json_text(&json, "command", call->command->name);
+	begin_document(&json, call);
 	ga_json_text(&json, "lease", lease);
 	ga_json_number(&json, "until", (int64_t)until);
-	ga_json_close(&json, '}');
-	ga_buffer_char(&text, '\n');
+	end_document(&json);
 	return output_print(&text);
 }
 
@@ -278,7 +261,7 @@ static int run(const struct call *call)
 	result = duration_read(call, "--for", word, GA_DURATION_MAX, &for_ms);
 	if (result)
 		return result;
-	return call->value[OPTION_EXTEND] ? extend(call, for_ms) : fork_keeper(call, for_ms);
+	return call->value[OPTION_EXTEND] ? extend(call, for_ms) : start_keeper(call, for_ms);
 }
 
 const struct command command_hold = {

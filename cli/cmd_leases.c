@@ -121,17 +121,14 @@ static void add_pids(struct ga_buffer *text, const struct call *call,
 						 gpualloc_holders_holder(holders, i)));
 	if (!call->value[OPTION_JSON])
 		return;
-	ga_json_open(&json, NULL, '{');
-	ga_json_number(&json, "schema", 1);
-	ga_json_text(&json, "command", call->command->name);
+	begin_document(&json, call);
 	ga_json_text(&json, "lease", call->value[OPTION_PIDS]);
 	ga_json_open(&json, "processes", '[');
 	for (size_t i = 0; i < count; i++)
 		if (has_lease(holders, i))
 			add_holder_json(&json, gpualloc_holders_holder(holders, i));
 	ga_json_close(&json, ']');
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }
 
 static int show_pids(const struct call *call)

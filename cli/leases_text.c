@@ -3,6 +3,7 @@
 #include "columns.h"
 #include "json_writer.h"
 #include "leases.h"
+#include "open.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -174,8 +175,7 @@ static void json_lease(struct ga_json *json, const struct leases_view *view, siz
 {
 	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
 
-	ga_json_line(json, "\n  ");
-	ga_json_open(json, NULL, '{');
+	ga_json_open_line(json, "\n  ", NULL, '{');
 	ga_json_text(json, "id", gpualloc_held_id(held));
 	ga_json_text(json, "user", gpualloc_held_user(held));
 	ga_json_number(json, "pid", gpualloc_held_pid(held));
@@ -196,11 +196,8 @@ static void json_keeps(struct ga_json *json, const gpualloc_waiter *waiter, bool
 {
 	const char *uuid;
 
-	if (!is_known) {
-		ga_json_null(json, "keeps");
+	if (!ga_json_open_known(json, "keeps", '[', is_known))
 		return;
-	}
-	ga_json_open(json, "keeps", '[');
 	for (size_t k = 0; (uuid = gpualloc_waiter_keep(waiter, k)); k++)
 		ga_json_text(json, NULL, uuid);
 	ga_json_close(json, ']');
@@ -210,8 +207,7 @@ static void json_waiting(struct ga_json *json, const struct leases_view *view, s
 {
 	const gpualloc_waiter *waiter = gpualloc_leases_waiter(view->leases, i);
 
-	ga_json_line(json, "\n  ");
-	ga_json_open(json, NULL, '{');
+	ga_json_open_line(json, "\n  ", NULL, '{');
 	ga_json_text(json, "user", gpualloc_waiter_user(waiter));
 	ga_json_number(json, "pid", gpualloc_waiter_pid(waiter));
 	ga_json_number(json, "since", gpualloc_waiter_since(waiter));
@@ -226,20 +222,15 @@ void leases_json(struct ga_buffer *text, const struct call *call, const struct l
 	const gpualloc_leases *leases = view->leases;
 	struct ga_json json = {.out = text};
 
-	ga_json_open(&json, NULL, '{');
-	ga_json_number(&json, "schema", 1);
-	ga_json_text(&json, "command", call->command->name);
+	begin_document(&json, call);
 	ga_json_text(&json, "store", store ? gpualloc_store_path(store) : NULL);
-	ga_json_line(&json, "\n ");
-	ga_json_open(&json, "leases", '[');
+	ga_json_open_line(&json, "\n ", "leases", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_held_count(leases); i++)
 		json_lease(&json, view, i);
 	ga_json_close(&json, ']');
-	ga_json_line(&json, "\n ");
-	ga_json_open(&json, "waiting", '[');
+	ga_json_open_line(&json, "\n ", "waiting", '[');
 	for (size_t i = 0; leases && i < gpualloc_leases_waiter_count(leases); i++)
 		json_waiting(&json, view, i);
 	ga_json_close(&json, ']');
-	ga_json_close(&json, '}');
-	ga_buffer_char(text, '\n');
+	end_document(&json);
 }

@@ -172,11 +172,8 @@ void leases_use_json(struct ga_json *json, const struct leases_view *view, size_
 		json->out->failed = true;
 		return;
 	}
-	if (!uses.is_known && uses.count == 0) {
-		ga_json_null(json, "processes");
+	if (!ga_json_open_known(json, "processes", '[', uses.is_known || uses.count > 0))
 		return;
-	}
-	ga_json_open(json, "processes", '[');
 	for (size_t u = 0; u < uses.count; u++) {
 		const struct use *use = &uses.list[u];
 
@@ -224,11 +221,8 @@ void leases_draining_text(struct ga_buffer *text, const struct leases_view *view
 
 void leases_draining_json(struct ga_json *json, const struct leases_view *view, size_t i)
 {
-	if (!view->machine) {
-		ga_json_null(json, "draining");
+	if (!ga_json_open_known(json, "draining", '[', view->machine != NULL))
 		return;
-	}
-	ga_json_open(json, "draining", '[');
 	for (size_t d = 0; d < gpualloc_held_device_count(gpualloc_leases_held(view->leases, i));
 	     d++)
 		if (is_draining(view, i, d))

@@ -6,6 +6,7 @@
  */
 #include "common.h"
 #include "duration.h"
+#include "orphan.h"
 #include "text.h"
 #include "watch.h"
 
@@ -14,12 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define KEEPER_WORD "--keep"
 
-enum { ANSWER_FD = 3, UUID_SIZE = 256, HOLD_MS = 30000, HOLD_MOST_MS = 24 * 60 * 60 * 1000 };
+enum { UUID_SIZE = 256, HOLD_MS = 30000, HOLD_MOST_MS = 24 * 60 * 60 * 1000 };
 
 /* What the keeper-to-be tells who called. */
 struct answer {
@@ -108,25 +108,23 @@ static int keep(struct one_device *one, struct answer *answer)
 	result = gpualloc_lease_hand_on(one->lease, &fd, one->error);
 	if (result < 0)
 		return fail_error(one, result);
-	if (write(ANSWER_FD, answer, sizeof *answer) != (ssize_t)sizeof *answer)
+	if (write(GA_ORPHAN_ANSWER, answer, sizeof *answer) != (ssize_t)sizeof *answer)
 		return STATUS_OUTPUT;
 	return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s",
 		    strerror(become_keeper(answer->uuid, fd)));
 }
 
-/* Nothing that the caller has open stays open here; the lease is the keeper's own. */
-static void be_keeper(struct one_device *one, int pipe)
+/* The lease is acquired in the process that keeps it, so that it is its lease. */
+static int be_keeper(void *context, const gpualloc_error *trouble)
 {
+	struct one_device *one = context;
 	struct answer answer = {0};
-	int result;
 
-	if (dup3(pipe, ANSWER_FD, O_CLOEXEC) < 0 && errno != EINVAL)
-		_exit(STATUS_OUTPUT);
-	one->error = gpualloc_error_new();
-	result = gpualloc_descriptors_close(ANSWER_FD + 1, one->error);
-	answer.status = result < 0 ? fail_error(one, result) : keep(one, &answer);
-	(void)!write(ANSWER_FD, &answer, sizeof answer);
-	_exit(answer.status);
+	answer.status = trouble ? fail(one, gpualloc_exit_status(GPUALLOC_EIO), "%s",
+				       gpualloc_error_message(trouble))
+				: keep(one, &answer);
+	(void)!write(GA_ORPHAN_ANSWER, &answer, sizeof answer);
+	return answer.status;
 }
 
 /* ---- getgpu ---- */
@@ -149,24 +147,13 @@ static int take_answer(const struct one_device *one, int from)
 
 static int get(struct one_device *one)
 {
-	int answer[2], result;
-	pid_t child;
+	gpualloc_error why = {0};
+	int from, result = ga_orphan_start(be_keeper, one, &from, &why);
 
-	if (pipe2(answer, O_CLOEXEC) < 0)
-		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", strerror(errno));
-	child = fork();
-	if (child == 0) {
-		close(answer[0]);
-		child = fork();
-		if (child == 0)
-			be_keeper(one, answer[1]);
-		_exit(child < 0);
-	}
-	close(answer[1]);
-	if (child > 0)
-		(void)waitpid(child, NULL, 0);
-	result = take_answer(one, answer[0]);
-	close(answer[0]);
+	if (result < 0)
+		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", why.message);
+	result = take_answer(one, from);
+	close(from);
 	return result;
 }
 

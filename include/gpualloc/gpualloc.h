@@ -890,8 +890,8 @@ GPUALLOC_EXPORT const char *gpualloc_holder_command(const gpualloc_holder *holde
 GPUALLOC_EXPORT enum gpualloc_holder_kind gpualloc_holder_kind_of(const gpualloc_holder *holder);
 /*
  * Ends the lease by ending them: SIGTERM, and SIGKILL to those that still have it after grace_ms;
- * what they start meanwhile is ended too. With only_keepers != 0 the keepers alone, and what runs in
- * the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom, and
+ * what they start meanwhile is ended too. With only_keepers != 0 the keepers alone, and what runs
+ * in the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom, and
  * GPUALLOC_EPERM where that cannot be seen. The list is then of those that are left.
  */
 GPUALLOC_EXPORT int gpualloc_holders_end(gpualloc_holders *holders, int only_keepers,
@@ -1002,12 +1002,6 @@ GPUALLOC_EXPORT int gpualloc_program_supervise(const char *path, char *const *ar
 					       char *const *environment, int64_t time_limit_ms,
 					       gpualloc_supervise_function *tell, void *context,
 					       int *ret_status, gpualloc_error *error);
-
-/*
- * Closes every descriptor from first on, in a process that must not go on holding what its parent
- * holds. GPUALLOC_EIO where some may have stayed open: before Linux 5.9 it needs /proc.
- */
-GPUALLOC_EXPORT int gpualloc_descriptors_close(int first, gpualloc_error *error);
 
 #ifdef __cplusplus
 }

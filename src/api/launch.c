@@ -3,7 +3,6 @@
 #include "bind.h"
 #include "child.h"
 #include "cleanup.h"
-#include "descriptors.h"
 #include "environment.h"
 #include "program.h"
 #include "supervise.h"
@@ -129,14 +128,4 @@ int gpualloc_bind(const gpualloc_device *const *devices, size_t count, char **re
 int gpualloc_bind_check(gpualloc_error *error)
 {
 	return ga_bind_check(error);
-}
-
-int gpualloc_descriptors_close(int first, gpualloc_error *error)
-{
-	int result = ga_descriptors_close(first);
-
-	return result == 0 ? 0
-			   : ga_error_errno(error, GPUALLOC_EIO, -result,
-					    "inherited descriptors cannot be closed; it takes "
-					    "close_range(), which Linux has since 5.9, or /proc");
 }

@@ -12,6 +12,8 @@ static void write_sentence(gpualloc_error *error, int status, const char *format
 	__attribute__((format(printf, 3, 0)));
 static void write_sentence(gpualloc_error *error, int status, const char *format, va_list arguments)
 {
+	if (!error)
+		return;
 	error->status = status;
 	error->remedies = GPUALLOC_REMEDY_NONE;
 	(void)vsnprintf(error->message, sizeof error->message, format, arguments);
@@ -30,8 +32,6 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 {
 	va_list arguments;
 
-	if (!error)
-		return status;
 	va_start(arguments, format);
 	write_sentence(error, status, format, arguments);
 	va_end(arguments);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two forks, so that a process is nobody's child; see orphan.h. */
+#include "orphan.h"
+
+#include "cleanup.h"
+#include "descriptors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+_Noreturn static void be_orphan(int (*work)(void *context, const gpualloc_error *trouble),
+				void *context, int answer)
+{
+	gpualloc_error trouble = {0};
+	int result;
+
+	if (dup3(answer, GA_ORPHAN_ANSWER, O_CLOEXEC) < 0 && errno != EINVAL)
+		_exit(EXIT_FAILURE);
+	result = ga_descriptors_close(GA_ORPHAN_ANSWER + 1);
+	if (result < 0)
+		(void)ga_error_errno(&trouble, GPUALLOC_EIO, -result,
+				     "inherited descriptors cannot be closed; it takes "
+				     "close_range(), which Linux has since 5.9, or /proc");
+	_exit(work(context, result < 0 ? &trouble : NULL));
+}
+
+/* 0, or the errno of a fork that failed. */
+static int fork_twice(int (*work)(void *context, const gpualloc_error *trouble), void *context,
+		      const int answer[2])
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child < 0)
+		return errno;
+	if (child == 0) {
+		close(answer[0]);
+		child = fork();
+		if (child == 0)
+			be_orphan(work, context, answer[1]);
+		_exit(child < 0 ? errno : 0);
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), void *context,
+		    int *ret_from, gpualloc_error *error)
+{
+	int answer[2], number;
+
+	if (pipe2(answer, O_CLOEXEC) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "no process can be started");
+	number = fork_twice(work, context, answer);
+	close(answer[1]);
+	if (number == 0) {
+		*ret_from = answer[0];
+		return 0;
+	}
+	close(answer[0]);
+	return ga_error_errno(error, GPUALLOC_EIO, number, "no process can be started");
+}

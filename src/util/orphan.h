@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process that is nobody's child and has nothing of its maker's open but the first three
+ * descriptors and a pipe to it: what it holds is its own, and what its maker holds ends with that.
+ */
+#ifndef GA_UTIL_ORPHAN_H
+#define GA_UTIL_ORPHAN_H
+
+#include "error.h"
+
+/* In the orphan the pipe to its maker; close-on-exec. */
+enum { GA_ORPHAN_ANSWER = 3 };
+
+/*
+ * Runs work in an orphan; what it returns is the orphan's exit status. trouble is NULL, or says why
+ * something may have stayed open: then work must hold nothing, only say so. *ret_from is the pipe's
+ * other end.
+ */
+int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), void *context,
+		    int *ret_from, gpualloc_error *error);
+
+#endif
