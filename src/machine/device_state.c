@@ -25,8 +25,7 @@ static const char *const health_sentences[] = {
 	[GPUALLOC_HEALTH_INTERRUPT] =
 		"the kernel has a problem with its interrupts; see its log (dmesg)",
 	[GPUALLOC_HEALTH_FABRIC_NOT_READY] =
-		"the NVLink fabric is not ready, and CUDA fails until it is; see to "
-		"nvidia-fabricmanager",
+		"the NVLink fabric is not ready for CUDA; see to nvidia-fabricmanager",
 	[GPUALLOC_HEALTH_FAILED] = "the driver cannot use this GPU; see the kernel's log (dmesg)",
 };
 
