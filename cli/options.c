@@ -44,7 +44,7 @@ static const struct option_info infos[] = {
 			 .argument = "FORM",
 			 .complete = COMPLETE_FORM,
 			 .sentence = "how the command is told of its devices: index (default where "
-				     "no GPU is in MIG mode) or uuid"},
+				     "numbers are certain and no GPU is in MIG mode) or uuid"},
 	[OPTION_FORMAT] = {.name = "format",
 			   .argument = "FORM",
 			   .complete = COMPLETE_FORMAT,
