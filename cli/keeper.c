@@ -280,14 +280,14 @@ static int visit_process(int64_t pid)
 
 static int visit(const gpualloc_store *store, const char *lease)
 {
-	ga_auto_free int64_t *pids = NULL;
-	size_t count = 0;
+	gpualloc_holders *holders = NULL;
 	int fd = -1;
 
-	if (gpualloc_lease_processes(store, lease, &pids, &count, NULL) < 0)
+	if (gpualloc_holders_read(store, lease, &holders, NULL) < 0)
 		return -1;
-	for (size_t i = 0; fd < 0 && i < count; i++)
-		fd = visit_process(pids[i]);
+	for (size_t i = 0; fd < 0 && i < gpualloc_holders_count(holders); i++)
+		fd = visit_process(gpualloc_holder_pid(gpualloc_holders_holder(holders, i)));
+	gpualloc_holders_free(holders);
 	return fd;
 }
 

@@ -848,13 +848,6 @@ GPUALLOC_EXPORT size_t gpualloc_waiter_keep_count(const gpualloc_waiter *waiter)
 /* The UUID of the i-th of these. */
 GPUALLOC_EXPORT const char *gpualloc_waiter_keep(const gpualloc_waiter *waiter, size_t i);
 
-/*
- * The processes that have the lease, as far as this process may look; for who leased it and for
- * root, else GPUALLOC_EPERM. The caller frees *ret_pids with gpualloc_free().
- */
-GPUALLOC_EXPORT int gpualloc_lease_processes(const gpualloc_store *store, const char *id,
-					     int64_t **ret_pids, size_t *ret_count,
-					     gpualloc_error *error);
 /* The processes that have a lease, held so that no other is ever signalled in their place. */
 typedef struct gpualloc_holders gpualloc_holders;
 /* One of them. */

@@ -134,26 +134,6 @@ int gpualloc_leases_add_machine(gpualloc_leases *leases, const gpualloc_store *s
 
 /* ---- the processes ---- */
 
-int gpualloc_lease_processes(const gpualloc_store *store, const char *id, int64_t **ret_pids,
-			     size_t *ret_count, gpualloc_error *error)
-{
-	ga_auto_holders struct ga_holders holders = {0};
-	int64_t *pids;
-	int result = store && id ? ga_holders_find(&store->files, id, &holders, error)
-				 : ga_error_missing(error, "the store or the id");
-
-	if (result < 0)
-		return result;
-	pids = calloc(holders.count + 1, sizeof *pids);
-	if (!pids)
-		return ga_error_memory(error);
-	for (size_t i = 0; i < holders.count; i++)
-		pids[i] = holders.list[i].pid;
-	*ret_pids = pids;
-	*ret_count = holders.count;
-	return 0;
-}
-
 int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 			char **ret_variables, gpualloc_error *error)
 {
