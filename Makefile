@@ -8,10 +8,11 @@ MESON_TEST ?=
 export CC
 
 CHAOS_BUILD ?= build-chaos
+FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format hard help install
+.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -21,7 +22,8 @@ help:
 	@echo 'make check    build and run every test'
 	@echo 'make bench    measure, in a release build: what decisions and leases cost, what policies are worth'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
-	@echo 'make hard     kill, stop and error at every system call of a lease'
+	@echo 'make hard     kill, stop and error at every system call and allocation; ten million runs of'
+	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -67,12 +69,21 @@ chaos:
 	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
 	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
 
-hard:
+hard: hard-inject hard-fuzz
+
+hard-inject:
 	@tools/install-deps all
 	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
 	ninja -C $(CHAOS_BUILD) tests/lease/lease_one
 	HARD=1 LEASE_ONE=$(CHAOS_BUILD)/tests/lease/lease_one TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 \
 	  python3 tests/lease/inject_test.py
+
+hard-fuzz:
+	@tools/install-deps all
+	@test -e $(FUZZ_BUILD)/build.ninja || CC=clang meson setup $(FUZZ_BUILD) -Dfuzzers=true \
+	  -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C $(FUZZ_BUILD) $$(ls tests/fuzz/*_fuzz.c | sed 's|.*/\(.*\)_fuzz.c|tests/fuzz/fuzz_\1|')
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/fuzz/hard.py $(FUZZ_BUILD) $(FUZZ_TARGETS)
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
@@ -81,4 +92,4 @@ format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-bench $(CHAOS_BUILD)
+	rm -rf $(BUILD) $(BUILD)-bench $(CHAOS_BUILD) $(FUZZ_BUILD)

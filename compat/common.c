@@ -120,7 +120,7 @@ static bool is_there(const struct one_device *one, struct ga_view uuid)
 }
 
 /* Where there is no list everything is allowed; an unreadable one allows nothing. */
-static int read_allowed(struct one_device *one)
+int read_allowed(struct one_device *one)
 {
 	ga_auto_buffer struct ga_buffer content = {0}, allowed = GA_BUFFER_INIT(LIST_MAX);
 	struct ga_view rest, line;

@@ -32,6 +32,8 @@ int fail_error(const struct one_device *one, int status);
 /* Looks at the machine and at the allow-list. Returns 0, or the exit status of what has been said.
  */
 int look(struct one_device *one);
+/* The second half of it, for a machine that is there. */
+int read_allowed(struct one_device *one);
 /* The i-th MIG instance, or GPU where there are none, as nvidia-smi -L lists them; else NULL. */
 const gpualloc_device *device_at(const struct one_device *one, size_t i);
 bool is_allowed(const struct one_device *one, const gpualloc_device *device);

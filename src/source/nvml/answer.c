@@ -238,6 +238,14 @@ static int build_machine(const struct query *query, gpualloc_machine **ret_machi
 	return 0;
 }
 
+int ga_nvml_build(const struct ga_nvml *nvml, const struct ga_nvml_question *question, int out,
+		  gpualloc_machine **ret_machine, gpualloc_error *error)
+{
+	const struct query query = {question, *nvml, out};
+
+	return build_machine(&query, ret_machine, error);
+}
+
 static int ask_library(struct query *query, gpualloc_error *error)
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;

@@ -14,6 +14,7 @@
 #ifndef GA_SOURCE_NVML_ANSWER_H
 #define GA_SOURCE_NVML_ANSWER_H
 
+#include "library.h"
 #include "source.h"
 
 enum { GA_NVML_DOING_SIZE = 64 };
@@ -33,5 +34,9 @@ struct ga_nvml_question {
 
 /* The work of a child, for ga_child_start(); context is a struct ga_nvml_question. */
 int ga_nvml_answer(void *context, int out);
+/* The part of it that asks: a machine of what a library answers that was initialised. out: as
+ * above. */
+int ga_nvml_build(const struct ga_nvml *nvml, const struct ga_nvml_question *question, int out,
+		  gpualloc_machine **ret_machine, gpualloc_error *error);
 
 #endif

@@ -194,5 +194,6 @@ int ga_nvml_worker_error(const struct ga_nvml_worker *worker, gpualloc_error *er
 	sentence = ga_text_clean(blank, said.size - (size_t)(blank - said.text));
 	if (!sentence || status == -GPUALLOC_ENOMEM)
 		return ga_error_memory(error);
-	return ga_error_set(error, GPUALLOC_ENOSOURCE, "%s", sentence);
+	return ga_error_set(error, GPUALLOC_ENOSOURCE, "%s",
+			    *sentence ? sentence : "NVML: the query ended and did not say why");
 }
