@@ -74,9 +74,12 @@ hard: hard-inject hard-fuzz
 hard-inject:
 	@tools/install-deps all
 	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
-	ninja -C $(CHAOS_BUILD) tests/lease/lease_one
+	ninja -C $(CHAOS_BUILD) tests/lease/lease_one cli/gpualloc compat/getgpu tests/cli/failing_malloc.so
 	HARD=1 LEASE_ONE=$(CHAOS_BUILD)/tests/lease/lease_one TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 \
 	  python3 tests/lease/inject_test.py
+	HARD=1 GPUALLOC=$(CURDIR)/$(CHAOS_BUILD)/cli/gpualloc COMPAT=$(CURDIR)/$(CHAOS_BUILD)/compat \
+	  FAILING_MALLOC=$(CURDIR)/$(CHAOS_BUILD)/tests/cli/failing_malloc.so TEST_ROOT=$(CURDIR)/tests \
+	  PYTHONPATH=tests/cli PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/inject_commands_test.py
 
 hard-fuzz:
 	@tools/install-deps all

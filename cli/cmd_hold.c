@@ -15,6 +15,7 @@
 #include "settle.h"
 #include "stores.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -33,6 +34,7 @@ struct holding {
 /* What the keeper-to-be has to say: a status, and what goes to stdout. */
 struct answer {
 	int status;
+	pid_t pid;
 	size_t size;
 };
 
@@ -56,7 +58,7 @@ static void add_answer(struct ga_buffer *text, const struct call *call, const gp
 
 static int send_answer(int status, const struct ga_buffer *text)
 {
-	struct answer answer = {status, text ? text->size : 0};
+	struct answer answer = {status, getpid(), text ? text->size : 0};
 
 	if (write(GA_ORPHAN_ANSWER, &answer, sizeof answer) != (ssize_t)sizeof answer)
 		return STATUS_DIED;
@@ -130,23 +132,33 @@ static int be_keeper(void *context, const gpualloc_error *trouble)
 
 /* ---- in the caller ---- */
 
+static int no_word(void)
+{
+	return fail(STATUS_DIED, "the keeper ended before it said what it holds; try again");
+}
+
 static int take_answer(int from)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct answer answer;
 	char part[512];
 	ssize_t size;
+	int result;
 
-	if (read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
-		return STATUS_DIED; /* ended by a signal, which ended us as well */
+	if (ga_orphan_read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
+		return no_word();
 	if (answer.status)
 		return answer.status;
 	/* To the end: it comes when the keeper is one, and nothing of ours is open in it. */
-	while ((size = read(from, part, sizeof part)) > 0)
+	while ((size = ga_orphan_read(from, part, sizeof part)) > 0)
 		ga_buffer_append(&text, part, (size_t)size);
-	if (text.size != answer.size)
-		return STATUS_DIED;
-	return output_print(&text);
+	if (size == 0 && text.size > answer.size)
+		return STATUS_DIED; /* it could not become one, and has said why */
+	result = size == 0 && text.size == answer.size ? output_print(&text) : no_word();
+	/* What nobody was told of nobody could release. */
+	if (result)
+		(void)kill(answer.pid, SIGTERM);
+	return result;
 }
 
 static int start_keeper(const struct call *call, int64_t for_ms)

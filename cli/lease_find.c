@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "message.h"
 #include "owned.h"
+#include "stores.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +34,7 @@ int lease_stores_open(const struct call *call, struct lease_stores *ret_stores)
 	gpualloc_store *store = NULL;
 	int result;
 
-	if (access(gpualloc_store_default(), F_OK) == 0) {
+	if (!store_is_absent(gpualloc_store_default())) {
 		result = gpualloc_store_open(NULL, 0, &store, error);
 		add_store(call, &stores, store, result, error);
 	}

@@ -5,6 +5,7 @@
 #include "message.h"
 #include "owned.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,12 +15,17 @@ bool is_real_machine(const struct call *call)
 	return gpualloc_spec_is_live(call->value[OPTION_MACHINE]);
 }
 
+bool store_is_absent(const char *path)
+{
+	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 /* The environment names a store, or the one for everybody has been set up. */
 static bool has_default(void)
 {
 	const char *named = getenv("GPUALLOC_STATE_DIR");
 
-	return (named && *named) || access(gpualloc_store_default(), F_OK) == 0;
+	return (named && *named) || !store_is_absent(gpualloc_store_default());
 }
 
 static bool wants_own(const struct call *call)
@@ -48,7 +54,7 @@ static int check_shared(const struct call *call)
 {
 	const char *shared = gpualloc_store_default();
 
-	if (access(shared, F_OK) < 0)
+	if (store_is_absent(shared))
 		return 0;
 	if (gpualloc_store_check(NULL, NULL) == 0)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
@@ -86,7 +92,7 @@ int store_to_look(const struct call *call, enum store_use use, gpualloc_store **
 	int result;
 
 	*ret_store = NULL;
-	if (!own && access(gpualloc_store_default(), F_OK) < 0)
+	if (!own && store_is_absent(gpualloc_store_default()))
 		return 0;
 	result = gpualloc_store_open(NULL, own, ret_store, error);
 	if (result < 0 && (use == STORE_FOR_LEASES || result == GPUALLOC_ENOMEM))

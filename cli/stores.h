@@ -30,6 +30,9 @@ int add_leases(const struct call *call, gpualloc_machine *machine);
  */
 int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes);
 
+/* There is none, which is more than that it cannot be looked at. */
+bool store_is_absent(const char *path);
+
 /* Whether the call is about the GPUs of this machine, and not a file or one that is built in. */
 bool is_real_machine(const struct call *call);
 

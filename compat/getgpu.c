@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ enum { UUID_SIZE = 256, HOLD_MS = 30000, HOLD_MOST_MS = 24 * 60 * 60 * 1000 };
 /* What the keeper-to-be tells who called. */
 struct answer {
 	int status;
+	pid_t pid;
 	char uuid[UUID_SIZE];
 };
 
@@ -109,7 +111,7 @@ static int keep(struct one_device *one, struct answer *answer)
 	if (result < 0)
 		return fail_error(one, result);
 	if (write(GA_ORPHAN_ANSWER, answer, sizeof *answer) != (ssize_t)sizeof *answer)
-		return STATUS_OUTPUT;
+		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", strerror(errno));
 	return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s",
 		    strerror(become_keeper(answer->uuid, fd)));
 }
@@ -118,7 +120,7 @@ static int keep(struct one_device *one, struct answer *answer)
 static int be_keeper(void *context, const gpualloc_error *trouble)
 {
 	struct one_device *one = context;
-	struct answer answer = {0};
+	struct answer answer = {.pid = getpid()};
 
 	answer.status = trouble ? fail(one, gpualloc_exit_status(GPUALLOC_EIO), "%s",
 				       gpualloc_error_message(trouble))
@@ -129,20 +131,32 @@ static int be_keeper(void *context, const gpualloc_error *trouble)
 
 /* ---- getgpu ---- */
 
+static int no_word(const struct one_device *one)
+{
+	return fail(one, STATUS_OUTPUT, "the keeper ended before it said what it holds; try again");
+}
+
 static int take_answer(const struct one_device *one, int from)
 {
 	struct answer answer;
+	ssize_t got;
 	char more;
+	int result;
 
-	if (read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
-		return STATUS_OUTPUT;
+	if (ga_orphan_read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
+		return no_word(one);
 	if (answer.status)
 		return answer.status;
 	/* The end comes when it is a keeper; a second answer when it could not become one. */
-	if (read(from, &more, 1) != 0)
+	got = ga_orphan_read(from, &more, 1);
+	if (got > 0)
 		return STATUS_OUTPUT;
 	answer.uuid[UUID_SIZE - 1] = '\0';
-	return print_uuid(one, answer.uuid);
+	result = got == 0 ? print_uuid(one, answer.uuid) : no_word(one);
+	/* What nobody was told of is not to be held. */
+	if (result)
+		(void)kill(answer.pid, SIGTERM);
+	return result;
 }
 
 static int get(struct one_device *one)

@@ -63,3 +63,13 @@ int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), v
 	close(answer[0]);
 	return ga_error_errno(error, GPUALLOC_EIO, number, "no process can be started");
 }
+
+ssize_t ga_orphan_read(int from, void *data, size_t size)
+{
+	ssize_t got;
+
+	do
+		got = read(from, data, size);
+	while (got < 0 && errno == EINTR);
+	return got;
+}

@@ -8,6 +8,8 @@
 
 #include "error.h"
 
+#include <sys/types.h>
+
 /* In the orphan the pipe to its maker; close-on-exec. */
 enum { GA_ORPHAN_ANSWER = 3 };
 
@@ -18,5 +20,8 @@ enum { GA_ORPHAN_ANSWER = 3 };
  */
 int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), void *context,
 		    int *ret_from, gpualloc_error *error);
+
+/* As read(), past interruptions. */
+ssize_t ga_orphan_read(int from, void *data, size_t size);
 
 #endif
