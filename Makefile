@@ -55,6 +55,7 @@ bench:
 	  echo; echo "decide --policy $$policy --bars"; \
 	  $(BUILD)-bench/bench/decide --policy $$policy --bars || exit; \
 	done
+	@echo; echo among; $(BUILD)-bench/bench/among
 	@echo; echo stream; $(BUILD)-bench/bench/stream
 	@echo; echo start.py; python3 bench/start.py $(BUILD)-bench/cli/gpualloc
 	@for script in slurm_start slurm_links; do \

@@ -23,7 +23,8 @@ enum { PARTITIONED_MAX = 16 };
 struct set {
 	size_t *numbers;
 	size_t count;
-	int64_t value, score, bandwidth;
+	int64_t value; /* what the policy makes of it */
+	struct ga_worth worth;
 };
 
 struct ranking {
@@ -74,14 +75,16 @@ static bool is_better(const struct set *a, const struct set *b)
 {
 	if (a->value != b->value)
 		return a->value > b->value;
-	return a->bandwidth != b->bandwidth ? a->bandwidth > b->bandwidth : a->score > b->score;
+	if (a->worth.bandwidth != b->worth.bandwidth)
+		return a->worth.bandwidth > b->worth.bandwidth;
+	return a->worth.fit > b->worth.fit;
 }
 
 static int measure(const struct ranking *ranking, const size_t *numbers, struct set *ret_set)
 {
 	ret_set->count = ranking->question->want;
 	ret_set->value = GA_UNKNOWN;
-	return ga_choice_measure(ranking->question, numbers, &ret_set->score, &ret_set->bandwidth);
+	return ga_choice_measure(ranking->question, numbers, &ret_set->worth);
 }
 
 static void sort_numbers(size_t *numbers, size_t count)
@@ -269,7 +272,7 @@ static int keep_best(struct ranking *ranking)
 		for (size_t d = 0; d < want; d++)
 			devices[d] = ranking->question->candidates[set->numbers[d]].device;
 		choice->alternatives[choice->alternative_count++] = (struct gpualloc_alternative){
-			devices, want, set->value, set->score, set->bandwidth};
+			devices, want, set->value, set->worth.score, set->worth.bandwidth};
 	}
 	return 0;
 }
@@ -313,17 +316,18 @@ static void say_what_is_less(const struct ranking *ranking, const struct set *be
 
 	(void)ga_device_id(choice->devices[out], id);
 	if ((best->value < 0 || best->value == choice->answer.value) &&
-	    best->bandwidth == choice->bandwidth && best->score == choice->score) {
+	    best->worth.bandwidth == choice->bandwidth && best->worth.score == choice->score) {
 		(void)snprintf(reason, GA_REASON_SIZE, "free, and in place of %s worth the same",
 			       id);
 		return;
 	}
 	length = (size_t)snprintf(reason, GA_REASON_SIZE, "free, but in place of %s:", id);
-	if (best->bandwidth >= 0)
+	if (best->worth.bandwidth >= 0)
 		length += (size_t)snprintf(
 			reason + length, GA_REASON_SIZE - length, " %lld.%lld GB/s, score %lld%s",
-			(long long)best->bandwidth / 1000, (long long)best->bandwidth % 1000 / 100,
-			(long long)best->score, best->value >= 0 ? "," : "");
+			(long long)best->worth.bandwidth / 1000,
+			(long long)best->worth.bandwidth % 1000 / 100, (long long)best->worth.score,
+			best->value >= 0 ? "," : "");
 	if (best->value >= 0)
 		(void)snprintf(reason + length, GA_REASON_SIZE - length, " value %lld",
 			       (long long)best->value);

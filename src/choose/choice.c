@@ -17,16 +17,17 @@ void ga_choice_free(gpualloc_choice *choice)
 	free(choice);
 }
 
-int ga_choice_measure(const struct ga_question *question, const size_t *chosen, int64_t *ret_score,
-		      int64_t *ret_bandwidth)
+int ga_choice_measure(const struct ga_question *question, const size_t *chosen,
+		      struct ga_worth *ret_worth)
 {
-	ga_auto_free size_t *places = calloc(question->want + 1, sizeof *places);
+	enum { FEW = 16 };
+	size_t count = question->want;
+	ga_auto_free size_t *many = count > FEW ? calloc(count, sizeof *many) : NULL;
+	size_t few[FEW], *places = count > FEW ? many : few;
 
 	if (!places)
 		return GPUALLOC_ENOMEM;
-	for (size_t i = 0; i < question->want; i++)
+	for (size_t i = 0; i < count; i++)
 		places[i] = question->candidates[chosen[i]].place;
-	*ret_score = ga_places_score(question->machine, places, question->want);
-	*ret_bandwidth = ga_places_bandwidth(question->machine, places, question->want);
-	return *ret_bandwidth == GPUALLOC_ENOMEM ? GPUALLOC_ENOMEM : 0;
+	return ga_places_measure(question->machine, places, count, ret_worth);
 }

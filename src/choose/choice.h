@@ -30,11 +30,8 @@ struct gpualloc_choice {
 
 void ga_choice_free(gpualloc_choice *choice);
 
-/*
- * What links make of want candidates. Either is GA_UNKNOWN for one device, and for instances,
- * which have no links of their own. GPUALLOC_ENOMEM or 0.
- */
-int ga_choice_measure(const struct ga_question *question, const size_t *chosen, int64_t *ret_score,
-		      int64_t *ret_bandwidth);
+/* What links make of want candidates. GPUALLOC_ENOMEM or 0. */
+int ga_choice_measure(const struct ga_question *question, const size_t *chosen,
+		      struct ga_worth *ret_worth);
 
 #endif

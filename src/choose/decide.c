@@ -28,6 +28,7 @@ static int remember(gpualloc_choice *choice, const struct ga_question *question,
 		    gpualloc_error *error)
 {
 	const size_t *chosen = choice->answer.chosen;
+	struct ga_worth worth;
 
 	choice->devices = calloc(question->want + 1, sizeof *choice->devices);
 	if (!choice->devices)
@@ -38,9 +39,11 @@ static int remember(gpualloc_choice *choice, const struct ga_question *question,
 	choice->score = choice->bandwidth = GA_UNKNOWN;
 	if (choice->devices[0]->parent) /* instances have no links of their own */
 		return 0;
-	return ga_choice_measure(question, chosen, &choice->score, &choice->bandwidth) < 0
-		       ? ga_error_memory(error)
-		       : 0;
+	if (ga_choice_measure(question, chosen, &worth) < 0)
+		return ga_error_memory(error);
+	choice->score = worth.score;
+	choice->bandwidth = worth.bandwidth;
+	return 0;
 }
 
 static int new_choice(const gpualloc_machine *machine, const char *policy,

@@ -72,14 +72,14 @@ static int gather_model(const struct ga_question *question, const char *name,
 static int64_t worth(const struct ga_asked *asked, const struct ga_question *question,
 		     const struct ga_answer *answer)
 {
-	int64_t sum = 0, score, bandwidth;
+	struct ga_worth links;
+	int64_t sum = 0;
 
 	if (asked->own)
 		return 0;
 	if (asked->built_in->by_topology)
-		return ga_choice_measure(question, answer->chosen, &score, &bandwidth) < 0
-			       ? GPUALLOC_ENOMEM
-			       : bandwidth;
+		return ga_choice_measure(question, answer->chosen, &links) < 0 ? GPUALLOC_ENOMEM
+									       : links.bandwidth;
 	for (size_t i = 0; i < answer->count; i++) {
 		int64_t room = question->candidates[answer->chosen[i]].free;
 

@@ -15,14 +15,19 @@ void ga_answer_free(struct ga_answer *answer)
 int ga_answer_check(const char *name, const struct ga_question *question,
 		    const struct ga_answer *answer, gpualloc_error *error)
 {
-	ga_auto_device_set struct ga_device_set seen = {0};
+	uint64_t few[4] = {0};
+	ga_auto_device_set struct ga_device_set many = {0};
+	struct ga_device_set seen = {question->candidate_count, few};
 
 	if (answer->count != question->want)
 		return ga_error_set(error, GPUALLOC_EDATA,
 				    "policy %s: chose %zu devices, %zu were asked for", name,
 				    answer->count, question->want);
-	if (!ga_device_set_init(&seen, question->candidate_count))
-		return ga_error_memory(error);
+	if (seen.size > sizeof few * 8) {
+		if (!ga_device_set_init(&many, seen.size))
+			return ga_error_memory(error);
+		seen.words = many.words;
+	}
 	for (size_t i = 0; i < answer->count; i++) {
 		if (answer->chosen[i] >= question->candidate_count)
 			return ga_error_set(error, GPUALLOC_EDATA,

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "policy.h"
 #include "rates.h"
+#include "text.h"
 
 /* Whether traffic between the two goes through host memory. */
 static bool is_shared(const struct ga_links *links, size_t a, size_t b)
@@ -81,16 +82,32 @@ static void set_nodes(const gpualloc_machine *machine, const size_t *places,
 	}
 }
 
+/* Of each GPU; those of one model, which mostly lie side by side, are looked up once. */
+static void set_rates(const gpualloc_machine *machine, const size_t *places, size_t count,
+		      int32_t *rates)
+{
+	for (size_t i = 0; i < count; i++) {
+		const gpualloc_device *device = &machine->devices[places[i]];
+		const gpualloc_device *before = i > 0 ? &machine->devices[places[i - 1]] : NULL;
+
+		rates[i] = before && before->nvlink_version == device->nvlink_version &&
+					   ga_text_same(before->name, device->name)
+				   ? rates[i - 1]
+				   : ga_rate_nvlink(device);
+	}
+}
+
 int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, size_t count,
 			struct ga_set_graph *ret_graph)
 {
+	enum { FEW = 16 };
 	ga_auto_set_graph struct ga_set_graph graph = {0};
-	ga_auto_free int32_t *rates = calloc(count + 1, sizeof *rates);
+	ga_auto_free int32_t *many = count > FEW ? calloc(count, sizeof *many) : NULL;
+	int32_t few[FEW], *rates = count > FEW ? many : few;
 
 	if (!rates || ga_set_graph_init(&graph, count) < 0)
 		return GPUALLOC_ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		rates[i] = ga_rate_nvlink(&machine->devices[places[i]]);
+	set_rates(machine, places, count, rates);
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < i; j++)
 			set_pair(machine, places, rates, i, j, &graph);

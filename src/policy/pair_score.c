@@ -13,13 +13,3 @@ int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b)
 
 	return GA_SCORE_A_LEVEL * level + (links > 0 ? GA_SCORE_A_LINK * links : 0);
 }
-
-int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count)
-{
-	int64_t score = 0;
-
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = i + 1; j < count; j++)
-			score += ga_pair_score(machine, places[i], places[j]);
-	return score;
-}

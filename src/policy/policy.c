@@ -50,6 +50,8 @@ static int check_question(const struct ga_question *question, gpualloc_error *er
 		return ga_error_set(error, GPUALLOC_EUSAGE,
 				    "%zu devices are required, only %zu were asked for",
 				    question->required_count, question->want);
+	if (question->required_count == 0)
+		return 0;
 	if (!ga_device_set_init(&seen, question->candidate_count))
 		return ga_error_memory(error);
 	for (size_t i = 0; i < question->required_count; i++) {

@@ -88,10 +88,16 @@ enum { GA_SCORE_A_LEVEL = 10, GA_SCORE_A_LINK = 100 };
 /* 10 × level (SYS 1 … BOARD 6) + 100 × NVLinks; an unknown level is 0. */
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b);
 int64_t ga_places_score(const gpualloc_machine *machine, const size_t *places, size_t count);
-/*
- * Predicted collective bandwidth in MB/s: minimum cut of the NVLinks, else the PCIe bottleneck.
- * GA_UNKNOWN for fewer than two, GPUALLOC_ENOMEM without memory.
- */
+
+struct ga_worth {
+	int64_t bandwidth; /* predicted, of a collective, in MB/s; GA_UNKNOWN for fewer than two */
+	int64_t score;     /* the sum of pair scores */
+	int64_t fit;       /* the same, but without peer-to-peer what is far fits well */
+};
+/* GPUALLOC_ENOMEM or 0. */
+int ga_places_measure(const gpualloc_machine *machine, const size_t *places, size_t count,
+		      struct ga_worth *ret_worth);
+/* Its bandwidth, or GPUALLOC_ENOMEM. */
 int64_t ga_places_bandwidth(const gpualloc_machine *machine, const size_t *places, size_t count);
 
 #endif
