@@ -97,8 +97,8 @@ static void set_rates(const gpualloc_machine *machine, const size_t *places, siz
 	}
 }
 
-int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, size_t count,
-			struct ga_set_graph *ret_graph)
+static int make(const gpualloc_machine *machine, const size_t *places, size_t count,
+		int (*finish)(struct ga_set_graph *graph), struct ga_set_graph *ret_graph)
 {
 	enum { FEW = 16 };
 	ga_auto_set_graph struct ga_set_graph graph = {0};
@@ -114,9 +114,21 @@ int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, s
 	set_nodes(machine, places, &graph);
 	if (graph.shared)
 		set_uplinks(machine, places, &graph);
-	if (ga_set_graph_finish(&graph) < 0)
+	if (finish(&graph) < 0)
 		return GPUALLOC_ENOMEM;
 	*ret_graph = graph;
 	graph = (struct ga_set_graph){0};
 	return 0;
+}
+
+int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, size_t count,
+			struct ga_set_graph *ret_graph)
+{
+	return make(machine, places, count, ga_set_graph_finish, ret_graph);
+}
+
+int ga_graph_of_set(const gpualloc_machine *machine, const size_t *places, size_t count,
+		    struct ga_set_graph *ret_graph)
+{
+	return make(machine, places, count, ga_set_graph_finish_briefly, ret_graph);
 }

@@ -12,5 +12,8 @@
  */
 int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, size_t count,
 			struct ga_set_graph *ret_graph);
+/* The same where it is these together that are asked about, once. */
+int ga_graph_of_set(const gpualloc_machine *machine, const size_t *places, size_t count,
+		    struct ga_set_graph *ret_graph);
 
 #endif

@@ -25,7 +25,7 @@ int ga_places_measure(const gpualloc_machine *machine, const size_t *places, siz
 	*ret_worth = (struct ga_worth){.bandwidth = GA_UNKNOWN};
 	if (count < 2) /* nobody to talk to */
 		return 0;
-	if (!all || ga_graph_of_machine(machine, places, count, &graph) < 0)
+	if (!all || ga_graph_of_set(machine, places, count, &graph) < 0)
 		return GPUALLOC_ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		all[i] = i;

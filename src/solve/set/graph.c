@@ -9,20 +9,22 @@
 
 void ga_set_graph_free(struct ga_set_graph *graph)
 {
-	free(graph->link);
+	free(graph->tables);
 	free(graph->near);
 	*graph = (struct ga_set_graph){0};
 }
 
 int ga_set_graph_init(struct ga_set_graph *graph, size_t count)
 {
-	size_t cells = count * count;
+	size_t cells = count * count, words = count <= GA_SET_NEAR_MAX ? count : 0;
+	size_t room = 3 * cells + (1 + GA_SET_UPLINK_KINDS) * count + 1;
 
 	*graph = (struct ga_set_graph){.count = count};
-	graph->link =
-		calloc(3 * cells + (1 + GA_SET_UPLINK_KINDS) * count + 1, sizeof *graph->link);
-	if (!graph->link)
+	graph->tables = calloc(words * sizeof *graph->linked + room * sizeof *graph->link, 1);
+	if (!graph->tables)
 		return GPUALLOC_ENOMEM;
+	graph->linked = words > 0 ? graph->tables : NULL;
+	graph->link = (int32_t *)(void *)(graph->tables + words);
 	graph->ring = graph->link + cells;
 	graph->score = graph->ring + cells;
 	graph->node = graph->score + cells;
@@ -40,6 +42,10 @@ void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t l
 	graph->ring[here] = graph->ring[there] = ring;
 	graph->score[here] = graph->score[there] = score;
 	graph->shared |= ring == 0;
+	if (link > 0 && graph->linked) {
+		graph->linked[a] |= UINT64_C(1) << b;
+		graph->linked[b] |= UINT64_C(1) << a;
+	}
 }
 
 /*
@@ -122,10 +128,8 @@ static int find_tree(struct ga_set_graph *graph)
 	return 0;
 }
 
-int ga_set_graph_finish(struct ga_set_graph *graph)
+static void list_rates(struct ga_set_graph *graph)
 {
-	if (find_tree(graph) < 0)
-		return GPUALLOC_ENOMEM;
 	for (size_t a = 0; a < graph->count; a++)
 		for (size_t b = 0; b < a; b++) {
 			int32_t ring = ga_set_graph_ring(graph, a, b);
@@ -136,12 +140,29 @@ int ga_set_graph_finish(struct ga_set_graph *graph)
 		}
 	if (graph->shared && graph->own_uplink > graph->ring_most)
 		graph->ring_most = graph->own_uplink;
+}
+
+int ga_set_graph_finish(struct ga_set_graph *graph)
+{
+	if (find_tree(graph) < 0)
+		return GPUALLOC_ENOMEM;
+	list_rates(graph);
 	if (graph->tree || graph->count > GA_SET_NEAR_MAX)
 		return 0;
 	graph->near = calloc(graph->rate_count * graph->count + 1, sizeof *graph->near);
 	if (!graph->near)
 		return GPUALLOC_ENOMEM;
 	find_near(graph);
+	return 0;
+}
+
+int ga_set_graph_finish_briefly(struct ga_set_graph *graph)
+{
+	enum { FEW = 8 };
+
+	if (graph->count > FEW)
+		return ga_set_graph_finish(graph);
+	list_rates(graph);
 	return 0;
 }
 

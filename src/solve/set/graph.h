@@ -20,7 +20,8 @@ enum { GA_SET_UPLINK_KINDS = 2 };
 
 struct ga_set_graph {
 	size_t count;
-	int32_t *link;  /* row by row: MB/s over links of the pair's own, 0 without */
+	uint64_t *tables; /* all in one piece */
+	int32_t *link;    /* row by row: MB/s over links of the pair's own, 0 without */
 	int32_t *ring;  /* MB/s that a ring has here where it also leaves those links; 0: shared */
 	int32_t *score; /* how well the pair goes together; more is better */
 	int32_t *node;  /* of each vertex, numbered from 0: a set on few nodes is better */
@@ -30,7 +31,9 @@ struct ga_set_graph {
 	bool tree;
 	int32_t rate[GA_SET_RATES_MAX]; /* the bandwidths in ring, rising, without 0 */
 	size_t rate_count;
-	uint64_t *near; /* by rate and vertex: those that are reached as fast; NULL for trees */
+	uint64_t
+		*linked; /* by vertex: those that it has a link to; NULL for more than a word has */
+	uint64_t *near;  /* by rate and vertex: those that are reached as fast; NULL for trees */
 	/* Some pair has no path of its own: what passes between them goes up and down again, and
 	   shares every uplink with whatever else is below it. */
 	bool shared;
@@ -44,6 +47,8 @@ int ga_set_graph_init(struct ga_set_graph *graph, size_t count);
 void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t link, int32_t ring,
 		       int32_t score);
 int ga_set_graph_finish(struct ga_set_graph *graph);
+/* The same, at once, for a graph of a few vertices that is asked about one set only. */
+int ga_set_graph_finish_briefly(struct ga_set_graph *graph);
 void ga_set_graph_free(struct ga_set_graph *graph);
 #define ga_auto_set_graph ga_cleanup(ga_set_graph_free)
 

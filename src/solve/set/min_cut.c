@@ -140,6 +140,23 @@ static int64_t cut_of_few(const struct ga_set_graph *graph, const size_t *set, s
 	return best;
 }
 
+/* Whether links hold the set together, where words can tell. */
+static bool falls_apart(const struct ga_set_graph *graph, const size_t *set, size_t count)
+{
+	uint64_t left = 0, next;
+
+	if (!graph->linked)
+		return false;
+	for (size_t i = 1; i < count; i++)
+		left |= UINT64_C(1) << set[i];
+	for (uint64_t reached = graph->linked[set[0]] & left; reached; reached = next & left) {
+		next = reached & (reached - 1);
+		left &= ~(reached & -reached);
+		next |= graph->linked[__builtin_ctzll(reached)];
+	}
+	return left != 0;
+}
+
 int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size_t count,
 		       int64_t least_degree)
 {
@@ -151,6 +168,8 @@ int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size
 		return least_degree; /* up to three, every cut isolates one */
 	if (count <= FEW)
 		return cut_of_few(graph, set, count, least_degree);
+	if (falls_apart(graph, set, count))
+		return 0;
 	if (count > SMALL) {
 		large = calloc(count + 1, count * sizeof *large);
 		if (!large)
