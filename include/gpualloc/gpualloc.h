@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gpualloc: which GPUs or MIG instances a program gets.
+ * gpualloc decides which GPUs or MIG instances a program gets.
  *
- * The one installed header. Every type is opaque; C99 and C++ compile it as it stands.
+ * This is the only header that is installed. Every type is opaque. It compiles as C99 and as C++.
  *
  * Results. Calls that can fail return 0 or a negative GPUALLOC_E… and leave a sentence in the error
- * object, if the caller passed one. What they make comes back through the last pointer before the
- * error and is written only on success. The library never prints and never ends the program.
+ * object, if the caller passed one. Results come back through the ret_… pointers, which are written
+ * only on success. The library never prints and never ends the program.
  *
- * NULL. Every call takes NULL for an error object. A call that reads takes NULL for its object and
- * answers as for something that is not known: NULL, -1, 0 or "". A call that sets something then
- * does nothing; a call that returns a status refuses with GPUALLOC_EUSAGE. No call crashes on NULL.
+ * NULL. No call crashes on NULL. The error object may always be NULL. Given NULL for its object, a
+ * call that reads answers as if the value were unknown (NULL, -1, 0 or ""), a call that sets
+ * something does nothing, and a call that returns a status fails with GPUALLOC_EUSAGE.
  *
- * Unknown. A string that is not known is NULL, a number is -1.
+ * Unknown. An unknown string is NULL, an unknown number is -1.
  *
- * Lists. …_count() says how many there are, and the call beside it gives the i-th, counted from 0;
- * beyond the last it answers NULL or -1.
+ * Lists. …_count() says how many there are, and the call next to it gives the i-th, counting from
+ * 0; past the end it returns NULL or -1.
  *
- * Ownership. …_new(), …_open() and …_read() give an object that the caller frees with its …_free(),
- * which takes NULL. Text and arrays that a call hands out through a char ** or the like are freed
- * with gpualloc_free(). A const pointer belongs to the object that it was read from and lives as
- * long as that; who sets a string keeps his own copy.
+ * Ownership. The caller frees the object that a …_new(), …_open() or …_read() makes with the
+ * matching …_free(), which accepts NULL. Free text and arrays that come back through a char ** or
+ * the like with gpualloc_free(). A const pointer belongs to the object it was read from and is
+ * valid as long as that object. Strings that the caller sets are copied.
  *
- * Threads. There is no global state: two threads may work on two objects, and any number may read
- * one. Only one may change an object, and nobody reads it then. Leases belong to processes, not to
- * threads.
+ * Threads. There is no global state. Different threads may use different objects, and any number of
+ * threads may read the same object. While one thread changes an object, no other may use it. Leases
+ * belong to processes, not to threads.
  *
- * Processes. Opening a machine forks: what talks to the driver is a child with a deadline, which
- * has none of the caller's descriptors. It is waited for; SIGCHLD is not ignored meanwhile.
+ * Processes. Opening a machine forks: a child process with a deadline talks to the driver. It
+ * inherits none of the caller's descriptors, and the call waits for it to end. SIGCHLD must not be
+ * ignored during the call.
  *
- * Growth. Enumerations grow: a program must expect values that it does not know, and the names that
- * …_name() gives for them.
+ * Growth. Enumerations may grow. A program must expect values that it does not know, and the names
+ * that …_name() gives for them.
  */
 #ifndef GPUALLOC_H
 #define GPUALLOC_H
@@ -50,19 +51,19 @@ extern "C" {
 
 /* ---- which release this is ---- */
 
-/* Of this header. gpualloc_version() is that of the library that was loaded. */
+/* The version of this header. gpualloc_version() gives that of the loaded library. */
 #define GPUALLOC_VERSION_MAJOR 0
 #define GPUALLOC_VERSION_MINOR 1
 #define GPUALLOC_VERSION_PATCH 0
 #define GPUALLOC_VERSION "0.1.0"
-/* To compare with: 1.2.3 is 1002003. */
+/* For comparisons: 1.2.3 is 1002003. */
 #define GPUALLOC_VERSION_NUMBER \
 	(GPUALLOC_VERSION_MAJOR * 1000000 + GPUALLOC_VERSION_MINOR * 1000 + GPUALLOC_VERSION_PATCH)
 
-/* "1.2.3" of the library that was loaded. */
+/* The version of the loaded library, such as "1.2.3". */
 GPUALLOC_EXPORT const char *gpualloc_version(void);
 
-/* Frees text, arrays and environments that a call handed out. NULL is nothing to free. */
+/* Frees text, arrays and environments that a call returned. NULL is ignored. */
 GPUALLOC_EXPORT void gpualloc_free(void *memory);
 
 /* ---- what can go wrong ---- */
@@ -72,50 +73,53 @@ enum gpualloc_status {
 	GPUALLOC_EUSAGE = -1,       /* the request itself makes no sense */
 	GPUALLOC_EDATA = -2,        /* a file or a tool's output is not what it should be */
 	GPUALLOC_ENOSOURCE = -3,    /* no GPU driver, or no source answered */
-	GPUALLOC_EBUSY = -4,        /* not now, but when others have finished */
+	GPUALLOC_EBUSY = -4,        /* not now, but once others have finished */
 	GPUALLOC_EPERM = -5,        /* not permitted */
-	GPUALLOC_EIMPOSSIBLE = -6,  /* never on this machine, whatever anyone frees */
-	GPUALLOC_ETIMEOUT = -7,     /* waited as long as was allowed */
+	GPUALLOC_EIMPOSSIBLE = -6,  /* never on this machine, no matter what is freed */
+	GPUALLOC_ETIMEOUT = -7,     /* the time allowed for waiting is over */
 	GPUALLOC_ENOMEM = -8,       /* out of memory */
 	GPUALLOC_EIO = -9,          /* reading or writing failed */
-	GPUALLOC_ENOTFOUND = -10,   /* there is no such program */
-	GPUALLOC_ENOTRUNNABLE = -11 /* the program is there and cannot be run */
+	GPUALLOC_ENOTFOUND = -10,   /* no such program */
+	GPUALLOC_ENOTRUNNABLE = -11 /* the program exists but cannot be run */
 };
 
 typedef struct gpualloc_error gpualloc_error;
 
-/* NULL when there is no memory, which every call takes for an error object. */
+/* A new error object. NULL when out of memory, which every call accepts as its error object. */
 GPUALLOC_EXPORT gpualloc_error *gpualloc_error_new(void);
 /* Frees an error object. */
 GPUALLOC_EXPORT void gpualloc_error_free(gpualloc_error *error);
-/* The status of the last failure that was left in it; GPUALLOC_OK when nothing failed. */
+/* The status of the last failure recorded in it; GPUALLOC_OK when nothing failed. */
 GPUALLOC_EXPORT int gpualloc_error_status(const gpualloc_error *error);
-/* One or more lines without a newline at the end; "" when nothing failed. */
+/*
+ * One or more lines, without a final newline; "" when nothing failed. It is valid until the error
+ * object is used again or freed.
+ */
 GPUALLOC_EXPORT const char *gpualloc_error_message(const gpualloc_error *error);
 
 /*
- * What may help, for a program to say in words of its own: bits, of which several may be set. The
- * messages themselves name no command and no option.
+ * What may help, for a program to put into its own words. These are bits; several may be set. The
+ * messages themselves never name a command or an option.
  */
 enum gpualloc_remedy {
 	GPUALLOC_REMEDY_NONE = 0,
-	GPUALLOC_REMEDY_SET_UP_STORE = 1 << 0,     /* gpualloc_store_setup(), by root */
-	GPUALLOC_REMEDY_OWN_STORE = 1 << 1,        /* a store of one's own */
-	GPUALLOC_REMEDY_SHOW_DEVICES = 1 << 2,     /* a list of the devices there are */
-	GPUALLOC_REMEDY_SHOW_LEASES = 1 << 3,      /* a list of the leases there are */
-	GPUALLOC_REMEDY_IGNORE_VISIBLE = 1 << 4,   /* not to heed CUDA_VISIBLE_DEVICES */
-	GPUALLOC_REMEDY_IGNORE_PROCESSES = 1 << 5, /* to tolerate processes of others */
-	GPUALLOC_REMEDY_MIX_MODELS = 1 << 6,       /* to allow several models */
-	GPUALLOC_REMEDY_ASK_FOR_MIG = 1 << 7,      /* to ask for MIG instances */
-	GPUALLOC_REMEDY_SAY_MEMORY = 1 << 8,       /* to say how much memory */
-	GPUALLOC_REMEDY_USE_NUMBERS = 1 << 9,      /* to name devices by number */
-	GPUALLOC_REMEDY_USE_UUIDS = 1 << 10,       /* to name devices by UUID */
-	GPUALLOC_REMEDY_MORE_TIME = 1 << 11,       /* a longer deadline */
-	GPUALLOC_REMEDY_OTHER_MACHINE = 1 << 12,   /* a built-in machine, to try things */
-	GPUALLOC_REMEDY_LEASE_WITHIN = 1 << 13     /* a lease within that lease */
+	GPUALLOC_REMEDY_SET_UP_STORE = 1 << 0,     /* run gpualloc_store_setup() as root */
+	GPUALLOC_REMEDY_OWN_STORE = 1 << 1,        /* use a private store */
+	GPUALLOC_REMEDY_SHOW_DEVICES = 1 << 2,     /* list the devices */
+	GPUALLOC_REMEDY_SHOW_LEASES = 1 << 3,      /* list the leases */
+	GPUALLOC_REMEDY_IGNORE_VISIBLE = 1 << 4,   /* ignore CUDA_VISIBLE_DEVICES */
+	GPUALLOC_REMEDY_IGNORE_PROCESSES = 1 << 5, /* tolerate other processes */
+	GPUALLOC_REMEDY_MIX_MODELS = 1 << 6,       /* allow several models */
+	GPUALLOC_REMEDY_ASK_FOR_MIG = 1 << 7,      /* ask for MIG instances */
+	GPUALLOC_REMEDY_SAY_MEMORY = 1 << 8,       /* say how much memory */
+	GPUALLOC_REMEDY_USE_NUMBERS = 1 << 9,      /* name devices by number */
+	GPUALLOC_REMEDY_USE_UUIDS = 1 << 10,       /* name devices by UUID */
+	GPUALLOC_REMEDY_MORE_TIME = 1 << 11,       /* allow a longer deadline */
+	GPUALLOC_REMEDY_OTHER_MACHINE = 1 << 12,   /* try things on a built-in machine */
+	GPUALLOC_REMEDY_LEASE_WITHIN = 1 << 13     /* take a lease within that lease */
 };
 
-/* What may help against the last failure that was left in the error. */
+/* What may help against the last failure recorded in the error: GPUALLOC_REMEDY_… bits. */
 GPUALLOC_EXPORT unsigned gpualloc_error_remedies(const gpualloc_error *error);
 
 /* The exit status a program should end with: 0, 64, 65, 69, 71, 74, 75, 77, 78, 124, 126 or 127. */
@@ -123,107 +127,113 @@ GPUALLOC_EXPORT int gpualloc_exit_status(int status);
 
 /* ---- the machine ---- */
 
-typedef struct gpualloc_machine gpualloc_machine; /* devices and the links between them */
+typedef struct gpualloc_machine gpualloc_machine; /* its devices and the links between them */
 typedef struct gpualloc_device gpualloc_device;   /* a GPU, or a MIG instance of one */
-typedef struct gpualloc_process gpualloc_process; /* somebody on a device */
+typedef struct gpualloc_process gpualloc_process; /* a process that uses a device */
 
 enum { GPUALLOC_DEADLINE_DEFAULT_MS = 10000 };
 
 /*
  * Takes a snapshot of a machine. spec is "nvml", "nvidia-smi", the name of a built-in machine or
  * the path of a file; NULL takes GPUALLOC_MACHINE from the environment, else NVML, else nvidia-smi.
- * A driver that is silent for deadline_ms (0 is the default) is an error; one that answers slowly
- * is waited for. A GPU of which it says nothing is a device that is unhealthy.
+ * A driver that stays silent for deadline_ms (0: the default) is an error; a driver that keeps
+ * answering, however slowly, is waited for. A GPU about which the driver says nothing becomes an
+ * unhealthy device.
  */
 GPUALLOC_EXPORT int gpualloc_machine_open(const char *spec, unsigned deadline_ms,
 					  gpualloc_machine **ret_machine, gpualloc_error *error);
 
-/* What is being asked of a driver that takes long; NULL at the end. */
+/* text says what a slow driver is being asked; NULL when it has finished. */
 typedef void gpualloc_waiting_function(void *context, const char *text);
 /*
- * The same, calling waiting each second once it takes longer than one, from the thread that asks.
+ * The same. If it takes longer than a second, it also calls waiting every second, in the calling
+ * thread.
  */
 GPUALLOC_EXPORT int gpualloc_machine_open_waiting(const char *spec, unsigned deadline_ms,
 						  gpualloc_waiting_function *waiting, void *context,
 						  gpualloc_machine **ret_machine,
 						  gpualloc_error *error);
 
-/* The same from bytes in memory, in any form that a file may have; name appears in messages. */
+/* The same, from bytes in memory in any format that a file may have. name appears in messages. */
 GPUALLOC_EXPORT int gpualloc_machine_read(const void *data, size_t size, const char *name,
 					  gpualloc_machine **ret_machine, gpualloc_error *error);
 
-/* Frees a machine; its devices and processes are no longer valid. */
+/* Frees a machine. Its devices and processes are then no longer valid. */
 GPUALLOC_EXPORT void gpualloc_machine_free(gpualloc_machine *machine);
 
 /*
- * Whether GPUs are available at all: 1 where the machine has one, 0 where a driver answers and has
- * none, or where no driver is there (then the error says what was tried). spec and deadline_ms as
- * above.
+ * Whether there are any GPUs: 1 if the machine has at least one; 0 if the driver reports none or
+ * there is no driver (the error then says what was tried). spec and deadline_ms are as above.
  */
 GPUALLOC_EXPORT int gpualloc_available(const char *spec, unsigned deadline_ms,
 				       gpualloc_error *error);
 
 /*
- * 1 where spec, as gpualloc_machine_open() takes it, means what is in this machine, and not a file
- * or a built-in machine. NULL is what the environment says.
+ * 1 if spec, as in gpualloc_machine_open(), means the hardware of this machine and not a file or a
+ * built-in machine. NULL means what the environment says.
  */
 GPUALLOC_EXPORT int gpualloc_spec_is_live(const char *spec);
-/* How many names gpualloc_machine_open() knows besides paths. */
+/* How many names gpualloc_machine_open() accepts besides paths. */
 GPUALLOC_EXPORT size_t gpualloc_spec_count(void);
 /* The i-th name: "nvml", "nvidia-smi", then the built-in machines. */
 GPUALLOC_EXPORT const char *gpualloc_spec_name(size_t i);
-/* What the i-th name stands for, in a line. */
+/* One line that says what the i-th name stands for. */
 GPUALLOC_EXPORT const char *gpualloc_spec_description(size_t i);
 
-/* Replaces UUIDs, serial numbers, users, process names and the machine's name. */
+/* Replaces UUIDs, serial numbers, user names, process names and the machine's name. */
 GPUALLOC_EXPORT int gpualloc_machine_anonymise(gpualloc_machine *machine, gpualloc_error *error);
 
-/* The machine file, as text that the caller frees with gpualloc_free(). */
+/* Writes the machine as the text of a machine file, which the caller frees with gpualloc_free(). */
 GPUALLOC_EXPORT int gpualloc_machine_write(const gpualloc_machine *machine, char **ret_text,
 					   size_t *ret_size, gpualloc_error *error);
 
-/* What the machine is called. */
+/* The name of the machine. */
 GPUALLOC_EXPORT const char *gpualloc_machine_name(const gpualloc_machine *machine);
-/* Where it was read from: "nvml", "nvidia-smi", "built-in", … */
+/* What it was read from: "nvml", "nvidia-smi", "built-in" and so on. */
 GPUALLOC_EXPORT const char *gpualloc_machine_source(const gpualloc_machine *machine);
 /* The version of its driver. */
 GPUALLOC_EXPORT const char *gpualloc_machine_driver(const gpualloc_machine *machine);
 /*
- * All GPUs by PCI address, and behind them, by index, those whose address is not known: the order
- * in which other programs count them. ret_gpus has room for as many as the machine has.
+ * All GPUs in order of PCI address, then those whose address is unknown, in order of index: the
+ * order in which other programs number them. ret_gpus must have room for every GPU of the machine.
  */
 GPUALLOC_EXPORT void gpualloc_machine_pci_order(const gpualloc_machine *machine,
 						const gpualloc_device **ret_gpus);
 /*
- * The same where it is certain, so that a GPU's place is its number in CUDA_VISIBLE_DEVICES with
- * CUDA_DEVICE_ORDER=PCI_BUS_ID. Else GPUALLOC_EIMPOSSIBLE says why: an address is not known, or
- * CUDA may leave out a GPU that is lost.
+ * The same, but only if the order is certain. A GPU's place is then its number in
+ * CUDA_VISIBLE_DEVICES with CUDA_DEVICE_ORDER=PCI_BUS_ID. Otherwise it fails with
+ * GPUALLOC_EIMPOSSIBLE, and the error says why: an address is unknown, or CUDA may leave out a lost
+ * GPU.
  */
 GPUALLOC_EXPORT int gpualloc_machine_cuda_order(const gpualloc_machine *machine,
 						const gpualloc_device **ret_gpus,
 						gpualloc_error *error);
-/* 1 when no such hardware was seen: a built-in machine, or a file made from one. */
+/* 1 if it was never real hardware: a built-in machine, or a file made from one. */
 GPUALLOC_EXPORT int gpualloc_machine_is_simulated(const gpualloc_machine *machine);
-/* 1 when it is the machine that we run on, just asked, and not what somebody wrote of one. */
+/*
+ * 1 if it was read from the driver of the machine that this process runs on, and not from a file.
+ */
 GPUALLOC_EXPORT int gpualloc_machine_is_here(const gpualloc_machine *machine);
-/* How many sockets of CPUs it has. */
+/* How many CPU sockets it has. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_sockets(const gpualloc_machine *machine);
 /* How many cores each socket has. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_cores_per_socket(const gpualloc_machine *machine);
 /* How many threads each core runs. */
 GPUALLOC_EXPORT int64_t gpualloc_machine_threads_per_core(const gpualloc_machine *machine);
-/* How many things were odd but did not hinder. */
+/* How many odd but harmless things were found. */
 GPUALLOC_EXPORT size_t gpualloc_machine_note_count(const gpualloc_machine *machine);
-/* A sentence about the i-th. */
+/* A sentence about the i-th of these. */
 GPUALLOC_EXPORT const char *gpualloc_machine_note(const gpualloc_machine *machine, size_t i);
 
 /* How many GPUs it has. */
 GPUALLOC_EXPORT size_t gpualloc_machine_device_count(const gpualloc_machine *machine);
-/* The GPU of number i. GPUs are numbered from 0 in order of their index. */
+/* GPU number i. GPUs are numbered from 0 in order of their index. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_machine_device(const gpualloc_machine *machine,
 							       size_t i);
-/* The number of a device: of a GPU its own, of a MIG instance that of its GPU; -1 where the machine
-   has no such device. */
+/*
+ * The number of a GPU, or of the GPU that a MIG instance belongs to; -1 if the device is not part
+ * of the machine.
+ */
 GPUALLOC_EXPORT int64_t gpualloc_device_number(const gpualloc_machine *machine,
 					       const gpualloc_device *device);
 
@@ -231,8 +241,8 @@ GPUALLOC_EXPORT int64_t gpualloc_device_number(const gpualloc_machine *machine,
 
 enum gpualloc_level {
 	GPUALLOC_LEVEL_UNKNOWN = 0,
-	GPUALLOC_LEVEL_SYS = 1,   /* across the interconnect of NUMA nodes */
-	GPUALLOC_LEVEL_NODE = 2,  /* across host bridges of one NUMA node */
+	GPUALLOC_LEVEL_SYS = 1,   /* across the interconnect between NUMA nodes */
+	GPUALLOC_LEVEL_NODE = 2,  /* across host bridges within one NUMA node */
 	GPUALLOC_LEVEL_PHB = 3,   /* across one host bridge */
 	GPUALLOC_LEVEL_PXB = 4,   /* across several PCIe bridges */
 	GPUALLOC_LEVEL_PIX = 5,   /* across one PCIe bridge */
@@ -240,42 +250,45 @@ enum gpualloc_level {
 	GPUALLOC_LEVEL_SELF = 7
 };
 
-/* The PCIe level between two GPUs; UNKNOWN also where there is no such pair. */
+/* The PCIe level between two GPUs; UNKNOWN also if there is no such pair. */
 GPUALLOC_EXPORT enum gpualloc_level gpualloc_machine_level(const gpualloc_machine *machine,
 							   size_t i, size_t j);
-/* "PIX" and so on, "X" for SELF, "?" where it is not known. */
+/* "PIX" and so on, "X" for SELF, "?" if it is unknown. */
 GPUALLOC_EXPORT const char *gpualloc_level_name(enum gpualloc_level level);
-/* Links beside PCIe that join GPUs directly or through switches. */
+/* Links other than PCIe that join GPUs directly or through switches. */
 enum gpualloc_link_kind {
 	GPUALLOC_LINK_NONE = 0,
 	GPUALLOC_LINK_NVLINK = 1, /* NVIDIA's */
 	GPUALLOC_LINK_XGMI = 2    /* AMD's */
 };
 
-/* Which kind of link joins two GPUs; NONE where there is none or it is not known. */
+/* Which kind of link joins two GPUs; NONE if there is no link or it is unknown. */
 GPUALLOC_EXPORT enum gpualloc_link_kind gpualloc_machine_link_kind(const gpualloc_machine *machine,
 								   size_t i, size_t j);
-/* "NVLink", "xGMI", "none". */
+/* "NVLink", "xGMI" or "none". */
 GPUALLOC_EXPORT const char *gpualloc_link_kind_name(enum gpualloc_link_kind kind);
-/* How many such links join them; -1 where it is not known. */
+/* How many such links join them; -1 if that is unknown. */
 GPUALLOC_EXPORT int gpualloc_machine_link_count(const gpualloc_machine *machine, size_t i,
 						size_t j);
-/* 1 when the PCIe level was concluded from others and not read. */
+/* 1 if the PCIe level was worked out from other levels and not read. */
 GPUALLOC_EXPORT int gpualloc_machine_level_is_inferred(const gpualloc_machine *machine, size_t i,
 						       size_t j);
 
 enum gpualloc_p2p {
-	GPUALLOC_P2P_UNKNOWN = 0, /* to be taken for ok */
+	GPUALLOC_P2P_UNKNOWN = 0, /* treated as OK */
 	GPUALLOC_P2P_OK = 1,
 	GPUALLOC_P2P_NO = 2
 };
 
-/* Whether the two read and write each other's memory without a detour through the host's. */
+/*
+ * Whether two GPUs can read and write each other's memory directly, without going through the
+ * host's.
+ */
 GPUALLOC_EXPORT enum gpualloc_p2p gpualloc_machine_p2p(const gpualloc_machine *machine, size_t i,
 						       size_t j);
-/* "ok" or "no"; NULL where it is not known. */
+/* "ok" or "no"; NULL if it is unknown. */
 GPUALLOC_EXPORT const char *gpualloc_p2p_name(enum gpualloc_p2p p2p);
-/* 1 when that was concluded from the models and not read. */
+/* 1 if that was worked out from the models and not read. */
 GPUALLOC_EXPORT int gpualloc_machine_p2p_is_inferred(const gpualloc_machine *machine, size_t i,
 						     size_t j);
 
@@ -287,24 +300,26 @@ enum gpualloc_health {
 	GPUALLOC_HEALTH_NEEDS_RESET,
 	GPUALLOC_HEALTH_ROW_REMAP_FAILED,
 	GPUALLOC_HEALTH_RETIRED_PENDING,
-	GPUALLOC_HEALTH_UNRESPONSIVE,  /* a question to it never came back, or ended the library */
+	GPUALLOC_HEALTH_UNRESPONSIVE,  /* a query to it never returned, or crashed the driver's
+					  library */
 	GPUALLOC_HEALTH_NO_PERMISSION, /* this user may not use it */
-	GPUALLOC_HEALTH_BLOCKED,       /* the operating system, a cgroup say, keeps it from us */
-	GPUALLOC_HEALTH_NO_POWER,      /* its power cables are not plugged in properly */
-	GPUALLOC_HEALTH_INTERRUPT,     /* its interrupts do not arrive */
+	GPUALLOC_HEALTH_BLOCKED,   /* the operating system keeps it from us, by a cgroup for example
+				    */
+	GPUALLOC_HEALTH_NO_POWER,  /* its power cables are not plugged in properly */
+	GPUALLOC_HEALTH_INTERRUPT, /* its interrupts do not arrive */
 	GPUALLOC_HEALTH_FABRIC_NOT_READY, /* CUDA fails until NVSwitch's fabric manager is done */
-	GPUALLOC_HEALTH_FAILED            /* the driver cannot use it, for another reason */
+	GPUALLOC_HEALTH_FAILED            /* the driver cannot use it for some other reason */
 };
 
 enum gpualloc_state {
 	GPUALLOC_STATE_FREE = 0,
 	GPUALLOC_STATE_LEASED,
-	GPUALLOC_STATE_IN_USE,   /* by a program without a lease */
-	GPUALLOC_STATE_INTRUDER, /* leased, and used by somebody who does not hold the lease */
+	GPUALLOC_STATE_IN_USE,   /* used by a program without a lease */
+	GPUALLOC_STATE_INTRUDER, /* leased, and used by a process that does not hold the lease */
 	GPUALLOC_STATE_UNHEALTHY,
 	GPUALLOC_STATE_EXCLUDED,
-	GPUALLOC_STATE_DRAINING, /* taken out of use, and still leased or in use */
-	GPUALLOC_STATE_DRAINED   /* taken out of use, and nobody has it any more */
+	GPUALLOC_STATE_DRAINING, /* taken out of use, but still leased or in use */
+	GPUALLOC_STATE_DRAINED   /* taken out of use, and nobody uses it any more */
 };
 
 /* "ok", "lost", "needs-reset" and so on. */
@@ -312,9 +327,9 @@ GPUALLOC_EXPORT const char *gpualloc_health_name(enum gpualloc_health health);
 /* "free", "leased", "in-use" and so on. */
 GPUALLOC_EXPORT const char *gpualloc_state_name(enum gpualloc_state state);
 
-/* A GPU's index as the driver counts; a MIG instance's place among those of its parent. */
+/* A GPU's index as the driver numbers it; a MIG instance's place among those of its GPU. */
 GPUALLOC_EXPORT int64_t gpualloc_device_index(const gpualloc_device *device);
-/* "GPU-…", "MIG-…", or as the driver has it. */
+/* "GPU-…", "MIG-…", or in the driver's own form. */
 GPUALLOC_EXPORT const char *gpualloc_device_uuid(const gpualloc_device *device);
 /* The serial number of its board. */
 GPUALLOC_EXPORT const char *gpualloc_device_serial(const gpualloc_device *device);
@@ -322,21 +337,21 @@ GPUALLOC_EXPORT const char *gpualloc_device_serial(const gpualloc_device *device
 GPUALLOC_EXPORT const char *gpualloc_device_name(const gpualloc_device *device);
 /* Its PCI address: "00000000:07:00.0". */
 GPUALLOC_EXPORT const char *gpualloc_device_pci(const gpualloc_device *device);
-/* The CPUs that are near: "48-63,176-191". */
+/* The CPUs near it: "48-63,176-191". */
 GPUALLOC_EXPORT const char *gpualloc_device_cpus(const gpualloc_device *device);
-/* "default", "exclusive-process", "prohibited". */
+/* "default", "exclusive-process" or "prohibited". */
 GPUALLOC_EXPORT const char *gpualloc_device_compute_mode(const gpualloc_device *device);
 /* The number of its device file, /dev/nvidiaN. */
 GPUALLOC_EXPORT int64_t gpualloc_device_minor(const gpualloc_device *device);
-/* The NUMA node that is near. */
+/* The NUMA node near it. */
 GPUALLOC_EXPORT int64_t gpualloc_device_numa(const gpualloc_device *device);
-/* The generation of its links beside PCIe: 3 is an A100's NVLink. */
+/* The generation of its links other than PCIe: 3 for an A100's NVLink. */
 GPUALLOC_EXPORT int64_t gpualloc_device_link_version(const gpualloc_device *device);
-/* Whether a display is attached: 1, 0, or -1 where that is not known. */
+/* 1 if a display is attached, 0 if not, -1 if that is unknown. */
 GPUALLOC_EXPORT int gpualloc_device_display(const gpualloc_device *device);
-/* How busy it was lately, in percent. */
+/* How busy it was recently, in percent. */
 GPUALLOC_EXPORT int64_t gpualloc_device_utilization(const gpualloc_device *device);
-/* Whether it is well, and else what it suffers from. */
+/* Whether it is healthy, and if not, what is wrong with it. */
 GPUALLOC_EXPORT enum gpualloc_health gpualloc_device_health(const gpualloc_device *device);
 
 /* All its memory, in bytes. */
@@ -345,60 +360,60 @@ GPUALLOC_EXPORT int64_t gpualloc_device_memory_total(const gpualloc_device *devi
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_reserved(const gpualloc_device *device);
 /* What programs use, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_used(const gpualloc_device *device);
-/* Total less reserved less used, in bytes; known when total and used are. */
+/* Total minus reserved minus used, in bytes; known if total and used are known. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_free(const gpualloc_device *device);
-/* 1 where it is the machine's own memory, which the CPUs use too. */
+/* 1 if its memory is the machine's main memory, which the CPUs use too. */
 GPUALLOC_EXPORT int gpualloc_device_memory_unified(const gpualloc_device *device);
 
-/* Whether it can be given to somebody now, and why not. */
+/* Whether it can be given out now, and if not, why. */
 GPUALLOC_EXPORT enum gpualloc_state gpualloc_device_state(const gpualloc_device *device);
 /*
- * Why the state is what it is, "" when it is free: as snprintf, the length it would need is
- * returned and the text always ends in NUL where size is not 0.
+ * Writes why the state is what it is; "" when the device is free. Like snprintf, it returns the
+ * length of the whole text, and what it writes always ends in NUL unless size is 0.
  */
 GPUALLOC_EXPORT size_t gpualloc_device_reason(const gpualloc_device *device, char *text,
 					      size_t size);
 
-/* Whether a GPU is in MIG mode, also where it has no instance. */
+/* Whether a GPU is in MIG mode, even if it has no instances. */
 GPUALLOC_EXPORT int gpualloc_device_mig_enabled(const gpualloc_device *device);
 /* How many MIG instances it has. */
 GPUALLOC_EXPORT size_t gpualloc_device_mig_count(const gpualloc_device *device);
 /* The i-th MIG instance. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_mig(const gpualloc_device *device, size_t i);
-/* Of a MIG instance its GPU; NULL for a GPU. */
+/* The GPU of a MIG instance; NULL for a GPU. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_device_parent(const gpualloc_device *device);
-/* Of a MIG instance its profile: "1g.5gb". */
+/* The profile of a MIG instance: "1g.5gb". */
 GPUALLOC_EXPORT const char *gpualloc_device_profile(const gpualloc_device *device);
-/* Of a MIG instance the number of its GPU instance. */
+/* The number of a MIG instance's GPU instance. */
 GPUALLOC_EXPORT int64_t gpualloc_device_gi(const gpualloc_device *device);
-/* Of a MIG instance the number of its compute instance. */
+/* The number of a MIG instance's compute instance. */
 GPUALLOC_EXPORT int64_t gpualloc_device_ci(const gpualloc_device *device);
 
 /*
- * The ids of several devices, "0-3,6" or "1:7:0,1:8:0", as lists of devices are read; as
- * snprintf, the length it would need is returned.
+ * Writes the ids of several devices in the form in which lists of devices are read: "0-3,6" or
+ * "1:7:0,1:8:0". Like snprintf, it returns the length of the whole text.
  */
 GPUALLOC_EXPORT size_t gpualloc_device_ids(const gpualloc_device *const *devices, size_t count,
 					   char *text, size_t size);
 
-/* Whether the source could tell which processes are on it; 0 is not the same as none. */
+/* Whether it is known which processes use it. 0 does not mean that there are none. */
 GPUALLOC_EXPORT int gpualloc_device_processes_known(const gpualloc_device *device);
-/* 1 where there may be more than are listed: those of other pid namespaces. */
+/* 1 if there may be more than are listed: those in other pid namespaces. */
 GPUALLOC_EXPORT int gpualloc_device_processes_hidden(const gpualloc_device *device);
-/* How many processes are seen on it. */
+/* How many processes are seen using it. */
 GPUALLOC_EXPORT size_t gpualloc_device_process_count(const gpualloc_device *device);
 /* The i-th process. */
 GPUALLOC_EXPORT const gpualloc_process *gpualloc_device_process(const gpualloc_device *device,
 								size_t i);
 /* Its process id. */
 GPUALLOC_EXPORT int64_t gpualloc_process_pid(const gpualloc_process *process);
-/* "C" computes, "G" draws, "C+G" both, "M+C" computes through MPS. */
+/* "C": computes; "G": draws; "C+G": both; "M+C": computes through MPS. */
 GPUALLOC_EXPORT const char *gpualloc_process_type(const gpualloc_process *process);
 /* How much of the device it uses, in bytes. */
 GPUALLOC_EXPORT int64_t gpualloc_process_memory(const gpualloc_process *process);
-/* Whose it is. */
+/* The user who runs it. */
 GPUALLOC_EXPORT const char *gpualloc_process_user(const gpualloc_process *process);
-/* What it is called. */
+/* The name of its program. */
 GPUALLOC_EXPORT const char *gpualloc_process_name(const gpualloc_process *process);
 
 /* ---- choosing ---- */
@@ -409,41 +424,48 @@ typedef struct gpualloc_choice gpualloc_choice;   /* what was chosen, and why */
 
 /* How many policies are built in. */
 GPUALLOC_EXPORT size_t gpualloc_policy_count(void);
-/* The name of the i-th in alphabetical order. */
+/* The name of the i-th, in alphabetical order. */
 GPUALLOC_EXPORT const char *gpualloc_policy_name(size_t i);
-/* What the i-th takes, in a line. */
+/* One line that says what the i-th policy chooses. */
 GPUALLOC_EXPORT const char *gpualloc_policy_description(size_t i);
-/* A built-in policy by its name; GPUALLOC_EUSAGE names those there are. */
+/*
+ * Opens a built-in policy by name. If there is none of that name, it fails with GPUALLOC_EUSAGE,
+ * and the error lists the policies there are.
+ */
 GPUALLOC_EXPORT int gpualloc_policy_open(const char *name, gpualloc_policy **ret_policy,
 					 gpualloc_error *error);
 
 /*
- * What a policy is asked: so many of these candidates, these among them. A scheduler makes one
- * for gpualloc_choose_among(); a policy of one's own is given one.
+ * What a policy is asked: choose this many of these candidates, including these. A scheduler makes
+ * a question for gpualloc_choose_among(); a policy of your own is given one.
  */
 typedef struct gpualloc_question gpualloc_question;
 
-/* A question about a machine, which must outlive it; it has no candidates yet and wants one device.
+/*
+ * Makes a question about a machine, which must outlive it. It has no candidates yet and asks for
+ * one device.
  */
 GPUALLOC_EXPORT int gpualloc_question_new(const gpualloc_machine *machine,
 					  gpualloc_question **ret_question, gpualloc_error *error);
-/* Frees a question that one made; never one that a policy was given. */
+/* Frees a question made by gpualloc_question_new(). A policy must not free the one it is given. */
 GPUALLOC_EXPORT void gpualloc_question_free(gpualloc_question *question);
-/* The candidates: numbers of GPUs of the machine, in the order in which they are offered. Forgets
-   what was required before. */
+/*
+ * Sets the candidates: numbers of GPUs of the machine, in the order in which they are offered.
+ * Clears the required ones.
+ */
 GPUALLOC_EXPORT int gpualloc_question_set_candidates(gpualloc_question *question,
 						     const size_t *numbers, size_t count,
 						     gpualloc_error *error);
-/* Those that must be chosen: numbers of GPUs that are among the candidates. */
+/* Sets the GPUs that must be chosen: numbers of GPUs that are among the candidates. */
 GPUALLOC_EXPORT int gpualloc_question_set_required(gpualloc_question *question,
 						   const size_t *numbers, size_t count,
 						   gpualloc_error *error);
-/* How many are wanted. */
+/* Sets how many are wanted. */
 GPUALLOC_EXPORT void gpualloc_question_set_count(gpualloc_question *question, size_t count);
-/* The seed of random. */
+/* Sets the seed for the policy random. */
 GPUALLOC_EXPORT void gpualloc_question_set_seed(gpualloc_question *question, uint64_t seed);
 
-/* The machine that it is about. */
+/* The machine it is about. */
 GPUALLOC_EXPORT const gpualloc_machine *gpualloc_question_machine(
 	const gpualloc_question *question);
 /* How many candidates there are. */
@@ -451,96 +473,112 @@ GPUALLOC_EXPORT size_t gpualloc_question_candidate_count(const gpualloc_question
 /* The i-th candidate; two may be MIG instances of one GPU. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_question_candidate(
 	const gpualloc_question *question, size_t i);
-/* The number of its GPU in the machine, for links; -1 beyond the last. */
+/* The number of the i-th candidate's GPU in the machine, for calls about links; -1 past the end. */
 GPUALLOC_EXPORT int64_t gpualloc_question_candidate_number(const gpualloc_question *question,
 							   size_t i);
-/* Bytes that may be had of it. */
+/* How many bytes of the i-th candidate's memory are available. */
 GPUALLOC_EXPORT int64_t gpualloc_question_candidate_memory(const gpualloc_question *question,
 							   size_t i);
 /* How many candidates must be chosen. */
 GPUALLOC_EXPORT size_t gpualloc_question_required_count(const gpualloc_question *question);
-/* The i-th of these, as a number of a candidate; -1 beyond the last. */
+/* The i-th of these, as an index into the candidates; -1 past the end. */
 GPUALLOC_EXPORT int64_t gpualloc_question_required(const gpualloc_question *question, size_t i);
 /* How many are wanted. */
 GPUALLOC_EXPORT size_t gpualloc_question_count(const gpualloc_question *question);
-/* The seed for what is left to chance. */
+/* The seed for random choices. */
 GPUALLOC_EXPORT uint64_t gpualloc_question_seed(const gpualloc_question *question);
 
 /*
- * A policy of one's own: puts numbers of candidates into ret_chosen, which has room for all of
- * them, and returns how many, or a negative GPUALLOC_E…. What it answers is checked. It is called
- * from the thread that asks, with the context that gpualloc_policy_new() was given.
+ * A policy of your own. It writes indices of candidates to ret_chosen, which has room for all of
+ * them, and returns how many it wrote, or a negative GPUALLOC_E…. Its answer is checked. It is
+ * called in the thread that wants a choice, with the context given to gpualloc_policy_new().
  */
 typedef int gpualloc_policy_function(void *context, const gpualloc_question *question,
 				     size_t *ret_chosen);
-/* Makes a policy of a function. Its name is for messages and for gpualloc_choice_policy(). */
+/* Makes a policy from a function. The name is used in messages and by gpualloc_choice_policy(). */
 GPUALLOC_EXPORT int gpualloc_policy_new(const char *name, gpualloc_policy_function *function,
 					void *context, gpualloc_policy **ret_policy,
 					gpualloc_error *error);
-/* Frees a policy, which no request may name any more. */
+/* Frees a policy. No request may refer to it any more. */
 GPUALLOC_EXPORT void gpualloc_policy_free(gpualloc_policy *policy);
 
 /*
- * "8GiB", "800MB", "512M" (MiB), "8 gb", or plain bytes. A bare number from 1 up to 1 MiB is
- * refused: "800" was meant to be something else.
+ * Reads a size: "8GiB", "800MB", "512M" (MiB), "8 gb", or plain bytes. A bare number from 1 up to 1
+ * MiB is refused, because "800" is hardly meant as bytes.
  */
 GPUALLOC_EXPORT int gpualloc_size_parse(const char *text, int64_t *ret_bytes,
 					gpualloc_error *error);
 
-/* A request for one device by the default policy; NULL when there is no memory. */
+/* A new request, for one device by the default policy. NULL when out of memory. */
 GPUALLOC_EXPORT gpualloc_request *gpualloc_request_new(void);
 /* Frees a request. */
 GPUALLOC_EXPORT void gpualloc_request_free(gpualloc_request *request);
-/* How many; 0 is as many as are required, at least 1. Less is refused when it is asked for. */
+/*
+ * How many devices. 0 means as many as are required, but at least 1. A negative count is refused
+ * when the request is used.
+ */
 GPUALLOC_EXPORT void gpualloc_request_set_count(gpualloc_request *request, int64_t count);
-/* The policy must live as long as the request; NULL is the default. */
+/* The policy, which must outlive the request; NULL: the default. */
 GPUALLOC_EXPORT void gpualloc_request_set_policy(gpualloc_request *request,
 						 const gpualloc_policy *policy);
-/* Each must have this many bytes free; share: only that much of each is wanted. */
+/*
+ * Each device must have this many bytes free. share: only that much of each is wanted, not the
+ * whole device.
+ */
 GPUALLOC_EXPORT void gpualloc_request_set_memory(gpualloc_request *request, int64_t bytes,
 						 int share);
-/* Makes random repeatable. */
+/* A seed, which makes the policy random repeatable. */
 GPUALLOC_EXPORT void gpualloc_request_set_seed(gpualloc_request *request, uint64_t seed);
-/* Tolerates processes of others up to so many bytes of their memory on a device; -1: any. */
+/*
+ * Tolerates other processes on a device as long as they use at most this many bytes of it; -1: any
+ * amount.
+ */
 GPUALLOC_EXPORT void gpualloc_request_set_ignore_processes(gpualloc_request *request,
 							   int64_t bytes);
 /* Whether GPUs of several models may be chosen together. */
 GPUALLOC_EXPORT void gpualloc_request_set_mixed(gpualloc_request *request, int mixed);
-/* The devices are for a program that is to have them alone: processes on them count whatever the
-   policy, also with best-fit, worst-fit and random. A lease of whole devices needs no such word. */
+/*
+ * The program needs the devices to itself, so processes on them count with every policy, even
+ * best-fit, worst-fit and random. A lease of whole devices does not need this.
+ */
 GPUALLOC_EXPORT void gpualloc_request_set_alone(gpualloc_request *request, int alone);
-/* Whether the choice should find out about the next best sets. */
+/* Whether the choice should also find the next best sets. */
 GPUALLOC_EXPORT void gpualloc_request_set_alternatives(gpualloc_request *request, int wanted);
-/* MIG instances instead of whole GPUs, of this profile or of any (NULL). */
+/* MIG instances instead of whole GPUs: of this profile, or of any profile (NULL). */
 GPUALLOC_EXPORT int gpualloc_request_set_mig(gpualloc_request *request, const char *profile);
 /* Only GPUs whose name contains this text; NULL: any. */
 GPUALLOC_EXPORT int gpualloc_request_set_model(gpualloc_request *request, const char *text);
 /*
- * Only these devices, offered to the policy in this order; NULL: any. A list names them, with
- * commas between, by index, UUID or a unique beginning of one, PCI address, parent:gi[:ci] for a
- * MIG instance, or as a range of indices: "0-3".
+ * Only these devices, offered to the policy in this order; NULL: any. The list is separated by
+ * commas and names devices by index, range of indices ("0-3"), UUID or a unique prefix of one, PCI
+ * address, or parent:gi[:ci] for a MIG instance.
  */
 GPUALLOC_EXPORT int gpualloc_request_set_only(gpualloc_request *request, const char *list);
-/* None of these devices; NULL: no device is left out. */
+/* None of these devices; NULL: none is excluded. */
 GPUALLOC_EXPORT int gpualloc_request_set_exclude(gpualloc_request *request, const char *list);
-/* These devices must be among the chosen; NULL: none must. */
+/* These devices must be among the chosen ones; NULL: none. */
 GPUALLOC_EXPORT int gpualloc_request_set_require(gpualloc_request *request, const char *list);
-/* Restricts the choice as these variables restrict CUDA; visible_devices NULL: not at all. */
+/*
+ * Restricts the choice as CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER with these values restrict
+ * CUDA. visible_devices NULL: no restriction.
+ */
 GPUALLOC_EXPORT int gpualloc_request_set_environment(gpualloc_request *request,
 						     const char *visible_devices,
 						     const char *device_order);
 
 /*
- * Chooses among the devices of a machine that are free and as the request wants them. Too few now
- * is GPUALLOC_EBUSY, too few for ever GPUALLOC_EIMPOSSIBLE. The machine must outlive the choice.
+ * Chooses among the devices of a machine that are free and match the request. If there are too few
+ * now, it fails with GPUALLOC_EBUSY; if there can never be enough, with GPUALLOC_EIMPOSSIBLE. The
+ * machine must outlive the choice.
  */
 GPUALLOC_EXPORT int gpualloc_choose(const gpualloc_machine *machine,
 				    const gpualloc_request *request, gpualloc_choice **ret_choice,
 				    gpualloc_error *error);
 
 /*
- * The pure call of a scheduler: answers a question whatever the state of the devices is. policy
- * NULL is the default. The question may be asked again, also with another policy or count.
+ * The pure call, for schedulers: answers a question no matter what state the devices are in. policy
+ * NULL is the default. The same question may be asked again, with another policy or count if need
+ * be.
  */
 GPUALLOC_EXPORT int gpualloc_choose_among(const gpualloc_question *question,
 					  const gpualloc_policy *policy,
@@ -552,16 +590,16 @@ GPUALLOC_EXPORT void gpualloc_choice_free(gpualloc_choice *choice);
 GPUALLOC_EXPORT const char *gpualloc_choice_policy(const gpualloc_choice *choice);
 /* How many devices were chosen. */
 GPUALLOC_EXPORT size_t gpualloc_choice_device_count(const gpualloc_choice *choice);
-/* The i-th in the order in which the policy gave them. */
+/* The i-th, in the order in which the policy gave them. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_choice_device(const gpualloc_choice *choice,
 							      size_t i);
-/* What the policy maximised; -1: it maximises nothing. */
+/* The value that the policy maximised; -1 if it maximises nothing. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_value(const gpualloc_choice *choice);
-/* No answer is better than this; -1 as above. */
+/* No answer can have a higher value than this; -1 as above. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_bound(const gpualloc_choice *choice);
-/* 1 when no answer is better than this one, and that is proven. */
+/* 1 if it is proven that no answer is better than this one. */
 GPUALLOC_EXPORT int gpualloc_choice_proven(const gpualloc_choice *choice);
-/* The sum of the pair scores of the chosen; -1 for MIG instances, which have no links. */
+/* The sum of the pair scores of the chosen devices; -1 for MIG instances, which have no links. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_score(const gpualloc_choice *choice);
 /* Their predicted collective bandwidth in MB/s; -1 for one device and for MIG instances. */
 GPUALLOC_EXPORT int64_t gpualloc_choice_bandwidth(const gpualloc_choice *choice);
@@ -582,13 +620,13 @@ GPUALLOC_EXPORT const char *gpualloc_rejection_reason(const gpualloc_rejection *
 /* What may help, as gpualloc_error_remedies(). */
 GPUALLOC_EXPORT unsigned gpualloc_rejection_remedies(const gpualloc_rejection *rejection);
 
-/* Another set than the chosen one. */
+/* A set other than the chosen one. */
 typedef struct gpualloc_alternative gpualloc_alternative;
 
 /*
- * How many other sets there are, if the request wanted them: by the policy's own value, then
- * predicted bandwidth and pair score, best first. Where there are few sets all were looked at, else
- * those that differ in one device.
+ * How many other sets there are, if the request asked for them. They are ordered best first: by the
+ * policy's own value, then by predicted bandwidth and pair score. If there are few sets, all were
+ * looked at, otherwise only those that differ in one device.
  */
 GPUALLOC_EXPORT size_t gpualloc_choice_alternative_count(const gpualloc_choice *choice);
 /* The i-th of these; it belongs to the choice. */
@@ -599,21 +637,27 @@ GPUALLOC_EXPORT size_t gpualloc_alternative_device_count(const gpualloc_alternat
 /* The i-th of its devices. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_alternative_device(
 	const gpualloc_alternative *alternative, size_t i);
-/* What the policy makes of it, as gpualloc_choice_value(); -1 also where that costs a search. */
+/*
+ * The value the policy gives it, as gpualloc_choice_value(); -1 also if that would take a search.
+ */
 GPUALLOC_EXPORT int64_t gpualloc_alternative_value(const gpualloc_alternative *alternative);
 /* The sum of its pair scores. */
 GPUALLOC_EXPORT int64_t gpualloc_alternative_score(const gpualloc_alternative *alternative);
 /* Its predicted collective bandwidth in MB/s. */
 GPUALLOC_EXPORT int64_t gpualloc_alternative_bandwidth(const gpualloc_alternative *alternative);
 
-/* Scores a given set: sum of pair scores, predicted collective bandwidth in MB/s. */
+/*
+ * Scores a given set of GPUs, named by number: the sum of pair scores and the predicted collective
+ * bandwidth in MB/s.
+ */
 GPUALLOC_EXPORT int gpualloc_machine_score(const gpualloc_machine *machine, const size_t *devices,
 					   size_t count, int64_t *ret_score, int64_t *ret_bandwidth,
 					   gpualloc_error *error);
 
 /*
- * What a framework calls the device ("cuda:1") under these variables; GPUALLOC_EIMPOSSIBLE where
- * it would not see it. The caller frees *ret_name with gpualloc_free().
+ * What a framework calls the device ("cuda:1") if CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER have
+ * these values. It fails with GPUALLOC_EIMPOSSIBLE if the framework would not see the device. The
+ * caller frees *ret_name with gpualloc_free().
  */
 GPUALLOC_EXPORT int gpualloc_device_framework_name(const gpualloc_machine *machine,
 						   const gpualloc_device *device,
@@ -622,45 +666,51 @@ GPUALLOC_EXPORT int gpualloc_device_framework_name(const gpualloc_machine *machi
 						   gpualloc_error *error);
 
 /*
- * Sorts GPUs of the machine so that neighbours are best connected, as those of a lease are; MIG
- * instances, which have no links, stay where they are.
+ * Sorts GPUs of the machine so that neighbours are best connected, the order in which a lease has
+ * its devices. MIG instances have no links and stay where they are.
  */
 GPUALLOC_EXPORT int gpualloc_devices_order(const gpualloc_machine *machine,
 					   const gpualloc_device **devices, size_t count,
 					   gpualloc_error *error);
 
-/* ---- an allocator: who has what, in one program ---- */
+/* ---- an allocator: which devices are taken, within one program ---- */
 
 typedef struct gpualloc_allocator gpualloc_allocator;
 
-/* machine and policy (NULL: the default) must outlive it. */
+/* Makes an allocator. machine and policy (NULL: the default) must outlive it. */
 GPUALLOC_EXPORT int gpualloc_allocator_new(const gpualloc_machine *machine,
 					   const gpualloc_policy *policy,
 					   gpualloc_allocator **ret_allocator,
 					   gpualloc_error *error);
-/* Opens machine and policy by their names and keeps them; NULL is the automatic machine. */
+/*
+ * Opens the machine and the policy by name and owns them. spec NULL means what
+ * gpualloc_machine_open() does with NULL; policy NULL is the default.
+ */
 GPUALLOC_EXPORT int gpualloc_allocator_open(const char *spec, const char *policy,
 					    gpualloc_allocator **ret_allocator,
 					    gpualloc_error *error);
-/* Frees an allocator, and the machine and policy that it opened itself. */
+/* Frees an allocator, and the machine and the policy if it opened them itself. */
 GPUALLOC_EXPORT void gpualloc_allocator_free(gpualloc_allocator *allocator);
 /* The machine whose devices it gives out. */
 GPUALLOC_EXPORT const gpualloc_machine *gpualloc_allocator_machine(
 	const gpualloc_allocator *allocator);
 
-/* Takes count devices; ret_devices has room for as many. GPUALLOC_EBUSY where too few are free. */
+/*
+ * Takes count devices; ret_devices must have room for that many. GPUALLOC_EBUSY if too few are
+ * free.
+ */
 GPUALLOC_EXPORT int gpualloc_allocator_take(gpualloc_allocator *allocator, size_t count,
 					    const gpualloc_device **ret_devices,
 					    gpualloc_error *error);
-/* Takes exactly these, or none: the error names those that are not free. */
+/* Takes exactly these, or nothing: the error names those that are not free. */
 GPUALLOC_EXPORT int gpualloc_allocator_take_these(gpualloc_allocator *allocator,
 						  const gpualloc_device *const *devices,
 						  size_t count, gpualloc_error *error);
-/* Gives these back; where one of them was not taken, nothing changes. */
+/* Gives these back. If one of them was not taken, nothing changes. */
 GPUALLOC_EXPORT int gpualloc_allocator_give_back(gpualloc_allocator *allocator,
 						 const gpualloc_device *const *devices,
 						 size_t count, gpualloc_error *error);
-/* How many devices it has to give. */
+/* How many devices are left to take. */
 GPUALLOC_EXPORT size_t gpualloc_allocator_available_count(const gpualloc_allocator *allocator);
 /* The i-th of these in order of index. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_available(
@@ -671,167 +721,179 @@ GPUALLOC_EXPORT size_t gpualloc_allocator_taken_count(const gpualloc_allocator *
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_allocator_taken(const gpualloc_allocator *allocator,
 								size_t i);
 
-/* Everything known about a device as lines of text; the caller frees *ret_text with
- * gpualloc_free(). */
+/*
+ * Writes everything that is known about a device as lines of text. The caller frees *ret_text with
+ * gpualloc_free().
+ */
 GPUALLOC_EXPORT int gpualloc_device_describe(const gpualloc_machine *machine,
 					     const gpualloc_device *device, char **ret_text,
 					     gpualloc_error *error);
 
-/* ---- leases: the right to use devices, held by processes and by nothing else ---- */
+/* ---- leases: the right to use devices, held by processes and nothing else ---- */
 
 typedef struct gpualloc_store gpualloc_store;
 typedef struct gpualloc_lease gpualloc_lease;
 typedef struct gpualloc_leases gpualloc_leases;
 
-/* The path the environment or the system names: GPUALLOC_STATE_DIR, else /run/gpualloc. */
+/* The path of the default store: GPUALLOC_STATE_DIR from the environment, else /run/gpualloc. */
 GPUALLOC_EXPORT const char *gpualloc_store_default(void);
 /*
- * Opens the store at path (NULL: the default), or with own != 0 a private one, made where it is
- * missing. GPUALLOC_EPERM where there is none, or none that can be trusted.
+ * Opens the store at path (NULL: the default). If own is not 0, opens the private store instead,
+ * and makes it if it does not exist. GPUALLOC_EPERM if there is no store, or it cannot be trusted.
  */
 GPUALLOC_EXPORT int gpualloc_store_open(const char *path, int own, gpualloc_store **ret_store,
 					gpualloc_error *error);
-/* The private one, where there is one already: *ret_store is NULL where there is not. */
+/* Opens the private store if it already exists; otherwise *ret_store is NULL. */
 GPUALLOC_EXPORT int gpualloc_store_open_own(gpualloc_store **ret_store, gpualloc_error *error);
-/* Closes a store. Leases go on. */
+/* Closes a store. Leases stay in force. */
 GPUALLOC_EXPORT void gpualloc_store_free(gpualloc_store *store);
-/* Where it is. */
+/* The path of the store. */
 GPUALLOC_EXPORT const char *gpualloc_store_path(const gpualloc_store *store);
-/* Makes the store for everybody, or mends it. Only root may. path NULL is the default here too. */
+/* Makes the store for all users, or repairs it. Only root may do this. path NULL is the default. */
 GPUALLOC_EXPORT int gpualloc_store_setup(const char *path, gpualloc_error *error);
-/* Says what is wrong with a store, in the error. */
+/* Checks a store; the error says what is wrong with it. */
 GPUALLOC_EXPORT int gpualloc_store_check(const char *path, gpualloc_error *error);
-/* Removes a store; GPUALLOC_EBUSY while somebody has a lease in it. */
+/* Removes a store; GPUALLOC_EBUSY while anybody has a lease in it. */
 GPUALLOC_EXPORT int gpualloc_store_remove(const char *path, gpualloc_error *error);
 
 /*
- * Called while waiting, at once and then whenever something changes: the place in the queue (1 is
- * next) and a sentence about who holds what. Anything but 0 gives up with GPUALLOC_ETIMEOUT.
+ * Called when waiting begins and then whenever something changes, with the place in the queue (1 is
+ * next) and a sentence about who holds what. If it returns anything but 0, waiting ends with
+ * GPUALLOC_ETIMEOUT.
  */
 typedef int gpualloc_wait_function(void *context, size_t place, const char *sentence);
 
 struct gpualloc_lease_wish; /* see gpualloc_lease_wish_new() */
 typedef struct gpualloc_lease_wish gpualloc_lease_wish;
 
-/* What is wanted beyond the request; NULL when there is no memory. */
+/* What is wanted of a lease besides the request. NULL when out of memory. */
 GPUALLOC_EXPORT gpualloc_lease_wish *gpualloc_lease_wish_new(void);
 /* Frees a wish. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_free(gpualloc_lease_wish *wish);
-/* The machine, as gpualloc_machine_open() takes it; it is looked at again while waiting. */
+/* The machine, as for gpualloc_machine_open(). It is read again while waiting. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 						    unsigned deadline_ms);
-/* 0 (the default): fail at once when busy; -1: as long as it takes. */
+/*
+ * How long to wait. 0 (the default): fail at once when busy; -1: as long as it takes. function may
+ * be NULL.
+ */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 						  gpualloc_wait_function *function, void *context);
-/* Called while a driver answers slowly, as gpualloc_machine_open_waiting() does it. */
+/* A function to call while the driver answers slowly, as in gpualloc_machine_open_waiting(). */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish,
 						    gpualloc_waiting_function *function,
 						    void *context);
-/* For how many seconds others keep their hands off what we wait for; 0: the usual half hour. */
+/* For how many seconds others leave alone the devices this lease waits for; 0: half an hour. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
-/* For how long the lease will be held: refused where the configuration allows less. */
+/* How long the lease will be held. It is refused if the configuration allows less. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms);
-/* A line for those who look who has what; see gpualloc_held_note(). */
+/* A line for people who look up who holds what; see gpualloc_held_note(). */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note);
-/* The command that is shown of the lease; NULL: that of this process. */
+/* The command shown with the lease; NULL: that of this process. */
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_command(gpualloc_lease_wish *wish, const char *command);
 /*
- * For processes that are to have one lease together before it is known which devices it is of: a
- * descriptor that all of them inherit and that one acquires on. The lease then lives until the last
- * of them has closed it or ended. It serves one lease and is close-on-exec; -1 is none.
+ * For several processes that are to share a lease whose devices are not known yet: makes a
+ * descriptor that all of them inherit, and with which one of them acquires the lease. The lease
+ * then lives until the last of them has closed the descriptor or ended. The descriptor serves for
+ * one lease and is close-on-exec.
  */
 GPUALLOC_EXPORT int gpualloc_store_place(const gpualloc_store *store, int *ret_fd,
 					 gpualloc_error *error);
-/* The place that gpualloc_store_place() gave; -1: a new one. */
+/* A descriptor from gpualloc_store_place() to acquire with; -1: a new one. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_place(gpualloc_lease_wish *wish, int fd);
 
 /*
- * Chooses and claims in one step. All or nothing: GPUALLOC_EBUSY, GPUALLOC_EIMPOSSIBLE,
- * GPUALLOC_ETIMEOUT. Inside a lease (proved by its descriptor, or by a live lease of the same user
- * that the environment names) the lease's own devices are shared out. What /etc/gpualloc.conf says
- * counts; a mistake there is GPUALLOC_EIMPOSSIBLE.
+ * Chooses devices and claims them in one step, all or nothing. It fails with GPUALLOC_EBUSY,
+ * GPUALLOC_EIMPOSSIBLE or GPUALLOC_ETIMEOUT. Inside a lease (proved by its descriptor, or by a live
+ * lease of the same user that the environment names) it chooses among that lease's devices.
+ * /etc/gpualloc.conf applies; a mistake in it is GPUALLOC_EIMPOSSIBLE.
  */
 GPUALLOC_EXPORT int gpualloc_lease_acquire(const gpualloc_store *store,
 					   const gpualloc_request *request,
 					   const gpualloc_lease_wish *wish,
 					   gpualloc_lease **ret_lease, gpualloc_error *error);
 /*
- * A lease is free when its last holder has let go; the processes that used the devices may take a
- * moment longer. Looks at the machine until they have gone, for 10 seconds; then GPUALLOC_EBUSY
- * says who is there. Nothing is waited for on a simulated machine, for a share of memory, and
- * within a lease.
+ * Waits until the devices of a new lease are really free. A lease ends when its last holder lets go
+ * of it, but the processes that used the devices may take a moment longer. If some are still there
+ * after 10 seconds, it fails with GPUALLOC_EBUSY, and the error names them. It does not wait on a
+ * simulated machine, for a share of memory, or within another lease.
  */
 GPUALLOC_EXPORT int gpualloc_lease_settle(const gpualloc_lease *lease, const char *spec,
 					  unsigned deadline_ms, gpualloc_error *error);
-/* Gives the devices back, for every process that has the lease; only who acquired it may. */
+/*
+ * Gives the devices back, for every process that has the lease. Only the process that acquired it
+ * may do this.
+ */
 GPUALLOC_EXPORT int gpualloc_lease_release(gpualloc_lease *lease, gpualloc_error *error);
-/* Closes this process's share of it; the lease ends with the last process that has one. */
+/*
+ * Lets go of the lease in this process. The lease ends when the last process that has it lets go.
+ */
 GPUALLOC_EXPORT void gpualloc_lease_free(gpualloc_lease *lease);
 /*
- * Puts the lease's descriptor at a number above 511 (where there is one) and lets programs that are
- * started from now on inherit it; *ret_fd is that number.
+ * Moves the lease's descriptor to a number above 511 (if one is free) and lets programs started
+ * from now on inherit it. *ret_fd is that number.
  */
 GPUALLOC_EXPORT int gpualloc_lease_hand_on(gpualloc_lease *lease, int *ret_fd,
 					   gpualloc_error *error);
 
-/* Its id, as GPUALLOC_LEASE has it. */
+/* Its id, as in the variable GPUALLOC_LEASE. */
 GPUALLOC_EXPORT const char *gpualloc_lease_id(const gpualloc_lease *lease);
-/* The machine as it was when the devices were chosen; it belongs to the lease. */
+/* The machine as it was when the devices were chosen. It belongs to the lease. */
 GPUALLOC_EXPORT const gpualloc_machine *gpualloc_lease_machine(const gpualloc_lease *lease);
-/* How many devices it is of. */
+/* How many devices it has. */
 GPUALLOC_EXPORT size_t gpualloc_lease_device_count(const gpualloc_lease *lease);
-/* The i-th, in an order in which neighbours are best connected. */
+/* The i-th device. They are in an order in which neighbours are best connected. */
 GPUALLOC_EXPORT const gpualloc_device *gpualloc_lease_device(const gpualloc_lease *lease, size_t i);
-/* Bytes of each device, -1 where they are held whole. */
+/* How many bytes of each device; -1 if they are held whole. */
 GPUALLOC_EXPORT int64_t gpualloc_lease_memory(const gpualloc_lease *lease);
-/* How many things it had to go without. */
+/* How many things could not be done for it. */
 GPUALLOC_EXPORT size_t gpualloc_lease_note_count(const gpualloc_lease *lease);
-/* A sentence about the i-th: no record, no order. */
+/* A sentence about the i-th of these: no record was written, for example. */
 GPUALLOC_EXPORT const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i);
 
-/* Who holds what and who waits for what, at one moment. */
+/* Reads who holds what and who waits for what at this moment. */
 GPUALLOC_EXPORT int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
 					 gpualloc_error *error);
-/* Frees it with all that was read from it. */
+/* Frees it, and everything that was read from it. */
 GPUALLOC_EXPORT void gpualloc_leases_free(gpualloc_leases *leases);
 
-/* A lease that somebody has. */
+/* A lease that is held. */
 typedef struct gpualloc_held gpualloc_held;
 
 /* How many leases there are. */
 GPUALLOC_EXPORT size_t gpualloc_leases_held_count(const gpualloc_leases *leases);
-/* The i-th of these. */
+/* The i-th lease. */
 GPUALLOC_EXPORT const gpualloc_held *gpualloc_leases_held(const gpualloc_leases *leases, size_t i);
-/* Its id; not known where it has no record. */
+/* Its id; unknown if it has no record. */
 GPUALLOC_EXPORT const char *gpualloc_held_id(const gpualloc_held *held);
-/* Who has it. */
+/* The user who has it. */
 GPUALLOC_EXPORT const char *gpualloc_held_user(const gpualloc_held *held);
-/* The number of this user; not known where it has no record. */
+/* The number of this user; unknown if it has no record. */
 GPUALLOC_EXPORT int64_t gpualloc_held_uid(const gpualloc_held *held);
 /* The process that acquired it. */
 GPUALLOC_EXPORT int64_t gpualloc_held_pid(const gpualloc_held *held);
 /* Since when, in seconds since 1970. */
 GPUALLOC_EXPORT int64_t gpualloc_held_since(const gpualloc_held *held);
-/* What runs in it, as its holder says. */
+/* What runs in it, according to its holder. */
 GPUALLOC_EXPORT const char *gpualloc_held_command(const gpualloc_held *held);
-/* What its holder noted. */
+/* The note that its holder left. */
 GPUALLOC_EXPORT const char *gpualloc_held_note(const gpualloc_held *held);
-/* Bytes of each device, -1 where they are held whole. */
+/* How many bytes of each device; -1 if they are held whole. */
 GPUALLOC_EXPORT int64_t gpualloc_held_memory(const gpualloc_held *held);
-/* How many devices it is of. */
+/* How many devices it has. */
 GPUALLOC_EXPORT size_t gpualloc_held_device_count(const gpualloc_held *held);
 /* The UUID of the i-th. */
 GPUALLOC_EXPORT const char *gpualloc_held_device(const gpualloc_held *held, size_t i);
 
-/* Somebody who waits for a lease. */
+/* A process that waits for a lease. */
 typedef struct gpualloc_waiter gpualloc_waiter;
 
 /* How many wait. */
 GPUALLOC_EXPORT size_t gpualloc_leases_waiter_count(const gpualloc_leases *leases);
-/* The i-th of them in their order. */
+/* The i-th, in the order of the queue. */
 GPUALLOC_EXPORT const gpualloc_waiter *gpualloc_leases_waiter(const gpualloc_leases *leases,
 							      size_t i);
-/* Who it is. */
+/* The user who waits. */
 GPUALLOC_EXPORT const char *gpualloc_waiter_user(const gpualloc_waiter *waiter);
 /* The process that waits. */
 GPUALLOC_EXPORT int64_t gpualloc_waiter_pid(const gpualloc_waiter *waiter);
@@ -839,7 +901,7 @@ GPUALLOC_EXPORT int64_t gpualloc_waiter_pid(const gpualloc_waiter *waiter);
 GPUALLOC_EXPORT int64_t gpualloc_waiter_since(const gpualloc_waiter *waiter);
 /* What it waits for, in words. */
 GPUALLOC_EXPORT const char *gpualloc_waiter_request(const gpualloc_waiter *waiter);
-/* Finds out what is kept for each of them, which takes a look at the machine. */
+/* Finds out which devices are kept for each waiter. This needs the machine. */
 GPUALLOC_EXPORT int gpualloc_leases_add_machine(gpualloc_leases *leases,
 						const gpualloc_store *store,
 						gpualloc_machine *machine, gpualloc_error *error);
@@ -848,96 +910,107 @@ GPUALLOC_EXPORT size_t gpualloc_waiter_keep_count(const gpualloc_waiter *waiter)
 /* The UUID of the i-th of these. */
 GPUALLOC_EXPORT const char *gpualloc_waiter_keep(const gpualloc_waiter *waiter, size_t i);
 
-/* The processes that have a lease, held so that no other is ever signalled in their place. */
+/*
+ * The processes that have a lease, pinned so that no other process is ever signalled in their
+ * place.
+ */
 typedef struct gpualloc_holders gpualloc_holders;
 /* One of them. */
 typedef struct gpualloc_holder gpualloc_holder;
 
-/* What a holder is, by what it says of itself. */
+/* What a holder is, by its own account. */
 enum gpualloc_holder_kind {
 	GPUALLOC_HOLDER_JOB = 0, /* a program that runs in the lease */
-	GPUALLOC_HOLDER_KEEPER,  /* keeps it and does nothing else: gpualloc hold, getgpu */
-	GPUALLOC_HOLDER_SERVER,  /* the server of tmux or the like: all its windows end with it */
-	GPUALLOC_HOLDER_OURS,    /* this process, or one that it was started from: never ended */
-	GPUALLOC_HOLDER_WITHOUT  /* was told of the lease, has not its descriptor: never ended */
+	GPUALLOC_HOLDER_KEEPER,  /* keeps the lease and does nothing else: gpualloc hold, getgpu */
+	GPUALLOC_HOLDER_SERVER,  /* the server of tmux or the like: if it ends, all its windows end
+				  */
+	GPUALLOC_HOLDER_OURS,    /* this process or one of its ancestors: never ended */
+	GPUALLOC_HOLDER_WITHOUT  /* was told of the lease but lacks its descriptor: never ended */
 };
 
 /*
- * Looks for them, for who leased it and for root, else GPUALLOC_EPERM. What cannot be looked into
- * is not among them.
+ * Looks for the holders of a lease. Only the lease's user and root may ask; anybody else gets
+ * GPUALLOC_EPERM. Processes that cannot be inspected are left out.
  */
 GPUALLOC_EXPORT int gpualloc_holders_read(const gpualloc_store *store, const char *id,
 					  gpualloc_holders **ret_holders, gpualloc_error *error);
-/* Frees the list; the processes go on. */
+/* Frees the list. The processes keep running. */
 GPUALLOC_EXPORT void gpualloc_holders_free(gpualloc_holders *holders);
 /* How many there are. */
 GPUALLOC_EXPORT size_t gpualloc_holders_count(const gpualloc_holders *holders);
-/* The i-th of them, until the list is freed or the lease is ended through it. */
+/* The i-th. It is valid until the list is freed or passed to gpualloc_holders_end(). */
 GPUALLOC_EXPORT const gpualloc_holder *gpualloc_holders_holder(const gpualloc_holders *holders,
 							       size_t i);
-/* Its number. */
+/* Its process id. */
 GPUALLOC_EXPORT int64_t gpualloc_holder_pid(const gpualloc_holder *holder);
-/* Its words; not known where they may not be read. */
+/* Its command line; unknown if it may not be read. */
 GPUALLOC_EXPORT const char *gpualloc_holder_command(const gpualloc_holder *holder);
-/* What it is; GPUALLOC_HOLDER_WITHOUT of NULL. */
+/* What it is; GPUALLOC_HOLDER_WITHOUT for NULL. */
 GPUALLOC_EXPORT enum gpualloc_holder_kind gpualloc_holder_kind_of(const gpualloc_holder *holder);
 /*
- * Ends the lease by ending them: SIGTERM, and SIGKILL to those that still have it after grace_ms;
- * what they start meanwhile is ended too. With only_keepers != 0 the keepers alone, and what runs
- * in the lease keeps it. GPUALLOC_EBUSY where it is still held afterwards, and by whom, and
- * GPUALLOC_EPERM where that cannot be seen. The list is then of those that are left.
+ * Ends the lease by ending its holders: first SIGTERM, then SIGKILL to those that still have it
+ * after grace_ms. Processes that they start meanwhile are ended too. If only_keepers is not 0, only
+ * the keepers are ended, and programs that run in the lease keep it. If it is still held
+ * afterwards, it fails with GPUALLOC_EBUSY, and the error says by whom; if that cannot be seen,
+ * with GPUALLOC_EPERM. The list then holds those that are left.
  */
 GPUALLOC_EXPORT int gpualloc_holders_end(gpualloc_holders *holders, int only_keepers,
 					 unsigned grace_ms, gpualloc_error *error);
 
 /*
- * Joins a lease of one's own that a program has: its descriptor, close-on-exec, or -1 where the
- * kernel lets no process have another's; and what its program was told, "NAME=VALUE" strings with
- * a NUL behind each and an empty one at the end, which the caller frees with gpualloc_free().
+ * Joins a lease of the caller's own that a running program has. *ret_fd is the lease's descriptor,
+ * close-on-exec, or -1 if the kernel does not let one process take another's. *ret_variables is
+ * what the program was told of the lease: "NAME=VALUE" strings, each ended by NUL, then an empty
+ * string. The caller frees them with gpualloc_free().
  */
 GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 					char **ret_variables, gpualloc_error *error);
 /*
- * Whether "NAME=VALUE" is one of the variables that tell of a lease. Only these are taken over from
- * another process: none of them names a program or a library.
+ * Whether "NAME=VALUE" is one of the variables that describe a lease. Only these are taken over
+ * from another process, because none of them names a program or a library.
  */
 GPUALLOC_EXPORT int gpualloc_lease_has_variable(const char *entry);
 
 /*
- * Notes on the devices what /etc/gpualloc.conf says of them: their state knows then. That file is
- * about this machine; on others only one that GPUALLOC_CONFIG names counts. GPUALLOC_EIMPOSSIBLE
- * names every mistake in it, a line each; what was no mistake is noted even then.
+ * Records on the devices what /etc/gpualloc.conf says about them; their state then takes it into
+ * account. That file is about this machine. For other machines only a file that GPUALLOC_CONFIG
+ * names counts. If there are mistakes in it, it fails with GPUALLOC_EIMPOSSIBLE, and the error
+ * lists every mistake, one to a line; everything else in the file is recorded even so.
  */
 GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error);
 /*
- * The longest that devices may be held at a time, in milliseconds: max-hold, in the configuration
- * that counts for the machine of spec (as gpualloc_machine_open() takes it, which is not opened).
- * -1 where nothing is said; GPUALLOC_EIMPOSSIBLE where there are mistakes.
+ * The longest time that devices may be held, in milliseconds: max-hold in the configuration that
+ * applies to the machine spec (as for gpualloc_machine_open(), but it is not opened). -1 if there
+ * is no limit; GPUALLOC_EIMPOSSIBLE if there are mistakes in the configuration.
  */
 GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error);
 
-/* Notes on every device of a machine whether it is leased, and by whom: its state knows then. */
+/*
+ * Records on every device of a machine whether it is leased, and by whom; its state then takes it
+ * into account.
+ */
 GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,
 						const gpualloc_store *store, gpualloc_error *error);
-/* The lease on a device, after gpualloc_machine_add_leases(); NULL where there is none. */
+/* The id of the lease on a device, after gpualloc_machine_add_leases(); NULL if there is none. */
 GPUALLOC_EXPORT const char *gpualloc_device_lease(const gpualloc_device *device);
-/* Who has that lease. */
+/* The user who has that lease. */
 GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *device);
 
 /* ---- starting programs ---- */
 
-/* How a program is told of its devices. */
+/* How a program is told which devices are its own. */
 enum gpualloc_form {
-	GPUALLOC_FORM_DEFAULT = 0, /* numbers where they are certain and no GPU is in MIG mode */
-	GPUALLOC_FORM_INDEX,       /* numbers, see gpualloc_machine_cuda_order() */
+	GPUALLOC_FORM_DEFAULT =
+		0,           /* numbers if they are certain and no GPU is in MIG mode, else UUIDs */
+	GPUALLOC_FORM_INDEX, /* numbers, see gpualloc_machine_cuda_order() */
 	GPUALLOC_FORM_UUID
 };
 
 /*
- * The environment of a program that runs in a lease: what is inherited, with the variables that
- * name its devices and its lease set exactly once. fd is what gpualloc_lease_hand_on() gave, or -1;
- * spec the machine where one was named, else NULL. The caller frees *ret_environment with
- * gpualloc_free(); inherited must live as long as it.
+ * Makes the environment of a program that runs in a lease: the inherited one, with the variables
+ * that name its devices and its lease set exactly once. fd is from gpualloc_lease_hand_on(), or -1.
+ * spec is the machine if one was named, else NULL. The caller frees *ret_environment with
+ * gpualloc_free(); inherited must outlive it.
  */
 GPUALLOC_EXPORT int gpualloc_lease_environment(const gpualloc_lease *lease, int fd,
 					       enum gpualloc_form form, const char *spec,
@@ -951,45 +1024,49 @@ GPUALLOC_EXPORT int gpualloc_choice_environment(const gpualloc_machine *machine,
 						gpualloc_error *error);
 
 /*
- * Where a program is, by PATH if its name has no slash: 0 and its path, which the caller frees with
- * gpualloc_free(). GPUALLOC_ENOTFOUND where there is none, GPUALLOC_ENOTRUNNABLE where it cannot be
- * run.
+ * Finds a program, by PATH if its name has no slash. The caller frees *ret_path with
+ * gpualloc_free(). GPUALLOC_ENOTFOUND if there is no such program, GPUALLOC_ENOTRUNNABLE if it
+ * cannot be run.
  */
 GPUALLOC_EXPORT int gpualloc_program_find(const char *name, char **ret_path, gpualloc_error *error);
 /*
- * Runs a program to its end, without a shell, and takes what it printed, at most limit bytes; the
- * caller frees *ret_text with gpualloc_free(). GPUALLOC_ENOSOURCE where it cannot be run, fails, or
- * has not ended after deadline_ms.
+ * Runs a program to its end, without a shell, and returns what it printed, at most limit bytes. The
+ * caller frees *ret_text with gpualloc_free(). GPUALLOC_ENOSOURCE if the program cannot be run,
+ * fails, or has not ended after deadline_ms.
  */
 GPUALLOC_EXPORT int gpualloc_program_output(const char *const *arguments, unsigned deadline_ms,
 					    size_t limit, char **ret_text, gpualloc_error *error);
-/* Becomes the program; comes back only when that failed, as gpualloc_program_find() does. */
+/*
+ * Replaces this process by the program. Returns only on failure, with the statuses of
+ * gpualloc_program_find().
+ */
 GPUALLOC_EXPORT int gpualloc_program_become(const char *path, char *const *arguments,
 					    char *const *environment, gpualloc_error *error);
 
 /*
- * Binds the calling thread, and what it becomes or starts, to the CPUs and the memory near the
- * devices, of those that it may use already. *ret_where says to which, and is freed with
- * gpualloc_free(). GPUALLOC_EIMPOSSIBLE where what is near is not known, or nothing of it is
- * allowed, or there is no hwloc; of the last gpualloc_bind_check() asks beforehand.
+ * Binds the calling thread, and the programs it becomes or starts, to the CPUs and the memory near
+ * the devices, as far as it may use them already. *ret_where says which; the caller frees it with
+ * gpualloc_free(). GPUALLOC_EIMPOSSIBLE if it is unknown what is near, if none of it may be used,
+ * or if there is no hwloc (gpualloc_bind_check() tells beforehand).
  */
 GPUALLOC_EXPORT int gpualloc_bind(const gpualloc_device *const *devices, size_t count,
 				  char **ret_where, gpualloc_error *error);
-/* GPUALLOC_EIMPOSSIBLE where there is no hwloc. */
+/* Whether gpualloc_bind() can work at all: GPUALLOC_EIMPOSSIBLE if there is no hwloc. */
 GPUALLOC_EXPORT int gpualloc_bind_check(gpualloc_error *error);
 
 enum gpualloc_supervise_event {
-	GPUALLOC_SUPERVISE_TIME_LIMIT, /* its time is up: it is asked to end, then killed */
-	GPUALLOC_SUPERVISE_LEFT_BEHIND /* it has ended, processes that it started have not */
+	GPUALLOC_SUPERVISE_TIME_LIMIT, /* its time is up: it is asked to end, later killed */
+	GPUALLOC_SUPERVISE_LEFT_BEHIND /* it has ended, but processes that it started have not */
 };
 typedef void gpualloc_supervise_function(void *context, enum gpualloc_supervise_event event);
 
 /*
- * Runs the program as a child in a process group of its own, hands it the terminal and signals, and
- * waits for the last process that it started, however far that one cut itself loose. Takes over
- * this process's signals and all its children meanwhile. time_limit_ms 0 is none; tell may be NULL.
- * Ctrl-C after the program's end ends what it left: SIGTERM, and SIGKILL 10 s later or at the next.
- * *ret_status is as waitpid() has it. Else as gpualloc_program_become().
+ * Runs the program as a child in a process group of its own, passes it the terminal and signals,
+ * and waits for the last process that it started, even a daemon. Until then it takes over this
+ * process's signals and all its children. time_limit_ms 0 means no limit; tell may be NULL. If the
+ * program has ended and left processes behind, Ctrl-C ends them: SIGINT and SIGTERM, and SIGKILL 10
+ * seconds later or at the next Ctrl-C. *ret_status is a status as from waitpid(). If the program
+ * cannot be run, it fails as gpualloc_program_become() does.
  */
 GPUALLOC_EXPORT int gpualloc_program_supervise(const char *path, char *const *arguments,
 					       char *const *environment, int64_t time_limit_ms,
