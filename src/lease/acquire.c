@@ -26,12 +26,13 @@ static void settle_request(struct ga_acquiring *acquiring, bool stale)
 	if (request->visible && (!*request->visible || strcmp(request->visible, "-1") == 0))
 		request->visible = NULL;
 	if (stale) {
-		ga_acquiring_note(acquiring,
-				  "GPUALLOC_LEASE names no lease that this program is in: it is "
-				  "ignored, and CUDA_VISIBLE_DEVICES with it");
+		ga_acquiring_note(
+			acquiring,
+			"this program is not inside the lease that GPUALLOC_LEASE names: it is "
+			"ignored, and so is CUDA_VISIBLE_DEVICES");
 		request->visible = NULL;
 	}
-	/* Whoever is on the devices of our own lease is there with us. */
+	/* Processes on the devices of our own lease belong there. */
 	if (acquiring->nest.rooms)
 		request->tolerate = INT64_MAX;
 }
@@ -43,7 +44,7 @@ static int check_hold(const struct ga_acquiring *acquiring, gpualloc_error *erro
 	if (most < 0 || acquiring->wish->hold_ms <= most)
 		return 0;
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "%s allows to hold devices for %lld s at most (max-hold), not %lld",
+			    "%s allows a hold of %lld s at most (max-hold), not %lld",
 			    acquiring->config.path, (long long)most / 1000,
 			    (long long)acquiring->wish->hold_ms / 1000);
 }
@@ -53,7 +54,7 @@ struct place {
 	int fd;
 };
 
-/* Its own locks do not show through it. In this order, for others may end in between. */
+/* A description does not see its own locks. The order matters: others may end in between. */
 static int find_own_id(void *context, struct ga_range id)
 {
 	const struct place *place = context;
@@ -70,10 +71,11 @@ static int open_place(const struct ga_store *store, int fd, int *ret_ledger, gpu
 
 	if (!ga_store_is_ledger(store, fd) ||
 	    ga_ledger_probe(store->probe, ga_ledger_all_ids(), find_own_id, &place) != 0)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "descriptor %d is no place for a lease in the store %s, or has "
-				    "one already",
-				    fd, store->path);
+		return ga_error_set(
+			error, GPUALLOC_EUSAGE,
+			"descriptor %d is not a place for a lease in the store %s, or it already "
+			"holds one",
+			fd, store->path);
 	*ret_ledger = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return *ret_ledger < 0 ? ga_error_errno(error, GPUALLOC_EIO, errno,
 						"cannot use the place of a lease")
@@ -145,7 +147,9 @@ int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpuall
 	ga_machine_free(acquiring->machine);
 	acquiring->machine = machine;
 	acquiring->machine_at = ga_clock_ms();
-	/* Anew each time: what is taken out of use meanwhile is not given to who waited. */
+	/*
+	 * Read again each time: a device taken out of use in the meantime is not given to a waiter.
+	 */
 	ga_config_free(&acquiring->config);
 	return ga_config_settle(machine, &acquiring->config, error);
 }
@@ -170,18 +174,21 @@ static int rooms_of(const struct ga_acquiring *acquiring, const gpualloc_choice 
 		if (!ga_leases_room(choice->devices[i], &acquiring->nest, acquiring->request.share,
 				    &rooms[i]))
 			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					    "a device without UUID cannot be leased");
+					    "a device without a UUID cannot be leased");
 	return 0;
 }
 
-/* After our own locks: whoever takes the outer lease's place looks for them after his. */
+/*
+ * After taking our own locks: anybody who takes the outer lease's place looks for ours after taking
+ * theirs.
+ */
 static int check_outer(const struct ga_acquiring *acquiring, gpualloc_error *error)
 {
 	return acquiring->nest.rooms ? ga_nest_check(&acquiring->store, &acquiring->nest, error)
 				     : 0;
 }
 
-/* Ranges, outer lease, id: after this the lease is had. */
+/* Ranges, outer lease, id: after this we have the lease. */
 static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 		 const struct ga_room *rooms, gpualloc_error *error)
 {
@@ -192,7 +199,7 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	if (result < 0)
 		return result;
 	result = check_outer(acquiring, error);
-	/* With our locks on it nobody removes it any more; without them somebody may have. */
+	/* Once our locks are on it nobody can remove it; before that somebody may have. */
 	if (result == 0)
 		result = ga_store_check_ledger(&acquiring->store, acquiring->ledger, error);
 	if (result == 0)
@@ -217,8 +224,7 @@ static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpual
 	if ((int64_t)count > most)
 		return ga_error_set(
 			error, GPUALLOC_EIMPOSSIBLE,
-			"%s allows a user %lld devices (max-devices), and %zu are asked "
-			"for",
+			"%s allows each user %lld devices (max-devices), and you asked for %zu",
 			config->path, (long long)most, count);
 	result = ga_records_read(&acquiring->store, &records, error);
 	held = ga_limit_held(&records, geteuid());
@@ -228,8 +234,8 @@ static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpual
 		return result;
 	return ga_error_set(
 		error, GPUALLOC_EBUSY,
-		"%s allows a user %lld devices (max-devices): your leases have %lld, and "
-		"%zu more are asked for",
+		"%s allows each user %lld devices (max-devices): your leases have %lld, and "
+		"you asked for %zu more",
 		config->path, (long long)most, (long long)held, count);
 }
 
@@ -261,14 +267,17 @@ static int keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *erro
 	return ga_keep_for_earlier(&keep, error);
 }
 
-/* The machine as it is for us just now: without what others have, and what is kept for them. */
+/* The machine as it looks to us now, without what others have and what is kept for them. */
 static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
 	int result = ga_leases_note(&acquiring->store, acquiring->machine, &acquiring->nest, true,
 				    error);
 
 	ga_view_begin(&acquiring->view);
-	/* With too few free nobody's place in the queue matters, and a long queue is not read. */
+	/*
+	 * When too few are free, places in the queue do not matter, and a long queue need not be
+	 * read.
+	 */
 	if (result == 0)
 		result = select_free(acquiring, error);
 	if (result == 0)
@@ -277,9 +286,9 @@ static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 }
 
 /*
- * Whoever has reason to think that it is not its turn makes sure of that without the arbiter: a
- * thousand that stood in line for it would hold up the one whose turn it is. All others look too:
- * that asks for the names of users, which nobody does who has the arbiter.
+ * A waiter that is probably not next checks without the arbiter: a thousand waiting for the arbiter
+ * would hold up the one whose turn it is. Everybody else looks here too, because this look asks for
+ * the names of users, and that must not happen while we have the arbiter.
  */
 static int look_from_afar(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
@@ -316,12 +325,12 @@ static int choose_and_claim(struct ga_acquiring *acquiring, gpualloc_lease *leas
 	if (result < 0)
 		return result;
 	memcpy(lease->devices, choice->devices, choice->count * sizeof *lease->devices);
-	/* A conflict with what seemed free is told from "all leased": it is worth another try. */
+	/* Losing a device that seemed free differs from "all leased": trying again may help. */
 	result = claim(acquiring, lease, rooms, error);
 	return result == GPUALLOC_EBUSY ? 1 : result;
 }
 
-/* Without the arbiter, or against who does not use it, a conflict is settled by chance. */
+/* Without the arbiter, or against somebody who does not use it, chance settles a conflict. */
 static int claim_within_a_second(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 				 gpualloc_error *error)
 {
@@ -333,8 +342,9 @@ static int claim_within_a_second(struct ga_acquiring *acquiring, gpualloc_lease 
 		if (result <= 0)
 			return result;
 		if (ga_clock_ms() >= until)
-			return ga_error_set(error, GPUALLOC_EBUSY,
-					    "what seemed free was taken by others each time");
+			return ga_error_set(
+				error, GPUALLOC_EBUSY,
+				"others kept taking the devices that seemed free; try again");
 		ga_clock_sleep_us(pause_us + (ga_clock_ms() * 7919 + getpid()) % pause_us);
 		pause_us = pause_us < 20000 ? pause_us * 2 : pause_us;
 	}
@@ -362,7 +372,7 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 	return result;
 }
 
-/* Not being able to say who we are costs the lease nothing. */
+/* The lease is good even if we cannot say who we are. */
 static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 			 struct ga_record *ret_record)
 {
@@ -381,13 +391,13 @@ static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 		ga_acquiring_note(acquiring, error.message);
 }
 
-/* What may take its time, and nobody waits for. */
+/* The slow part; nobody waits for it. */
 static void announce(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 		     const struct ga_record *record)
 {
 	const char *log = ga_log_socket(&acquiring->config, lease->machine->is_here);
 
-	/* A program that ends by itself leaves its record; so each removes those of before. */
+	/* A program that just exits leaves its record behind, so everybody removes older ones. */
 	ga_log_sweep(&lease->store);
 	if (log)
 		ga_log_grant(log, record);
@@ -428,7 +438,7 @@ static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	acquiring->machine = NULL;
 	ga_id_text(lease->number, lease->id);
 	write_record(acquiring, lease, &record);
-	/* Who counts what a user has looks at records: two at once must see each other's. */
+	/* Counting a user's devices reads records: two claims at once must see each other's. */
 	drop_arbiter(acquiring, arbiter);
 	announce(acquiring, lease, &record);
 	record.pieces = NULL;
@@ -470,7 +480,7 @@ int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 {
 	int result = attempt(acquiring, ret_lease, error);
 
-	/* Not before: whoever looked has its turn until it has taken it. */
+	/* Not earlier: a waiter that has looked keeps its turn until it has taken it. */
 	if (acquiring->view.own)
 		ga_ticket_set_looking(acquiring->ledger, acquiring->view.own, false);
 	return result;

@@ -12,7 +12,7 @@
 #include "lease.h"
 
 struct ga_acquiring {
-	struct ga_store store; /* the caller's, seen with names of our own */
+	struct ga_store store; /* the caller's, but with our own cache of names */
 	struct ga_names names;
 	const gpualloc_lease_wish *wish;
 	gpualloc_request request; /* as asked, or as a nested or stale environment makes it */
@@ -36,10 +36,10 @@ void ga_acquiring_end(struct ga_acquiring *acquiring);
 /* Looks at the machine where the last look is older than max_age_ms. */
 int ga_acquiring_look(struct ga_acquiring *acquiring, int64_t max_age_ms, gpualloc_error *error);
 void ga_acquiring_note(struct ga_acquiring *acquiring, const char *text);
-/* With patience the first time, and a note where somebody sits on it. */
+/* Waits patiently the first time, and adds a note if somebody sits on it. */
 void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *arbiter);
 
-/* What of it decides about keeping. */
+/* The parts of it that decide what is kept for others. */
 struct ga_keep ga_acquiring_keep(struct ga_acquiring *acquiring);
 
 /* Chooses and claims once; GPUALLOC_EBUSY leaves nothing locked but the ticket. */

@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* Everybody may read in /proc/locks who has an flock; the kernel tells no such thing of OFD locks.
- */
+/* Anybody can read in /proc/locks who has an flock; for OFD locks the kernel does not say. */
 static long holder_pid(int fd)
 {
 	char *line = NULL, wanted[64];
@@ -31,14 +30,14 @@ static long holder_pid(int fd)
 			(void)fclose(locks);
 		return -1;
 	}
-	/* The kernel stops all locking while it is read: in few pieces. */
+	/* The kernel stops all locking during each read, so read in few pieces. */
 	(void)setvbuf(locks, NULL, _IOFBF, 1 << 16);
 	(void)snprintf(wanted, sizeof wanted, " %02x:%02x:%ju ", major(status.st_dev),
 		       minor(status.st_dev), (uintmax_t)status.st_ino);
 	while (pid < 0 && getline(&line, &size, locks) > 0) {
 		const char *kind = strstr(line, "FLOCK  ADVISORY  ");
 
-		/* "READ" and "WRITE" alike keep others from it. */
+		/* Both "READ" and "WRITE" keep others out. */
 		if (kind && !strstr(line, "->") && strstr(kind, wanted))
 			pid = strtol(kind + strlen("FLOCK  ADVISORY  WRITE"), NULL, 10);
 	}
@@ -66,27 +65,32 @@ static void name_holder(long pid, struct ga_buffer *note)
 
 	(void)snprintf(path, sizeof path, "/proc/%ld", pid);
 	if (pid <= 0 || stat(path, &status) < 0) {
-		ga_buffer_text(note, "claims go on without order: the store's arbiter was not to "
-				     "be had, and nobody was seen to sit on it");
+		ga_buffer_text(
+			note,
+			"claims go on without order: the store's arbiter stayed locked, and nobody "
+			"could be seen holding it");
 		return;
 	}
 	ga_leaf_user(status.st_uid, user, sizeof user);
 	(void)snprintf(path, sizeof path, "/proc/%ld/comm", pid);
 	if (ga_file_peek("", path, name, sizeof name) < 0)
 		name[0] = '\0';
-	/* Its name is its own word. */
+	/* A process chooses its own name, so it may contain anything. */
 	for (char *at = name; *at; at++)
 		if (ga_text_is_control(*at))
 			*at = '?';
-	ga_buffer_format(note,
-			 "claims go on without order: process %ld of %s%s%s%s sits on the store's "
-			 "arbiter%s",
-			 pid, user, *name ? " (" : "", name, *name ? ")" : "",
-			 is_stopped(pid) ? ", stopped" : "");
+	ga_buffer_format(
+		note,
+		"claims go on without order: process %ld of %s%s%s%s holds the store's arbiter "
+		"and does not let go%s",
+		pid, user, *name ? " (" : "", name, *name ? ")" : "",
+		is_stopped(pid) ? ", stopped" : "");
 }
 
-/* Whoever has it at each of several looks; 0: not one process. Among many who have it for a moment
-   each, the last is as innocent as the others. */
+/*
+ * The process that had it at every one of several looks; 0: not always the same one. Where many
+ * hold it for a moment each, the last one is no more to blame than the others.
+ */
 struct suspect {
 	long pid;
 	unsigned looks;
@@ -100,9 +104,8 @@ static void look_who_has_it(struct suspect *suspect, int fd)
 }
 
 /*
- * By looking again: a call that blocks could be ended only by a signal, and a library has none to
- * spare. It is had for a millisecond at a time; whoever finds it taken for much longer looks less
- * often.
+ * Polls: only a signal could end a blocking call, and a library has no signal to spare. Normally it
+ * is held for a millisecond; when it stays taken for much longer, we look less often.
  */
 static bool lock_within(int fd, unsigned patience_ms, struct suspect *suspect)
 {
@@ -114,7 +117,7 @@ static bool lock_within(int fd, unsigned patience_ms, struct suspect *suspect)
 
 		if (errno != EINTR && errno != EWOULDBLOCK)
 			return false;
-		/* For the last time when patience ends; without any, nobody is asked after. */
+		/* The last look is when patience ends. Without patience nobody is suspected. */
 		if (spent * LOOKS >= (int64_t)patience_ms * (suspect->looks + 1) && patience_ms > 0)
 			look_who_has_it(suspect, fd);
 		if (spent >= patience_ms)
@@ -161,7 +164,7 @@ void ga_arbiter_take(const struct ga_store *store, unsigned patience_ms, struct 
 
 void ga_arbiter_drop(struct ga_arbiter *arbiter)
 {
-	/* Unlocked, and not only closed: another thread may have forked in between. */
+	/* Unlocked, not just closed: another thread may have forked in between. */
 	if (arbiter->fd >= 0) {
 		(void)flock(arbiter->fd, LOCK_UN);
 		close(arbiter->fd);

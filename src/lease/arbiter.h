@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arbiter: an flock that gives claims and tickets an order. Safety does not depend on it: who
- * sits on it, stopped or hostile, costs others two seconds and is named.
+ * The arbiter: an flock that gives claims and tickets an order. Safety does not depend on it: a
+ * process that sits on it, stopped or hostile, costs others two seconds and is named.
  */
 #ifndef GA_LEASE_ARBITER_H
 #define GA_LEASE_ARBITER_H
@@ -12,7 +12,7 @@
 #include <signal.h>
 
 struct ga_arbiter {
-	int fd; /* -1: gone on without it */
+	int fd; /* -1: we go on without it */
 	bool blocked;
 	sigset_t before;
 };
@@ -20,9 +20,9 @@ struct ga_arbiter {
 #define GA_ARBITER_NONE ((struct ga_arbiter){.fd = -1})
 
 /*
- * Takes it, waiting patience_ms at most. Where it could not be had, note gets a sentence that says
- * who sits on it, and one goes on without order, but never without the ledger's locks. The
- * terminal's stop signals are held back while it is had.
+ * Takes it, waiting patience_ms at most. If that fails, note gets a sentence that says who sits on
+ * it, and the caller goes on without order, but never without the ledger's locks. The terminal's
+ * stop signals are blocked while we hold it.
  */
 void ga_arbiter_take(const struct ga_store *store, unsigned patience_ms, struct ga_arbiter *arbiter,
 		     struct ga_buffer *note);

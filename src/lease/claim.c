@@ -20,10 +20,10 @@ int ga_claim_drop(int ledger, const struct ga_piece *pieces, size_t count)
 }
 
 /*
- * A lease within a lease lives on when the outer one has ended, and a GPU's budgets have no byte in
- * common with its instances. Such a rival locked its range before it looked for ours; we have
- * locked ours before we look for its: one of the two sees the other. To look is enough, and unlike
- * taking and dropping it wakes nobody and keeps nobody else from looking.
+ * A lease within a lease lives on after the outer one has ended, and a GPU's budgets share no byte
+ * with its instances. Such a rival locked its range before it looked for ours, and we locked ours
+ * before looking for its range: so one of the two sees the other. Looking is enough. Unlike locking
+ * and unlocking, it wakes nobody and disturbs nobody else's look.
  */
 static int check_opposed(int ledger, struct ga_range range, gpualloc_error *error)
 {
@@ -31,13 +31,14 @@ static int check_opposed(int ledger, struct ga_range range, gpualloc_error *erro
 
 	if (held < 0)
 		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read the ledger");
-	return held ? ga_error_set(error, GPUALLOC_EBUSY,
-				   "a lease within an ended lease goes on there, or one of the "
-				   "GPU's instances or budgets")
+	return held ? ga_error_set(
+			      error, GPUALLOC_EBUSY,
+			      "a lease taken inside a lease that has ended still holds it, or somebody has "
+			      "one of the GPU's instances or budgets")
 		    : 0;
 }
 
-/* The range is the piece's before it is locked, so that it is dropped whatever follows. */
+/* The piece gets the range before it is locked, so it is unlocked whatever happens next. */
 static int lock_range(int ledger, struct ga_range range, struct ga_piece *piece,
 		      gpualloc_error *error)
 {
@@ -63,7 +64,7 @@ static int claim_whole(int ledger, const struct ga_room *room, struct ga_piece *
 	return result;
 }
 
-/* A budget: bytes that are free, in as many ranges as they lie apart. */
+/* A budget: free bytes, in as many ranges as they are scattered over. */
 static int claim_budget(int ledger, const struct ga_room *room, int64_t mebibytes,
 			struct ga_piece *piece, gpualloc_error *error)
 {
@@ -73,7 +74,8 @@ static int claim_budget(int ledger, const struct ga_room *room, int64_t mebibyte
 	for (size_t r = 0; result == 0 && r < room->count; r++)
 		result = ga_gaps_add(ledger, ga_room_ranges(room)[r], &gaps, error);
 	if (result == 0 && !ga_gaps_cut(&gaps, mebibytes))
-		return ga_error_set(error, GPUALLOC_EBUSY, "not so much of its memory is free");
+		return ga_error_set(error, GPUALLOC_EBUSY,
+				    "it does not have that much free memory");
 	for (size_t i = 0; result == 0 && i < gaps.count; i++)
 		result = lock_range(ledger, gaps.list[i], piece, error);
 	return result;
@@ -86,7 +88,7 @@ static bool comes_first(const struct ga_room *a, const struct ga_room *b)
 	return ga_room_ranges(a)->start < ga_room_ranges(b)->start;
 }
 
-/* The next in the order of regions behind the last one done; count where all are done. */
+/* The next one in the order of regions after the last one done; count if all are done. */
 static size_t next_room(const struct ga_room *rooms, const struct ga_piece *pieces, size_t count)
 {
 	size_t next = count;
@@ -142,5 +144,6 @@ int ga_claim_id(int ledger, uint64_t *ret_id, gpualloc_error *error)
 		if (result != GPUALLOC_EBUSY)
 			return result;
 	}
-	return ga_error_set(error, GPUALLOC_EBUSY, "somebody holds all ids of the ledger");
+	return ga_error_set(error, GPUALLOC_EBUSY,
+			    "every lease id in the ledger is locked by somebody");
 }

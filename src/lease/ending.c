@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ending who has a lease; see ending.h. */
+/* Ending the processes that have a lease; see ending.h. */
 #include "ending.h"
 
 #include "clock.h"
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How long is waited between two looks, and for the kernel to end what was killed. */
+/* How long to wait between two looks, and for the kernel to finish what was killed. */
 enum { LOOK_MS = 500, KILLED_MS = 5000 };
 
 static void end_free(struct gpualloc_holder *end)
@@ -63,7 +63,7 @@ static bool is_among(const struct ga_holders *found, pid_t pid)
 	return false;
 }
 
-/* 1; 0 where it has gone; GPUALLOC_ENOMEM; or GPUALLOC_EPERM where nobody can be held so. */
+/* 1; 0 if it has gone; GPUALLOC_ENOMEM; or GPUALLOC_EPERM where pidfds do not work. */
 static int describe(pid_t pid, struct gpualloc_holder *ret_end, gpualloc_error *error)
 {
 	struct gpualloc_holder end = {.pid = pid, .process = (int)syscall(SYS_pidfd_open, pid, 0)};
@@ -71,10 +71,11 @@ static int describe(pid_t pid, struct gpualloc_holder *ret_end, gpualloc_error *
 	if (end.process < 0)
 		return errno == ESRCH || errno == EINVAL
 			       ? 0
-			       : ga_error_errno(error, GPUALLOC_EPERM, errno,
-						"process %d has the lease and cannot be ended from "
-						"here without the risk of ending another",
-						(int)pid);
+			       : ga_error_errno(
+					 error, GPUALLOC_EPERM, errno,
+					 "process %d has the lease, and it cannot be ended from here without the "
+					 "risk of ending another one instead",
+					 (int)pid);
 	if (ga_ending_describe(&end) < 0) {
 		end_free(&end);
 		return ga_error_memory(error);
@@ -84,8 +85,8 @@ static int describe(pid_t pid, struct gpualloc_holder *ret_end, gpualloc_error *
 }
 
 /*
- * Adds those of found that are not on the list. The pidfd comes first and the proof afterwards, by
- * a second look: whom both looks show and who still lives was that process all the time.
+ * Adds those of found that are not on the list. First the pidfd, then the proof, by a second look:
+ * a process that both looks show and that is still alive was the same one all the time.
  */
 static int add_found(gpualloc_holders *holders, const struct ga_holders *found,
 		     gpualloc_error *error)
@@ -185,7 +186,10 @@ static void send(const struct gpualloc_holder *end, int signal)
 	(void)syscall(SYS_pidfd_send_signal, end->process, signal, NULL, 0);
 }
 
-/* Each gets a signal once. Who is stopped has to go on to end. How many are there. */
+/*
+ * Sends each signal once to each. A stopped process must continue before it can end. Returns how
+ * many there are.
+ */
 static size_t signal_all(gpualloc_holders *holders, bool only_keepers, int signal)
 {
 	size_t count = 0;
@@ -206,7 +210,7 @@ static size_t signal_all(gpualloc_holders *holders, bool only_keepers, int signa
 	return count;
 }
 
-/* Until one of them has ended, or for a moment: others may have come, or have closed it. */
+/* Until one of them has ended, or briefly: others may have come, or may have closed it. */
 static void wait_a_little(const gpualloc_holders *holders, bool only_keepers, int64_t until)
 {
 	ga_auto_free struct pollfd *polls = calloc(holders->count + 1, sizeof *polls);
@@ -220,18 +224,18 @@ static void wait_a_little(const gpualloc_holders *holders, bool only_keepers, in
 	(void)poll(polls, count, left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS);
 }
 
-/* Whom nobody may see here nobody ends here: that is no matter of waiting. */
+/* A process that we may not see is not ours to end, and waiting would not change that. */
 static int still_held(const gpualloc_holders *holders, gpualloc_error *error)
 {
 	for (size_t i = 0; i < holders->count; i++) {
 		const struct gpualloc_holder *end = &holders->list[i];
 
 		if (end->kind == GPUALLOC_HOLDER_OURS)
-			return ga_error_set(error, GPUALLOC_EBUSY,
-					    "lease %s is still held by process %d (%s), which this "
-					    "was started from: it ends when that does",
-					    holders->id, (int)end->pid,
-					    end->command ? end->command : "?");
+			return ga_error_set(
+				error, GPUALLOC_EBUSY,
+				"lease %s is still held by process %d (%s), from which this "
+				"command was started: the lease ends when that process does",
+				holders->id, (int)end->pid, end->command ? end->command : "?");
 		if (end->kind != GPUALLOC_HOLDER_WITHOUT)
 			return ga_error_set(error, GPUALLOC_EBUSY,
 					    "lease %s is still held by process %d (%s), which "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ending a lease before its time: the processes that have its descriptor, each held by a pidfd, are
- * asked to end and then killed. A number that has become another process's is never signalled, and
- * nor is this process or one that started it. What does not have the descriptor is left alone.
+ * asked to end and then killed. A pid that has passed to another process is never signalled, and
+ * neither is this process or any that started it. Processes without the descriptor are left alone.
  */
 #ifndef GA_LEASE_ENDING_H
 #define GA_LEASE_ENDING_H
@@ -11,14 +11,14 @@
 
 struct gpualloc_holder {
 	pid_t pid;
-	int process; /* its pidfd; -1 of those that are never ended */
-	int sent;    /* the last signal that it was sent */
+	int process; /* its pidfd; -1: it is never ended */
+	int sent;    /* the last signal it was sent */
 	enum gpualloc_holder_kind kind;
-	char *command; /* NULL where it may not be read */
+	char *command; /* NULL if we may not read it */
 };
 
 struct gpualloc_holders {
-	struct ga_store store; /* of its own, so that the caller's may go */
+	struct ga_store store; /* its own copy, so the caller may free theirs */
 	char id[GA_ID_TEXT];
 	uint64_t number;
 	struct gpualloc_holder *list;

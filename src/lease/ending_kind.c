@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keepers, multiplexers, ancestors and who lost the descriptor; see ending_kind.h. */
+/* Keepers, multiplexers, ancestors, and processes that lost the descriptor; see ending_kind.h. */
 #include "ending_kind.h"
 
 #include "file.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of a command line as much as is shown, of an environment all: it may have megabytes. */
+/* A command line is read as far as it is shown, an environment whole: it may be megabytes. */
 enum { COMMAND_MAX = 512, ENVIRONMENT_MAX = 1 << 23, ANCESTORS_MOST = 1024 };
 
 /* ---- one process ---- */
@@ -32,7 +32,7 @@ static pid_t parent_of(pid_t pid)
 	long length = peek(pid, "stat", text, sizeof text);
 	int64_t parent;
 
-	/* ") S 123 …", behind a name that may hold anything. */
+	/* ") S 123 …", after a name that may contain anything. */
 	rest = length > 0 ? strrchr(text, ')') : NULL;
 	if (!rest || strlen(rest) < 5 ||
 	    !ga_text_number(rest + 4, strcspn(rest + 4, " "), INT_MAX, &parent))
@@ -52,7 +52,7 @@ static bool is_ours(pid_t pid)
 	return at == pid;
 }
 
-/* The word behind the first, "" where there is none. words ends in two NULs. */
+/* The second word, "" if there is only one. words ends in two NULs. */
 static const char *second(const char *words)
 {
 	return words + strlen(words) + 1;
@@ -89,7 +89,7 @@ int ga_ending_describe(struct gpualloc_holder *end)
 		length = peek(end->pid, "comm", title, sizeof title);
 		return length > 0 ? ga_set_text(&end->command, title) : 0;
 	}
-	/* Of a keeper its title: the rest is for itself. */
+	/* For a keeper show its title only: the rest is meant for itself. */
 	if (end->kind == GPUALLOC_HOLDER_KEEPER)
 		length = (long)strlen(words);
 	for (long i = 0; i < length; i++)
@@ -152,7 +152,7 @@ static int add(gpualloc_holders *holders, pid_t pid, gpualloc_error *error)
 	return 0;
 }
 
-/* Only of the lease's own user: what others' processes say of it is worth nothing. */
+/* Only processes of the lease's own user: what other people's processes say proves nothing. */
 int ga_ending_add_without(gpualloc_holders *holders, gpualloc_error *error)
 {
 	ga_auto_record struct ga_record record = {0};

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Holders cannot be so many; a stranger's locks may, and nobody is to wait long for them. */
+/*
+ * There cannot be that many holders. A stranger can make that many locks, and nobody should wait
+ * long for them.
+ */
 enum { PARTS_MOST = 1 << 16, LOOK_MS = 250 };
 
 void ga_gaps_free(struct ga_gaps *gaps)
@@ -23,7 +26,7 @@ struct parts {
 	struct ga_range *list;
 	size_t count;
 	size_t room;
-	off_t down;            /* to the level that is looked at */
+	off_t down;            /* distance to the level we look at */
 	struct ga_range whole; /* on its own level */
 	int64_t until;
 };
@@ -49,7 +52,7 @@ static int add_part(struct parts *parts, struct ga_range part)
 	return 0;
 }
 
-/* Where there is no end of them the rest counts as held: it is not looked at. */
+/* If they never end, the rest is not looked at and counts as held. */
 static int note_part(void *context, struct ga_range part)
 {
 	struct parts *parts = context;

@@ -29,11 +29,12 @@ static void close_folder(DIR **folder)
 		closedir(*folder);
 }
 
-/* What is being looked for. */
+/* What we are looking for. */
 struct search {
 	const struct ga_store *store;
 	uint64_t id;
-	const struct ga_record *record; /* of all that it lists, in its user's processes; or NULL */
+	const struct ga_record *record; /* everything that it lists must be locked, in a process of
+					   its user; or NULL */
 	bool first_only;
 	struct ga_holders found;
 };
@@ -49,9 +50,9 @@ static int open_process(pid_t pid)
 }
 
 /*
- * In each of the four ways in which a process has a user: what a set-uid program inherited is its
- * caller's. The owner of the folder says too little: root owns those of processes that may not be
- * looked into.
+ * All four uids of the process must match: a set-uid program inherited from its caller. The owner
+ * of its folder in /proc says too little: root owns the folders of processes that we may not look
+ * into.
  */
 static bool is_of_user(int process, uid_t user)
 {
@@ -121,7 +122,7 @@ static DIR *open_descriptors(int process)
 	return folder;
 }
 
-/* Nothing comes of one that has gone or may not be looked into. */
+/* A process that has gone, or that we may not look into, adds nothing. */
 static int look_into(struct search *search, pid_t pid)
 {
 	ga_auto_close int process = open_process(pid);
@@ -168,7 +169,7 @@ static int no_such_lease(const char *id, gpualloc_error *error)
 		GPUALLOC_REMEDY_SHOW_LEASES);
 }
 
-/* Of a lease without a record whoever may look is told what he sees. */
+/* Without a record there is no owner to check: everybody is shown what they may see anyway. */
 static int check_owner(const struct ga_store *store, const char *id, uint64_t number,
 		       gpualloc_error *error)
 {
@@ -252,7 +253,10 @@ static bool names_lease(const char *entry, const char *id)
 	return ga_text_starts(entry, "GPUALLOC_LEASE=") && strcmp(strchr(entry, '=') + 1, id) == 0;
 }
 
-/* Its environment, where it is its user's before and after: what it is told by another is not. */
+/*
+ * Its environment, if it belongs to the user both before and after: else somebody else may have
+ * written it.
+ */
 static int read_environment(pid_t pid, uid_t user, struct ga_buffer *environment)
 {
 	ga_auto_close int process = open_process(pid);
@@ -266,7 +270,7 @@ static int read_environment(pid_t pid, uid_t user, struct ga_buffer *environment
 	return is_of_user(process, user);
 }
 
-/* What its program was told: 1; 0 where that was of another lease or of none; GPUALLOC_ENOMEM. */
+/* What its program was told: 1; 0 if that was about another lease or none; GPUALLOC_ENOMEM. */
 static int read_variables(pid_t pid, const struct ga_record *record, const char *id,
 			  bool (*counts)(const char *entry), struct ga_buffer *ret_variables)
 {
@@ -276,7 +280,7 @@ static int read_variables(pid_t pid, const struct ga_record *record, const char 
 	if (result <= 0)
 		return result;
 	environment.limit++;
-	ga_buffer_char(&environment, '\0'); /* whatever it wrote over its own memory */
+	ga_buffer_char(&environment, '\0'); /* it may have overwritten its own memory */
 	for (size_t at = 0; !environment.failed && at < environment.size;) {
 		const char *entry = environment.data + at;
 		size_t size = strlen(entry) + 1;
@@ -301,7 +305,7 @@ static int copy_descriptor(const struct ga_holder *holder)
 	return fd;
 }
 
-/* The number may have become that of another file meanwhile. */
+/* The number may have become that of another file in the meantime. */
 static int join_one(const struct ga_store *store, const struct ga_record *record,
 		    const struct ga_holder *holder)
 {
@@ -313,7 +317,7 @@ static int join_one(const struct ga_store *store, const struct ga_record *record
 	return -1;
 }
 
-/* 1 where it was joined, 0 where none of them was told of the lease. */
+/* 1 if one could be joined, 0 if none of them was told about the lease. */
 static int join_any(const struct ga_store *store, const struct ga_record *record,
 		    bool (*counts)(const char *entry), const struct ga_holders *holders,
 		    int *ret_fd, char **ret_variables)
@@ -360,8 +364,8 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 	return ga_error_remedy(
 		error,
 		ga_error_set(error, GPUALLOC_EPERM,
-			     "lease %s has no program that was told of it, so there is nothing to "
-			     "join; with GPUALLOC_LEASE=%s in the environment one leases within it",
+			     "no program was told about lease %s, so there is nothing to join; set "
+			     "GPUALLOC_LEASE=%s in the environment to lease inside it",
 			     id, id),
 		GPUALLOC_REMEDY_LEASE_WITHIN);
 }

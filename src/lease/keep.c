@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What earlier tickets are kept, and how long; see keep.h. */
+/* What is kept for earlier tickets, and how long; see keep.h. */
 #include "keep.h"
 
 #include "clock.h"
@@ -12,14 +12,14 @@
 
 enum { KEEP_S = 30 * 60 };
 
-/* What a place of some ticket was found to be; most tickets name the same ones. */
+/* Whether a place that tickets name was found to fit; most tickets name the same ones. */
 struct seen {
 	struct ga_range range;
 	int64_t mebibytes;
 	int fits;
 };
 
-/* The processor's time that the tickets of a user have cost. */
+/* The processor time that a user's tickets have cost. */
 struct cost {
 	uid_t uid;
 	int64_t us;
@@ -27,20 +27,20 @@ struct cost {
 
 struct keeping {
 	const struct ga_keep *asker;
-	struct ga_records records; /* only where the rules limit what a user may have */
+	struct ga_records records; /* read only if the rules limit what a user may have */
 	struct seen seen[128];
 	size_t seen_count;
 	struct cost costs[GA_TICKETS_MOST];
 	size_t cost_count;
 	struct ga_range *kept; /* for the tickets dealt with so far */
 	size_t kept_count;
-	gpualloc_leases *shown; /* where it is written down for whom; NULL: nowhere */
+	gpualloc_leases *shown; /* where to write down what is kept for whom; NULL: nowhere */
 	gpualloc_error *error;
 };
 
 /* ---- those for whom nothing is kept ---- */
 
-/* Kept for so long, then not for as long, and again. */
+/* Kept for a while, then not kept for as long, and so on. */
 static bool is_out_of_time(const struct ga_keep *asker, const struct ga_ticket *ticket)
 {
 	int64_t said = asker->config->keep_ms / 1000, asked = asker->keep_s;
@@ -59,8 +59,10 @@ static bool is_at_limit(const struct keeping *keeping, const struct ga_ticket *t
 	       ga_limit_held(&keeping->records, ticket->uid) + ticket->count > most;
 }
 
-/* A stopped process does not take its turn, nor does one that has gone and whose ticket a stranger
-   keeps alive, nor one that may not have it. */
+/*
+ * A stopped process does not take its turn. Neither does one that has gone while a stranger keeps
+ * its ticket alive, or one that is not allowed more.
+ */
 static bool is_kept_nothing(const struct keeping *keeping, const struct ga_ticket *ticket)
 {
 	return ticket->place_count == 0 || ga_turn_is_stopped_or_gone(ticket) ||
@@ -87,8 +89,9 @@ static struct cost *cost_of(struct keeping *keeping, uid_t uid)
 }
 
 /*
- * Somebody who has filled the ledger with locks makes each look slow, and his tickets may name many
- * places. What his tickets cost beyond an honest user's is his own loss: nothing is kept for them.
+ * A user who fills the ledger with locks makes each look slow, and their tickets may name many
+ * places. If their tickets cost more than an honest user's would, that is their loss: nothing is
+ * kept for those tickets.
  */
 static int place_fits(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
 {
@@ -134,7 +137,7 @@ static bool has_place(const struct gpualloc_device *device, struct ga_range plac
 			      place);
 }
 
-/* In use by strangers, sick or excluded, as far as we see: no lease's end would give it. */
+/* In use by strangers, sick or excluded, as far as we see: no lease's end would free it. */
 static bool is_out_of_reach(const gpualloc_machine *machine, struct ga_range place, bool share)
 {
 
@@ -156,7 +159,7 @@ static bool is_out_of_reach(const gpualloc_machine *machine, struct ga_range pla
 	return false;
 }
 
-/* Fills in which places are free now; returns how many could be once leases end. */
+/* Fills in which places are free now; returns how many could be free once leases end. */
 static int64_t prospects(struct keeping *keeping, const struct ga_ticket *ticket, bool *is_free,
 			 int64_t *ret_free)
 {
@@ -206,7 +209,7 @@ static int mark(struct keeping *keeping, struct gpualloc_device *device,
 		return 0;
 	if (keeping->shown)
 		return show(keeping, ticket->number, device->uuid);
-	/* Budgets go beside each other. */
+	/* Budgets fit beside each other. */
 	if (keeping->asker->share && ticket->mebibytes > 0) {
 		device->lease.promised += ticket->mebibytes << 20;
 		return 0;
@@ -265,7 +268,10 @@ static int keep_for(struct keeping *keeping, const struct ga_ticket *ticket)
 	can = free_now >= ticket->count;
 	if (ga_turn_is_missed(keeping->asker->view, ticket->number, can))
 		return 0;
-	/* What it lacks must be leases: nobody idles for what no lease's end can give. */
+	/*
+	 * Only leases may be in its way: no device stays idle for a waiter that no lease's end can
+	 * help.
+	 */
 	return can || reachable >= ticket->count ? keep(keeping, ticket, is_free) : 0;
 }
 
@@ -296,7 +302,7 @@ int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 	ga_auto_config struct ga_config config = {0};
 	struct ga_view_of_queue view = {.store = store};
 	struct ga_keep asker = {.view = &view, .machine = machine, .config = &config};
-	/* A mistake in the rules is told by who gives, not by who shows. */
+	/* Mistakes in the rules are reported when leasing, not when listing. */
 	int result = ga_config_settle(machine, &config, NULL);
 
 	if (result == GPUALLOC_ENOMEM)
@@ -342,8 +348,8 @@ static bool is_behind_any(struct keeping *keeping)
 }
 
 /*
- * Where somebody before us wants something else, a twin may not be able to have what is kept for
- * that one, and only the closer look knows.
+ * If somebody ahead of us wants something else, what is kept for them may not be there for a twin,
+ * and only the closer look can tell.
  */
 bool ga_keep_is_behind(const struct ga_keep *keep, const struct ga_ticket *own)
 {
@@ -352,7 +358,7 @@ bool ga_keep_is_behind(const struct ga_keep *keep, const struct ga_ticket *own)
 
 	if (read_records(&keeping) < 0)
 		return false;
-	/* Those that count are limited: the next are among them when the first have gone. */
+	/* Only so many tickets count at once: the next ones do when the first have gone. */
 	for (int look = 0; look < 2 && !is_behind; look++) {
 		if (look > 0 && ga_view_refresh(keep->view, NULL) < 0)
 			break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files of others, written whole and read warily; see leaf.h. */
+/* Other people's small files, written whole and read with care; see leaf.h. */
 #include "leaf.h"
 
 #include "file.h"
@@ -34,7 +34,7 @@ static bool could_be_leaf(const struct stat *status)
 	return S_ISREG(status->st_mode) && status->st_size >= 0 && status->st_size <= GA_LEAF_MAX;
 }
 
-/* Not blocking: the owner of a file can make an open wait for 45 seconds by a lease on it. */
+/* Non-blocking: with a file lease the owner could make open() wait for 45 seconds. */
 bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status)
 {
 	ga_auto_close int fd =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A lease's life once it is had; see lease.h. */
+/* What can be done with a lease that we have; see lease.h. */
 #include "lease.h"
 
 #include "log.h"
@@ -23,19 +23,19 @@ int ga_lease_add_note(gpualloc_lease *lease, const char *text)
 }
 
 /*
- * Only unlocking ends a lease that children have inherited; the close after it wakes waiters. The
- * id goes first: were the devices free while it is still held, somebody from outside and somebody
- * who is inside by it could both take them (models/nesting.pml).
+ * Only unlocking ends a lease that children have inherited; the close that follows wakes waiters.
+ * The id goes first. If the devices were free while the id was still held, one process from outside
+ * and one inside the lease could both take them (models/nesting.pml).
  */
 int ga_lease_release(gpualloc_lease *lease, gpualloc_error *error)
 {
 	int result;
 
 	if (lease->owner != getpid())
-		return ga_error_set(error, GPUALLOC_EPERM,
-				    "lease %s was acquired by process %lld, and only that one may "
-				    "release it",
-				    lease->id, (long long)lease->owner);
+		return ga_error_set(
+			error, GPUALLOC_EPERM,
+			"lease %s was acquired by process %lld, and only that process may release it",
+			lease->id, (long long)lease->owner);
 	if (lease->fd < 0)
 		return 0;
 	result = ga_ledger_unlock(lease->fd, ga_ledger_id(lease->number));
@@ -72,8 +72,10 @@ void ga_lease_free(gpualloc_lease *lease)
 	free(lease);
 }
 
-/* High, for shells overwrite low numbers, and at exit the highest is closed first: the lease ends
-   before the driver's descriptors do. */
+/*
+ * A high number, because shells overwrite low ones. At exit the highest is closed first, so the
+ * lease ends before the driver's descriptors are closed.
+ */
 int ga_lease_hand_on(gpualloc_lease *lease, int *ret_fd, gpualloc_error *error)
 {
 	enum { HIGH = 512 };
@@ -84,12 +86,12 @@ int ga_lease_hand_on(gpualloc_lease *lease, int *ret_fd, gpualloc_error *error)
 				    lease->id);
 	if (fd < HIGH)
 		fd = fcntl(lease->fd, F_DUPFD, HIGH);
-	/* Where the limit of descriptors is lower, as high as it goes. */
+	/* If the limit on descriptors is lower, as high as it allows. */
 	if (fd < 0)
 		fd = lease->fd;
 	flags = fcntl(fd, F_GETFD);
 	if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
-		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot hand lease %s on",
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot pass lease %s on",
 				      lease->id);
 	if (fd != lease->fd)
 		close(lease->fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lease: one open file description on the ledger. Acquiring chooses and claims in one step;
- * what may block, the look at the machine, lies before it.
+ * The lease: one open file description of the ledger. Acquiring chooses and claims in one step; the
+ * look at the machine, which may block, comes before that.
  */
 #ifndef GA_LEASE_LEASE_H
 #define GA_LEASE_LEASE_H
@@ -17,20 +17,20 @@ struct gpualloc_store {
 struct gpualloc_lease_wish {
 	char *machine; /* as gpualloc_machine_open() takes it; NULL: automatic */
 	unsigned deadline_ms;
-	int64_t wait_ms; /* 0: not at all, -1: for ever */
+	int64_t wait_ms; /* 0: do not wait, -1: no limit */
 	gpualloc_wait_function *function;
 	void *context;
-	gpualloc_waiting_function *asking; /* told what a slow driver is asked; NULL: nobody is */
+	gpualloc_waiting_function *asking; /* is told what we ask a slow driver; may be NULL */
 	void *asking_context;
 	char *note;
 	char *command;
-	int64_t hold_ms; /* for how long it will be held; 0: not known */
-	int place;       /* the descriptor that carries it; -1: one of its own */
-	int64_t keep_s;  /* how long things are kept for who waits; 0: the usual half hour */
+	int64_t hold_ms; /* how long it will be held; 0: not known */
+	int place;       /* the descriptor that will carry it; -1: make one */
+	int64_t keep_s;  /* how long things are kept for waiters; 0: the usual half hour */
 };
 
 struct gpualloc_lease {
-	struct ga_store store; /* of its own, so that the caller's may go */
+	struct ga_store store; /* its own copy, so the caller may free theirs */
 	int fd;                /* -1: released */
 	pid_t owner;           /* who acquired it */
 	uint64_t number;

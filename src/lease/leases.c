@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of who holds what; see leases.h. */
+/* The list that says who holds what; see leases.h. */
 #include "leases.h"
 
 #include "log.h"
@@ -40,7 +40,7 @@ static int add_entry(gpualloc_leases *leases, struct ga_record *record, bool has
 	return 0;
 }
 
-/* Somebody of whom only the ledger tells. */
+/* A holder known only from the ledger. */
 static int add_nameless(gpualloc_leases *leases, uint64_t id, bool has_id, const char *note)
 {
 	struct ga_record record = {.id = id,
@@ -96,7 +96,7 @@ static int check_part(void *context, struct ga_range part)
 	return add_nameless(leases, 0, false, "held, no record") < 0 ? GPUALLOC_ENOMEM : 1;
 }
 
-/* Ranges that nobody explains, where no id without a record may be theirs. */
+/* Held ranges that no record explains, and that no id without a record can explain either. */
 static int add_unexplained(const struct ga_store *store, gpualloc_leases *leases)
 {
 	size_t known = leases->count;
@@ -146,7 +146,7 @@ int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 	gpualloc_leases *leases = calloc(1, sizeof *leases);
 	int result;
 
-	/* Whoever looks tidies up: nobody else may come for a long time. */
+	/* Looking also tidies up: nobody else may come by for a long time. */
 	ga_log_sweep(store);
 	result = leases ? add_records(store, leases, error) : ga_error_memory(error);
 

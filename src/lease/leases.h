@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the ledger and the records say together: noted on the devices of a machine, and as a list.
- * Whether something is held, the ledger says alone; who holds it, the records.
+ * What the ledger and the records say together, noted on a machine's devices and as a list. The
+ * ledger alone says whether something is held; the records say who holds it.
  */
 #ifndef GA_LEASE_LEASES_H
 #define GA_LEASE_LEASES_H
@@ -9,12 +9,12 @@
 #include "nest.h"
 
 struct gpualloc_waiter {
-	uint64_t number; /* of its ticket */
+	uint64_t number; /* its ticket's number */
 	char *user;
 	int64_t pid;
 	int64_t since;
 	char *request;
-	char **keeps; /* the UUIDs of what is kept for it */
+	char **keeps; /* UUIDs of the devices kept for it */
 	size_t keep_count;
 };
 
@@ -36,14 +36,14 @@ int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 void ga_leases_free(gpualloc_leases *leases);
 
 /*
- * Notes on every device whether it is leased and by whom. Inside a lease (nest, with rooms) that
- * lease and those around it do not count, and whatever is not its own is barred; to_lease also bars
- * what has no UUID.
+ * Notes on every device whether it is leased, and by whom. Inside a lease (nest has rooms), that
+ * lease and those around it do not count, and devices outside it are barred; to_lease also bars
+ * devices without a UUID.
  */
 int ga_leases_note(const struct ga_store *store, gpualloc_machine *machine,
 		   const struct ga_nest *nest, bool to_lease, gpualloc_error *error);
 
-/* Where a lease may have a device; false where there is no place for it (no UUID). */
+/* Where a lease may have a device; false if there is no place for it (no UUID). */
 bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, bool share,
 		    struct ga_room *ret_room);
 

@@ -13,10 +13,11 @@ struct noting {
 	const struct ga_store *store;
 	const struct ga_nest *nest;
 	struct ga_records records;
-	bool records_read; /* only where something is held */
-	bool untouched;    /* the whole GPU, on all levels: most are, and one look tells */
+	bool records_read; /* done only when something is held */
+	bool untouched; /* nobody has any of the GPU, on any level: usually so, and one look tells
+			 */
 	struct gpualloc_device *device;
-	bool to_lease; /* what cannot be leased is barred */
+	bool to_lease; /* bar what cannot be leased */
 	gpualloc_error *error;
 };
 
@@ -31,7 +32,7 @@ static bool holds(struct ga_range outer, struct ga_range inner)
 	       inner.start + inner.length <= outer.start + outer.length;
 }
 
-/* A record is its writer's word: of what it calls by this name only what lies there counts. */
+/* A record says whatever its writer likes: only ranges that really lie in this device count. */
 static bool keep_what_is_there(struct ga_range whole, struct ga_room *room)
 {
 	off_t start = room->range.start, end = start + room->range.length;
@@ -63,7 +64,7 @@ bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, b
 		room.range = whole;
 	else if (!keep_what_is_there(whole, &room))
 		return false;
-	/* In a lease of the whole a budget takes the place that it has everywhere. */
+	/* Inside a lease of the whole device, a budget goes where budgets always go. */
 	if (share && !room.is_part)
 		room.range = ga_ledger_memory(device, ga_ledger_level(whole), 0,
 					      ga_device_promisable(device) >> 20);
@@ -153,8 +154,10 @@ static int note_part(void *context, struct ga_range part)
 	return 0;
 }
 
-/* Everybody who has some of it, on its level and deeper: leases within a lease that has ended count
-   as if they were not within. */
+/*
+ * Notes everybody who has some of it, on its level and deeper: a lease inside a lease that has
+ * ended counts as one of its own.
+ */
 static int note_range(struct noting *noting, struct ga_range range)
 {
 	int result = 0;
@@ -177,8 +180,8 @@ static int note_holders(struct noting *noting, const struct ga_room *room)
 }
 
 /*
- * What is left for budgets, counted as a claim will count it. Of a budget around us what is free of
- * its pieces; else the memory that there is less all that is held, wherever that lies.
+ * What is left for budgets, counted as a claim will count it. Inside a budget, the free part of its
+ * pieces; else the device's memory minus everything that is held of it, wherever that lies.
  */
 static int count_left(struct noting *noting, const struct ga_room *room, struct ga_gaps *gaps,
 		      off_t *ret_left)
@@ -227,11 +230,12 @@ static int bar(struct noting *noting, struct gpualloc_device *device)
 	char text[96];
 
 	if (noting->nest->rooms)
-		(void)snprintf(text, sizeof text, "not in lease %s, in which this program runs",
+		(void)snprintf(text, sizeof text,
+			       "not part of lease %s, in which this program runs",
 			       noting->nest->id);
 	else if (noting->to_lease)
 		(void)snprintf(text, sizeof text,
-			       "it has no UUID, and what has none cannot be leased");
+			       "it has no UUID, and a device without one cannot be leased");
 	else
 		return 0;
 	return ga_set_text(&device->lease.barred, text) < 0 ? ga_error_memory(noting->error) : 0;

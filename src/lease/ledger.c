@@ -11,11 +11,11 @@
 
 enum { REGION_BITS = 32, LEVEL_BITS = 29, GI_BITS = 23, CI_BITS = 20 };
 
-/* Behind the last instance. */
+/* After the last instance. */
 static const off_t budgets_start = (off_t)(GA_GI_MOST + 1) << GI_BITS;
 static const off_t budgets_length = (off_t)1 << GI_BITS;
 
-/* Of a probe that has told the rest; nobody's callback returns it. */
+/* Returned by a probe that has reported the rest as held; no callback returns it. */
 enum { ENOUGH = INT_MAX };
 
 static uint64_t hash(const char *text)
@@ -35,7 +35,7 @@ static off_t level_start(const gpualloc_device *device, unsigned level)
 	return (off_t)(region << REGION_BITS | (uint64_t)level << LEVEL_BITS);
 }
 
-/* Of whatever is not known all that it may be is taken: others may know it by its numbers. */
+/* If a number is not known, take everything it may be: others may know the number. */
 struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level)
 {
 	struct ga_range range = {level_start(device, level), (off_t)1 << LEVEL_BITS};
@@ -168,7 +168,7 @@ int ga_ledger_unlock(int ledger, struct ga_range range)
 }
 
 /*
- * On devices everything counts that keeps a claim off. Ids and tickets are proofs: whoever may read
+ * On devices any lock that blocks a claim counts. Ids and tickets are proof: anybody who can read
  * the ledger can put a read lock on one that has ended, and that must not look like its owner.
  */
 static short asked_lock(struct ga_range range)
@@ -188,7 +188,7 @@ int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_pa
 		return -1;
 	if (lock.l_type == F_UNLCK)
 		return 0;
-	/* A lock "to the end of everything" has length 0; a stranger may hold one. */
+	/* A lock "to the end of the file" has length 0; a stranger may hold one. */
 	part_end = lock.l_len == 0 || lock.l_start >= end - lock.l_len ? end
 								       : lock.l_start + lock.l_len;
 	ret_part->start = lock.l_start < range.start ? range.start : lock.l_start;
@@ -196,12 +196,13 @@ int ga_ledger_is_held(int ledger, struct ga_range range, struct ga_range *ret_pa
 	return 1;
 }
 
-/* From which level on a look takes in the range itself, beside its rivals. */
+/* From which level on to look at the range itself, besides its rivals. */
 enum itself { FROM_ITS_LEVEL, FROM_BELOW, NEVER };
 
 /*
- * In this order, from the level downwards: a lease within a lease locks its level before it looks
- * whether the outer one lives. Whoever sees the outer one gone sees the inner one there.
+ * The order matters, from this level downwards: a lease within a lease locks its level before it
+ * checks that the outer one is alive. So anybody who finds the outer one gone finds the inner one
+ * there.
  */
 static int is_held_downwards(int ledger, struct ga_range range, enum itself itself)
 {
@@ -233,13 +234,16 @@ int ga_ledger_is_taken(int ledger, struct ga_range range)
 	struct ga_range rest = {range.start >> LEVEL_BITS << LEVEL_BITS, 0}, part;
 	int held;
 
-	/* Mostly nobody has any of the GPU, and one look tells. */
+	/* Usually nobody has any of the GPU, and one look tells. */
 	rest.length = (off_t)(GA_LEVELS - ga_ledger_level(range)) << LEVEL_BITS;
 	held = ga_ledger_is_held(ledger, rest, &part);
 	return held == 1 ? is_held_downwards(ledger, range, FROM_ITS_LEVEL) : held;
 }
 
-/* The lowest lock of others in the range, by narrowing; as ga_ledger_is_held(). */
+/*
+ * Finds the lowest lock of others in the range by narrowing it down; returns what
+ * ga_ledger_is_held() does.
+ */
 static int lowest(int ledger, struct ga_range range, struct ga_range *ret_part)
 {
 	int result = ga_ledger_is_held(ledger, range, ret_part), before = result;
@@ -259,8 +263,8 @@ struct probing {
 	int ledger;
 	int (*found)(void *context, struct ga_range part);
 	void *context;
-	off_t end;        /* of the whole range */
-	int64_t until_us; /* by the work done */
+	off_t end;        /* end of the whole range */
+	int64_t until_us; /* measured in processor time */
 };
 
 static int tell_rest(const struct probing *probing, off_t start)
@@ -272,8 +276,9 @@ static int tell_rest(const struct probing *probing, off_t start)
 }
 
 /*
- * The kernel names a conflict, not the first: what lies before it is looked at before it is told.
- * A stranger's many locks must not eat the stack: deep down each is found by narrowing.
+ * The kernel names some conflict, not the first one, so look at what lies before it and then report
+ * it. A stranger's many locks must not use up the stack: from some depth on, each is found by
+ * narrowing down.
  */
 static int probe(const struct probing *probing, struct ga_range range, int depth)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devices counted; see limit.h. */
+/* Counting devices; see limit.h. */
 #include "limit.h"
 
 #include "holders.h"
@@ -28,7 +28,7 @@ enum { LOOKS_MOST = 64 };
 struct counting {
 	const struct ga_store *store;
 	const struct ga_records *records;
-	unsigned looks; /* each goes through all processes */
+	unsigned looks; /* each look goes through all processes */
 	int64_t held;
 };
 
@@ -42,7 +42,7 @@ static int64_t count_devices(const struct ga_locks *locks)
 		struct ga_range range = locks->list[i];
 		off_t place = range.start >> INSTANCE_BITS;
 
-		/* A budget in several pieces is of one device. */
+		/* A budget in several pieces counts as one device. */
 		if (ga_range_meets(range, ga_ledger_all_devices()) && ga_ledger_level(range) == 0)
 			count += place != before;
 		before = place;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A lease of a thousand devices has a line for each of them. */
+/* A lease of a thousand devices has a line for each. */
 enum { FDINFO_MAX = 1 << 20 };
 
 void ga_locks_free(struct ga_locks *locks)
@@ -49,10 +49,10 @@ static bool read_line(struct ga_view line, struct ga_range *ret_range)
 
 	if (!next_is(&line, "lock:"))
 		return false;
-	(void)next_word(&line); /* its number in the list */
+	(void)next_word(&line); /* the lock's number in the list */
 	if (!next_is(&line, "OFDLCK") || !next_is(&line, "ADVISORY") || !next_is(&line, "WRITE"))
 		return false;
-	(void)next_word(&line); /* no process has it */
+	(void)next_word(&line); /* its pid: an OFD lock has none */
 	(void)next_word(&line); /* the file */
 	first = next_word(&line);
 	last = next_word(&line);
@@ -99,7 +99,7 @@ int ga_locks_read(int process, const char *fd, struct ga_locks *ret_locks)
 	return 1;
 }
 
-/* The kernel joins locks that touch: a range without a gap is in one of them. */
+/* The kernel joins locks that touch, so a range without a gap lies in one of them. */
 bool ga_locks_cover(const struct ga_locks *locks, struct ga_range range)
 {
 	for (size_t i = 0; i < locks->count; i++) {

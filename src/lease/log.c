@@ -18,7 +18,10 @@ const char *ga_log_socket(const struct ga_config *config, bool is_here)
 
 	if (config->log)
 		return config->log;
-	/* Who names a configuration of his own, as tests do, says in it where the log is. */
+	/*
+	 * A configuration that GPUALLOC_CONFIG names, as in tests, must say itself where the log
+	 * is.
+	 */
 	return path && strcmp(path, GA_CONFIG_DEFAULT) == 0 ? "/dev/log" : NULL;
 }
 
@@ -47,7 +50,7 @@ static void add_time(struct ga_buffer *line, const char *key, int64_t seconds)
 		ga_buffer_format(line, " %s=%s", key, text);
 }
 
-/* A device whose name has no room is counted: what is logged is never cut in a word. */
+/* Devices whose names do not fit are only counted: a name is never cut in the middle. */
 static void add_devices(struct ga_buffer *line, const struct ga_record *record)
 {
 	size_t said = 0;

@@ -16,7 +16,7 @@ void ga_names_free(struct ga_names *names)
 	*names = (struct ga_names){0};
 }
 
-/* Without memory it is asked for again. */
+/* If there is no memory, we ask again next time. */
 static void remember(struct ga_names *names, uid_t uid, const char *text)
 {
 	struct ga_name *list = reallocarray(names->list, names->count + 1, sizeof *list);

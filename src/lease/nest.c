@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside a lease or not; see nest.h. */
+/* Whether we are inside a lease; see nest.h. */
 #include "nest.h"
 
 #include "text.h"
@@ -31,7 +31,7 @@ const struct ga_room *ga_nest_room(const struct ga_nest *nest, const char *uuid)
 	return NULL;
 }
 
-/* The descriptor the environment names, where it is one of this ledger; else -1. */
+/* The descriptor that the environment names, if it is open on this ledger; else -1. */
 static int named_descriptor(const struct ga_store *store)
 {
 	const char *text = secure_getenv("GPUALLOC_FD");
@@ -45,7 +45,7 @@ static int named_descriptor(const struct ga_store *store)
 
 /* ---- proof ---- */
 
-/* 1, 0, or a negative GPUALLOC_E…. Only one's own record counts without the descriptor. */
+/* 1, 0, or a negative GPUALLOC_E…. Without the descriptor only our own user's record counts. */
 static int prove(const struct ga_store *store, const struct ga_record *record,
 		 struct ga_holder *ret_proof, gpualloc_error *error)
 {
@@ -78,7 +78,10 @@ int ga_nest_check(const struct ga_store *store, const struct ga_nest *nest, gpua
 				      "lease %s, in which this program runs, has ended", nest->id);
 }
 
-/* Not proved: it has ended, or it is another's; or it is our user's, and holders do not show. */
+/*
+ * Not proved: it has ended, or it is somebody else's; or it is our user's and its holders cannot be
+ * seen.
+ */
 static int refuse_unseen(const struct ga_store *store, const struct ga_record *record,
 			 gpualloc_error *error)
 {
@@ -91,16 +94,16 @@ static int refuse_unseen(const struct ga_store *store, const struct ga_record *r
 	ga_id_text(record->id, id);
 	return ga_error_set(
 		error, GPUALLOC_EPERM,
-		"GPUALLOC_LEASE names lease %s of your own, which is held by nobody whom "
-		"this program can see, so it cannot be told whether it runs inside: start "
-		"it with the lease's descriptor open (GPUALLOC_FD is its number), or "
-		"without GPUALLOC_LEASE",
+		"GPUALLOC_LEASE names your lease %s, but this program cannot see any process "
+		"that holds it, so it cannot tell whether it runs inside that lease: start it "
+		"with the lease's descriptor open (GPUALLOC_FD is its number), or without "
+		"GPUALLOC_LEASE",
 		id);
 }
 
 /* ---- what it has ---- */
 
-/* The piece a level deeper. */
+/* The same piece one level deeper. */
 static int copy_piece(const struct ga_piece *piece, struct ga_room *room)
 {
 	room->range = ga_ledger_deeper(piece->ranges[0], 1);
@@ -132,7 +135,7 @@ static int add_room(struct ga_nest *nest, const struct ga_piece *piece, gpualloc
 	return 0;
 }
 
-/* The record's ranges are those that are held, or nothing had been proved. */
+/* The record's ranges are really held; that is what was proved. */
 static int take_over(struct ga_nest *nest, gpualloc_error *error)
 {
 	const struct ga_record *record = &nest->record;
@@ -142,9 +145,10 @@ static int take_over(struct ga_nest *nest, gpualloc_error *error)
 		int result = 0;
 
 		if (ga_ledger_level(piece->ranges[0]) + 1 >= GA_LEVELS)
-			result = ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					      "leases within leases go %d deep, and no deeper",
-					      (int)GA_LEVELS);
+			result = ga_error_set(
+				error, GPUALLOC_EIMPOSSIBLE,
+				"leases can be nested %d deep, and this would be one more",
+				(int)GA_LEVELS);
 		if (result == 0)
 			result = add_room(nest, piece, error);
 		if (result < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tickets taken, written, read and counted; see queue.h. */
+/* Taking, writing, reading and counting tickets; see queue.h. */
 #include "queue.h"
 
 #include "gaps.h"
@@ -13,10 +13,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* A stranger's lock on an absurd number is nobody's place in the queue. */
+/* A stranger's lock on an absurd number is not a place in the queue. */
 static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
 
-/* More places than a ticket of ours has room for are not looked at: each look costs. */
+/*
+ * Our own tickets never name more places than this, and we look at no more: each look costs time.
+ */
 enum { COUNT_MOST = 4096, PLACES_MOST = 256, REQUEST_MOST = 200 };
 
 void ga_ticket_free(struct ga_ticket *ticket)
@@ -49,7 +51,7 @@ bool ga_ticket_is_looking(const struct ga_store *store, uint64_t number)
 	return ga_ledger_is_held(store->probe, ga_ledger_looking(number), &part) == 1;
 }
 
-/* Without it others have less patience with us, and that is all. */
+/* If this fails, others are less patient with us, no more. */
 void ga_ticket_set_looking(int ledger, uint64_t number, bool is_looking)
 {
 	if (is_looking)
@@ -70,7 +72,7 @@ struct numbers {
 	uint64_t *list;
 	size_t count;
 	uint64_t before;
-	bool all; /* whatever has such a name, and not only what may be a ticket that counts */
+	bool all; /* every file with such a name, not only tickets that may count */
 };
 
 static int add_number(void *context, const char *name)
@@ -99,7 +101,7 @@ static int compare_numbers(const void *a, const void *b)
 	return *one < *other ? -1 : *one > *other;
 }
 
-/* Of each user the first: the order of the folder is nobody's. */
+/* Keeps the lowest numbers of each user, because the folder is in no order. */
 static void keep_what_counts(const struct ga_store *store, struct numbers *numbers)
 {
 	struct ga_crowd crowd = {0};
@@ -167,9 +169,9 @@ size_t ga_ahead_place(const struct ga_store *store, struct ga_ahead *ahead)
 /* ---- joining and leaving ---- */
 
 /*
- * Honest numbers are low, for they begin at 1 when nobody waits. One above this was made by hand
- * and is passed by, so that there is always room behind the others: the limit grows faster than a
- * queue.
+ * Honest numbers are low, because they start at 1 when nobody waits. A number above this was made
+ * by hand and is ignored, so there is always room behind the others: the limit grows faster than
+ * any queue.
  */
 static uint64_t highest_honest(void)
 {
@@ -192,7 +194,7 @@ static uint64_t highest_alive(const struct ga_store *store)
 	return highest;
 }
 
-/* The first above that is neither the name of anything nor locked by anybody. */
+/* The first number above it that no file is named after and nobody has locked. */
 static uint64_t next_free(const struct ga_store *store, const struct numbers *numbers,
 			  uint64_t number)
 {
@@ -210,7 +212,7 @@ static uint64_t next_free(const struct ga_store *store, const struct numbers *nu
 	return number;
 }
 
-/* The places come last: who could use so many that they do not fit keeps fewer. */
+/* The places come last: if there are too many to fit, the waiter has fewer kept for it. */
 static void write_text(const struct ga_ticket *ticket, struct ga_buffer *text)
 {
 	enum { A_PLACE = 40 };
@@ -239,7 +241,7 @@ static int write_ticket(const struct ga_store *store, const struct ga_ticket *ti
 	return text.failed ? -ENOMEM : ga_leaf_write(store->queue, name, &text);
 }
 
-/* 1 where somebody else has just taken the number. */
+/* 1 if somebody else has just taken the number. */
 static int take_number(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
 		       gpualloc_error *error)
 {
@@ -254,10 +256,12 @@ static int take_number(const struct ga_store *store, int ledger, struct ga_ticke
 		(void)ga_ledger_unlock(ledger, ga_ledger_ticket(ticket->number));
 		return 1;
 	}
-	return result == 0 ? 0
-			   : ga_error_errno(error, GPUALLOC_EIO, -result,
-					    "waiting without a place in the queue, for the "
-					    "ticket could not be written");
+	return result == 0
+		       ? 0
+		       : ga_error_errno(
+				 error, GPUALLOC_EIO, -result,
+				 "waiting without a place in the queue, because the ticket could not be "
+				 "written");
 }
 
 int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
@@ -267,7 +271,7 @@ int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ti
 	struct numbers numbers = {.all = true};
 	int result = 1;
 
-	/* Without them a number that is taken is only found by trying. */
+	/* If this fails, trying each number shows whether it is taken. */
 	(void)read_numbers(store, &numbers);
 	ticket->number = highest_alive(store);
 	for (int i = 0; i < TRIES && result == 1; i++) {
@@ -315,7 +319,7 @@ static bool read_place(struct ga_ticket *ticket, const char *text, size_t size)
 	return true;
 }
 
-/* These return 1 for what was read, 0 for what no ticket of ours says, and GPUALLOC_ENOMEM. */
+/* These return 1 if it was read, 0 if none of our tickets would say it, or GPUALLOC_ENOMEM. */
 static int read_places(struct ga_ticket *ticket, struct ga_view value)
 {
 	if (ticket->places)
@@ -366,8 +370,8 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 }
 
 /*
- * When it was born: a ticket is written once, and its owner can make it look changed just now as
- * often as he likes. A system that does not know births (tmpfs before Linux 6.0) tells of the last
+ * When the file was created. A ticket is written once, but its owner can make it look changed at
+ * any time. A file system that does not record creation (tmpfs before Linux 6.0) gives the last
  * change.
  */
 static int64_t born(const struct ga_store *store, const char *name, const struct stat *status)
@@ -380,7 +384,7 @@ static int64_t born(const struct ga_store *store, const char *name, const struct
 	return more.stx_btime.tv_sec;
 }
 
-/* 1 where it says what the ticket of this name says, 0 where it does not; GPUALLOC_ENOMEM. */
+/* 1 if it reads like the ticket of this name, 0 if not, or GPUALLOC_ENOMEM. */
 static int parse_ticket(struct ga_ticket *ticket, struct ga_view rest, const char *name,
 			const struct stat *status)
 {
@@ -398,7 +402,7 @@ static int parse_ticket(struct ga_ticket *ticket, struct ga_view rest, const cha
 			return 0;
 		is_named = true;
 	}
-	/* One that a user gave another name is not the word of who wrote it. */
+	/* If a user gave the file another name, its writer did not say this about that number. */
 	return ticket->count >= 1 && (is_named || status->st_nlink == 1);
 }
 
@@ -424,7 +428,7 @@ static int read_ticket(const struct ga_store *store, uint64_t number, struct ga_
 	return 1;
 }
 
-/* Asked before it is read: thousands would cost everybody much. */
+/* Checked before reading: thousands would be costly for everybody. */
 static bool is_one_too_many(const struct ga_store *store, const struct ga_tickets *tickets,
 			    const char *name)
 {
@@ -438,7 +442,10 @@ static bool is_one_too_many(const struct ga_store *store, const struct ga_ticket
 	return count >= GA_TICKETS_OF_A_USER;
 }
 
-/* Most of them are of few users, and each name costs a look into a file or beyond. */
+/*
+ * Most tickets belong to a few users, and each name costs a look into a file or a question to a
+ * server.
+ */
 static int name_user(const struct ga_store *store, const struct ga_tickets *tickets,
 		     struct ga_ticket *ticket)
 {
@@ -451,7 +458,7 @@ static int name_user(const struct ga_store *store, const struct ga_tickets *tick
 	return ga_set_text(&ticket->user, user);
 }
 
-/* Leaves nothing behind where it came from. */
+/* Leaves the source empty. */
 static int take_ticket(struct ga_ticket *ticket, struct ga_tickets *tickets)
 {
 	struct ga_ticket *list = reallocarray(tickets->list, tickets->count + 1, sizeof *list);
@@ -494,7 +501,7 @@ int ga_queue_read(const struct ga_store *store, uint64_t before, bool all,
 		  struct ga_tickets *ret_tickets, gpualloc_error *error)
 {
 	ga_auto_tickets struct ga_tickets tickets = {0};
-	/* Whoever lists them all tidies up as well, and has time. */
+	/* A full listing also tidies up, and is in no hurry. */
 	struct numbers numbers = {.before = before, .all = all};
 	int result = read_numbers(store, &numbers);
 

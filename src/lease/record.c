@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What holders say, written and read; see record.h. */
+/* Writing and reading what holders say; see record.h. */
 #include "record.h"
 
 #include "file.h"
@@ -57,7 +57,7 @@ bool ga_id_parse(const char *text, uint64_t *ret_id)
 
 /* ---- this process ---- */
 
-/* The 22nd field of stat; the second, in brackets, may hold anything. */
+/* The 22nd field of stat; the second, in brackets, may contain anything. */
 static int64_t own_start(void)
 {
 	char text[1024], *rest;
@@ -129,8 +129,10 @@ static void add_number(struct ga_buffer *text, const char *key, int64_t number)
 		ga_buffer_format(text, "%s %lld\n", key, (long long)number);
 }
 
-/* "device UUID START:LENGTH +GAP:LENGTH ...": the first range as it lies, further ones from the end
-   of the one before. */
+/*
+ * "device UUID START:LENGTH +GAP:LENGTH ...": the first range has its start, each further one its
+ * distance from the end of the one before.
+ */
 static void add_piece(struct ga_buffer *text, const struct ga_piece *piece, size_t most)
 {
 	enum { A_RANGE = 20 };
@@ -150,7 +152,7 @@ static void add_piece(struct ga_buffer *text, const struct ga_piece *piece, size
 	ga_buffer_char(text, '\n');
 }
 
-/* Each has its part of what room there is: all of them are to be there. */
+/* The devices share the room, so that all of them appear. */
 static void add_pieces(struct ga_buffer *text, const struct ga_record *record)
 {
 	for (size_t i = 0; i < record->piece_count; i++) {
@@ -180,19 +182,21 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	ga_leaf_add(&text, "command", record->command, COMMAND_MOST);
 	ga_leaf_add(&text, "note", record->note, NOTE_MOST);
 	add_pieces(&text, record);
-	/* The last, for it is what can be gone without where there is no room. */
+	/* Last, because it matters least if there is no room. */
 	if (text.size + 300 < GA_LEAF_MAX)
 		ga_leaf_add(&text, "cgroup", record->cgroup, 256);
 	result = text.failed ? -ENOSPC : ga_leaf_write(store->records, name, &text);
-	return result < 0 ? ga_error_errno(error, GPUALLOC_EIO, -result,
-					   "others see the lease without its holder, for its "
-					   "record could not be written")
-			  : 0;
+	return result < 0
+		       ? ga_error_errno(
+				 error, GPUALLOC_EIO, -result,
+				 "others see the lease but not who holds it, because its record could "
+				 "not be written")
+		       : 0;
 }
 
 /* ---- reading ---- */
 
-/* after: the end of the one before, which it lies behind. */
+/* after: the end of the range before this one. */
 static bool read_range(struct ga_view word, off_t after, struct ga_range *ret_range)
 {
 	bool goes_on = word.size > 0 && *word.text == '+';
@@ -222,7 +226,7 @@ static struct ga_view next_word(struct ga_view *rest)
 	return word;
 }
 
-/* These return 1 for what was read, 0 for what no record of ours says, and GPUALLOC_ENOMEM. */
+/* These return 1 if it was read, 0 if none of our records would say it, or GPUALLOC_ENOMEM. */
 static int read_ranges(struct ga_piece *piece, struct ga_view value)
 {
 	off_t end = 0;
@@ -250,7 +254,7 @@ static int read_piece(struct ga_record *record, struct ga_view value)
 	if (!pieces)
 		return GPUALLOC_ENOMEM;
 	record->pieces = pieces;
-	piece = &pieces[record->piece_count++]; /* and freed with the record, whatever comes */
+	piece = &pieces[record->piece_count++]; /* from here on it is freed with the record */
 	*piece = (struct ga_piece){0};
 	if (ga_set_text_sized(&piece->uuid, uuid.text, uuid.size) < 0)
 		return GPUALLOC_ENOMEM;
@@ -297,7 +301,7 @@ static bool is_alive(const struct ga_store *store, uint64_t id)
 	return ga_ledger_is_held(store->probe, ga_ledger_id(id), &part) == 1;
 }
 
-/* Of one that may be dead; all but the user's name. */
+/* Reads a record that may be dead; all but the user's name. */
 static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_LEAF_MAX);
@@ -327,7 +331,10 @@ static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record
 			return 0;
 		is_named = true;
 	}
-	/* One that a user gave another name, of another lease, is that user's word no more. */
+	/*
+	 * If a user gave the file another lease's name, its writer did not say this about that
+	 * lease.
+	 */
 	if (!is_named && status.st_nlink > 1)
 		return 0;
 	record.uid = status.st_uid;
@@ -352,7 +359,7 @@ int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *
 	return 1;
 }
 
-/* Of several that see it at once one removes it, and so it is told once. */
+/* If several see it at once, only one of them removes it, so it is reported once. */
 int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record *ret_record)
 {
 	ga_auto_record struct ga_record record = {0};
@@ -430,7 +437,7 @@ void ga_records_sweep(const struct ga_store *store, struct ga_records *ret_swept
 {
 	struct reading reading = {.store = store};
 
-	/* What is not told for want of memory is gone all the same. */
+	/* If memory runs out it is removed but not reported. */
 	(void)ga_leaf_each(store->records, sweep_one, &reading);
 	*ret_swept = reading.records;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records: what holders say of their leases, in records/ID. One is alive exactly while the byte of
- * its id is held; the rest are ignored, and removed by whoever may. All but the uid is the
- * holder's word.
+ * Records: what holders say about their leases, in records/ID. A record is alive exactly as long as
+ * the byte of its id is held. The rest are ignored, and removed by anybody who may. Everything but
+ * the uid is what the holder claims.
  */
 #ifndef GA_LEASE_RECORD_H
 #define GA_LEASE_RECORD_H
@@ -12,7 +12,7 @@
 
 enum { GA_ID_TEXT = 11 };
 
-/* What a lease has of one device: one range, or several of a memory budget. */
+/* What a lease has of one device: one range, or several for a memory budget. */
 struct ga_piece {
 	char *uuid;
 	struct ga_range *ranges;
@@ -26,12 +26,12 @@ struct ga_record {
 	uint64_t id;
 	uid_t uid;
 	char *user;
-	int64_t pid;     /* GA_UNKNOWN where it is not said */
-	int64_t started; /* of the process, in ticks since boot */
-	int64_t pidns;   /* in which the pid is counted */
+	int64_t pid;     /* GA_UNKNOWN if it is not given */
+	int64_t started; /* when the process started, in ticks since boot */
+	int64_t pidns;   /* the pid namespace of pid */
 	int64_t since;   /* seconds since 1970 */
 	int64_t memory;  /* bytes of each device; GA_UNKNOWN: whole */
-	int64_t logged;  /* 1: the system's log was told of it, and is to be told of its end */
+	int64_t logged;  /* 1: its start was logged, so its end must be logged too */
 	char *boot;
 	char *cgroup;
 	char *command;
@@ -48,18 +48,20 @@ void ga_pieces_free(struct ga_piece *pieces, size_t count);
 void ga_id_text(uint64_t id, char text[static GA_ID_TEXT]);
 bool ga_id_parse(const char *text, uint64_t *ret_id);
 
-/* Fills in what can be known of this very process; command NULL: its own. */
+/* Fills in what can be known about this process; command NULL: its own. */
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
 		      gpualloc_error *error);
 
-/* Comes after all its locks; GPUALLOC_EIO with a sentence where there is no room. Of a budget in
-   hundreds of pieces it names as many as fit. */
+/*
+ * Called after all locks are taken; GPUALLOC_EIO with a sentence if there is no room. If a budget
+ * has hundreds of pieces, the record names as many as fit.
+ */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);
-/* Of a lease that has ended: 1 and what it said where this call removed it, else 0. */
+/* For a lease that has ended: 1 and what the record said if this call removed it, else 0. */
 int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
 
-/* 1 and that of a live lease; 0 where there is none that can be believed; GPUALLOC_ENOMEM. */
+/* 1 and the record of a live lease; 0 if there is none that can be believed; GPUALLOC_ENOMEM. */
 int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
 
 struct ga_records {
@@ -70,10 +72,10 @@ struct ga_records {
 void ga_records_free(struct ga_records *records);
 #define ga_auto_records ga_cleanup(ga_records_free)
 
-/* Removes what is dead, where that is ours to do, and returns what it removed. */
+/* Removes dead records that are ours to remove, and returns what it removed. */
 void ga_records_sweep(const struct ga_store *store, struct ga_records *ret_swept);
 
-/* All that are alive; nothing changes by that. */
+/* Reads all live records and changes nothing. */
 int ga_records_read(const struct ga_store *store, struct ga_records *ret_records,
 		    gpualloc_error *error);
 

@@ -21,7 +21,7 @@ static bool is_leased(const gpualloc_lease *lease, const gpualloc_device *device
 	return false;
 }
 
-/* NULL where nobody is on any of them. */
+/* NULL if nobody is on any of them. */
 static const gpualloc_device *first_in_use(const gpualloc_machine *machine,
 					   const gpualloc_lease *lease)
 {
@@ -39,7 +39,7 @@ static const gpualloc_device *first_in_use(const gpualloc_machine *machine,
 	return NULL;
 }
 
-/* Who shares has company, and within a lease it is one's own. */
+/* A shared device has company, and inside a lease the company is our own. */
 static bool minds_company(const gpualloc_lease *lease)
 {
 	return !ga_machine_is_simulated(lease->machine) && lease->memory < 0 && lease->count > 0 &&
@@ -52,9 +52,10 @@ static int still_in_use(const gpualloc_device *device, gpualloc_error *error)
 
 	(void)ga_device_ids(&device, 1, id, sizeof id);
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return ga_error_set(error, GPUALLOC_EBUSY,
-			    "the lease was free, but device %s is still in use after %d s: %s", id,
-			    SETTLE_MS / 1000, reason);
+	return ga_error_set(
+		error, GPUALLOC_EBUSY,
+		"nobody else holds the lease, but device %s is still in use after %d s: %s", id,
+		SETTLE_MS / 1000, reason);
 }
 
 static void free_machine(gpualloc_machine **machine)
@@ -77,7 +78,10 @@ int ga_lease_settle(const gpualloc_lease *lease, const char *spec, unsigned dead
 
 		if (result < 0)
 			return result;
-		/* Processes that do not count as use; its mistakes have been told before. */
+		/*
+		 * For the processes that do not count as use; mistakes in the rules were reported
+		 * before.
+		 */
 		if (ga_config_settle(machine, &config, NULL) == GPUALLOC_ENOMEM)
 			return ga_error_memory(error);
 		device = first_in_use(machine, lease);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store, made, checked and opened; see store.h. */
+/* Checking and opening the store; see store.h. */
 #include "store.h"
 
 #include "leaf.h"
@@ -53,7 +53,7 @@ static int distrust(const char *path, const char *why, gpualloc_error *error)
 		GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
-/* Locks that other machines or layers do not see would be grants that are none. */
+/* A lock that other machines or layers cannot see protects nothing. */
 bool ga_store_locks_are_local(int fd)
 {
 	struct statfs system;
@@ -76,15 +76,15 @@ static int check_folder(const char *path, int fd, gpualloc_error *error)
 	if (fstat(fd, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	if (!S_ISDIR(status.st_mode))
-		return distrust(path, "it is no folder", error);
+		return distrust(path, "it is not a folder", error);
 	if (!ga_is_trusted_owner(fd, &status))
-		return distrust(path, "it belongs to another user than root", error);
+		return distrust(path, "it does not belong to root", error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may write to it, and it is not sticky", error);
 	if (!ga_store_locks_are_local(fd))
 		return distrust(path,
-				"its file system is none of tmpfs, ext4, xfs and btrfs, whose "
-				"locks every process of this machine sees",
+				"its file system is not tmpfs, ext4, xfs or btrfs; only their "
+				"locks are seen by every process on this machine",
 				error);
 	return 0;
 }
@@ -98,18 +98,18 @@ static int check_file(const char *path, const char *name, int fd, gpualloc_error
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the store %s", path);
 	if (S_ISREG(status.st_mode) && ga_is_trusted_owner(fd, &status))
 		return 0;
-	(void)snprintf(why, sizeof why, "its %s is not a plain file of root's or one's own", name);
+	(void)snprintf(why, sizeof why, "its %s is not a plain file that root or you own", name);
 	return distrust(path, why, error);
 }
 
-/* Meant for a group, or left unfinished: who is shut out cannot tell. */
+/* Meant for a group, or left unfinished: a user who is shut out cannot tell which. */
 static int closed(const char *path, const char *name, gpualloc_error *error)
 {
 	return ga_error_remedy(
 		error,
 		ga_error_set(
 			error, GPUALLOC_EPERM,
-			"the store %s is closed to you%s%s: it is for others, or its setup was "
+			"the store %s is closed to you%s%s: it is meant for others, or its setup was "
 			"interrupted",
 			path, *name ? " at its " : "", name),
 		GPUALLOC_REMEDY_SET_UP_STORE);
@@ -150,7 +150,8 @@ static int open_part(const struct ga_store *store, const char *name, int *ret_fd
 	if (fd < 0 && errno == EACCES)
 		return closed(store->path, name, error);
 	if (fd < 0) {
-		(void)snprintf(why, sizeof why, "its folder %s is missing, or is no folder", name);
+		(void)snprintf(why, sizeof why, "its folder %s is missing or is not a folder",
+			       name);
 		return distrust(store->path, why, error);
 	}
 	result = check_folder(store->path, fd, error);
@@ -161,7 +162,7 @@ static int open_part(const struct ga_store *store, const char *name, int *ret_fd
 	return result;
 }
 
-/* Who may rename the store's folder may replace it. */
+/* Anybody who may rename the store's folder may replace it. */
 static int check_parent(const char *path, int folder, gpualloc_error *error)
 {
 	ga_auto_close int parent = openat(folder, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -170,17 +171,18 @@ static int check_parent(const char *path, int folder, gpualloc_error *error)
 	if (parent < 0 || fstat(parent, &status) < 0 || fstat(folder, &own) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "the folder above %s", path);
 	if (!ga_is_trusted_owner(parent, &status))
-		return distrust(path, "the folder above it belongs to another user than root",
-				error);
+		return distrust(path, "the folder above it does not belong to root", error);
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & S_ISVTX))
 		return distrust(path, "others may replace it: the folder above it is not sticky",
 				error);
-	/* In a folder for everybody, anybody may have made what shows no owner. */
+	/*
+	 * In a folder where everybody may write, anybody may have made a store that shows no owner.
+	 */
 	if ((status.st_mode & (S_IWGRP | S_IWOTH)) && ga_is_nameless_owner(&own) &&
 	    !ga_is_opened_as_owner(folder))
 		return distrust(path,
-				"in this user namespace it does not show who made it, and in the "
-				"folder above it anybody could",
+				"this user namespace hides who made it, and anybody could have "
+				"made it in the folder above",
 				error);
 	return 0;
 }
@@ -200,7 +202,7 @@ static int open_all(const char *path, struct ga_store *store, gpualloc_error *er
 	if (store->folder < 0 && errno == ENOENT)
 		return no_store(path, error);
 	if (store->folder < 0 && (errno == ENOTDIR || errno == ELOOP))
-		return distrust(path, "it is no folder", error);
+		return distrust(path, "it is not a folder", error);
 	if (store->folder < 0 && errno == EACCES)
 		return closed(path, "", error);
 	if (store->folder < 0)
@@ -274,10 +276,11 @@ int ga_store_check_ledger(const struct ga_store *store, int ledger, gpualloc_err
 		return 0;
 	return ga_error_remedy(
 		error,
-		ga_error_set(error, GPUALLOC_EPERM,
-			     "the store %s was removed meanwhile, and what is leased there others "
-			     "do not see: try again",
-			     store->path),
+		ga_error_set(
+			error, GPUALLOC_EPERM,
+			"the store %s has just been removed, and others do not see leases in it: "
+			"try again",
+			store->path),
 		GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
@@ -286,7 +289,7 @@ bool ga_store_sweep(const struct ga_store *store, int folder, const char *name,
 {
 	ga_auto_close int guard = -1;
 
-	/* Thousands of strangers may lie there: they cost a look each, and no more. */
+	/* Thousands of other people's files may lie there: each costs one look, no more. */
 	if (!ga_leaf_is_ours(folder, name))
 		return false;
 	return open_file(store, ledger_name, O_RDONLY, &guard, NULL) == 0 &&

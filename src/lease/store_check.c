@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a store is whole, and not only to be trusted; see store.h. What is said here `gpualloc
- * setup` mends.
+ * Whether a store is complete, not just trustworthy; see store.h. `gpualloc setup` repairs what is
+ * reported here.
  */
 #include "store.h"
 #include "store_parts.h"
@@ -35,8 +35,8 @@ bool ga_store_part_is_shut(const struct ga_store_part *part, mode_t mode)
 static int unfinished(const struct ga_store *store, const char *what, gpualloc_error *error)
 {
 	return ga_error_remedy(error,
-			       ga_error_set(error, GPUALLOC_EPERM, "the store %s is not whole: %s",
-					    store->path, what),
+			       ga_error_set(error, GPUALLOC_EPERM,
+					    "the store %s is not complete: %s", store->path, what),
 			       GPUALLOC_REMEDY_SET_UP_STORE);
 }
 
@@ -52,23 +52,25 @@ static int check_part(const struct ga_store *store, const struct ga_store_part *
 	}
 	if (ga_store_part_is_shut(part, status.st_mode) && !is_shut) {
 		(void)snprintf(why, sizeof why,
-			       "its %s is closed to all but its owner, and the rest is not",
+			       "its %s is closed to everybody but its owner, and the rest is not",
 			       part->name);
 		return unfinished(store, why, error);
 	}
 	if (!ga_store_part_is_shut(part, status.st_mode) && is_shut)
-		return unfinished(store,
-				  "its folder is closed to all but its owner, and the rest is not",
-				  error);
+		return unfinished(
+			store,
+			"its folder is closed to everybody but its owner, and the rest is not",
+			error);
 	if (!part->is_folder && !part->is_writable && (status.st_mode & GA_STORE_WRITABLE)) {
 		(void)snprintf(why, sizeof why, "others may write to its %s", part->name);
 		return unfinished(store, why, error);
 	}
 	if (!part->is_folder && status.st_size > 0) {
-		(void)snprintf(why, sizeof why,
-			       "somebody has written %lld bytes into its %s, which take room and "
-			       "which nobody reads",
-			       (long long)status.st_size, part->name);
+		(void)snprintf(
+			why, sizeof why,
+			"somebody has written %lld bytes into its %s; nobody reads them, and they "
+			"take up room",
+			(long long)status.st_size, part->name);
 		return unfinished(store, why, error);
 	}
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a store; see store.h. Every part appears with its final owner and mode at once, and the
- * store's own folder opens last: whoever makes one may be killed between any two steps, and what is
- * left is seen to be unfinished and is finished by the next `gpualloc setup`.
+ * store's own folder is opened last. So setup may be killed between any two steps: what is left can
+ * be seen to be unfinished, and the next `gpualloc setup` finishes it.
  */
 #include "store.h"
 
@@ -22,8 +22,8 @@ struct modes {
 };
 
 /*
- * A sticky file is one that cleaners of /tmp leave alone: a ledger must not be replaced by age.
- * The arbiter is only ever opened for reading: nobody needs to write to it or to link it elsewhere.
+ * Cleaners of /tmp leave sticky files alone: a ledger must not be replaced because of its age. The
+ * arbiter is only ever opened for reading: nobody needs to write to it or link it elsewhere.
  */
 static const struct modes for_everybody = {0755, 01777, 0666, 0444},
 			  for_one = {0700, 0700, 01600, 01400};
@@ -35,7 +35,7 @@ static int fail(const char *path, const char *part, gpualloc_error *error)
 			      *part ? "/" : "", part);
 }
 
-/* chmod() and not the mode of open() or mkdir(): that is cut by the caller's umask. */
+/* chmod(), because the caller's umask would cut the mode of open() or mkdir(). */
 static int set_mode(int fd, mode_t mode)
 {
 	char way[32];
@@ -59,13 +59,13 @@ static int make_file(int folder, const char *name, mode_t mode)
 											     : 0;
 }
 
-/* O_PATH: a umask may have taken even our own right to open it. */
+/* O_PATH, because a umask may have taken away even our own right to open it. */
 static int open_new(int at, const char *name)
 {
 	return openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* An earlier release made it with the caller's umask, and was ended before it came to the mode. */
+/* An earlier release made it with the caller's umask and was killed before it set the mode. */
 static bool is_closed_to_us(int at, const char *name)
 {
 	struct stat status;
@@ -74,7 +74,7 @@ static bool is_closed_to_us(int at, const char *name)
 	       status.st_uid == geteuid() && (status.st_mode & S_IRWXU) != S_IRWXU;
 }
 
-/* Made beside its place and moved there when it is whole. */
+/* Made beside its place and moved there when it is complete. */
 static int make_part(int folder, const char *name, mode_t mode)
 {
 	ga_auto_close int fd = -1;
@@ -93,7 +93,7 @@ static int make_part(int folder, const char *name, mode_t mode)
 	if (fd >= 0 && set_mode(fd, mode) == 0 &&
 	    renameat2(folder, beside, folder, name, RENAME_NOREPLACE) == 0)
 		return 0;
-	/* Somebody else who makes this store was faster, or swept ours away. */
+	/* Somebody else was faster making this store, or swept ours away. */
 	(void)unlinkat(folder, beside, AT_REMOVEDIR);
 	return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW);
 }
@@ -113,7 +113,7 @@ static int make_parts(const char *path, int folder, const struct modes *modes,
 	return 0;
 }
 
-/* Closed to others until all is there. */
+/* Closed to others until everything is there. */
 static int make_folder(const char *path, bool *ret_made)
 {
 	ga_auto_close int fd = -1;
@@ -121,14 +121,14 @@ static int make_folder(const char *path, bool *ret_made)
 	*ret_made = mkdir(path, 0700) == 0;
 	if (!*ret_made && errno != EEXIST)
 		return -1;
-	/* Or an earlier one was ended before it came to the mode. */
+	/* Or an earlier setup was killed before it set the mode. */
 	if (!*ret_made && !is_closed_to_us(AT_FDCWD, path))
 		return 0;
 	fd = open_new(AT_FDCWD, path);
 	return fd < 0 ? -1 : set_mode(fd, 0700);
 }
 
-/* In /tmp anybody may make a folder of the name that ours would have. */
+/* In /tmp anybody may make a folder with the name that ours would have. */
 static int check_squatter(const char *path, gpualloc_error *error)
 {
 	struct stat status;
@@ -142,7 +142,7 @@ static int check_squatter(const char *path, gpualloc_error *error)
 	return ga_error_set(
 		error, GPUALLOC_EPERM,
 		"the store %s cannot be trusted: it belongs to %s. Only they or root can "
-		"remove it; GPUALLOC_STATE_DIR=FOLDER, and no private store, takes another, "
+		"remove it; instead of a private store use GPUALLOC_STATE_DIR=FOLDER, "
 		"best in your home folder",
 		path, user);
 }
@@ -156,7 +156,7 @@ static int make(const char *path, const struct modes *modes, int *ret_folder, bo
 
 	if (make_folder(path, ret_made) < 0)
 		return fail(path, "", error);
-	/* Nothing is put into a stranger's folder: he could replace it. */
+	/* Put nothing into a stranger's folder: they could replace it. */
 	result = check_squatter(path, error);
 	if (result < 0)
 		return result;
@@ -205,9 +205,9 @@ static void sweep_new(int folder)
 }
 
 /*
- * A part that is closed to all but its owner is opened. One that an administrator has given to a
- * group stays as it is. What is not of the kind it should be, or not ours, is left alone: opening
- * the store says what is wrong with it.
+ * Opens a part that is closed to everybody but its owner. A part that an administrator gave to a
+ * group stays as it is. A part of the wrong kind, or not ours, is left alone: opening the store
+ * says what is wrong with it.
  */
 static int open_to_all(int folder, const char *name, const struct modes *modes)
 {
@@ -230,7 +230,7 @@ static int open_to_all(int folder, const char *name, const struct modes *modes)
 	return 0;
 }
 
-/* What somebody has written into the ledger is read by nobody, and takes room. */
+/* Nobody reads what somebody has written into the ledger, and it takes up room. */
 static void empty_ledger(int folder)
 {
 	ga_auto_close int fd =
@@ -267,9 +267,9 @@ int ga_store_set_up(const char *path, gpualloc_error *error)
 /* ---- a store of one's own ---- */
 
 /*
- * The session's runtime folder would go at the last logout while jobs live on, and a home may be
- * on NFS. In containers /tmp is an overlay, whose locks other containers do not see: then the
- * shared memory's folder, where there is one.
+ * The session's runtime folder would vanish at the last logout while jobs go on, and a home folder
+ * may be on NFS. In containers /tmp is an overlay, whose locks other containers do not see: then we
+ * use the folder for shared memory, if there is one.
  */
 int ga_store_private_path(char **ret_path, gpualloc_error *error)
 {

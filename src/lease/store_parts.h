@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store consists of, and which of it others may use. A store is for its owner alone, or for
- * others too; one of which a part says this and a part that was left unfinished.
+ * The parts of a store, and which of them others may use. A store is for its owner alone, or for
+ * others too. If its parts disagree about that, it was left unfinished.
  */
 #ifndef GA_LEASE_STORE_PARTS_H
 #define GA_LEASE_STORE_PARTS_H
@@ -26,7 +26,7 @@ struct ga_store_part {
 extern const struct ga_store_part ga_store_parts[GA_STORE_PARTS];
 
 const struct ga_store_part *ga_store_part(const char *name);
-/* Nobody but its owner can use it as it is meant to be used. */
+/* Whether only the owner can use the part as it is meant to be used. */
 bool ga_store_part_is_shut(const struct ga_store_part *part, mode_t mode);
 
 #endif

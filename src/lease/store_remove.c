@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing a store; see store.h. Its folders are removed whatever users have put into them: files,
- * links, folders in folders to any depth.
+ * Removing a store; see store.h. Its folders go, whatever users have put into them: files, links,
+ * folders in folders to any depth.
  */
 #include "store.h"
 
@@ -29,8 +29,8 @@ static DIR *open_list(int at, const char *name)
 }
 
 /*
- * What lies in a folder of a user's comes up to our own level, where it is dealt with like the
- * rest: so no depth is too deep, and no path is ever followed.
+ * Moves what lies in a user's folder up to our own level, where it is treated like the rest. So no
+ * depth is too deep, and no path is ever followed.
  */
 static bool lift(int folder, const char *name, unsigned long *number)
 {
@@ -57,7 +57,7 @@ static bool remove_one(int folder, const char *name, unsigned long *number)
 	       lift(folder, name, number);
 }
 
-/* Closed first: nobody puts more into it meanwhile. */
+/* Closed first, so nobody puts more into it while we empty it. */
 static int remove_folder(int at, const char *name)
 {
 	enum { PASSES = 1 << 20 };
@@ -81,7 +81,7 @@ static int remove_folder(int at, const char *name)
 	return unlinkat(at, name, AT_REMOVEDIR);
 }
 
-/* The ledger last: while it is there, what was left by one who was killed is still a store. */
+/* The ledger goes last: while it is there, what a killed removal leaves is still a store. */
 static int remove_parts(const struct ga_store *store, gpualloc_error *error)
 {
 	int result = remove_folder(store->folder, "records");
@@ -96,10 +96,10 @@ static int remove_parts(const struct ga_store *store, gpualloc_error *error)
 }
 
 /*
- * All of the ledger is held meanwhile: a lease that comes in between would lose its ground. It is
- * looked at again once it is held: another who removed it may have been faster, and what has the
- * name now may be in use. Who claims looks at the name after its locks, so whoever locked the old
- * one, before its name was gone or after, has no lease: models/removal.pml.
+ * All of the ledger is locked while we remove it: a lease that came in between would hold nothing.
+ * Once it is locked we look at it again: somebody else may have removed it first, and the file with
+ * the name now may be in use. A claim looks at the name after taking its locks, so nobody who
+ * locked the old ledger, before or after its name went, has a lease: models/removal.pml.
  */
 int ga_store_remove(const char *path, gpualloc_error *error)
 {

@@ -12,14 +12,16 @@
 #include <sys/stat.h>
 
 /*
- * One second in all: 0.7 s for the first, then 0.1 s, 0.05 s and so on for those that can be served
- * because the one before them was passed over. In this order a waiter that does move comes before
- * the one behind it.
+ * One second in all: 0.7 s for the first waiter, then 0.1 s, 0.05 s and so on for those whose turn
+ * comes because the one before was passed over. This way a waiter that does move comes before the
+ * one behind it.
  */
 enum { SPAN_MS = 1000, FIRST_MS = 700, SECOND_MS = 100, HALVINGS_MOST = 7 };
 
-/* A look at the machine may take so long, and whoever says that it looks is waited for: all of them
-   together once, beside the patience with those that do nothing. */
+/*
+ * How long a look at the machine may take. We wait for waiters that say they are looking: this long
+ * for all of them together, besides the patience with those that do nothing.
+ */
 enum { LOOKS_MS = GPUALLOC_DEADLINE_DEFAULT_MS + SPAN_MS };
 
 void ga_view_free(struct ga_view_of_queue *view)
@@ -83,7 +85,7 @@ int ga_view_refresh(struct ga_view_of_queue *view, gpualloc_error *error)
 
 /* ---- turns ---- */
 
-/* Of one in another pid namespace nothing is known. */
+/* Nothing is known about a process in another pid namespace. */
 bool ga_turn_is_stopped_or_gone(const struct ga_ticket *ticket)
 {
 	char path[64], text[512];
@@ -110,7 +112,7 @@ static struct ga_turn *find_turn(struct ga_view_of_queue *view, uint64_t number)
 	return NULL;
 }
 
-/* Those passed over within the last span are what it has had to wait for itself. */
+/* If others were passed over within the last span, it had to wait for them itself. */
 static struct ga_turn new_turn(const struct ga_view_of_queue *view, uint64_t number, int64_t now)
 {
 	struct ga_turn turn = {number, now, now, FIRST_MS, -1};
@@ -138,7 +140,7 @@ static int64_t end_of(const struct ga_view_of_queue *view, const struct ga_turn 
 											   : end;
 }
 
-/* Who was passed over is waited for again only once the devices have been away. */
+/* A waiter that was passed over is waited for again only after the devices have been taken. */
 bool ga_turn_is_missed(struct ga_view_of_queue *view, uint64_t number, bool can)
 {
 	struct ga_turn *turn = find_turn(view, number);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting: a ticket, and then sleeping until a claim is worth trying. Nobody waits busily, and
- * nobody waits for a kernel's lock: the foremost watch the ledger, whose closing comes before its
- * locks are gone, and so look again and again for a short while; all others, and everybody for
- * whatever was missed, look once a second.
+ * Waiting: a ticket, and then sleeping until a claim is worth trying. Nobody polls all the time,
+ * and nobody blocks on a kernel lock. The foremost watch the ledger. Its close event comes before
+ * its locks are gone, so they look again and again for a short while. The others look once a
+ * second, and so does everybody in case an event was missed.
  */
 #include "acquire.h"
 
@@ -22,17 +22,21 @@
 
 enum {
 	FOREMOST = 8, /* watch the ledger */
-	/* Up to here they watch the queue, to become the foremost in time: more than can be served
-	   between two ticks, and few enough for a user's 128 watches. */
+	/*
+	 * Waiters up to here watch the queue, so that they become the foremost in time: more than
+	 * can be served between two ticks, and few enough for a user's 128 watches.
+	 */
 	NEXT = 64,
 	TICK_MS = 1000,
 	BLIND_TICK_MS = 250,
-	TURNS_MS = 2000, /* longer than the patience with all of them */
+	TURNS_MS = 2000, /* longer than our patience with all of them */
 	FIRST_LOOK_US = 200,
 	LAST_LOOK_US = 51200,
 	WATCHED_MOST = 16,
-	/* Anybody may open and close the ledger, which wakes those who wait for leases to end. So
-	   many events in vain are looked after at once, and then one in each span. */
+	/*
+	 * Anybody may open and close the ledger, which wakes those who wait for leases to end. This
+	 * many useless events are looked into at once, then one in each span.
+	 */
 	VAIN_MOST = 32,
 	STORM_MS = 100,
 };
@@ -40,19 +44,19 @@ enum {
 struct waiting {
 	struct ga_acquiring *acquiring;
 	struct ga_ticket ticket;
-	int64_t until; /* -1: for ever */
-	int events;    /* inotify; -1: too far behind, or none to be had */
-	int watched;   /* what is watched just now; -1: nothing */
+	int64_t until; /* -1: no limit */
+	int events;    /* inotify; -1: too far behind, or the kernel gave none */
+	int watched;   /* the current watch; -1: none */
 	bool is_foremost;
-	bool is_blind;          /* no inotify to be had */
-	int64_t strangers_from; /* before this their pids are not watched: one has just gone */
-	bool queue_moved;       /* which is why it is awake */
+	bool is_blind;          /* the kernel gave no inotify */
+	int64_t strangers_from; /* do not watch their pids before this time: one has just gone */
+	bool queue_moved;       /* that is what woke us */
 	int64_t tried_at;
-	int64_t look_us; /* pause before the next look after an event; 0: no event just now */
-	unsigned vain;   /* events after which nothing had changed, less one for each calm span */
+	int64_t look_us; /* pause before the next look after an event; 0: no recent event */
+	unsigned vain;   /* events after which nothing had changed, minus one for each calm span */
 	int64_t vain_at;
-	int64_t free_seen; /* of our places, at the last look */
-	char told[1024];   /* what the caller was told last */
+	int64_t free_seen; /* how many of our places were free at the last look */
+	char told[1024];   /* what we last told the caller */
 	size_t told_place;
 	gpualloc_error *error;
 };
@@ -72,8 +76,10 @@ static int add_place(struct waiting *waiting, const gpualloc_device *device)
 	if (!places)
 		return ga_error_memory(waiting->error);
 	ticket->places = places;
-	/* Where a budget has several ranges it is all from the first to the last: too much is hoped
-	   for, not too little. */
+	/*
+	 * If a budget has several ranges, take everything from the first to the last: this hopes
+	 * for too much, not too little.
+	 */
 	last = ga_room_ranges(&room)[room.count - 1];
 	room.range = *ga_room_ranges(&room);
 	room.range.length = last.start + last.length - room.range.start;
@@ -88,7 +94,10 @@ static int by_start(const void *a, const void *b)
 	return (one->start > other->start) - (one->start < other->start);
 }
 
-/* Whatever could be ours once others have gone; in one order, so that equal wishes look equal. */
+/*
+ * Everything that could be ours once others have gone; in a fixed order, so that equal wishes look
+ * equal.
+ */
 static int find_places(struct waiting *waiting)
 {
 	ga_auto_selection struct ga_selection selection = {0};
@@ -126,7 +135,7 @@ static char *words_of(const gpualloc_request *request, int64_t count)
 	return length < 0 ? NULL : text;
 }
 
-/* Who cannot leave a ticket waits all the same, without a place in the order. */
+/* If we cannot leave a ticket we still wait, without a place in the queue. */
 static int join(struct waiting *waiting)
 {
 	ga_auto_arbiter struct ga_arbiter arbiter = GA_ARBITER_NONE;
@@ -157,7 +166,7 @@ static int join(struct waiting *waiting)
 
 /* ---- whether a try is worth it ---- */
 
-/* By the ledger alone, which costs little: so many of our places have no lease in the way. */
+/* A cheap look at the ledger alone: how many of our places have no lease in the way. */
 static bool may_fit(struct waiting *waiting)
 {
 	int64_t free_now = 0;
@@ -210,11 +219,13 @@ static void watch(struct waiting *waiting)
 		close(waiting->events);
 	waiting->events = -1;
 	waiting->is_blind = true;
-	ga_acquiring_note(acquiring, "waited by looking four times a second: the kernel gives no "
-				     "more watches of files");
+	ga_acquiring_note(
+		acquiring,
+		"waited by looking four times a second, because the kernel would not watch "
+		"any more files");
 }
 
-/* The ends of strangers' processes make no event on the ledger; their pids can be watched. */
+/* When a stranger's process ends there is no event on the ledger, but its pid can be watched. */
 static nfds_t watch_strangers(const struct waiting *waiting, struct pollfd *fds, nfds_t count)
 {
 	const gpualloc_machine *machine = waiting->acquiring->machine;
@@ -236,8 +247,10 @@ static nfds_t watch_strangers(const struct waiting *waiting, struct pollfd *fds,
 	return count;
 }
 
-/* The machine is looked at again at once, but then at most once a second: the driver may go on
-   showing who has gone. */
+/*
+ * Look at the machine again at once, then at most once a second: the driver may go on showing a
+ * process that has gone.
+ */
 static void stranger_gone(struct waiting *waiting)
 {
 	waiting->acquiring->machine_at = INT64_MIN / 2;
@@ -270,7 +283,7 @@ static int64_t sleep_us(const struct waiting *waiting)
 	int64_t now = ga_clock_ms(), left = waiting->until < 0 ? tick : waiting->until - now;
 	const struct ga_view_of_queue *view = &waiting->acquiring->view;
 
-	/* Not a moment longer than our patience lasts with who could be served before us. */
+	/* No longer than our patience lasts with those who could be served before us. */
 	if (view->waits_for_turn && view->turn_ends - now < left)
 		left = view->turn_ends - now;
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
@@ -278,14 +291,19 @@ static int64_t sleep_us(const struct waiting *waiting)
 	return left < 0 ? 0 : left < tick ? left * 1000 : tick * 1000;
 }
 
-/* The first looks at once; the others give it the time to take what it can, for each that tries has
-   the arbiter, and the first would have to stand in line with them. */
+/*
+ * The first looks at once. The others give it time to take what it can: each try takes the arbiter,
+ * and the first would have to queue for that too.
+ */
 static int64_t first_look_us(size_t place)
 {
 	return place <= 1 ? FIRST_LOOK_US : FIRST_LOOK_US * 16 * (int64_t)place;
 }
 
-/* Of the ledger it comes before the locks are gone; of the queue nothing follows. */
+/*
+ * An event on the ledger comes before the locks are gone, so look again; after one on the queue
+ * nothing follows.
+ */
 static void take_event(struct waiting *waiting, bool is_alone)
 {
 	drain(waiting->events);
@@ -294,7 +312,7 @@ static void take_event(struct waiting *waiting, bool is_alone)
 	waiting->look_us = waiting->is_foremost ? first_look_us(waiting->acquiring->place) : 0;
 }
 
-/* Deaf to events for a moment, and to those that came in it. */
+/* Ignores events for a moment, and drops those that came during it. */
 static bool sit_out_storm(struct waiting *waiting)
 {
 	int64_t us = sleep_us(waiting);
@@ -307,7 +325,7 @@ static bool sit_out_storm(struct waiting *waiting)
 	return undisturbed;
 }
 
-/* False when a signal came. */
+/* False if a signal came. */
 static bool sleep_a_while(struct waiting *waiting)
 {
 	struct pollfd fds[WATCHED_MOST + 1];
@@ -321,7 +339,7 @@ static bool sleep_a_while(struct waiting *waiting)
 	if (waiting->events >= 0)
 		fds[count++] = (struct pollfd){.fd = waiting->events, .events = POLLIN};
 	watched = count;
-	/* Not between two looks at the ledger: that is not what they wait for. */
+	/* Not between two looks at the ledger: those do not wait for strangers. */
 	if (waiting->look_us == 0 && ga_clock_ms() >= waiting->strangers_from)
 		count = watch_strangers(waiting, fds, count);
 	waiting->queue_moved = false;
@@ -341,8 +359,10 @@ static bool sleep_a_while(struct waiting *waiting)
 
 /* ---- the caller is told ---- */
 
-/* Told at once and at every change; after a signal also when nothing changed, for that may be the
-   wish to give up. */
+/*
+ * Tells the caller at once and at every change. After a signal also if nothing changed, because the
+ * caller may want to give up.
+ */
 static int tell(struct waiting *waiting, bool always)
 {
 	const gpualloc_lease_wish *wish = waiting->acquiring->wish;
@@ -357,17 +377,20 @@ static int tell(struct waiting *waiting, bool always)
 	waiting->told_place = waiting->acquiring->place;
 	if (wish->function(wish->context, waiting->acquiring->place, waiting->told) == 0)
 		return 0;
-	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "waiting was given up");
+	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "stopped waiting");
 }
 
-/* What the ledger and the queue tell at little cost comes first. */
+/* First the cheap looks at the ledger and the queue. */
 static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
 {
 	struct ga_acquiring *acquiring = waiting->acquiring;
 	struct ga_view_of_queue *view = &acquiring->view;
 	struct ga_keep keep;
 
-	/* A change of the queue tells of leases only those whom it makes the foremost. */
+	/*
+	 * A change in the queue says something about leases only to those who are now among the
+	 * foremost.
+	 */
 	if (waiting->queue_moved && !waiting->is_foremost && !view->waits_for_turn &&
 	    ga_clock_ms() - waiting->tried_at < TICK_MS)
 		return GPUALLOC_EBUSY;
@@ -377,7 +400,7 @@ static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
 		ga_view_forget_turns(view);
 		return GPUALLOC_EBUSY;
 	}
-	/* Who has no place in the queue lets all pass that are in it. */
+	/* Without a place in the queue we let everybody in it go first. */
 	view->is_read = view->is_read && view->own;
 	keep = ga_acquiring_keep(acquiring);
 	if (acquiring->place > 1 && ga_keep_is_behind(&keep, &waiting->ticket))
@@ -387,7 +410,7 @@ static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
 
 static int time_is_up(struct waiting *waiting)
 {
-	return ga_error_prefix(waiting->error, GPUALLOC_ETIMEOUT, "waited %lld s in vain: ",
+	return ga_error_prefix(waiting->error, GPUALLOC_ETIMEOUT, "waited %lld s without success: ",
 			       (long long)(waiting->acquiring->wish->wait_ms / 1000));
 }
 
@@ -429,8 +452,8 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 }
 
 /*
- * Who does not wait still lets those pass who could have their devices any moment. Whether they do
- * shows only with time.
+ * Even if we do not wait, we let those go first who could take their devices at any moment. Only
+ * time shows whether they do.
  */
 static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 		   gpualloc_error *error)
@@ -448,7 +471,7 @@ static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 	}
 }
 
-/* Without a lease that would carry them the notes are told with the refusal. */
+/* There is no lease to carry the notes, so they go with the refusal. */
 static void add_notes(const struct ga_acquiring *acquiring, int status, gpualloc_error *error)
 {
 	const struct ga_buffer *notes = &acquiring->notes;
@@ -465,7 +488,7 @@ int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *reque
 		     gpualloc_error *error)
 {
 	ga_auto_acquiring struct ga_acquiring acquiring;
-	gpualloc_error own = {0}; /* what is said while waiting is needed in any case */
+	gpualloc_error own = {0}; /* waiting needs somewhere for its sentences */
 	int result;
 
 	if (!error)

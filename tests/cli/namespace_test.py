@@ -90,7 +90,7 @@ def what_she_could_change_herself_is_not_roots():
         os.chown(one.path, bob.uid, ada.gid)
         os.chmod(one.path, 0o777)
         for space in (MAPPED, BARE):
-            refuses(inside(space, one, "true", person=ada), "belongs to another user than root")
+            refuses(inside(space, one, "true", person=ada), "does not belong to root")
         os.chmod(one.path, 0o755)
         # A folder for everybody above it: anybody may have made the store.
         os.chmod(one.where, 0o1777)

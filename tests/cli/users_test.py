@@ -154,7 +154,7 @@ def neither_can_touch_what_the_other_has():
             cli.refused(77, "release", lease, env=env, **bob.as_them())
             cli.refused(77, "run", "--in", lease, "true", env=env, **bob.as_them())
             one.refused(75, "true", env={"GPUALLOC_LEASE": lease, "GPUALLOC_FD": "512"},
-                        says=["GPUALLOC_LEASE names no lease"], **bob.as_them())
+                        says=["not inside the lease that GPUALLOC_LEASE names"], **bob.as_them())
             one.refused(75, "true", **bob.as_them())
             assert waiting.poll() is None and holder.process.poll() is None
             holder.end()

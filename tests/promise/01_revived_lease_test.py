@@ -72,7 +72,7 @@ def with_a_write_lock_it_cannot_be_told_and_is_refused():
         # A name without a record of hers is nobody's, whoever locks its byte.
         with locked_id(one, "0123456789", "write", bob):
             result = one.run("true", env=told(one, "0123456789"), **ada.as_them())
-            assert result.code == 0 and "names no lease" in result.err, result
+            assert result.code == 0 and "not inside the lease that GPUALLOC_LEASE names" in result.err, result
 
 
 @case

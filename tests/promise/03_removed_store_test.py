@@ -25,7 +25,7 @@ def killed_while_removing(one):
 
 def is_refused(claim):
     code, out, err = claim.go()
-    assert code == 77 and out == "" and "removed meanwhile" in err, (code, out, err)
+    assert code == 77 and out == "" and "has just been removed" in err, (code, out, err)
 
 
 @case
@@ -82,7 +82,7 @@ def a_removal_that_comes_late_removes_nothing_that_is_used():
         setup(one)
         holder = one.hold("-n", "8")
         code, out, err = late.go()
-        assert code == 77 and out == "" and "removed meanwhile" in err, (code, out, err)
+        assert code == 77 and out == "" and "has just been removed" in err, (code, out, err)
         assert [lease["pid"] for lease in one.leases()["leases"]] == [holder.process.pid]
         one.refused(75, "true")
         assert holder.end() == 0

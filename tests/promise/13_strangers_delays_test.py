@@ -139,7 +139,7 @@ def who_has_the_arbiter_for_a_moment_is_not_accused():
         one.ask("setup")
         with relay(one) as pids:
             result = one.run("-n", "1", "true")
-        assert result.code == 0 and "nobody was seen to sit on it" in result.err, result
+        assert result.code == 0 and "nobody could be seen holding it" in result.err, result
         assert not any(f"process {pid} " in result.err for pid in pids), result
 
 

@@ -99,7 +99,7 @@ def waiting_is_bounded_where_it_is_said():
     with cluster(Node("n1"), plugstack="optional {plugin} wait=1s\n") as one:
         first = one.hold("--gpualloc=8").started()
         late = one.ask("srun", "--gpualloc=1", "true")
-        assert late.code == 1 and "waited 1 s in vain" in late.err, late
+        assert late.code == 1 and "waited 1 s without success" in late.err, late
         assert first.end() == 0
         one.wait_for_node("n1")
 

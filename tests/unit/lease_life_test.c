@@ -289,7 +289,7 @@ static void who_has_its_place_has_the_lease(void)
 	/* Who acquired it has ended; the place is ours too. */
 	CHECK_INT(leases(store), 1);
 	CHECK_INT(ask_on(store, place, 2, &lease, error), GPUALLOC_EUSAGE);
-	CHECK_HAS(gpualloc_error_message(error), "has one already");
+	CHECK_HAS(gpualloc_error_message(error), "already holds one");
 	CHECK_INT(close(place), 0);
 	CHECK_INT(leases(store), 0);
 	CHECK_INT(gpualloc_store_place(store, &place, NULL), 0);
@@ -313,7 +313,7 @@ static const struct test_case cases[] = {
 	{"a fork's child cannot release it", a_forks_child_cannot_release_it},
 	{"what inherits it keeps it", what_inherits_it_keeps_it},
 	{"a lease is not inherited unasked", a_lease_is_not_inherited_unasked},
-	{"a device without UUID cannot be leased", a_device_without_uuid_cannot_be_leased},
+	{"a device without a UUID cannot be leased", a_device_without_uuid_cannot_be_leased},
 	{"who has its place has the lease", who_has_its_place_has_the_lease},
 	{"budgets share a device", budgets_share_a_device},
 	{"instances are leased one by one", instances_are_leased_one_by_one},

@@ -50,7 +50,7 @@ static void the_leases_own_devices_are_shared_out(void)
 		     gpualloc_device_uuid(gpualloc_lease_device(inner[1], 0))) != 0);
 	CHECK_INT(leasing_ask(store, dgx, 1, 0, &inner[2], error), GPUALLOC_EBUSY);
 	CHECK_INT(leasing_ask(store, dgx, 3, 0, &inner[2], error), GPUALLOC_EIMPOSSIBLE);
-	CHECK_HAS(gpualloc_error_message(error), "not in lease");
+	CHECK_HAS(gpualloc_error_message(error), "not part of lease");
 	gpualloc_lease_free(inner[0]);
 	CHECK_INT(leasing_ask(store, dgx, 1, 0, &inner[0], error), 0);
 	/* Deeper still. */

@@ -82,7 +82,7 @@ static void it_ends_at_its_time(void)
 
 	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
 	CHECK_INT(leasing_ask(store, dgx, 1, 1000, &other, error), GPUALLOC_ETIMEOUT);
-	CHECK_HAS(gpualloc_error_message(error), "waited 1 s in vain: ");
+	CHECK_HAS(gpualloc_error_message(error), "waited 1 s without success: ");
 	CHECK_HAS(gpualloc_error_message(error), gpualloc_lease_id(lease));
 	until_so_many_wait(store, 0);
 	gpualloc_lease_free(lease);

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Claiming: three processes want parts of two devices at once, whole devices or one of the two
- * units of memory that a device has here, and one of them may be killed at any step. A lock is one step,
- * whatever its length, and never waits; a claim goes in order of the ledger and gives everything
- * back where one lock fails. Death gives back in one step all that a process had.
+ * Claiming: three processes want parts of two devices at once: whole devices, or one of the two
+ * units of memory that a device has here. One of them may be killed at any step. A lock is one
+ * step, whatever its length, and never waits. A claim follows the order of the ledger and gives
+ * everything back if one lock fails. Death gives back in one step everything that a process had.
  *
- * Shown: nothing is ever granted twice, with the arbiter or without it; when all have ended nothing
- * is held; and, with the arbiter only, who is refused was refused because of a lease, not because
+ * Shown: nothing is ever granted twice, with the arbiter or without it; when all have ended
+ * nothing is held; and, with the arbiter only, every refusal is because of a lease, not because
  * of another claim that failed in the end.
  *
- *   -DWITHOUT_ARBITER   nobody takes it, as when it could not be had: still no double grant
- *   -DBROKEN_LOOK       looks first and notes then, in two steps: double grant
- *   -DBROKEN_KEEP       a claim that fails keeps what it had got: others are refused for nothing
- *   -DBROKEN_REFUSAL    no arbiter, yet every refusal shall be because of a lease: it is not
+ *   -DWITHOUT_ARBITER   nobody takes the arbiter, as when it stays locked: still no double grant
+ *   -DBROKEN_LOOK       looks first and notes afterwards, in two steps: double grant
+ *   -DBROKEN_KEEP       a failed claim keeps what it had got: others are refused for nothing
+ *   -DBROKEN_REFUSAL    no arbiter, yet every refusal must be because of a lease: it is not
  */
 #define PROCESSES 3
 #define NOBODY    255
 
-#define DEVICE_0 3 /* its two units; 12 are those of the other device */
+#define DEVICE_0 3 /* its two units; 12 is the other device's two */
 #define DEVICE_1 12
 
-byte held[PROCESSES]; /* the kernel's books: the units that a process has locked */
-byte used[PROCESSES]; /* the witness, outside them: what a process believes to have */
-byte leased[PROCESSES]; /* what a lease is on, until the kernel's books are clear of it */
+byte held[PROCESSES]; /* the kernel's books: the units that each process has locked */
+byte used[PROCESSES]; /* the witness, apart from them: what each process believes it has */
+byte leased[PROCESSES]; /* what leases are on, until the kernel's books no longer show it */
 byte arbiter = NOBODY;
 bool killed; /* process 0 */
 byte ended;
@@ -37,7 +37,7 @@ byte ended;
 #define LEAVE arbiter = NOBODY
 #endif
 
-/* One fcntl() on what is wanted of one device; broken: a look and an entry. */
+/* One fcntl() for what it wants of one device; broken: a look, then an entry. */
 inline lock(device)
 {
 #ifdef BROKEN_LOOK
@@ -107,7 +107,7 @@ active [PROCESSES] proctype claimer()
 	}
 }
 
-/* All are alike: it does not matter which of them it is. */
+/* All are alike, so it does not matter which one this is. */
 active proctype killer()
 {
 	killed = true

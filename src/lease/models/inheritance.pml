@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inheritance: a lease lives as long as some process has its descriptor, or a message on its way has.
- * A keeper has it and ends at its time or is killed. A supervisor asks it for a copy; it comes in a
- * message, which the kernel holds meanwhile and drops when the socket is closed. The supervisor asks
- * the driver in a child: the fork copies all that is open, the child closes that first thing, and
- * may then hang in the driver for ever. It starts a job, which may close what it inherited as some
- * programs do, and lets go when that has ended. The supervisor may be killed until it has a job.
+ * Inheritance: a lease lives as long as some process, or a message on its way, has its
+ * descriptor. A keeper has it; it ends at its time or is killed. A supervisor asks the keeper for
+ * a copy. The copy comes in a message, which the kernel holds until then and drops when the
+ * socket is closed. The supervisor asks the driver in a child: the fork copies everything that is
+ * open, the child closes that first, and may then hang in the driver forever. The supervisor
+ * starts a job, which may close what it inherited, as some programs do, and lets go when the job
+ * has ended. The supervisor may be killed until it has a job.
  *
- * Shown: while the job works the lease lives (the assertion); when keeper, supervisor and job have
- * ended it does not, whatever the driver does (it_ends).
+ * Shown: while the job works the lease lives (the assertion); when keeper, supervisor and job
+ * have ended it does not, whatever the driver does (it_ends).
  *
  *   -DBROKEN_QUERY       the child that asks the driver keeps what it inherited: the lease never ends
- *   -DBROKEN_JOIN        the supervisor knows the lease by name and has no copy: work without lease
- *   -DBROKEN_SUPERVISOR  it lets go once the job runs: the same, where the job closes its own
- *   -DBROKEN_MESSAGE     the dead supervisor's socket stays open in a child: the lease never ends
+ *   -DBROKEN_JOIN        the supervisor knows the lease by name and has no copy: work without a lease
+ *   -DBROKEN_SUPERVISOR  it lets go once the job runs: the same, if the job closes its own
+ *   -DBROKEN_MESSAGE     a child keeps the dead supervisor's socket open: the lease never ends
  */
 bool keeper_has, message_has, supervisor_has, child_has, job_has; /* the kernel's books */
 bool is_asked, is_answered, is_refused;
@@ -25,7 +26,7 @@ active proctype keeper()
 {
 	keeper_has = true;
 	do
-	/* A copy, made while its own is open. */
+	/* A copy, made while the keeper's own is open. */
 	:: atomic { is_asked && !is_answered -> message_has = true; is_answered = true }
 	:: break
 	od;
@@ -85,7 +86,7 @@ active proctype supervisor()
 #endif
 	!job_works;
 killed:
-	/* No message comes to a socket that is closed. */
+	/* A closed socket gets no message. */
 	supervisor_has = false;
 	atomic {
 		is_answered = true;

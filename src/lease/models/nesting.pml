@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leases within leases: one device, of which level 0 is for who comes from outside and level 1 for
- * who is inside a lease. A lease from outside is level 0 and an id byte on one description, so
- * both end in one step. Two processes inside it (they know its name, and need not have its
- * descriptor) want the device; two strangers want it from outside; the outer lease may end at any
- * moment, and what was granted inside lives on.
+ * Leases within leases: one device. Its level 0 is for processes that come from outside, level 1
+ * for those inside a lease. A lease from outside is level 0 and an id byte on one description, so
+ * both end in one step. Two processes inside it want the device; they know its name and need not
+ * have its descriptor. Two strangers want it from outside. The outer lease may end at any moment,
+ * and what was granted inside lives on.
  *
- * Whoever may open the ledger can lock any byte that is free: a stranger locks that of the outer
- * lease when it has ended.
+ * Anybody who can open the ledger can lock any free byte: a stranger locks the id byte of the
+ * outer lease after it has ended.
  *
- *   inside    locks level 1, THEN looks whether a process of its user still holds the outer lease
- *   outside   locks level 0, THEN looks at level 1; where somebody has it, the device is busy
+ *   inside    locks level 1, THEN checks that a process of its user still holds the outer lease
+ *   outside   locks level 0, THEN looks at level 1; if somebody has it, the device is busy
  *
  * Shown: no two of them ever have the device at once.
  *
- *   -DRELEASED                  the outer lease is released and not closed, which takes two steps:
+ *   -DRELEASED                  the outer lease is released, not closed, which takes two steps:
  *                               the id byte goes first, and no harm is done
  *   -DBROKEN_TWO_DESCRIPTIONS   device and id byte end in two steps: double grant
- *   -DBROKEN_DEEPER             who comes from outside does not look at level 1: double grant
- *   -DBROKEN_ORDER              inside, it looks at the id byte first and locks then: double grant
- *   -DBROKEN_REVIVAL            inside, it looks whether anybody holds the id byte: double grant
+ *   -DBROKEN_DEEPER             outsiders do not look at level 1: double grant
+ *   -DBROKEN_ORDER              insiders look at the id byte first and lock afterwards: double grant
+ *   -DBROKEN_REVIVAL            insiders check that anybody holds the id byte: double grant
  */
 bool level_0 = true, level_1; /* the kernel's books: locked or not */
 bool outer_id = true;
 bool stranger_id; /* the outer id byte, locked by somebody else */
-byte users; /* the witness: strangers, and those inside, that may use the device now */
+byte users; /* the witness: how many strangers, and how many inside, may use the device now */
 
 active proctype outer()
 {
-	/* Its processes leave the device to those inside; it ends some time. */
+	/* Its processes leave the device to those inside; it ends at some time. */
 #ifdef BROKEN_TWO_DESCRIPTIONS
 	level_0 = false;
 	outer_id = false

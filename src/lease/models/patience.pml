@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Passed-over tickets: a device has just become free, and four wait for it. Each of the first three
- * takes its turn at once, or is dead (stopped, frozen, made by hand), or asks a slow driver first, or
- * is a liar that says so for ever; the last takes its turn at once. All go by a clock of their own,
- * and all look at least once in each unit of time, in any order: who could be served and has not
- * moved for its patience is passed over, by each for itself. The first one's patience is half of the
- * span, that of each who can be served because another was passed over is half of that one's.
+ * Passed-over tickets: a device has just become free, and four processes wait for it. Each of the
+ * first three takes its turn at once, or is dead (stopped, frozen, made by hand), or asks a slow
+ * driver first, or is a liar that says so forever; the last takes its turn at once. Each goes by
+ * its own clock, and all look at least once in each unit of time, in any order. A waiter that
+ * could be served and has not moved within its patience is passed over; each process decides that
+ * for itself. The first one's patience is half of the span. Each later one, whose turn comes
+ * because another was passed over, gets half of the one before.
  *
  * Shown: nobody is served before an earlier one that moves; all dead ones together cost one span;
- * who looks has its look's time, once for all of them together, and a liar no more than that.
+ * the ones that look get the time of one look, once for all of them together, and a liar gets no
+ * more than that.
  *
  *   -DBROKEN_EACH     a whole patience for each: the dead add up
- *   -DBROKEN_AT_ONCE  all are passed over with the first: who moves loses its turn to one behind it
- *   -DBROKEN_LOOK     nobody waits for who asks a slow driver: its turn is lost
- *   -DBROKEN_LIAR     waited for as long as somebody says that he looks: the device idles
+ *   -DBROKEN_AT_ONCE  all are passed over with the first: one that moves loses its turn to the next
+ *   -DBROKEN_LOOK     nobody waits for one that asks a slow driver: it loses its turn
+ *   -DBROKEN_LIAR     waited for as long as somebody says that they look: the device idles
  */
 #define WAITERS 4
 #define SPAN    15
@@ -25,8 +27,8 @@ mtype = { prompt, dead, slow, liar };
 
 mtype kind[WAITERS];
 byte now;     /* since the device became free */
-byte looked;  /* who has looked in this unit, a bit each */
-byte looking; /* who says that it asks the driver */
+byte looked;  /* which of them have looked in this unit, one bit each */
+byte looking; /* which of them say that they are asking the driver */
 bool is_taken;
 
 #define BIT(who) (1 << (who))
@@ -41,7 +43,7 @@ inline choose(who)
 	fi
 }
 
-/* A liar before it uses up what patience there is with looks, and then a slow one has none. */
+/* A liar in front uses up all patience with looks, so a slow one behind it gets none. */
 #define IS_LIED(who) \
 	(((who) > 0 && kind[0] == liar) || ((who) > 1 && kind[1] == liar) || \
 	 ((who) > 2 && kind[2] == liar))
@@ -57,7 +59,7 @@ inline check_claim()
 	assert(me <= 2 || !MOVES(2))
 }
 
-/* Goes through those before it until somebody is found that may still take its turn. */
+/* Goes through those in front until it finds one that may still take its turn. */
 inline look()
 {
 	who = 0;

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing the store: one device, a name that stands for a ledger, and ledgers that come one after
- * the other. Two processes want the device, two remove the store, and each time somebody makes a new one.
- * All may have opened a ledger long before they lock it, and a remover may be killed at any step.
+ * Removing the store: one device, a name that stands for a ledger, and several ledgers one after
+ * the other. Two processes want the device, two remove the store, and each time somebody makes a
+ * new one. All may have opened a ledger long before they lock it, and a remover may be killed at
+ * any step.
  *
  *   claiming   locks the device on the ledger it has open, THEN compares that with the name
- *   removing   locks all of its ledger, THEN compares it with the name, THEN takes the name away,
- *              THEN unlocks
+ *   removing   locks all of its ledger, THEN compares it with the name, THEN removes the name, THEN
+ *              unlocks
  *
  * Shown: no two have the device at once, on one ledger or on two.
  *
- *   -DBROKEN_NAME     who claims does not compare: one has it on the old ledger, one on the new
- *   -DBROKEN_ORDER    who claims compares first and locks then: the same
- *   -DBROKEN_LATE     who removes does not compare: it takes the name of a ledger in use
- *   -DBROKEN_UNLOCK   who removes unlocks before it takes the name away: the same
+ *   -DBROKEN_NAME     claims do not compare: one has it on the old ledger, one on the new
+ *   -DBROKEN_ORDER    claims compare first and lock afterwards: the same
+ *   -DBROKEN_LATE     removals do not compare: they remove the name of a ledger in use
+ *   -DBROKEN_UNLOCK   removals unlock before they remove the name: the same
  */
 #define LEDGERS 3
 #define NONE    0
 
-byte name = 1;          /* the ledger that is called so; NONE: there is no store */
+byte name = 1;          /* the ledger that has the name; NONE: there is no store */
 byte newest = 1;
 bool held[LEDGERS + 1]; /* the kernel's books: the device on each ledger, or all of it */
 byte users;             /* the witness: who may use the device now */
@@ -78,7 +79,7 @@ active [2] proctype remover()
 #ifdef BROKEN_UNLOCK
 	held[open] = false;
 #endif
-	/* The parts around the ledger went before it. Killed here, it leaves a ledger that is free. */
+	/* The parts around the ledger went first. If killed here, it leaves a free ledger. */
 	if
 	:: name = NONE
 	:: skip

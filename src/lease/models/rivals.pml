@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The budgets of a GPU and the instances into which somebody cuts it have no byte in common, so
- * that budgets can be had beside each other, and instances too, but never the one beside the other.
- * Two processes want a budget of the whole GPU, one wants a budget inside a lease that may end at
- * any moment (it locks level 1 and looks then whether that one lives; of level 0 it looks at nothing
- * else), and two want an instance each.
+ * that several budgets can be held at once, and several instances too, but never a budget beside
+ * an instance. Two processes want a budget of the whole GPU. One wants a budget inside a lease
+ * that may end at any moment (it locks level 1 and then checks that the outer lease lives; it
+ * looks at nothing else on level 0). Two want an instance each.
  *
  *   each    locks its own bytes, THEN looks for the other kind, level 0 first and then level 1;
- *           where anybody has some of it, it lets go
+ *           if anybody has some of it, it lets go
  *
- * Shown: a budget and an instance are never had at once.
+ * Shown: a budget and an instance are never held at once.
  *
- *   -DBROKEN_ORDER    it looks first and locks then: both are had
- *   -DBROKEN_LOOK     instances do not look, as if the budgets' look were enough: both are had
+ *   -DBROKEN_ORDER    looks first and locks afterwards: both are held
+ *   -DBROKEN_LOOK     instances do not look, as if the budgets' look were enough: both are held
  *   -DBROKEN_DEEPER   instances do not look at level 1: a budget outlives the lease around it
- *   -DBROKEN_UPWARDS  instances look at level 1 first and at level 0 then: a budget comes in between
+ *   -DBROKEN_UPWARDS  instances look at level 1 first and level 0 afterwards: a budget slips in between
  */
 bool outer = true; /* the lease around: a budget on level 0, and its id */
 bool budget[2], inner, instance[2]; /* the kernel's books */
-byte budgets, instances; /* the witness: so many are had now */
+byte budgets, instances; /* the witness: how many are held now */
 
 #define SOME_INSTANCE (instance[0] || instance[1])
 #define SOME_BUDGET (budget[0] || budget[1] || outer)
@@ -32,7 +32,7 @@ inline have_budget()
 
 active proctype around()
 {
-	outer = false /* its end; what was granted inside lives on */
+	outer = false /* it ends; what was granted inside lives on */
 }
 
 active [2] proctype a_budget()

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting in order: process 0 wants both devices once; processes 1 and 2 want one each, again and
- * again. Everybody takes a ticket with the next number, under the arbiter, and keeps its hands off
- * what an earlier live ticket could use. Process 0 may be killed while it waits, or stopped, and
- * perhaps continued: once all it wants was free and it did not take it, nothing is kept for it until
- * it moves again, and its place stays its own. (How long one waits before saying "it did not" is
- * longer than a process that runs needs; so here only one that is stopped can miss its turn.)
+ * again. Everybody takes a ticket with the next number, under the arbiter, and leaves alone what
+ * an earlier live ticket could use. Process 0 may be killed while it waits, or stopped, and
+ * perhaps continued. If everything it wants was free and it did not take it, nothing is kept for
+ * it until it moves again, but it keeps its place. (We wait longer before deciding "it did not"
+ * than a running process needs; so here only a stopped one can miss its turn.)
  *
  * Shown: the numbers give one order; nobody is granted before an earlier one that never stopped;
- * process 0 gets its turn against the stream of small ones unless it is killed or stopped for good
- * (large_is_served); process 1 is served for ever, whatever befalls process 0 (small_is_served).
+ * process 0 gets its turn against the stream of small requests unless it is killed or stopped for
+ * good (large_is_served); process 1 is always served again, whatever happens to process 0
+ * (small_is_served).
  *
  *   -DBROKEN_KEEP     kept for the stopped as well: the machine idles (small_is_served)
- *   -DBROKEN_BARGE    who comes new does not look at the queue: process 0 starves (large_is_served)
+ *   -DBROKEN_BARGE    newcomers do not look at the queue: process 0 starves (large_is_served)
  *   -DBROKEN_NUMBER   the next number is found and taken in two steps: no order
  */
 #define PROCESSES 3
 
 byte held;                    /* the kernel's books, a bit a device */
 byte waiting;                 /* live tickets, a bit a process */
-byte ahead[PROCESSES];        /* whose numbers are lower than one's own */
+byte ahead[PROCESSES];        /* those with lower numbers than its own */
 bool is_stopped, was_stopped; /* process 0 */
-bool is_missed;               /* it could have claimed and did not */
+bool is_missed;               /* it could have claimed, but did not */
 bool is_killed, is_served;    /* process 0 */
 bool has_1;                   /* process 1 has its device */
 
@@ -29,7 +30,7 @@ bool has_1;                   /* process 1 has its device */
 #define BIT(who)  (1 << (who))
 #define IS_AHEAD(who) (waiting & ahead[_pid] & BIT(who))
 
-/* An earlier ticket that something of mine is kept for. */
+/* An earlier ticket for which something that I want is kept. */
 #define KEPT_BY(who) \
 	((who) != _pid && IS_AHEAD(who) && (WANT(who) & WANT(_pid)) && !((who) == 0 && is_missed))
 
@@ -98,7 +99,7 @@ active [2] proctype small()
 		do
 		:: atomic { FREE_FOR_ME -> claim(); has_1 = has_1 || _pid == 1; break }
 #ifndef BROKEN_KEEP
-		/* What it could have had lay free, and it did not move. */
+		/* What it wanted was free, and it did not move. */
 		:: atomic { is_stopped && !is_missed && !held -> is_missed = true }
 #endif
 		od;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waking up: when a holder ends, the kernel sends the close event first and drops the locks then,
- * in two steps, with anything in between. The first waiter watches the ledger, the second only
- * the first one's ticket, until that is gone; the first may be killed while it waits.
+ * Waking up: when a holder ends, the kernel sends the close event first and drops the locks
+ * afterwards, in two steps, with anything in between. The first waiter watches the ledger. The
+ * second watches only the first one's ticket, until that is gone. The first may be killed while
+ * it waits.
  *
- * Shown: the second waiter gets the device, always. What makes that true is that every sleep ends:
- * with the event before the unlock, no number of tries after an event is enough.
+ * Shown: the second waiter always gets the device. That is so because every sleep ends: since the
+ * event comes before the unlock, no number of tries after an event is enough.
  *
- *   -DUNLOCK_FIRST                 an imagined kernel that drops the locks before it tells: then
- *                                  untimed sleeps would do. So it is the order that matters
+ *   -DUNLOCK_FIRST                 an imagined kernel that drops the locks before it sends the event:
+ *                                  then sleeps without a timeout would do. So the order matters
  *   -DBROKEN_TRIES=3               three tries after an event, then sleep until the next one
  *   -DBROKEN_TRIES=20              the same with twenty
- *   -DBROKEN_WATCH -DUNLOCK_FIRST  even in the imagined kernel: looks first and watches then
+ *   -DBROKEN_WATCH -DUNLOCK_FIRST  even in the imagined kernel: looks first and watches afterwards
  */
 #if defined(UNLOCK_FIRST) && !defined(BROKEN_TRIES)
 #define TRIES 1
@@ -24,7 +25,7 @@
 
 bool device_held = true; /* by the holder, at first */
 bool ticket_held = true; /* of the first waiter */
-bool device_event, ticket_event; /* told to the one who watches, until he looks */
+bool device_event, ticket_event; /* events for the watcher, until it looks */
 bool device_watched, ticket_watched;
 bool killed;
 bool second_granted;
@@ -70,7 +71,7 @@ inline await_device()
 	od
 }
 
-/* Looks whether the one before it is still there; sleeps as above. */
+/* Looks whether the one in front is still there; sleeps as above. */
 inline await_turn()
 {
 	WATCH_BEFORE(ticket);
@@ -95,7 +96,10 @@ active proctype first()
 		await_device()
 	} unless { killed };
 
-	/* Granted or killed: the ticket goes, and what it had of the device, sooner or later. */
+	/*
+	 * Granted or killed: sooner or later the ticket goes, and so does what it had of the
+	 * device.
+	 */
 	device_watched = false;
 	END(ticket);
 	if
