@@ -153,10 +153,12 @@ static int look_everywhere(struct search *search, gpualloc_error *error)
 		return errno == ENOMEM
 			       ? ga_error_memory(error)
 			       : ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
-	while (result == 0 && (entry = readdir(folder)))
+	for (errno = 0; result == 0 && (entry = readdir(folder)); errno = 0)
 		if (read_number(entry->d_name, &pid) &&
 		    !(search->first_only && search->found.count > 0))
 			result = look_into(search, (pid_t)pid);
+	if (result == 0 && errno != 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
 	return result < 0 ? ga_error_memory(error) : 0;
 }
 
