@@ -149,12 +149,16 @@ static int take_answer(int from)
 		return no_word();
 	if (answer.status)
 		return answer.status;
-	/* To the end: it comes when the keeper is one, and nothing of ours is open in it. */
+	/* To the end: it comes when the keeper runs, and nothing of ours is open in it. */
 	while ((size = ga_orphan_read(from, part, sizeof part)) > 0)
 		ga_buffer_append(&text, part, (size_t)size);
-	if (size == 0 && text.size > answer.size)
-		return STATUS_DIED; /* it could not become one, and has said why */
-	result = size == 0 && text.size == answer.size ? output_print(&text) : no_word();
+	if (size < 0 || text.failed || text.size != answer.size + 1 ||
+	    text.data[answer.size] != GA_ORPHAN_RUNS) {
+		result = no_word();
+	} else {
+		text.size = answer.size;
+		result = output_print(&text);
+	}
 	/* What nobody was told of nobody could release. */
 	if (result)
 		(void)kill(answer.pid, SIGTERM);

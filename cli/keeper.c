@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "command.h"
+#include "orphan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,6 +103,8 @@ int keeper_become(const char *title, int fd, int64_t for_ms, char *const *enviro
 	/* No terminal's end is its end; what is ignored stays so in the program it becomes. */
 	(void)signal(SIGHUP, SIG_IGN);
 	reason = leave_everything();
+	if (!reason)
+		reason = ga_orphan_hand_on();
 	if (reason)
 		return reason;
 	(void)snprintf(lease, sizeof lease, "%d", fd);
@@ -210,6 +213,7 @@ int keeper_main(char *const *words)
 	int door = atoi(words[1]);
 	struct keeping keeping = {.lease = atoi(words[0]), .start = ga_clock_awake_or_not_ms()};
 
+	ga_orphan_say_runs();
 	keeping.end = keeping.start + atoll(words[2]);
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);

@@ -88,6 +88,8 @@ static int become_keeper(const char *uuid, int fd)
 	for (int i = 0; i <= 2; i++)
 		if (dup2(nothing, i) < 0)
 			return errno;
+	if (ga_orphan_hand_on() != 0)
+		return errno;
 	(void)execve("/proc/self/exe", words, nothing_more);
 	return errno;
 }
@@ -140,19 +142,20 @@ static int take_answer(const struct one_device *one, int from)
 {
 	struct answer answer;
 	ssize_t got;
-	char more;
+	char words[2];
+	bool is_keeper;
 	int result;
 
 	if (ga_orphan_read(from, &answer, sizeof answer) != (ssize_t)sizeof answer)
 		return no_word(one);
 	if (answer.status)
 		return answer.status;
-	/* The end comes when it is a keeper; a second answer when it could not become one. */
-	got = ga_orphan_read(from, &more, 1);
-	if (got > 0)
-		return STATUS_OUTPUT;
+	/* A word and the end come when it is a keeper; more when it could not become one. */
+	got = ga_orphan_read(from, words, sizeof words);
+	is_keeper = got == 1 && *words == GA_ORPHAN_RUNS &&
+		    ga_orphan_read(from, words, sizeof words) == 0;
 	answer.uuid[UUID_SIZE - 1] = '\0';
-	result = got == 0 ? print_uuid(one, answer.uuid) : no_word(one);
+	result = is_keeper ? print_uuid(one, answer.uuid) : no_word(one);
 	/* What nobody was told of is not to be held. */
 	if (result)
 		(void)kill(answer.pid, SIGTERM);
@@ -177,6 +180,7 @@ int main(int argc, char **argv)
 	int result;
 
 	if (argc == 4 && strcmp(argv[1], KEEPER_WORD) == 0) {
+		ga_orphan_say_runs();
 		watch_users(argv[3], atoll(argv[2]));
 		return 0;
 	}

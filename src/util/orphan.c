@@ -64,6 +64,20 @@ int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), v
 	return ga_error_errno(error, GPUALLOC_EIO, number, "no process can be started");
 }
 
+int ga_orphan_hand_on(void)
+{
+	return fcntl(GA_ORPHAN_ANSWER, F_SETFD, 0) < 0 ? errno : 0;
+}
+
+void ga_orphan_say_runs(void)
+{
+	const char word = GA_ORPHAN_RUNS;
+
+	while (write(GA_ORPHAN_ANSWER, &word, 1) < 0 && errno == EINTR)
+		continue;
+	close(GA_ORPHAN_ANSWER);
+}
+
 ssize_t ga_orphan_read(int from, void *data, size_t size)
 {
 	ssize_t got;

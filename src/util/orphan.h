@@ -21,6 +21,15 @@ enum { GA_ORPHAN_ANSWER = 3 };
 int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), void *context,
 		    int *ret_from, gpualloc_error *error);
 
+/*
+ * An orphan that becomes another program hands the pipe on (0 or an errno), and that program says
+ * there that it runs, which is the last that comes: to be executed is not enough, for what loads
+ * programs can fail.
+ */
+enum { GA_ORPHAN_RUNS = 'k' };
+int ga_orphan_hand_on(void);
+void ga_orphan_say_runs(void);
+
 /* As read(), past interruptions. */
 ssize_t ga_orphan_read(int from, void *data, size_t size);
 

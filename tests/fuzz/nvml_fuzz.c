@@ -430,10 +430,13 @@ static void check_machine(const gpualloc_machine *machine, size_t device_count)
 	require(ga_machine_file_write(machine, GA_FORM_COMPLETE, &text, &error) == 0,
 		"it can be told");
 	result = ga_machine_file_read(text.data, text.size, GA_FORM_COMPLETE, &copy, &error);
-	if (result < 0)
-		fuzz_check_refusal(result, copy, &error);
-	else
+	if (result == 0) {
 		fuzz_check_machine(copy);
+		return;
+	}
+	fuzz_check_refusal(result, copy, &error);
+	require(strstr(error.message, "UUID") && strstr(error.message, "already"),
+		"two devices of one UUID are all that cannot be told apart");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
