@@ -506,6 +506,7 @@ static int read_lines(struct reader *reader, const char *text, size_t size,
 static int read_text(const char *text, size_t size, gpualloc_machine **ret_machine,
 		     gpualloc_error *error)
 {
+	ga_auto_machine gpualloc_machine *machine = NULL;
 	ga_auto_free char *clean = NULL;
 	size_t clean_size = 0;
 	gpualloc_error why = {0};
@@ -515,21 +516,19 @@ static int read_text(const char *text, size_t size, gpualloc_machine **ret_machi
 	if (ga_topo_clean(text, size, &clean, &clean_size) < 0)
 		return ga_error_memory(error);
 	reader.end = clean + clean_size;
-	result = read_lines(&reader, clean, clean_size, ret_machine);
-	p2p = result == GPUALLOC_ENOMEM
-		      ? result
-		      : ga_topo_p2p_read(clean, clean_size, result == 0 ? *ret_machine : NULL);
-	if (p2p < 0) {
-		if (result == 0)
-			ga_machine_free(*ret_machine);
+	result = read_lines(&reader, clean, clean_size, &machine);
+	p2p = result == GPUALLOC_ENOMEM ? result : ga_topo_p2p_read(clean, clean_size, machine);
+	if (p2p < 0)
 		return ga_error_memory(error);
-	}
 	if (result < 0 && p2p > 0)
 		return ga_error_set(error, result,
 				    "this is the matrix of `nvidia-smi topo -p2p`, which tells of "
 				    "peer-to-peer and of no links; put it behind that of "
 				    "`nvidia-smi topo -m`");
-	return result < 0 ? ga_error_set(error, result, "%s", why.message) : 0;
+	if (result < 0)
+		return ga_error_set(error, result, "%s", why.message);
+	*ret_machine = ga_steal(&machine);
+	return 0;
 }
 
 /* Where there is no memory to tell, reading it will say so. */
