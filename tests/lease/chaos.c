@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chaos: many processes lease from one machine at once, in every way the library knows, and end in
- * every way the kernel knows. Nothing is judged here. Each process tells a witness, a file that
- * lies outside the store and was opened before, what it believes to hold and from when to when;
- * another program (chaos.py) reads it. Only this is looked at here, at the end, when all are dead:
- * that the kernel's locks on the ledger are gone.
+ * every way the kernel knows. Meanwhile the machine changes, processes are frozen, live in pid
+ * namespaces of their own and leave leases within leases behind, and the store is set up again.
+ * Nothing is judged here. Each process tells a witness, a file that lies outside the store and was
+ * opened before, what it believes to hold and from when to when; another program (chaos_test.py)
+ * reads it. Only this is looked at here, at the end, when all are dead: that the kernel's locks on
+ * the ledger are gone.
  *
- *   chaos MACHINE STORE WITNESS GRANTS SEED CONCURRENCY
+ *   chaos FOLDER GRANTS SEED CONCURRENCY VARIANTS [OTHERS]
+ *
+ * FOLDER has the variants of the machine, machines/0.full.json, 0.unplaced.json and 0.list.txt and
+ * so on; "store" and "witness" are made in it. OTHERS leases are of somebody else and stay.
  *
  * The witness has a line an event, with nanoseconds of CLOCK_MONOTONIC:
- *   B id time start wait memory devices   granted; start is when it began to ask
+ *   B id time start wait memory within devices   granted; start is when it began to ask, and within
+ *                                         the id of the lease that it is in, or 0
  *   E id time                             the first process of the lease ends its use
- *   G id time                             so does the child that inherited it
+ *   G id time                             so does one that inherited it
  *   K id time                             the first process is about to be killed
+ *   P id time                             it is the first of a pid namespace, which dies with it
  *   S id time                             is about to be stopped
  *   R id time status                      refused
  *   N id time note                        granted, but something had to be gone without
  *   X id time sentence                    what must not happen
  * A process that is killed while it writes leaves a part of a line: so a line begins with its end.
  */
-#include <gpualloc/gpualloc.h>
+#include "chaos.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,45 +43,29 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	MOST_AT_ONCE = 256,
-	PATIENCE_S = 90, /* without any end of any process: something hangs */
-	US = 1000,
-	MS = 1000 * US
-};
+enum { PATIENCE_S = 90 }; /* without any end of any process: something hangs */
 
-enum ending { RELEASES, FREES, EXITS, DIES, LEAVES_CHILD };
-
-struct plan {
-	unsigned long id;
-	int64_t count, memory, wait_ms;
-	bool mig;
-	enum ending ending;
-	int64_t hold, child_hold;        /* ns */
-	int64_t kill_at, stop_at, go_at; /* ns after its start, -1 for never */
-};
+static volatile sig_atomic_t is_called_off; /* by SIGINT or SIGTERM */
 
 struct runner {
 	struct plan plan;
 	pid_t pid; /* 0: the place is free */
 	int pidfd;
+	bool is_stopped;
 	int64_t start;
 };
 
-struct chaos {
-	const char *machine, *store_path;
-	gpualloc_store *store;
-	int witness;
-	uint64_t random;
-	_Atomic long *grants;
-	long wanted, started, killed, stopped;
+struct rage {
+	struct chaos chaos;
+	long wanted, killed, stopped, set_up, changes;
 	size_t at_once, running;
+	int64_t next_change, last_end;
 	struct runner runners[MOST_AT_ONCE];
 };
 
 /* ---- small things ---- */
 
-static int64_t now(void)
+int64_t chaos_now(void)
 {
 	struct timespec time;
 
@@ -84,28 +73,8 @@ static int64_t now(void)
 	return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-static uint64_t next_random(struct chaos *chaos)
-{
-	uint64_t z = chaos->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-static int64_t below(struct chaos *chaos, int64_t end)
-{
-	return (int64_t)(next_random(chaos) % (uint64_t)end);
-}
-
-static bool percent(struct chaos *chaos, int64_t share)
-{
-	return below(chaos, 100) < share;
-}
-
-__attribute__((format(printf, 5, 6))) static void tell(const struct chaos *chaos, char what,
-						       unsigned long id, int64_t time,
-						       const char *format, ...)
+void chaos_tell(const struct chaos *chaos, char what, unsigned long id, int64_t time,
+		const char *format, ...)
 {
 	char line[4096];
 	va_list arguments;
@@ -123,166 +92,83 @@ __attribute__((format(printf, 5, 6))) static void tell(const struct chaos *chaos
 		_exit(4);
 }
 
-static void pass(int64_t time)
-{
-	struct timespec left = {.tv_sec = time / 1000000000, .tv_nsec = time % 1000000000};
-
-	while (time > 0 && nanosleep(&left, &left) < 0 && errno == EINTR)
-		;
-}
-
-/* ---- one runner ---- */
-
-static void tell_grant(const struct chaos *chaos, const struct plan *plan,
-		       const gpualloc_lease *lease, int64_t start, int64_t time)
-{
-	char devices[2048] = "";
-	size_t length = 0;
-
-	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
-		length += (size_t)snprintf(devices + length, sizeof devices - length, "%s%s",
-					   i ? "," : "",
-					   gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
-	tell(chaos, 'B', plan->id, time, "%lld %d %lld %s", (long long)start, plan->wait_ms != 0,
-	     (long long)gpualloc_lease_memory(lease), devices);
-	atomic_fetch_add(chaos->grants, 1);
-	for (size_t i = 0; gpualloc_lease_note(lease, i); i++)
-		tell(chaos, 'N', plan->id, time, "%s", gpualloc_lease_note(lease, i));
-}
-
-static _Noreturn void end(const struct chaos *chaos, const struct plan *plan, gpualloc_lease *lease,
-			  gpualloc_error *error)
-{
-	pass(plan->hold);
-	if (plan->ending == LEAVES_CHILD && fork() == 0) {
-		pass(plan->child_hold);
-		tell(chaos, 'G', plan->id, now(), "-");
-		_exit(0);
-	}
-	tell(chaos, plan->ending == DIES ? 'K' : 'E', plan->id, now(), "-");
-	if (plan->ending == DIES)
-		(void)raise(SIGKILL);
-	if (plan->ending == RELEASES && gpualloc_lease_release(lease, error) < 0)
-		tell(chaos, 'X', plan->id, now(), "release: %s", gpualloc_error_message(error));
-	if (plan->ending == RELEASES || plan->ending == FREES)
-		gpualloc_lease_free(lease);
-	_exit(0);
-}
-
-static _Noreturn void run(const struct chaos *chaos, const struct plan *plan)
-{
-	gpualloc_error *error = gpualloc_error_new();
-	gpualloc_request *request = gpualloc_request_new();
-	gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
-	gpualloc_lease *lease = NULL;
-	int64_t start = now();
-	int status;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	gpualloc_request_set_count(request, plan->count);
-	if (plan->memory)
-		gpualloc_request_set_memory(request, plan->memory, 1);
-	if (plan->mig)
-		(void)gpualloc_request_set_mig(request, NULL);
-	(void)gpualloc_lease_wish_set_machine(wish, chaos->machine, 60000);
-	gpualloc_lease_wish_set_wait(wish, plan->wait_ms, NULL, NULL);
-	status = gpualloc_lease_acquire(chaos->store, request, wish, &lease, error);
-	if (status == 0) {
-		tell_grant(chaos, plan, lease, start, now());
-		end(chaos, plan, lease, error);
-	}
-	if (status == GPUALLOC_EBUSY || status == GPUALLOC_ETIMEOUT)
-		tell(chaos, 'R', plan->id, now(), "%d", status);
-	else
-		tell(chaos, 'X', plan->id, now(), "acquire: %d %s", status,
-		     gpualloc_error_message(error));
-	_exit(0);
-}
-
 /* ---- what befalls them ---- */
 
-static int64_t how_many(struct chaos *chaos)
+static size_t place_of(const struct rage *rage, const struct runner *runner)
 {
-	int64_t luck = below(chaos, 100);
-
-	return luck < 55   ? 1
-	       : luck < 75 ? 2
-	       : luck < 90 ? 3 + below(chaos, 2)
-			   : 5 + below(chaos, 4);
+	return (size_t)(runner - rage->runners);
 }
 
-static struct plan make_plan(struct chaos *chaos)
+static void go_on(struct rage *rage, struct runner *runner)
 {
-	struct plan plan = {
-		.id = (unsigned long)++chaos->started, .kill_at = -1, .stop_at = -1, .go_at = -1};
-	int64_t luck = below(chaos, 100);
-
-	plan.mig = percent(chaos, 30);
-	plan.count = how_many(chaos);
-	if (plan.mig && plan.count > 4)
-		plan.count = 4;
-	if (percent(chaos, 40))
-		plan.memory =
-			(1 + below(chaos, plan.mig ? 5000 : 30000)) * 1048576 + below(chaos, 2);
-	/* Few that do not wait: each stands aside for a while for those that do. */
-	plan.wait_ms = luck < 10 ? 0 : luck < 75 ? -1 : 20 + below(chaos, 500);
-	luck = below(chaos, 100);
-	plan.ending = luck < 35   ? RELEASES
-		      : luck < 45 ? FREES
-		      : luck < 65 ? EXITS
-		      : luck < 85 ? DIES
-				  : LEAVES_CHILD;
-	plan.hold = below(chaos, 4 * MS);
-	plan.child_hold = below(chaos, 8 * MS);
-	if (percent(chaos, 20))
-		plan.kill_at = below(chaos, percent(chaos, 70) ? 10 * MS : 100 * MS);
-	if (percent(chaos, 8)) {
-		plan.stop_at = below(chaos, 10 * MS);
-		plan.go_at = plan.stop_at + below(chaos, 60 * MS);
-		if (percent(chaos, 1)) /* longer than anybody waits for the arbiter */
-			plan.go_at += 2500LL * MS;
-	}
-	return plan;
+	if (runner->is_stopped)
+		chaos_go_on(&rage->chaos, place_of(rage, runner), runner->pid);
+	runner->is_stopped = false;
 }
 
-static bool start_runner(struct chaos *chaos, struct runner *runner)
+static void start_setup(struct rage *rage, const struct plan *plan)
 {
-	runner->plan = make_plan(chaos);
-	runner->start = now();
-	runner->pid = fork();
+	if (plan->kind == LEASES)
+		return;
+	rage->chaos.setup_runs = true;
+	rage->set_up++;
+}
+
+static bool start_runner(struct rage *rage, struct runner *runner)
+{
+	struct chaos *chaos = &rage->chaos;
+
+	runner->plan = chaos_make_plan(chaos);
+	runner->is_stopped = false;
+	runner->start = chaos_now();
+	runner->pid = chaos_fork(chaos, place_of(rage, runner), runner->plan.is_apart);
 	if (runner->pid == 0)
-		run(chaos, &runner->plan);
+		chaos_run(chaos, &runner->plan);
 	if (runner->pid < 0) {
 		runner->pid = 0;
 		return false;
 	}
+	start_setup(rage, &runner->plan);
 	runner->pidfd = (int)syscall(SYS_pidfd_open, runner->pid, 0);
-	chaos->running++;
+	rage->running++;
 	return runner->pidfd >= 0;
 }
 
+static void kill_now(struct rage *rage, struct runner *runner)
+{
+	struct plan *plan = &runner->plan;
+
+	plan->kill_at = plan->stop_at = plan->go_at = -1;
+	chaos_tell(&rage->chaos, 'K', plan->id, chaos_now(), "-");
+	(void)kill(runner->pid, SIGKILL);
+	go_on(rage, runner); /* what was frozen beside it */
+	rage->killed++;
+}
+
+static void stop_now(struct rage *rage, struct runner *runner)
+{
+	runner->plan.stop_at = -1;
+	chaos_tell(&rage->chaos, 'S', runner->plan.id, chaos_now(), "-");
+	chaos_stop(&rage->chaos, place_of(rage, runner), runner->pid);
+	runner->is_stopped = true;
+	rage->stopped++;
+}
+
 /* Does what is due and returns when the next is. */
-static int64_t befall(struct chaos *chaos, struct runner *runner, int64_t time, int64_t next)
+static int64_t befall(struct rage *rage, struct runner *runner, int64_t time, int64_t next)
 {
 	struct plan *plan = &runner->plan;
 	int64_t age = time - runner->start;
 
 	if (plan->kill_at >= 0 && age >= plan->kill_at) {
-		plan->kill_at = plan->stop_at = plan->go_at = -1;
-		tell(chaos, 'K', plan->id, now(), "-");
-		(void)kill(runner->pid, SIGKILL);
-		chaos->killed++;
+		kill_now(rage, runner);
 		return next;
 	}
-	if (plan->stop_at >= 0 && age >= plan->stop_at) {
-		plan->stop_at = -1;
-		tell(chaos, 'S', plan->id, now(), "-");
-		(void)kill(runner->pid, SIGSTOP);
-		chaos->stopped++;
-	}
+	if (plan->stop_at >= 0 && age >= plan->stop_at)
+		stop_now(rage, runner);
 	if (plan->stop_at < 0 && plan->go_at >= 0 && age >= plan->go_at) {
 		plan->go_at = -1;
-		(void)kill(runner->pid, SIGCONT);
+		go_on(rage, runner);
 	}
 	for (int i = 0; i < 3; i++) {
 		int64_t due = i == 0 ? plan->kill_at : i == 1 ? plan->stop_at : plan->go_at;
@@ -293,71 +179,97 @@ static int64_t befall(struct chaos *chaos, struct runner *runner, int64_t time, 
 	return next;
 }
 
-static void reap(struct chaos *chaos, struct runner *runner)
+static void reap(struct rage *rage, struct runner *runner)
 {
+	const struct plan *plan = &runner->plan;
+	bool was_killed;
 	int status = 0;
 
 	(void)waitpid(runner->pid, &status, 0);
+	go_on(rage, runner); /* those that it left behind */
 	close(runner->pidfd);
-	if (WIFEXITED(status) ? WEXITSTATUS(status) != 0 : WTERMSIG(status) != SIGKILL)
-		tell(chaos, 'X', runner->plan.id, now(), "ended with status %#x", (unsigned)status);
+	was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	if (!was_killed && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+		chaos_tell(&rage->chaos, 'X', plan->id, chaos_now(), "ended with status %#x",
+			   (unsigned)status);
+	if (plan->kind != LEASES)
+		rage->chaos.setup_runs = false;
+	if (plan->kind == SETS_UP)
+		rage->chaos.setup_was_killed = was_killed;
 	runner->pid = 0;
-	chaos->running--;
+	rage->running--;
 }
 
-/* One round: whoever is due, whoever ended. 0, or -1 where nothing has ended for too long. */
-static int turn(struct chaos *chaos, int64_t *last_end)
+/* GPUs go into MIG mode and out of it, and each description of them says so at its own time. */
+static int64_t change_machine(struct rage *rage, int64_t time)
+{
+	struct chaos *chaos = &rage->chaos;
+
+	if (time < rage->next_change)
+		return rage->next_change;
+	if (chaos_change_machine(chaos, (enum form)chaos_below(chaos, FORMS)) < 0)
+		chaos_tell(chaos, 'X', 0, time, "the machine cannot be changed: %s",
+			   strerror(errno));
+	rage->changes++;
+	rage->next_change = time + MS + chaos_below(chaos, 20 * MS);
+	return rage->next_change;
+}
+
+/* One round: all that is due, all that ended. 0, or -1 where nothing has ended for too long. */
+static int turn(struct rage *rage)
 {
 	struct pollfd polls[MOST_AT_ONCE];
 	struct runner *of[MOST_AT_ONCE];
 	nfds_t count = 0;
-	int64_t time = now(), next = time + 1000LL * MS;
+	int64_t time = chaos_now(), next = change_machine(rage, time);
 	struct timespec timeout;
 
-	for (size_t i = 0; i < chaos->at_once; i++) {
-		struct runner *runner = &chaos->runners[i];
+	for (size_t i = 0; i < rage->at_once; i++) {
+		struct runner *runner = &rage->runners[i];
 
 		if (!runner->pid)
 			continue;
-		next = befall(chaos, runner, time, next);
+		next = befall(rage, runner, time, next);
 		of[count] = runner;
 		polls[count++] = (struct pollfd){.fd = runner->pidfd, .events = POLLIN};
 	}
-	time = now();
+	time = chaos_now();
 	timeout = (struct timespec){.tv_sec = next > time ? (next - time) / 1000000000 : 0,
 				    .tv_nsec = next > time ? (next - time) % 1000000000 : 0};
 	(void)ppoll(polls, count, &timeout, NULL);
 	for (nfds_t i = 0; i < count; i++) {
 		if (!polls[i].revents)
 			continue;
-		reap(chaos, of[i]);
-		*last_end = now();
+		reap(rage, of[i]);
+		rage->last_end = chaos_now();
 	}
-	return now() - *last_end > (int64_t)PATIENCE_S * 1000 * MS ? -1 : 0;
+	return chaos_now() - rage->last_end > (int64_t)PATIENCE_S * 1000 * MS ? -1 : 0;
 }
 
-static void end_all(struct chaos *chaos)
+static void end_all(struct rage *rage)
 {
-	for (size_t i = 0; i < chaos->at_once; i++)
-		if (chaos->runners[i].pid) {
-			tell(chaos, 'X', chaos->runners[i].plan.id, now(), "hangs");
-			(void)kill(chaos->runners[i].pid, SIGKILL);
-			reap(chaos, &chaos->runners[i]);
+	for (size_t i = 0; i < rage->at_once; i++)
+		if (rage->runners[i].pid) {
+			chaos_tell(&rage->chaos, is_called_off ? 'K' : 'X',
+				   rage->runners[i].plan.id, chaos_now(), "hangs");
+			(void)kill(rage->runners[i].pid, SIGKILL);
+			reap(rage, &rage->runners[i]);
 		}
 }
 
-static int rage(struct chaos *chaos)
+static int rage_on(struct rage *rage)
 {
-	int64_t last_end = now();
+	const _Atomic long *grants = &rage->chaos.shared->grants;
 	int result = 0;
 
-	while (result == 0 && (chaos->running > 0 || *chaos->grants < chaos->wanted)) {
-		for (size_t i = 0; i < chaos->at_once && *chaos->grants < chaos->wanted; i++)
-			if (!chaos->runners[i].pid && !start_runner(chaos, &chaos->runners[i]))
+	rage->last_end = chaos_now();
+	while (result == 0 && !is_called_off && (rage->running > 0 || *grants < rage->wanted)) {
+		for (size_t i = 0; i < rage->at_once && *grants < rage->wanted; i++)
+			if (!rage->runners[i].pid && !start_runner(rage, &rage->runners[i]))
 				break;
-		result = turn(chaos, &last_end);
+		result = turn(rage);
 	}
-	end_all(chaos);
+	end_all(rage);
 	/* Children that were left behind come to us: see main(). */
 	while (waitpid(-1, NULL, 0) > 0)
 		;
@@ -370,7 +282,7 @@ static int rage(struct chaos *chaos)
 static int locks_left(const char *store)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	char path[4096];
+	char path[5000];
 	int fd, left;
 
 	(void)snprintf(path, sizeof path, "%s/ledger", store);
@@ -385,7 +297,7 @@ static int locks_left(const char *store)
 static size_t told_left(const struct chaos *chaos)
 {
 	gpualloc_leases *leases = NULL;
-	size_t left = 1;
+	size_t left = SIZE_MAX;
 
 	if (gpualloc_leases_read(chaos->store, &leases, NULL) == 0)
 		left = gpualloc_leases_held_count(leases) + gpualloc_leases_waiter_count(leases);
@@ -393,41 +305,92 @@ static size_t told_left(const struct chaos *chaos)
 	return left;
 }
 
+/* The last setup may have been killed. */
+static bool is_in_order(const struct chaos *chaos, gpualloc_error *error)
+{
+	if (gpualloc_store_setup(chaos->store_path, error) == 0 &&
+	    gpualloc_store_check(chaos->store_path, error) == 0)
+		return true;
+	printf("the store is not in order: %s\n", gpualloc_error_message(error));
+	return false;
+}
+
+static int tell_end(const struct rage *rage, const char *seed, size_t others, int64_t start)
+{
+	const struct chaos *chaos = &rage->chaos;
+	int locks = others ? 0 : locks_left(chaos->store_path);
+	size_t left = told_left(chaos) - others;
+
+	printf("seed %s: %lu runners, %ld kills from outside, %ld stops, %ld setups, %ld changes of "
+	       "the machine, %.1f s; left: locks %d, leases and waiters shown %zu\n",
+	       seed, chaos->started, rage->killed, rage->stopped, rage->set_up, rage->changes,
+	       (double)(chaos_now() - start) / 1e9, locks, left);
+	if (!chaos->has_frozen)
+		printf("no cgroup (version 2) to freeze can be made here: SIGSTOP instead\n");
+	if (!chaos->has_apart)
+		printf("no pid namespaces can be made here: done without\n");
+	return locks || left ? 1 : 0;
+}
+
+/* ---- the program ---- */
+
+static bool open_all(struct rage *rage, const char *folder, gpualloc_error *error)
+{
+	struct chaos *chaos = &rage->chaos;
+	char path[4096];
+
+	(void)snprintf(chaos->folder, sizeof chaos->folder, "%s", folder);
+	(void)snprintf(chaos->store_path, sizeof chaos->store_path, "%s/store", folder);
+	(void)snprintf(path, sizeof path, "%s/witness", folder);
+	chaos->witness = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	chaos->shared = mmap(NULL, sizeof *chaos->shared, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (chaos->witness < 0 || chaos->shared == MAP_FAILED || rage->at_once > MOST_AT_ONCE ||
+	    chaos->variants < 1 || chaos_prepare(chaos) < 0) {
+		(void)fprintf(stderr, "chaos: %s cannot be used: %s\n", folder, strerror(errno));
+		return false;
+	}
+	if (gpualloc_store_setup(chaos->store_path, error) == 0 &&
+	    gpualloc_store_open(chaos->store_path, 0, &chaos->store, error) == 0)
+		return true;
+	(void)fprintf(stderr, "chaos: %s\n", gpualloc_error_message(error));
+	return false;
+}
+
+static void call_off(int signal_number)
+{
+	(void)signal_number;
+	is_called_off = 1;
+}
+
 int main(int argc, char **argv)
 {
-	static struct chaos chaos;
+	static struct rage rage;
+	struct chaos *chaos = &rage.chaos;
 	gpualloc_error *error = gpualloc_error_new();
-	int64_t start = now();
-	int result;
+	int64_t start = chaos_now();
+	int result = 2;
 
-	if (argc != 7) {
-		(void)fprintf(stderr, "chaos MACHINE STORE WITNESS GRANTS SEED CONCURRENCY\n");
+	if (argc != 6 && argc != 7) {
+		(void)fprintf(stderr, "chaos FOLDER GRANTS SEED CONCURRENCY VARIANTS [OTHERS]\n");
 		return 2;
 	}
-	chaos.machine = argv[1];
-	chaos.store_path = argv[2];
-	chaos.witness = open(argv[3], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	chaos.wanted = strtol(argv[4], NULL, 10);
-	chaos.random = strtoull(argv[5], NULL, 10);
-	chaos.at_once = strtoul(argv[6], NULL, 10);
-	chaos.grants = mmap(NULL, sizeof *chaos.grants, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (chaos.witness < 0 || chaos.grants == MAP_FAILED || chaos.at_once > MOST_AT_ONCE)
-		return 2;
-	if (gpualloc_store_setup(chaos.store_path, error) < 0 ||
-	    gpualloc_store_open(chaos.store_path, 0, &chaos.store, error) < 0) {
-		(void)fprintf(stderr, "chaos: %s\n", gpualloc_error_message(error));
-		return 2;
-	}
+	rage.wanted = strtol(argv[2], NULL, 10);
+	chaos->random = strtoull(argv[3], NULL, 10);
+	rage.at_once = strtoul(argv[4], NULL, 10);
+	chaos->variants = strtol(argv[5], NULL, 10);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	result = rage(&chaos);
-	printf("seed %s: %ld runners, %ld kills from outside, %ld stops, %.1f s; left: locks %d, "
-	       "leases and waiters shown %zu\n",
-	       argv[5], chaos.started, chaos.killed, chaos.stopped, (double)(now() - start) / 1e9,
-	       locks_left(chaos.store_path), told_left(&chaos));
-	if (locks_left(chaos.store_path) || told_left(&chaos))
-		result = 1;
-	gpualloc_store_free(chaos.store);
+	(void)signal(SIGINT, call_off);
+	(void)signal(SIGTERM, call_off);
+	if (open_all(&rage, argv[1], error)) {
+		result = rage_on(&rage) < 0;
+		result |=
+			tell_end(&rage, argv[3], argc == 7 ? strtoul(argv[6], NULL, 10) : 0, start);
+		result |= !is_in_order(chaos, error);
+		result |= is_called_off;
+	}
+	chaos_clean_up(chaos);
+	gpualloc_store_free(chaos->store);
 	gpualloc_error_free(error);
-	return result ? 1 : 0;
+	return result;
 }
