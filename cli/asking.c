@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a slow driver is asked, on one line that goes away again; see asking.h. */
+/* One line that says what a slow driver is being asked, and goes away again; see asking.h. */
 #include "asking.h"
 
 #include "columns.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Binding, and what is said of it; see bind.h. */
+/* Binding, and reporting it; see bind.h. */
 #include "bind.h"
 
 #include "message.h"

@@ -6,7 +6,7 @@
 #include "buffer.h"
 #include "choose.h"
 
-/* The document of pick; explained: with alternatives and rejected, the document of explain. */
+/* The document of pick; if explained, with alternatives and rejected, the document of explain. */
 void choice_json(struct ga_buffer *text, const struct call *call, const struct chosen *chosen,
 		 bool explained);
 

@@ -30,7 +30,7 @@ static int read_count(const struct call *call, gpualloc_request *request)
 		return 0;
 	if (!ga_text_number(word, strlen(word), INT64_MAX, &count) || count == 0)
 		return fail_usage(call->command,
-				  "--count: \"%s\" is no number of devices; give a whole number "
+				  "--count: \"%s\" is not a number of devices; give a whole number "
 				  "from 1",
 				  word);
 	gpualloc_request_set_count(request, count);
@@ -46,7 +46,7 @@ static int read_seed(const struct call *call, gpualloc_request *request)
 		return 0;
 	if (!ga_text_unsigned(word, strlen(word), UINT64_MAX, &seed))
 		return fail_usage(call->command,
-				  "--seed: \"%s\" is no seed; give a whole number from 0", word);
+				  "--seed: \"%s\" is not a seed; give a whole number from 0", word);
 	gpualloc_request_set_seed(request, seed);
 	return 0;
 }
@@ -109,11 +109,11 @@ static int read_model(const struct call *call, gpualloc_request *request)
 	const char *word = call->value[OPTION_MODEL];
 
 	if (word && !*word)
-		return fail_usage(call->command, "--model: give a part of a GPU's name");
+		return fail_usage(call->command, "--model: give part of a GPU's name");
 	return gpualloc_request_set_model(request, word) < 0 ? fail_memory() : 0;
 }
 
-/* A program that is to be given devices may well be started where none are to be seen. */
+/* A program that will be given devices may well be started where it can see none. */
 static bool environment_restricts(const struct call *call)
 {
 	const char *visible = getenv("CUDA_VISIBLE_DEVICES");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of choice, the same for every command that chooses, and what comes of them. */
+/* The options for choosing devices, the same for every command that chooses, and what they lead to.
+ */
 #ifndef CLI_CHOOSE_H
 #define CLI_CHOOSE_H
 
@@ -17,14 +18,14 @@ void chosen_free(struct chosen *chosen);
 #define auto_chosen __attribute__((cleanup(chosen_free)))
 
 /*
- * Reads the options of choice into a request. Returns 0, or the exit status of a mistake about
- * which everything has been said.
+ * Reads the options of choice into a request. Returns 0, or after a message the exit status of the
+ * mistake.
  */
 int request_read(const struct call *call, struct chosen *ret_chosen);
 
 /*
- * Opens the machine and chooses as the options say; alternatives: the choice explains itself.
- * Returns 0, or the exit status of a failure about which everything has been said.
+ * Opens the machine and chooses as the options say; with alternatives the choice explains itself.
+ * Returns 0, or after a message the exit status of the failure.
  */
 int choose(const struct call *call, bool alternatives, struct chosen *ret_chosen);
 

@@ -17,7 +17,7 @@ static const struct {
 } shells[] = {{"bash", bash_script}, {"fish", fish_script}, {"zsh", zsh_script}};
 enum { SHELL_COUNT = sizeof shells / sizeof *shells };
 
-/* The words a value or an operand may be, each behind a blank; nothing for files. */
+/* The words a value or an operand may be, each after a blank; nothing for files. */
 static void add_words(struct ga_buffer *text, const struct command *const *commands,
 		      enum complete complete)
 {
@@ -50,7 +50,7 @@ static bool takes_files(enum complete complete)
 	       complete == COMPLETE_PROGRAM || complete == COMPLETE_SLURM;
 }
 
-/* In single quotes, as sh, zsh and fish read them. */
+/* A string in single quotes, as sh, zsh and fish read it. */
 static void add_quoted(struct ga_buffer *text, const char *string)
 {
 	ga_buffer_char(text, '\'');
@@ -74,7 +74,7 @@ static void bash_values(struct ga_buffer *text, const struct command *const *com
 		if (!info->argument)
 			continue;
 		ga_buffer_format(text, "    %s:--%s=", command->name, info->name);
-		if (!info->may_lack) /* else the next word is another option */
+		if (!info->may_lack) /* otherwise the next word is another option */
 			ga_buffer_format(text, "|%s:--%s", command->name, info->name);
 		if (info->letter)
 			ga_buffer_format(text, "|%s:-%c", command->name, info->letter);
@@ -280,15 +280,18 @@ static int run(const struct call *call)
 		shells[i].script(&text, call->commands);
 		return output_print(&text);
 	}
-	return fail_usage(call->command, "no completion for \"%s\"; there is one for %s, %s, %s",
+	return fail_usage(call->command,
+			  "there is no completion for \"%s\", only for %s, %s and "
+			  "%s",
 			  call->operands[0], shells[0].name, shells[1].name, shells[2].name);
 }
 
 const struct command command_completion = {
 	.name = "completion",
 	.sentence = "completion for bash, fish or zsh",
-	.description = "Prints a script that makes a shell complete commands, options and names of "
-		       "machines: source <(gpualloc completion bash). Packages install it.",
+	.description = "Prints a script that teaches a shell to complete commands, options and "
+		       "machine names: source <(gpualloc completion bash). Packages install it for "
+		       "you.",
 	.example = "gpualloc completion bash",
 	.operand = "bash|fish|zsh",
 	.operands_least = 1,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc explain: why this choice, and why not the others. */
+/* gpualloc explain: why this choice and not another. */
 #include "choice_json.h"
 #include "choose.h"
 #include "explain.h"
@@ -29,7 +29,7 @@ static int run(const struct call *call)
 
 	if (picture && call->value[OPTION_JSON] && strcmp(picture, "-") == 0)
 		return fail_usage(call->command,
-				  "--json and --svg - both want stdout; draw into a file");
+				  "--json and --svg - both write to stdout; name a file for --svg");
 	result = choose(call, true, &chosen);
 	if (result)
 		return result;
@@ -47,12 +47,11 @@ static int run(const struct call *call)
 
 const struct command command_explain = {
 	.name = "explain",
-	.sentence = "why this choice, why not the others",
+	.sentence = "why this choice and not another",
 	.description =
-		"Chooses as pick does and says why: what the set is worth and whether that is "
-		"proven to be the most, the next best sets and what they lose, and of every other "
-		"device why it was not chosen. With --svg also as a picture of the machine with "
-		"the chosen set drawn in.",
+		"Chooses as pick does and says why: what the set is worth, whether that is proven "
+		"to be the best, what the next best sets would lose, and why each other device was "
+		"not chosen. With --svg it also draws the machine with the chosen set marked.",
 	.example = "gpualloc explain --machine dgx1-volta -n 3 --exclude 0",
 	.options = (const enum option_id[]){OPTIONS_OF_CHOICE_BEFORE_FORMAT,
 					    OPTIONS_OF_CHOICE_TO_MIXED, OPTION_SVG, OPTION_END},

@@ -24,8 +24,8 @@ static int run(const struct call *call)
 const struct command command_help = {
 	.name = "help",
 	.sentence = "the commands, or what one of them does",
-	.description = "Shows the commands, or one command with its options and an example: the "
-		       "same as gpualloc COMMAND --help.",
+	.description = "Lists the commands, or shows one command with its options and an example, "
+		       "as gpualloc COMMAND --help does.",
 	.example = "gpualloc help topo",
 	.operand = "[COMMAND]",
 	.operands_most = 1,

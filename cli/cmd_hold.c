@@ -31,7 +31,7 @@ struct holding {
 	int64_t for_ms;
 };
 
-/* What the keeper-to-be has to say: a status, and what goes to stdout. */
+/* What the keeper-to-be reports: a status, and what goes to stdout. */
 struct answer {
 	int status;
 	pid_t pid;
@@ -117,8 +117,8 @@ static int hold(const struct call *call, int64_t for_ms)
 }
 
 /*
- * Nothing that the caller has open may stay open in a keeper: it would keep the caller's locks and
- * pipes. The lease is acquired in the process that keeps it, so that it is its lease.
+ * A keeper must close everything that the caller has open, or it would keep the caller's locks and
+ * pipes. The keeper acquires the lease itself, so the lease is its own.
  */
 static int be_keeper(void *context, const gpualloc_error *trouble)
 {
@@ -134,7 +134,7 @@ static int be_keeper(void *context, const gpualloc_error *trouble)
 
 static int no_word(void)
 {
-	return fail(STATUS_DIED, "the keeper ended before it said what it holds; try again");
+	return fail(STATUS_DIED, "the keeper ended before it could say what it holds; try again");
 }
 
 static int take_answer(int from)
@@ -149,7 +149,7 @@ static int take_answer(int from)
 		return no_word();
 	if (answer.status)
 		return answer.status;
-	/* To the end: it comes when the keeper runs, and nothing of ours is open in it. */
+	/* Reads to the end of file, which comes once the keeper runs with nothing of ours open. */
 	while ((size = ga_orphan_read(from, part, sizeof part)) > 0)
 		ga_buffer_append(&text, part, (size_t)size);
 	if (size < 0 || text.failed || text.size != answer.size + 1 ||
@@ -159,7 +159,7 @@ static int take_answer(int from)
 		text.size = answer.size;
 		result = output_print(&text);
 	}
-	/* What nobody was told of nobody could release. */
+	/* Nobody could release a hold that nobody was told about. */
 	if (result)
 		(void)kill(answer.pid, SIGTERM);
 	return result;
@@ -231,12 +231,12 @@ static int refuse_time(const struct lease_found *found, const struct keeper_answ
 
 	if (answer->most_ms < 0)
 		return fail(status,
-			    "hold %s cannot be prolonged: its configuration has mistakes; "
-			    "`gpualloc run true` names them",
+			    "hold %s cannot be extended: its configuration has mistakes; `gpualloc "
+			    "run true` names them",
 			    found->id);
 	return fail(status,
-		    "devices may be held for %lld s at most (max-hold), counted from the start; "
-		    "hold %s can be prolonged by %lld s",
+		    "devices may be held for at most %lld s (max-hold), counted from the start; "
+		    "hold %s can be extended by %lld s",
 		    (long long)answer->most_ms / 1000, found->id, left < 0 ? 0 : left);
 }
 
@@ -255,8 +255,8 @@ static int extend(const struct call *call, int64_t more_ms)
 		return result;
 	if (!keeper_extend(found.store, found.id, more_ms, &answer))
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "lease %s is no hold that can be prolonged: it lasts as long as the "
-			    "processes that `gpualloc leases --pids %s` names",
+			    "lease %s is not a hold that can be extended: it lasts as long as the "
+			    "processes that `gpualloc leases --pids %s` lists",
 			    found.id, found.id);
 	return answer.status < 0 ? refuse_time(&found, &answer)
 				 : print_end(call, found.id, answer.left_ms);
@@ -284,11 +284,11 @@ const struct command command_hold = {
 	.name = "hold",
 	.sentence = "lease devices for a time, without a command",
 	.description =
-		"Leases devices as run does and prints the lease. A small process of its own, "
-		"gpualloc-hold, keeps it until its time is over, also when the terminal is gone. "
-		"gpualloc run --in LEASE runs commands there, gpualloc release LEASE ends it; what "
-		"still runs in it then keeps it until it ends. --extend LEASE --for 2h gives a "
-		"hold two hours more than it has, and prints its new end.",
+		"Leases devices as run does and prints the lease's name. A small process, "
+		"gpualloc-hold, keeps the lease until its time is up, even after the terminal is "
+		"closed. gpualloc run --in LEASE runs commands in it; gpualloc release LEASE ends "
+		"it early. Commands that still run in it keep it until they end. --extend LEASE "
+		"--for 2h adds two hours to a hold and prints its new end.",
 	.example = "gpualloc hold --machine dgx1-volta -n 2 --for 1s",
 	.options =
 		(const enum option_id[]){

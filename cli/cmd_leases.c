@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc leases: who holds what, who waits for what. */
+/* gpualloc leases: who holds what, and who waits for what. */
 #include "leases.h"
 #include "message.h"
 #include "open.h"
@@ -18,14 +18,14 @@
 
 enum { WATCH_SECONDS = 2, DRIVER_MS = 2000 };
 
-/* That a machine without a driver shows no processes is no news. */
+/* A machine without a driver shows no processes; that is not worth a note. */
 static bool has_driver(void)
 {
 	return access("/proc/driver/nvidia/version", F_OK) == 0 || getenv("GPUALLOC_NVML") ||
 	       getenv("GPUALLOC_NVIDIA_SMI");
 }
 
-/* Whoever asks who has what is answered, though the driver hangs. */
+/* The question who has what is answered even when the driver hangs. */
 static void open_if_it_answers(const struct call *call, gpualloc_machine **ret_machine)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -36,8 +36,8 @@ static void open_if_it_answers(const struct call *call, gpualloc_machine **ret_m
 
 	if (result < 0 && !call->value[OPTION_QUIET] &&
 	    (result != GPUALLOC_ENOSOURCE || has_driver()))
-		say("note: what runs on the devices is not known: %.*s",
-		    (int)strcspn(message, "\n"), message);
+		say("note: cannot tell what runs on the devices: %.*s", (int)strcspn(message, "\n"),
+		    message);
 }
 
 static int look(const struct call *call, const gpualloc_store *store, gpualloc_leases *leases,
@@ -76,7 +76,7 @@ static int show(const struct call *call)
 		result = look(call, store, leases, &machine);
 	if (result)
 		return result;
-	/* From the upper left corner; what was there is overwritten and not wiped, or it flickers.
+	/* Starts at the upper left corner and overwrites; wiping first would flicker.
 	 */
 	if (call->value[OPTION_WATCH])
 		ga_buffer_text(&text, "\033[H\033[J");
@@ -87,7 +87,7 @@ static int show(const struct call *call)
 	return output_print(&text);
 }
 
-/* ---- the processes of one ---- */
+/* ---- the processes of one lease ---- */
 
 static void free_holders(gpualloc_holders **holders)
 {
@@ -143,7 +143,7 @@ static int show_pids(const struct call *call)
 		return result;
 	if (!store)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "no lease is called \"%s\": there is no store %s",
+			    "there is no lease \"%s\": there is no store %s",
 			    call->value[OPTION_PIDS], gpualloc_store_default());
 	result = gpualloc_holders_read(store, call->value[OPTION_PIDS], &holders, error);
 	if (result < 0)
@@ -157,16 +157,18 @@ static int run(const struct call *call)
 	int result;
 
 	if (call->value[OPTION_PIDS] && call->value[OPTION_WATCH])
-		return fail_usage(call->command, "--pids shows one lease, --watch all; take one");
+		return fail_usage(call->command, "--pids shows one lease, --watch shows all; use "
+						 "one of them");
 	if (call->value[OPTION_PIDS])
 		return show_pids(call);
 	if (!call->value[OPTION_WATCH])
 		return show(call);
 	if (call->value[OPTION_JSON])
-		return fail_usage(call->command, "--watch is for a person, --json for a program; "
-						 "take one");
+		return fail_usage(call->command, "--watch is for people, --json is for programs; "
+						 "use one of them");
 	if (isatty(STDOUT_FILENO) != 1)
-		return fail_usage(call->command, "--watch repaints a terminal, and stdout is none");
+		return fail_usage(call->command, "--watch repaints a terminal, but stdout is not a "
+						 "terminal");
 	do
 		result = show(call);
 	while (result == 0 && nanosleep(&(struct timespec){.tv_sec = WATCH_SECONDS}, NULL) == 0);
@@ -175,13 +177,14 @@ static int run(const struct call *call)
 
 const struct command command_leases = {
 	.name = "leases",
-	.sentence = "who holds what, who waits",
+	.sentence = "who holds what, and who waits",
 	.description =
-		"Shows the leases: whose they are, since when, on which devices, for which "
-		"command; what runs on the devices, and who has no business there; and who waits, "
-		"in order, and what is kept for them. What nobody knows more about than that it is "
-		"held is shown as \"held, no record\". A machine without a store has no leases. A "
-		"driver that has not answered after 2s, or what --deadline says, is not waited for.",
+		"Shows each lease: its owner, since when, its devices and its command; what runs "
+		"on those devices, and which processes have no lease there; then the queue, in "
+		"order, and what is kept for those in it. A device that is held with nothing else "
+		"known is shown as \"held, no record\". A machine without a store has no leases. "
+		"The driver gets 2s to answer, or what --deadline says; after that the leases are "
+		"shown without what runs there.",
 	.example = "gpualloc leases",
 	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
 					    OPTION_MACHINE, OPTION_PIDS, OPTION_PRIVATE,

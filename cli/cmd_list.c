@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc list: the devices, who uses them, and whether one can have them. */
+/* gpualloc list: the devices, who uses them, and whether you can have them. */
 #include "list.h"
 #include "message.h"
 #include "open.h"
@@ -9,13 +9,15 @@
 
 #include <unistd.h>
 
-/* Asking whether there are GPUs at all is asking for this exit status. */
+/* This exit status answers the question whether there are GPUs at all. */
 static int no_gpus(const gpualloc_machine *machine)
 {
 	const char *source = gpualloc_machine_source(machine);
 	const char *driver = gpualloc_machine_driver(machine);
 
-	return fail(gpualloc_exit_status(GPUALLOC_ENOSOURCE), "no GPU is on this machine%s%s%s%s",
+	return fail(gpualloc_exit_status(GPUALLOC_ENOSOURCE),
+		    "there is no GPU on this "
+		    "machine%s%s%s%s",
 		    source ? ": source " : "", source ? source : "",
 		    source && driver ? ", driver " : "", source && driver ? driver : "");
 }
@@ -28,7 +30,8 @@ static int run(const struct call *call)
 	int result;
 
 	if (call->value[OPTION_JSON] && call->value[OPTION_CSV])
-		return fail_usage(call->command, "--json and --csv are two forms; take one");
+		return fail_usage(call->command, "--json and --csv are two formats; use one of "
+						 "them");
 	result = open_machine(call, &machine);
 	if (result)
 		return result;
@@ -50,12 +53,12 @@ static int run(const struct call *call)
 
 const struct command command_list = {
 	.name = "list",
-	.sentence = "devices: state, memory, who is on them",
+	.sentence = "the devices: state, memory, who uses them",
 	.description =
-		"Shows every GPU, and under it its MIG instances: whether it is free and why not, "
-		"memory used and there in all, utilization, how many processes are on it, and as "
-		"much of its UUID as tells it from the others. What is not known is \"-\". A machine "
-		"without a GPU is exit status 69.",
+		"Shows every GPU and, under it, its MIG instances: whether it is free and if not, "
+		"why; memory used and total; utilization; how many processes use it; and enough of "
+		"its UUID to tell it from the others. \"-\" means not known. On a machine without "
+		"a GPU the exit status is 69.",
 	.example = "gpualloc list --machine a100-mig",
 	.options = (const enum option_id[]){OPTION_CSV, OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
 					    OPTION_MACHINE, OPTION_QUIET, OPTION_END},

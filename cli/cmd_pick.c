@@ -13,7 +13,7 @@
 
 enum { STATUS_IMPOSSIBLE = 78 };
 
-/* A name that the source may not know. */
+/* A name of the device, if the source knows it. */
 static int add_known(struct ga_buffer *text, const gpualloc_device *device, const char *what,
 		     const char *name)
 {
@@ -21,7 +21,7 @@ static int add_known(struct ga_buffer *text, const gpualloc_device *device, cons
 
 	if (!name)
 		return fail(STATUS_IMPOSSIBLE,
-			    "the %s of device %s is not known; --format index names it", what,
+			    "the %s of device %s is not known; use --format index", what,
 			    device_id(device, id));
 	ga_buffer_text(text, name);
 	return 0;
@@ -87,7 +87,7 @@ static int add_list(struct ga_buffer *text, const struct chosen *chosen,
 
 /* ---- the environment ---- */
 
-/* What a program without a lease is told; our own variables are for those that have one. */
+/* What a program without a lease is told; our own variables are only for programs with a lease. */
 static int add_environment(struct ga_buffer *text, const struct chosen *chosen)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -137,11 +137,13 @@ static int check_form(const struct call *call)
 	if (!known)
 		return fail_usage(
 			call->command,
-			"--format: no form \"%s\"; there are uuid, index, pci, env, torch "
-			"and json",
+			"--format: there is no format \"%s\"; use uuid, index, pci, env, torch or "
+			"json",
 			form);
 	if (form && call->value[OPTION_JSON] && strcmp(form, "json") != 0)
-		return fail_usage(call->command, "--json and --format %s are two forms; take one",
+		return fail_usage(call->command,
+				  "--json and --format %s are two formats; use one "
+				  "of them",
 				  form);
 	return 0;
 }
@@ -161,12 +163,12 @@ static int run(const struct call *call)
 
 const struct command command_pick = {
 	.name = "pick",
-	.sentence = "print a choice of devices, hold nothing",
+	.sentence = "print a choice of devices without leasing them",
 	.description =
-		"Chooses devices that are free and as the options want them, and prints them on "
-		"one line: all that were asked for or none. Nothing is held: between the print and "
-		"a program's start somebody else may take them. On failure nothing is printed, so "
-		"write ids=$(gpualloc pick ...) || exit.",
+		"Chooses free devices that match the options and prints them on one line: as many "
+		"as you asked for, or none. It takes no lease: somebody else may take the devices "
+		"before your program starts. On failure it prints nothing, so write ids=$(gpualloc "
+		"pick ...) || exit.",
 	.example = "gpualloc pick --machine dgx1-volta -n 4",
 	.options = (const enum option_id[]){OPTIONS_OF_CHOICE_BEFORE_FORMAT, OPTION_FORMAT,
 					    OPTIONS_OF_CHOICE_TO_MIXED, OPTION_END},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gpualloc release: ends leases. All names are found and everything is asked before the first
- * process is ended; what is ended is what has the lease, and never what started this.
+ * gpualloc release: ends leases. Finds all names and asks everything before it ends the first
+ * process. It ends only processes that have the lease, and never those that started it.
  */
 #include "buffer.h"
 #include "lease_find.h"
@@ -19,7 +19,7 @@ enum { GRACE_MS = 10000 };
 struct target {
 	struct lease_found found;
 	gpualloc_holders *holders;
-	bool only_keepers; /* of a hold, what runs in it is left alone */
+	bool only_keepers; /* what runs in a hold is left alone */
 };
 
 struct release {
@@ -75,7 +75,7 @@ static int add_target(struct release *release, const char *word)
 	return 0;
 }
 
-/* ---- what is said, and asked ---- */
+/* ---- saying what will end, and asking ---- */
 
 static bool is_ended(const struct target *target, enum gpualloc_holder_kind kind)
 {
@@ -84,7 +84,7 @@ static bool is_ended(const struct target *target, enum gpualloc_holder_kind kind
 	return kind != GPUALLOC_HOLDER_OURS && kind != GPUALLOC_HOLDER_WITHOUT;
 }
 
-/* A hold of one's own that nothing runs in ends without a word. */
+/* A hold of the user's own in which nothing runs ends without a word. */
 static bool is_asked_about(const struct target *target)
 {
 	return !target->found.is_own ||
@@ -103,9 +103,9 @@ static const char *fate(const struct target *target, enum gpualloc_holder_kind k
 	if (!is_ended(target, kind))
 		return "left running: it keeps the lease; --yes ends it too";
 	return kind == GPUALLOC_HOLDER_SERVER
-		       ? "is ended, A TERMINAL MULTIPLEXER'S SERVER: all its "
-			 "windows end with it"
-		       : "is ended";
+		       ? "will be ended, A TERMINAL MULTIPLEXER'S SERVER: all its windows end with "
+			 "it"
+		       : "will be ended";
 }
 
 static void list(const struct target *target)
@@ -134,10 +134,10 @@ static void list_all(const struct release *release)
 	}
 }
 
-/* "y" or "yes"; anything else is no. */
+/* "y" or "yes"; anything else means no. */
 static bool is_agreed(void)
 {
-	static const char question[] = "End what is said to be ended? [y/N] ";
+	static const char question[] = "End the processes marked \"will be ended\"? [y/N] ";
 	char answer[16] = "";
 
 	(void)!write(STDERR_FILENO, question, sizeof question - 1);
@@ -166,7 +166,7 @@ static int ask(const struct release *release)
 
 /* ---- ending ---- */
 
-/* Looking at the leases sweeps what has ended, and so its end is in the log now. */
+/* Listing the leases sweeps those that have ended, so their end is logged now. */
 static void sweep(const struct target *target)
 {
 	gpualloc_leases *leases;
@@ -210,14 +210,14 @@ static int run(const struct call *call)
 
 const struct command command_release = {
 	.name = "release",
-	.sentence = "end leases: holds, and what runs in them",
+	.sentence = "end leases before their time",
 	.description =
-		"Ends leases before their time: one's own, and root anybody's. A hold ends, and what "
-		"runs in it keeps the lease. The processes of a job are listed; after a yes on the "
-		"terminal, or with --yes, those that have the lease get SIGTERM, and SIGKILL 10s "
-		"later. Never ended are the processes that release was started from, and those that "
-		"do not have the lease's descriptor. The beginning of a LEASE will do where no other "
-		"begins so.",
+		"Ends leases before their time: your own, or as root anybody's. A hold ends, but "
+		"commands that run in it keep the lease. The processes of a job are listed; after "
+		"a yes on the terminal, or with --yes, those that have the lease get SIGTERM, and "
+		"SIGKILL 10s later. Processes that started release, and processes without the "
+		"lease's descriptor, are never ended. The first characters of a LEASE are enough "
+		"if no other begins with them.",
 	.example = "gpualloc release $(gpualloc hold --machine dgx1-volta --for 1m)",
 	.operand = "LEASE...",
 	.operands_least = 1,

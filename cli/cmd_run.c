@@ -24,16 +24,16 @@
 
 extern char **environ;
 
-/* Shells overwrite low numbers, and at the end high ones are let go first. */
+/* Shells overwrite low numbers, and at exit the highest is closed first. */
 enum { FD_OF_LEASES = 512 };
 
 /* What run owns until it becomes the command. */
 struct job {
-	struct chosen chosen; /* of it the request; with --ignore-leases all */
+	struct chosen chosen; /* only its request is used, or with --ignore-leases all of it */
 	gpualloc_store *store;
 	gpualloc_lease *lease;
 	char *path;
-	char *spec; /* for GPUALLOC_MACHINE; NULL where --machine was not given */
+	char *spec; /* for GPUALLOC_MACHINE; NULL without --machine */
 	char **environment;
 	enum gpualloc_form form;
 	int64_t limit_ms;
@@ -59,12 +59,14 @@ static int read_form(const struct call *call, struct job *job)
 		return 0;
 	if (strcmp(word, "index") != 0 && strcmp(word, "uuid") != 0)
 		return fail_usage(call->command,
-				  "--format: no form \"%s\"; there are index and uuid", word);
+				  "--format: there is no format \"%s\"; use index "
+				  "or uuid",
+				  word);
 	job->form = *word == 'i' ? GPUALLOC_FORM_INDEX : GPUALLOC_FORM_UUID;
 	return 0;
 }
 
-/* The command may change its folder: a file is named so that it is found from anywhere. */
+/* The command may change its folder, so files get names that work from anywhere. */
 static int read_spec(const struct call *call, struct job *job)
 {
 	const char *word = call->value[OPTION_MACHINE], *name;
@@ -125,16 +127,15 @@ static void tell(void *context, enum gpualloc_supervise_event event)
 	const struct call *call = context;
 
 	if (event == GPUALLOC_SUPERVISE_TIME_LIMIT)
-		say("the time limit of %s is over: the command is asked to end, and killed 10s "
-		    "later",
+		say("the time limit of %s is up: asking the command to end; it is killed in 10s",
 		    call->value[OPTION_TIME_LIMIT]);
 	else if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
-		say("the command has ended; processes that it started have not, and keep the "
-		    "lease (Ctrl-C asks them to end and kills them 10s later, or when pressed "
+		say("the command has ended, but processes that it started still run and keep the "
+		    "lease (Ctrl-C asks them to end and kills them after 10s, or when you press it "
 		    "again)");
 }
 
-/* A caller sees the same that it would have seen of the command. */
+/* The caller sees what it would have seen from the command itself. */
 static int end_as(int status)
 {
 	if (WIFSIGNALED(status)) {
@@ -170,7 +171,7 @@ static int start(const struct call *call, struct job *job, char *const *environm
 	return fail_error(result, error);
 }
 
-/* ---- with a lease, and without ---- */
+/* ---- with a lease and without ---- */
 
 static int run_leased(const struct call *call, struct job *job)
 {
@@ -229,7 +230,7 @@ static int run_without_lease(const struct call *call, struct job *job)
 	return start(call, job, job->environment);
 }
 
-/* ---- in a lease that is there ---- */
+/* ---- in an existing lease ---- */
 
 static int refuse_choice(const struct call *call)
 {
@@ -241,14 +242,14 @@ static int refuse_choice(const struct call *call)
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
 		if (call->value[choices[i]])
 			return fail_usage(call->command,
-					  "--in runs on all devices of the lease as it is; --%s "
-					  "goes inside: gpualloc run --in %s gpualloc run --%s ...",
+					  "--in uses all devices of the lease as they are; put "
+					  "--%s inside: gpualloc run --in %s gpualloc run --%s ...",
 					  option_info(choices[i])->name, call->value[OPTION_IN],
 					  option_info(choices[i])->name);
 	return 0;
 }
 
-/* Where the command finds the lease's descriptor. */
+/* Tells the command where it finds the lease's descriptor. */
 static int name_descriptor(int fd)
 {
 	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
@@ -261,8 +262,8 @@ static int name_descriptor(int fd)
 	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
 }
 
-/* The lease's variables in this process's environment, which the command then inherits. Whoever
-   they come from, nothing else of theirs is taken. */
+/* The lease's variables in this process's environment, which the command then inherits. Nothing
+ * else is taken from their sender. */
 static int enter(char *variables, int fd)
 {
 	unsetenv("GPUALLOC_MEMORY");
@@ -274,8 +275,9 @@ static int enter(char *variables, int fd)
 	if (fd >= 0)
 		return name_descriptor(fd);
 	unsetenv("GPUALLOC_FD");
-	say("note: this system lets no process have another's descriptors (kernel.yama."
-	    "ptrace_scope), so the command runs on the lease's devices and does not prolong it");
+	say("note: this system does not let a process copy another's descriptors "
+	    "(kernel.yama.ptrace_scope), so the command runs on the lease's devices but does not "
+	    "keep the lease");
 	return 0;
 }
 
@@ -284,7 +286,7 @@ static void free_stores(struct lease_stores *stores)
 	lease_stores_free(stores);
 }
 
-/* A hold has a keeper whom one asks; a job is asked nothing. */
+/* A hold has a keeper that is asked; a job is not asked. */
 static int join(const struct call *call, int *ret_fd, char **ret_variables)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -334,11 +336,11 @@ const struct command command_run = {
 	.name = "run",
 	.sentence = "lease devices, then run a command there",
 	.description =
-		"Chooses devices as pick does, leases them so that nobody else gets them, and "
-		"becomes the command, which finds them as CUDA_VISIBLE_DEVICES. The lease lasts as "
-		"long as a process of the command has the descriptor that it inherits, however "
-		"it ends. All devices that were asked for, or exit status 75 and who has them. "
-		"Options end at the first word that is none; -- may stand before the command.",
+		"Chooses devices as pick does, leases them so that nobody else gets them, sets "
+		"CUDA_VISIBLE_DEVICES and becomes the command. The lease lasts until the last "
+		"process that has inherited its descriptor ends, however it ends. You get all the "
+		"devices you asked for, or exit status 75 and who has them. Options end at the "
+		"first word that is not one; -- may stand before the command.",
 	.example = "gpualloc run --machine dgx1-volta -n 2 env",
 	.operand = "[--] COMMAND...",
 	.operands_least = 1,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc setup: the store of leases for everybody on this machine. */
+/* gpualloc setup: makes the store of leases for everybody on this machine. */
 #include "message.h"
 #include "output.h"
 #include "owned.h"
@@ -12,7 +12,7 @@ static int run(const struct call *call)
 	int result;
 
 	if (call->value[OPTION_CHECK] && call->value[OPTION_REMOVE])
-		return fail_usage(call->command, "--check and --remove are two things; take one");
+		return fail_usage(call->command, "--check and --remove cannot be combined");
 	if (call->value[OPTION_CHECK]) {
 		result = gpualloc_store_check(path, error);
 		state = "is in order";
@@ -21,7 +21,7 @@ static int run(const struct call *call)
 		state = "is gone";
 	} else {
 		result = gpualloc_store_setup(path, error);
-		state = "is ready: whoever may use this machine can lease its GPUs";
+		state = "is ready: everybody who may use this machine can lease its GPUs";
 	}
 	if (result < 0)
 		return fail_error(result, error);
@@ -31,11 +31,11 @@ static int run(const struct call *call)
 
 const struct command command_setup = {
 	.name = "setup",
-	.sentence = "the store of leases (administrator)",
+	.sentence = "make the store of leases (administrator)",
 	.description =
-		"Makes the store where the leases of all users are: /run/gpualloc, or what "
-		"GPUALLOC_STATE_DIR names. It needs root once after each boot, unless the package "
-		"did it. What is there and in order stays as it is.",
+		"Makes the store for the leases of all users: /run/gpualloc, or what "
+		"GPUALLOC_STATE_DIR names. Run it as root once after each boot, unless the package "
+		"does that. A store that is in order stays as it is.",
 	.example = "GPUALLOC_STATE_DIR=./store gpualloc setup",
 	.options = (const enum option_id[]){OPTION_CHECK, OPTION_HELP, OPTION_REMOVE, OPTION_END},
 	.run = run,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc slurm: the files with which Slurm is told of GPUs, written and checked. */
+/* gpualloc slurm: writes and checks the files that tell Slurm about GPUs. */
 #include "check.h"
 #include "gres_conf.h"
 #include "message.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where files about a machine are: below --root, on this machine when it is this one, or NULL. */
+/* Where the files about a machine are: below --root; / for this machine; else NULL. */
 static const char *root_of(const struct call *call, const gpualloc_machine *machine)
 {
 	const char *root = call->value[OPTION_ROOT];
@@ -31,8 +31,8 @@ static int check_names(const struct call *call)
 	if (!names || gres_conf_takes_names(names))
 		return 0;
 	return fail_usage(call->command,
-			  "--node: \"%s\" is no list of nodes as Slurm has it; give "
-			  "n1 or n[1-4,7]",
+			  "--node: \"%s\" is not a list of nodes as Slurm writes it; give n1 or "
+			  "n[1-4,7]",
 			  names);
 }
 
@@ -77,7 +77,7 @@ static int gres_conf(const struct call *call)
 struct checking {
 	const struct call *call;
 	struct slurm_check check;
-	gpualloc_machine *machine; /* NULL where there is none */
+	gpualloc_machine *machine; /* NULL if there is none */
 	struct slurm_machine node;
 };
 
@@ -88,13 +88,13 @@ static void checking_free(struct checking *checking)
 	gpualloc_machine_free(checking->machine);
 }
 
-/* One that was named has to be there; else whether there is one is seen. */
+/* A machine that was named must open; without a name a missing one is fine. */
 static bool names_machine(const struct call *call)
 {
 	return call->value[OPTION_MACHINE] || getenv("GPUALLOC_MACHINE");
 }
 
-/* The version that --slurm-version names, else that of the Slurm on this machine. */
+/* The version that --slurm-version names, or that of the Slurm on this machine. */
 static int find_version(struct checking *checking)
 {
 	const struct call *call = checking->call;
@@ -107,7 +107,7 @@ static int find_version(struct checking *checking)
 	*version = slurm_version_read(named);
 	if (*version < 0 || strspn(named, "0123456789") == 0)
 		return fail_usage(call->command,
-				  "--slurm-version: \"%s\" is no version; give it as 23.11 or "
+				  "--slurm-version: \"%s\" is not a version; give it like 23.11 or "
 				  "24.05.8",
 				  named);
 	return 0;
@@ -138,8 +138,8 @@ static int find_machine(struct checking *checking)
 	if (result != GPUALLOC_ENOSOURCE)
 		return fail_error(result, error);
 	if (!call->value[OPTION_QUIET])
-		say("note: no GPU driver answers here, so the files are held against no machine; "
-		    "--machine names one");
+		say("note: no GPU driver answers here, so the files are not compared with a "
+		    "machine; name one with --machine");
 	return 0;
 }
 
@@ -160,11 +160,11 @@ static int look(struct checking *checking)
 	if (slurm_check_all(&checking->check, &asked, &looked) < 0)
 		return fail_memory();
 	if (asked.machine && !looked.at_machine && !call->value[OPTION_QUIET])
-		say("note: which of the nodes this machine is, is not known, so the files are not "
-		    "held against it; --node names it");
+		say("note: it is not known which of the nodes this machine is, so the files are "
+		    "not compared with it; name the node with --node");
 	if (looked.left_out && !call->value[OPTION_QUIET])
-		say("note: there are more kinds of nodes than were looked at; --node looks at "
-		    "one");
+		say("note: there are too many kinds of nodes to check them all; check a single one "
+		    "with --node");
 	return 0;
 }
 
@@ -191,7 +191,7 @@ static void add_nothing_wrong(struct ga_buffer *text, const struct checking *che
 		ga_buffer_format(text, "%s%s", i > 1 ? ", " : "", checking->call->operands[i]);
 	ga_buffer_text(text, ": nothing wrong");
 	if (checking->machine) {
-		ga_buffer_text(text, ", beside ");
+		ga_buffer_text(text, ", compared with ");
 		add_machine_name(text, checking->machine);
 	}
 	ga_buffer_char(text, '\n');
@@ -226,10 +226,11 @@ static int check_options(const struct call *call)
 	uint64_t count;
 
 	if (call->operand_count < 2)
-		return fail_usage(call->command, "slurm check needs files: gpualloc slurm check "
-						 "gres.conf slurm.conf");
+		return fail_usage(call->command, "slurm check needs the files to check: gpualloc "
+						 "slurm check gres.conf slurm.conf");
 	if (node && (!names_count(node, &count) || count != 1 || strlen(node) >= NAME_SIZE))
-		return fail_usage(call->command, "--node: \"%s\" is not one node", node);
+		return fail_usage(call->command, "--node: \"%s\" does not name a single node",
+				  node);
 	return 0;
 }
 
@@ -258,7 +259,7 @@ static int run(const struct call *call)
 	if (strcmp(word, "check") == 0)
 		return check(call);
 	if (strcmp(word, "gres-conf") != 0)
-		return fail_usage(call->command, "slurm has no \"%s\"; it has check and gres-conf",
+		return fail_usage(call->command, "slurm has no \"%s\"; use check or gres-conf",
 				  word);
 	if (call->operand_count > 1)
 		return fail_usage(call->command,
@@ -266,18 +267,18 @@ static int run(const struct call *call)
 				  "\"%s\"",
 				  call->operands[1]);
 	if (call->value[OPTION_SLURM_VERSION])
-		return fail_usage(call->command, "--slurm-version is for slurm check");
+		return fail_usage(call->command, "--slurm-version is only for slurm check");
 	return gres_conf(call);
 }
 
 const struct command command_slurm = {
 	.name = "slurm",
-	.sentence = "Slurm's gres.conf: written for a machine, or checked",
+	.sentence = "write Slurm's gres.conf for a machine, or check one",
 	.description =
 		"gres-conf prints the lines of gres.conf for a machine: in PCI order, with Type, "
 		"File or the MultipleFiles of MIG instances, Cores and Links. check reads a site's "
-		"gres.conf and slurm.conf and says what is wrong, FILE:LINE and a sentence each, "
-		"with exit status 65; with --json that is a document, and 0.",
+		"gres.conf and slurm.conf. It reports each mistake as FILE:LINE and a sentence, "
+		"with exit status 65; with --json it prints a document and exits with 0.",
 	.example = "gpualloc slurm gres-conf --machine dgx1-volta",
 	.operand = "gres-conf | check FILE...",
 	.operands_least = 1,

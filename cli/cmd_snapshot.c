@@ -49,12 +49,12 @@ static int run(const struct call *call)
 
 const struct command command_snapshot = {
 	.name = "snapshot",
-	.sentence = "the machine as a file, to look at it elsewhere",
+	.sentence = "save the machine as a file, to look at it elsewhere",
 	.description =
 		"Writes the machine file (JSON): devices, links and processes as they are now. "
-		"Every command takes it as --machine FILE, so it shows a machine to somebody who "
-		"is not there, and what was wrong with it stays wrong. With --anonymous it can be "
-		"given away.",
+		"Every command takes it as --machine FILE, so somebody elsewhere sees the machine "
+		"exactly as it is now, with everything that is wrong with it. With --anonymous you "
+		"can pass it on.",
 	.example = "gpualloc snapshot --machine dgx1-volta --anonymous",
 	.options = (const enum option_id[]){OPTION_ANONYMOUS, OPTION_DEADLINE, OPTION_HELP,
 					    OPTION_JSON, OPTION_MACHINE, OPTION_OUTPUT,

@@ -17,7 +17,8 @@ static int run(const struct call *call)
 	int result;
 
 	if (picture && call->value[OPTION_JSON])
-		return fail_usage(call->command, "--json and --svg are two forms; take one");
+		return fail_usage(call->command, "--json and --svg are two formats; use one of "
+						 "them");
 	result = open_machine(call, &machine);
 	if (result)
 		return result;
@@ -36,9 +37,9 @@ const struct command command_topo = {
 	.name = "topo",
 	.sentence = "the links between the GPUs, as a matrix or a picture",
 	.description =
-		"Shows how every pair of GPUs is linked: the number of NVLinks, else the PCIe "
-		"level as nvidia-smi names it, and the CPUs near each GPU. With --svg as a "
-		"picture: GPUs by NUMA node and PCIe switch, NVLinks as lines.",
+		"Shows how every pair of GPUs is linked: the number of NVLinks, or else the PCIe "
+		"level as nvidia-smi names it. Also shows the CPUs near each GPU. --svg draws a "
+		"picture: GPUs grouped by NUMA node and PCIe switch, NVLinks as lines.",
 	.example = "gpualloc topo --machine dgx1-volta --svg -",
 	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
 					    OPTION_MACHINE, OPTION_QUIET, OPTION_SVG, OPTION_END},

@@ -22,7 +22,7 @@ static int run(const struct call *call)
 const struct command command_version = {
 	.name = "version",
 	.sentence = "the version of gpualloc",
-	.description = "Shows the version of gpualloc, which is that of the library in use.",
+	.description = "Shows the version of gpualloc, which is the version of the library in use.",
 	.example = "gpualloc version --json",
 	.aside = true,
 	.options = (const enum option_id[]){OPTION_HELP, OPTION_JSON, OPTION_END},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns instead of bytes; see columns.h. */
+/* Counting columns, not bytes; see columns.h. */
 #include "columns.h"
 
 #include "text.h"
@@ -13,7 +13,7 @@ struct range {
 	uint32_t first, last;
 };
 
-/* Marks that are drawn over the character before them, and what is not drawn at all. */
+/* Marks that are drawn over the character before them, and characters that are not drawn at all. */
 static const struct range narrow[] = {
 	{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x064b, 0x065f}, {0x1ab0, 0x1aff},
 	{0x1dc0, 0x1dff}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064}, {0x2066, 0x206f},
@@ -36,7 +36,8 @@ static bool is_in(const struct range *ranges, size_t count, uint32_t code)
 	return false;
 }
 
-/* The bytes of the character at string and its columns. What is no UTF-8 is one byte, one wide. */
+/* The bytes of the character at string and its columns. A byte that is not UTF-8 counts as one
+ * column. */
 static size_t character(const char *string, size_t *ret_columns)
 {
 	const unsigned char *byte = (const unsigned char *)string;
@@ -84,7 +85,7 @@ size_t columns_of(const char *string)
 	return columns;
 }
 
-/* As columns_cut(); returns the columns that were used. */
+/* Like columns_cut(), but returns the columns that were used. */
 static size_t cut(struct ga_buffer *text, const char *string, size_t columns)
 {
 	size_t used, bytes = columns_fit(string, columns, &used);
@@ -138,7 +139,7 @@ void columns_right(struct ga_buffer *text, const char *string, size_t columns)
 }
 
 /* The bytes of the line that string starts with: up to the last blank that leaves it short enough,
- * else, within a word, as much as there is room for. */
+ * or, within a word, as many as fit. */
 static size_t line_length(const char *string, size_t columns)
 {
 	size_t used, fits = columns_fit(string, columns, &used), end = fits;

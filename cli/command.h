@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a command is. Its descriptor is all that parsing, --help, completion and the manual's
- * check know of it; adding a command is one file and one line in meson.build.
+ * What a command is. Parsing, --help, completion and the check of the manual know only its
+ * descriptor, so adding a command takes one file and one line in meson.build.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Every option of every command has one meaning: it is described once, in options.c. */
+/* An option means the same in every command: it is described once, in options.c. */
 enum option_id {
 	OPTION_ANONYMOUS,
 	OPTION_BIND,
@@ -74,8 +74,8 @@ enum complete {
 struct option_info {
 	const char *name;     /* long, without dashes */
 	char letter;          /* 0 when there is none */
-	const char *argument; /* as --help names it; NULL for a flag */
-	bool may_lack;        /* the argument may be left out; then the value is "" */
+	const char *argument; /* as --help shows it; NULL for a flag */
+	bool may_lack;        /* the argument may be left out; the value is then "" */
 	enum complete complete;
 	const char *sentence;
 };
@@ -83,10 +83,10 @@ struct option_info {
 /* A command as it was called. */
 struct call {
 	const struct command *command;
-	const struct command *const *commands; /* all there are, NULL behind the last */
-	const char *value[OPTION_END];         /* "" for a flag; NULL for what was not given */
+	const struct command *const *commands; /* all of them, with NULL after the last */
+	const char *value[OPTION_END];         /* "" for a flag; NULL if not given */
 	unsigned deadline_ms;
-	char *const *operands; /* NULL behind the last */
+	char *const *operands; /* NULL after the last */
 	size_t operand_count;
 	bool dashes; /* "--" stands before the operands */
 };
@@ -95,19 +95,19 @@ struct command {
 	const char *name;
 	const char *sentence;    /* for the list of commands */
 	const char *description; /* for its own --help */
-	const char *example;     /* a line that works anywhere, also without a GPU */
-	const char *operand;     /* as usage names it, "[COMMAND]"; NULL when it takes none */
+	const char *example;     /* a line that works anywhere, even without a GPU */
+	const char *operand;     /* as usage shows them, "[COMMAND]"; NULL if it takes none */
 	size_t operands_least, operands_most;
 	enum complete complete;
-	bool others_words; /* from the first operand on nothing is an option */
+	bool others_words; /* nothing after the first operand is an option */
 	bool aside;        /* about gpualloc itself: listed after the others */
-	bool gives;   /* gives devices to a program, and may be started where none are to be seen */
-	bool goes_on; /* mistakes of the administrator's are shown and stop nothing */
+	bool gives;   /* gives devices to a program, and may be started where it can see none */
+	bool goes_on; /* shows the administrator's mistakes and goes on */
 	const enum option_id *options;       /* alphabetical, ended by OPTION_END */
 	int (*run)(const struct call *call); /* returns the exit status */
 };
 
-/* NULL when there is no such command. */
+/* NULL if there is no such command. */
 const struct command *command_find(const struct command *const *commands, const char *name);
 
 #endif

@@ -5,12 +5,11 @@
 
 #include <gpualloc/gpualloc.h>
 
-/* "1" for a GPU, "1:7:0" for an instance of it; what is not known is "-". Returns id. */
+/* "1" for a GPU, "1:7:0" for an instance of it; "-" for a number that is not known. Returns id. */
 enum { ID_SIZE = 72 };
 const char *device_id(const gpualloc_device *device, char id[static ID_SIZE]);
 
-/* Why a device is not free; "" when it is. The text is the caller's, to be freed; NULL when
- * there is no memory. */
+/* Why a device is not free; "" if it is. The caller frees the text; NULL if there is no memory. */
 char *device_reason(const gpualloc_device *device);
 
 #endif

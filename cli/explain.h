@@ -6,7 +6,7 @@
 #include "buffer.h"
 #include "choose.h"
 
-/* No line is wider than columns, unless a UUID or a name is. */
+/* No line is wider than columns, except for a UUID or name that is wider itself. */
 void explain_text(struct ga_buffer *text, const struct chosen *chosen, size_t columns);
 
 #endif

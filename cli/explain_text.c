@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A choice and its reasons for a person; see explain.h. What is alike is said once. */
+/* A choice and its reasons for a person; see explain.h. Things that are alike are said once. */
 #include "cleanup.h"
 #include "columns.h"
 #include "device.h"
@@ -12,10 +12,10 @@
 #include <string.h>
 
 enum {
-	ROWS_MAX = 24,   /* of each part; a person reads no more, --json has them all */
+	ROWS_MAX = 24,   /* for each part; nobody reads more, and --json has them all */
 	CHOSEN_MAX = 16, /* devices with a row of their own */
-	IDS_COLUMNS = 9, /* what most ids take */
-	IDS_INLINE = 30, /* what ids may take before they go on a line of their own */
+	IDS_COLUMNS = 9, /* the width of most ids */
+	IDS_INLINE = 30, /* how wide ids may be before they get a line of their own */
 	NAME_COLUMNS = 28,
 };
 
@@ -28,7 +28,7 @@ static void add_bandwidth(struct ga_buffer *text, int64_t bandwidth)
 			 (long long)bandwidth % 1000 / 100);
 }
 
-/* "0-3,6"; with a blank behind each comma where it is long, so that lines can be broken there. */
+/* "0-3,6"; with a blank after each comma if it is long, so that lines can be broken there. */
 static void add_ids(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count)
 {
 	size_t size = gpualloc_device_ids(devices, count, NULL, 0) + 1;
@@ -46,7 +46,7 @@ static void add_ids(struct ga_buffer *text, const gpualloc_device *const *device
 	}
 }
 
-/* Ids, and what there is to say about them beside or, where they are long, below them. */
+/* Ids, with what is said about them beside them, or below them if they are long. */
 static void add_row(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count,
 		    const char *words, size_t columns)
 {
@@ -78,7 +78,7 @@ static void add_row(struct ga_buffer *text, const gpualloc_device *const *device
 
 /* ---- the chosen ---- */
 
-/* In words, for the policies whose value is no bandwidth and no score. */
+/* In words, for the policies whose value is neither a bandwidth nor a score. */
 static const char *unit_of(const char *policy)
 {
 	if (strcmp(policy, "balanced") == 0)
@@ -95,9 +95,11 @@ static void add_value(struct ga_buffer *text, const gpualloc_choice *choice)
 	ga_buffer_format(text, "value %lld%s, ", (long long)value,
 			 unit_of(gpualloc_choice_policy(choice)));
 	if (gpualloc_choice_proven(choice))
-		ga_buffer_text(text, "proven: no set has more");
+		ga_buffer_text(text, "proven: no set is worth more");
 	else
-		ga_buffer_format(text, "not proven: no set has more than %lld (a gap of %.1f %%)",
+		ga_buffer_format(text,
+				 "not proven: no set is worth more than %lld (a gap of %.1f "
+				 "%%)",
 				 (long long)bound,
 				 bound > 0 ? 100.0 * (double)(bound - value) / (double)bound : 0.0);
 }
@@ -206,7 +208,7 @@ static void add_difference(struct ga_buffer *text, const char *what, int64_t les
 			 less > 0 ? "less" : "more");
 }
 
-/* What an alternative loses beside the chosen set, in the words in which it was compared. */
+/* What an alternative loses against the chosen set, in the words in which they were compared. */
 static void add_loss(struct ga_buffer *text, const gpualloc_choice *choice,
 		     const gpualloc_alternative *other)
 {
@@ -266,7 +268,7 @@ static const char *reason_of(const gpualloc_choice *choice, size_t i)
 	return gpualloc_rejection_reason(gpualloc_choice_rejection(choice, i));
 }
 
-/* Whether an earlier device has the same reason, and its line. */
+/* Whether an earlier device has the same reason, and so shares its line. */
 static bool said_before(const gpualloc_choice *choice, size_t i, const char *reason)
 {
 	for (size_t j = 0; j < i; j++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keepers, and talking to them; see keeper.h. */
+/* Keepers, and how to talk to them; see keeper.h. */
 #include "keeper.h"
 
 #include "buffer.h"
@@ -22,17 +22,17 @@
 
 extern char **environ;
 
-/* What one says to a keeper: a single byte. */
+/* What a visitor says to a keeper: a single byte. */
 enum { SAY_JOIN = 'j', SAY_EXTEND = 'e', VARIABLES_MAX = 1 << 16, PATIENCE_SECONDS = 2 };
-/* The kernel gives names of five letters. */
+/* The kernel makes names of five letters. */
 enum { DOOR_SIZE = 16, WORDS_MAX = 512 };
 
 /* ---- the door ---- */
 
 /*
- * A socket without a file, so there is nothing to leave behind. The kernel chooses its name: what
- * nobody can foresee, nobody can take beforehand. It stands among the keeper's words, and a visitor
- * finds the keeper by the lease's descriptor.
+ * A socket without a file leaves nothing behind. The kernel chooses its name, so nobody can guess
+ * the name and take it first. The name is one of the keeper's arguments, and a visitor finds the
+ * keeper by the lease's descriptor.
  */
 static socklen_t address_of(const char *name, struct sockaddr_un *address)
 {
@@ -78,7 +78,7 @@ static int keeper_listen(char name[static DOOR_SIZE])
 
 /* ---- becoming one ---- */
 
-/* Else $(gpualloc hold ...) would wait for the keeper, and a folder could not be unmounted. */
+/* Otherwise $(gpualloc hold ...) would wait for the keeper, and a folder could not be unmounted. */
 static int leave_everything(void)
 {
 	int nothing;
@@ -100,7 +100,8 @@ int keeper_become(const char *title, int fd, int64_t for_ms, char *const *enviro
 	int listening = keeper_listen(name), reason;
 	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, NULL};
 
-	/* No terminal's end is its end; what is ignored stays so in the program it becomes. */
+	/* A terminal that closes does not end it; ignored signals stay ignored in the program it
+	 * becomes. */
 	(void)signal(SIGHUP, SIG_IGN);
 	reason = leave_everything();
 	if (!reason)
@@ -110,7 +111,7 @@ int keeper_become(const char *title, int fd, int64_t for_ms, char *const *enviro
 	(void)snprintf(lease, sizeof lease, "%d", fd);
 	(void)snprintf(door, sizeof door, "%d", listening);
 	(void)snprintf(time, sizeof time, "%lld", (long long)for_ms);
-	/* execve() takes its words without const and does not change them. */
+	/* execve() takes arguments that are not const, but does not change them. */
 	(void)execve("/proc/self/exe", (char *const *)(void *)words, environment);
 	return errno;
 }
@@ -123,7 +124,7 @@ static bool is_for_programs(const char *entry)
 	       strncmp(entry, "GPUALLOC_", 9) == 0;
 }
 
-/* The lease's descriptor, and with it what programs in it find in their environment. */
+/* Sends the lease's descriptor, and the environment of programs that run in the lease. */
 static void give(int to, int lease)
 {
 	ga_auto_buffer struct ga_buffer variables = GA_BUFFER_OUTPUT;
@@ -151,7 +152,7 @@ static void give(int to, int lease)
 	(void)sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
-/* Looking at the leases sweeps what has ended, and so its end is in the log when it comes. */
+/* Listing the leases sweeps those that have ended, so each end is logged when it comes. */
 static void let_go(int lease)
 {
 	gpualloc_store *store;
@@ -170,7 +171,7 @@ struct keeping {
 	int64_t start, end; /* by ga_clock_awake_or_not_ms() */
 };
 
-/* More time, within max-hold as it is now: that counts from the start. */
+/* Gives more time, within max-hold as it is now, which counts from the start. */
 static void extend(int to, struct keeping *keeping, int64_t more_ms)
 {
 	struct keeper_answer answer = {.most_ms = -1};
@@ -186,7 +187,7 @@ static void extend(int to, struct keeping *keeping, int64_t more_ms)
 	(void)send(to, &answer, sizeof answer, MSG_NOSIGNAL);
 }
 
-/* Whoever comes has a moment, no longer. */
+/* A visitor gets a moment, no more. */
 static void answer(int door, struct keeping *keeping)
 {
 	ga_auto_close int visitor = accept4(door, NULL, NULL, SOCK_CLOEXEC);
@@ -225,7 +226,8 @@ int keeper_main(char *const *words)
 			let_go(keeping.lease);
 			return 0;
 		}
-		/* An hour at most: poll() counts in an int, and not while the machine sleeps. */
+		/* At most an hour: poll() counts in an int, and does not count while the machine
+		 * sleeps. */
 		if (poll(&poll_door, 1, left < 3600000 ? (int)left : 3600000) > 0)
 			answer(door, &keeping);
 	}
@@ -233,7 +235,7 @@ int keeper_main(char *const *words)
 
 /* ---- visiting one ---- */
 
-/* The name of its door, among its words; false where it is no keeper with one. */
+/* Finds the name of its door among its arguments; false if it is not a keeper with a door. */
 static bool read_door(int64_t pid, char name[static DOOR_SIZE])
 {
 	char path[40], words[WORDS_MAX + 1] = "";
@@ -258,7 +260,7 @@ static bool read_door(int64_t pid, char name[static DOOR_SIZE])
 	return true;
 }
 
-/* What listens there must be the very process that has the lease. */
+/* The process that listens there must be the one that has the lease. */
 static bool is_process(int fd, int64_t pid)
 {
 	struct ucred other;
@@ -295,7 +297,7 @@ static int visit(const gpualloc_store *store, const char *lease)
 	return fd;
 }
 
-/* Takes what give() sent. The bytes end in two NULs whatever came. */
+/* Takes what give() sent. The bytes always end in two NULs. */
 static bool take(int from, char *variables, int *ret_fd)
 {
 	union {
@@ -324,7 +326,7 @@ bool keeper_join(const gpualloc_store *store, const char *lease, int *ret_fd, ch
 	const char word = SAY_JOIN;
 	int fd;
 
-	/* Root does not run by what a user's process says. */
+	/* Root does not act on what a user's process says. */
 	if (keeper < 0 || !variables || !is_same_user(keeper) ||
 	    send(keeper, &word, 1, MSG_NOSIGNAL) != 1 || !take(keeper, variables, &fd))
 		return false;

@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A keeper: a small process of its own that holds a lease for a time. It has nothing open but the
- * lease and a socket, under a name that says what it keeps. Its user, and root, may ask it by that
- * socket for the lease or for more time. Its end is the end of the hold.
+ * A keeper: a small process of its own that holds a lease for a time. It has only the lease and a
+ * socket open, and its name says what it keeps. Its user, and root, may ask through the socket for
+ * the lease or for more time. When it ends, the hold ends.
  */
 #ifndef CLI_KEEPER_H
 #define CLI_KEEPER_H
 
 #include "command.h"
 
-/* The hidden first word by which gpualloc, executed again, knows that it is a keeper. */
+/* The hidden first word that tells gpualloc, when executed again, that it is a keeper. */
 #define KEEPER_WORD "--keep"
 
 /*
  * In a process that has nothing else to do: leaves session, terminal and folder, and becomes the
- * keeper of the lease whose descriptor is fd. environment is what programs in it find. Only comes
- * back, with an errno, when it fails.
+ * keeper of the lease whose descriptor is fd. environment is that of programs in the lease. Returns
+ * only on failure, with an errno.
  */
 int keeper_become(const char *title, int fd, int64_t for_ms, char *const *environment);
 
-/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR`: the exit status. */
+/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR`. Returns the exit
+ * status. */
 int keeper_main(char *const *words);
 
 /*
- * Joins a hold of one's own: *ret_fd is the lease's descriptor, *ret_variables its NAME=VALUE
- * strings with a NUL behind each and an empty one at the end, for free(). False where there is no
- * such hold.
+ * Joins a hold of the caller's own. *ret_fd is the lease's descriptor; *ret_variables its
+ * NAME=VALUE strings, each with a NUL after it, and an empty one at the end, for free(). False if
+ * there is no such hold.
  */
 bool keeper_join(const gpualloc_store *store, const char *lease, int *ret_fd, char **ret_variables);
 
 /* What a keeper says of its time. */
 struct keeper_answer {
-	int64_t status;  /* 0; GPUALLOC_EIMPOSSIBLE where it would be longer than most_ms */
+	int64_t status;  /* 0; GPUALLOC_EIMPOSSIBLE if it would be longer than most_ms */
 	int64_t held_ms; /* from its start to its end */
 	int64_t left_ms;
 	int64_t most_ms; /* max-hold; -1: no limit */
 };
 
-/* As long as any hold may be made, at once. */
+/* The longest time that any hold may have, which is also the most to ask for at once. */
 #define KEEPER_MOST_MS ((int64_t)365 * 24 * 60 * 60 * 1000)
 
-/* Asks for more time; false where the lease has no keeper that answers. */
+/* Asks for more time; false if the lease has no keeper that answers. */
 bool keeper_extend(const gpualloc_store *store, const char *lease, int64_t more_ms,
 		   struct keeper_answer *ret_answer);
 

@@ -46,8 +46,8 @@ static int check_value(const struct call *call, const char *word)
 	if (!option)
 		return 0;
 	return fail_usage(call->command,
-			  "\"%s\" reads like a value and is taken for the command; did you mean "
-			  "--%s=%s? (-- %s runs it)",
+			  "\"%s\" looks like a value but stands where the command should be; did "
+			  "you mean --%s=%s? (-- %s runs it)",
 			  word, option, word, word);
 }
 
@@ -68,7 +68,7 @@ static bool is_one_of(const char *word, const char *const *list)
 	return false;
 }
 
-/* Options of `docker run` and `podman run` that are whole without another word. */
+/* Options of `docker run` and `podman run` that take no value. */
 static bool stands_alone(const char *word)
 {
 	static const char *const flags[] = {"--detach",
@@ -103,7 +103,7 @@ static bool detaches(const char *word)
 	       word[1 + strspn(word + 1, "ditPq")] == '\0';
 }
 
-/* Whether `docker [container] run OPTION… IMAGE` comes back while the container runs on. */
+/* Whether `docker [container] run OPTION… IMAGE` returns while the container runs on. */
 static bool is_detached(char *const *words)
 {
 	words++;
@@ -125,7 +125,7 @@ static bool is_detached(char *const *words)
 static int refuse_multiplexer(const struct call *call, const char *name)
 {
 	return fail_usage(call->command,
-			  "%s's server would keep the lease until it ends, and its windows would "
+			  "%s's server would keep the lease until it ends, but its windows would "
 			  "not hold it; put gpualloc inside: %s gpualloc run -- COMMAND",
 			  name, strcmp(name, "tmux") == 0 ? "tmux new-session" : "screen");
 }
@@ -133,13 +133,13 @@ static int refuse_multiplexer(const struct call *call, const char *name)
 static const struct {
 	const char *name, *hint;
 } launchers[] = {
-	{"at", "at starts the program later and elsewhere, without this lease; put gpualloc "
-	       "inside: echo 'gpualloc run -- COMMAND' | at ..."},
-	{"srun", "srun's tasks are no children of this process and do not hold its lease; put "
+	{"at", "at starts the program later and without this lease; put gpualloc inside: echo "
+	       "'gpualloc run -- COMMAND' | at ..."},
+	{"srun", "srun's tasks are not children of this process and do not hold its lease; put "
 		 "gpualloc inside: srun ... gpualloc run -- COMMAND"},
-	{"ssh", "what ssh starts runs on the other machine, where this lease means nothing; put "
+	{"ssh", "ssh starts its command on the other machine, where this lease means nothing; put "
 		"gpualloc inside: ssh HOST gpualloc run -- COMMAND"},
-	{"sudo", "sudo closes the lease's descriptor, and the lease ends; put gpualloc inside: "
+	{"sudo", "sudo closes the lease's descriptor, which ends the lease; put gpualloc inside: "
 		 "sudo gpualloc run -- COMMAND"},
 	{"systemd-run", "systemd starts the program, without this lease; put gpualloc inside: "
 			"systemd-run ... gpualloc run -- COMMAND"},
@@ -165,9 +165,9 @@ int launcher_check(const struct call *call)
 		return refuse_multiplexer(call, name);
 	if (is_one_of(name, engines) && is_detached(call->operands))
 		return fail_usage(call->command,
-				  "a detached container is no child of gpualloc, and the lease "
-				  "would end at once; leave the container attached: gpualloc run "
-				  "-- %s run ... without -d",
+				  "a detached container is not a child of gpualloc, so the lease "
+				  "would end at once; keep the container attached: gpualloc run -- "
+				  "%s run ... without -d",
 				  name);
 	if (!call->value[OPTION_QUIET])
 		hint(name);

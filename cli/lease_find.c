@@ -49,9 +49,9 @@ int lease_stores_open(const struct call *call, struct lease_stores *ret_stores)
 
 struct search {
 	const char *word;
-	size_t own, others; /* how many of these begin so */
+	size_t own, others; /* how many of these begin that way */
 	bool is_exact;
-	struct lease_found found; /* the last of one's own, else the last of others */
+	struct lease_found found; /* the last of the user's own, else the last of others */
 	struct ga_buffer names;
 };
 
@@ -103,15 +103,14 @@ static int judge(const struct call *call, const struct search *search)
 	if (search->own == 1)
 		return 0;
 	if (search->own > 1)
-		return fail_usage(call->command, "\"%s\" begins several leases: %s", search->word,
-				  search->names.failed ? "" : search->names.data);
+		return fail_usage(call->command, "several leases begin with \"%s\": %s",
+				  search->word, search->names.failed ? "" : search->names.data);
 	if (search->others == 1)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "%s is no lease of yours: it belongs to %s", search->found.id,
+			    "%s is not your lease: it belongs to %s", search->found.id,
 			    search->found.user);
 	return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-		    "no lease of yours is called \"%s\"; `gpualloc leases` shows what there is",
-		    search->word);
+		    "you have no lease \"%s\"; `gpualloc leases` lists the leases", search->word);
 }
 
 int lease_find(const struct call *call, const struct lease_stores *stores, const char *word,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leases for a person and for a program; see leases.h. What others wrote is made harmless. */
+/* Leases for a person and for a program; see leases.h. Text that others wrote is made harmless. */
 #include "columns.h"
 #include "json_writer.h"
 #include "leases.h"
@@ -116,7 +116,7 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 	}
 }
 
-/* ---- who waits ---- */
+/* ---- the queue ---- */
 
 static void add_keeps(struct ga_buffer *text, const gpualloc_waiter *waiter)
 {
@@ -137,7 +137,7 @@ static void add_waiting(struct ga_buffer *text, const gpualloc_leases *leases,
 
 	if (count == 0)
 		return;
-	ga_buffer_text(text, "\nWAITING, the first in the queue first\n");
+	ga_buffer_text(text, "\nWAITING, in the order of the queue\n");
 	for (size_t i = 0; i < count; i++) {
 		const gpualloc_waiter *waiter = gpualloc_leases_waiter(leases, i);
 		const char *request = gpualloc_waiter_request(waiter);

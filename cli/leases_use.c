@@ -10,18 +10,18 @@
 
 enum { NAME_SHOWN = 40 };
 
-/* A process once, however many of the lease's devices it is on. */
+/* A process is listed once, however many of the lease's devices it uses. */
 struct use {
 	const gpualloc_process *process;
 	const char *device; /* the first of them */
-	int64_t memory;     /* on all of them; -1 is not known */
+	int64_t memory;     /* on all of them; -1 if not known */
 	bool is_intruder;
 };
 
 struct uses {
 	struct use *list;
 	size_t count;
-	bool is_known; /* of every device, that is all there is */
+	bool is_known; /* completely, and for every device */
 };
 
 static void uses_free(struct uses *uses)
@@ -36,7 +36,7 @@ static bool computes(const gpualloc_process *process)
 	return !type || strchr(type, 'C');
 }
 
-/* Who has a lease on the device, this one or one beside or within it, is at home there. */
+/* A process belongs there if it has a lease on the device: this one, or one beside or within it. */
 static bool is_at_home(const gpualloc_leases *leases, const char *uuid, const char *user)
 {
 	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {
@@ -155,9 +155,9 @@ void leases_use_text(struct ga_buffer *text, const struct leases_view *view, siz
 		text->failed = true;
 		return;
 	}
-	/* On a machine that is not there nothing ever runs. */
+	/* Nothing ever runs on a simulated machine. */
 	if (uses.is_known && uses.count == 0 && !gpualloc_machine_is_simulated(view->machine))
-		ga_buffer_text(text, "  nothing runs there\n");
+		ga_buffer_text(text, "  nothing is running there\n");
 	add_processes(text, &uses, false, terminal);
 	add_processes(text, &uses, true, terminal);
 }
@@ -189,7 +189,7 @@ void leases_use_json(struct ga_json *json, const struct leases_view *view, size_
 	ga_json_close(json, ']');
 }
 
-/* ---- what is taken out of use ---- */
+/* ---- devices taken out of use ---- */
 
 static bool is_draining(const struct leases_view *view, size_t i, size_t d)
 {

@@ -71,17 +71,17 @@ static void say_notes(const struct call *call, const gpualloc_lease *lease)
 		say("note: %s", note);
 }
 
-/* What could be done about it, beside what the library says of each device. */
+/* What the user could do about it, besides what the library says about each device. */
 static int refused(const struct call *call, int result, const gpualloc_error *error)
 {
 	result = fail_error(result, error);
 	if (result == gpualloc_exit_status(GPUALLOC_EBUSY) && !call->value[OPTION_WAIT] &&
 	    !call->value[OPTION_QUIET])
-		say("hint: --wait waits in the queue until they are free");
+		say("hint: use --wait to wait in the queue until they are free");
 	return result;
 }
 
-/* The wish is gone when this comes back, so that a signal may end the process then. */
+/* The wish is freed when this returns, so that a signal may end the process then. */
 static int acquire_or_signal(const struct call *call, const gpualloc_store *store,
 			     const gpualloc_request *request, char *const *words,
 			     gpualloc_lease **ret_lease, int *ret_signal)

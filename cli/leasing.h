@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a request to a lease: with or without waiting, and what is said of it. */
+/* From a request to a lease, with or without waiting, and the messages about it. */
 #ifndef CLI_LEASING_H
 #define CLI_LEASING_H
 
 #include "command.h"
 
-/* Whether --wait was given a duration; 0, or the exit status of a mistake that has been said. */
+/* Checks the duration given to --wait. Returns 0, or after a message the exit status of the
+ * mistake. */
 int check_wait(const struct call *call);
 
 /*
- * Leases as the options say; words are shown as the command. Returns 0, or the exit status of a
- * failure about which everything has been said. Ctrl-C while waiting ends this process.
+ * Leases as the options say; words are shown as the command. Returns 0, or after a message the exit
+ * status of the failure. Ctrl-C while waiting ends this process.
  */
 int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
 	    char *const *words, gpualloc_lease **ret_lease);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The forms of `gpualloc list`: each adds a whole machine to a text. */
+/* The formats of `gpualloc list`: each adds a whole machine to a text. */
 #ifndef CLI_LIST_H
 #define CLI_LIST_H
 

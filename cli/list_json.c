@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `gpualloc list` for programs: JSON where every key is always there and null is not known, and
- * CSV where an empty field is not known. Sizes are bytes. */
+/* `gpualloc list` for programs: JSON, where every key is always there and null means not known, and
+ * CSV, where an empty field means not known. Sizes are in bytes. */
 #include "cleanup.h"
 #include "device.h"
 #include "json_writer.h"
@@ -110,7 +110,7 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 
 /* ---- CSV ---- */
 
-/* A field and the comma before it; quoted, as RFC 4180 has it, where it has to be. */
+/* A field and the comma before it; quoted as in RFC 4180 if it has to be. */
 static void add_field(struct ga_buffer *text, const char *field)
 {
 	ga_buffer_char(text, ',');

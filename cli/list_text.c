@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `gpualloc list` for people: a table that never is wider than the terminal. Names give way
- * first, then UUIDs; an index is never cut. A reason stands beside its device where all of them
- * fit, else on lines of its own.
+ * `gpualloc list` for people: a table that is never wider than the terminal. Names are cut first,
+ * then UUIDs; an index is never cut. Reasons stand beside their devices if all of them fit, or else
+ * on lines of their own.
  */
 #include "cleanup.h"
 #include "columns.h"
@@ -26,13 +26,13 @@ static const struct {
 	[UUID] = {"UUID", false},    [REASON] = {"REASON", false},
 };
 
-/* What a table gives up when it does not fit at all, first things first. */
+/* The columns that a table drops if it does not fit at all, in this order. */
 static const enum column droppable[] = {UTIL, UUID, PROCS, MEMORY, NAME};
 
 struct row {
 	const gpualloc_device *device;
-	size_t uuid_size; /* as many bytes of the UUID as tell it from every other here */
-	char *reason;     /* "" where nothing need be said */
+	size_t uuid_size; /* bytes of the UUID that tell it from every other here */
+	char *reason;     /* "" if there is nothing to say */
 };
 
 struct table {
@@ -49,9 +49,9 @@ static void table_free(struct table *table)
 	free(table->rows);
 }
 
-/* ---- what stands in a cell ---- */
+/* ---- the text of a cell ---- */
 
-/* Used and there in all, in the unit that suits the larger; "" stands for not known. */
+/* Used and total, in the unit that suits the larger; "" means not known. */
 static void memory_cell(const gpualloc_device *device, char cell[static CELL_SIZE])
 {
 	static const char *const units[] = {"GiB", "TiB", "PiB"};
@@ -76,7 +76,7 @@ static void memory_cell(const gpualloc_device *device, char cell[static CELL_SIZ
 	(void)snprintf(cell, CELL_SIZE, "%s/%s %s", parts[0], parts[1], units[u]);
 }
 
-/* The shortest beginning that is unique, or both ends of it all where there is no room for that. */
+/* The shortest beginning that is unique, or both ends of the whole if there is no room for that. */
 static void uuid_cell(const struct row *row, size_t room, char cell[static CELL_SIZE])
 {
 	const char *uuid = gpualloc_device_uuid(row->device);
@@ -87,14 +87,14 @@ static void uuid_cell(const struct row *row, size_t room, char cell[static CELL_
 		return;
 	}
 	(void)snprintf(cell, CELL_SIZE, "%.*s", (int)row->uuid_size, uuid);
-	/* A UUID with letters that are no ASCII is none; it is cut like a name. */
+	/* A UUID with letters outside ASCII is not a real one; it is cut like a name. */
 	if (columns_of(cell) <= room || columns_of(uuid) != whole || tail >= whole)
 		return;
 	(void)snprintf(cell, CELL_SIZE, "%.*s\xe2\x80\xa6%s", (int)(room - 1 - tail), uuid,
 		       uuid + whole - tail);
 }
 
-/* "NVIDIA " tells nobody anything once letters are scarce. */
+/* "NVIDIA " is dropped first when space is short: it tells nobody anything. */
 static const char *name_cell(const gpualloc_device *device, size_t room,
 			     char cell[static CELL_SIZE])
 {
@@ -112,7 +112,7 @@ static const char *name_cell(const gpualloc_device *device, size_t room,
 	return name;
 }
 
-/* A GPU in MIG mode is not given to anybody, its instances are. */
+/* A GPU in MIG mode is not handed out; its instances are. */
 static bool is_cut_up(const gpualloc_device *device)
 {
 	return gpualloc_device_mig_enabled(device) &&
@@ -124,7 +124,7 @@ static const char *state_cell(const gpualloc_device *device)
 	return is_cut_up(device) ? "MIG" : gpualloc_state_name(gpualloc_device_state(device));
 }
 
-/* What stands in a cell that has that much room; cell is used where the text has to be made. */
+/* The text of a cell that has that much room; cell is used if the text has to be made. */
 static const char *cell_of(const struct row *row, enum column column, size_t room,
 			   char cell[static CELL_SIZE])
 {
@@ -189,7 +189,7 @@ static size_t least_uuid(const char *uuid)
 	return size < kind + HEX_LEAST ? size : kind + HEX_LEAST;
 }
 
-/* Sorted, each needs only be told from its neighbours. */
+/* Once sorted, each UUID only has to differ from its neighbours. */
 static bool shorten_uuids(struct table *table)
 {
 	ga_auto_free struct uuid_entry *entries = calloc(table->count + 1, sizeof *entries);
@@ -219,7 +219,7 @@ static bool shorten_uuids(struct table *table)
 	return true;
 }
 
-/* Leased, and for all that can be seen to no use. */
+/* Leased, but as far as can be seen not used. */
 static bool is_idle(const gpualloc_device *device)
 {
 	if (gpualloc_device_state(device) != GPUALLOC_STATE_LEASED ||
@@ -239,12 +239,12 @@ static char *reason_of_idle(const gpualloc_device *device)
 	ga_auto_free char *reason = device_reason(device);
 	char *both = NULL;
 
-	if (!reason || asprintf(&both, "%s; nothing runs on it", reason) < 0)
+	if (!reason || asprintf(&both, "%s; nothing is running on it", reason) < 0)
 		return NULL;
 	return both;
 }
 
-/* What is said of a whole GPU is not said again of each instance. */
+/* What is said about a whole GPU is not repeated for each instance. */
 static char *reason_to_show(const gpualloc_machine *machine, const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
@@ -255,7 +255,7 @@ static char *reason_to_show(const gpualloc_machine *machine, const gpualloc_devi
 								  "instance");
 	if (parent && !is_cut_up(parent))
 		return strdup("");
-	/* On a machine that is not there nothing ever runs. */
+	/* Nothing ever runs on a simulated machine. */
 	if (!gpualloc_machine_is_simulated(machine) && is_idle(device))
 		return reason_of_idle(device);
 	return device_reason(device);
@@ -316,7 +316,7 @@ static size_t widest(const struct table *table, enum column column)
 	return width;
 }
 
-/* Takes from a column what the table is too wide by, down to least. */
+/* Makes a column narrower by as much as the table is too wide, down to least. */
 static void squeeze(struct table *table, enum column column, size_t least)
 {
 	size_t total = total_width(table), excess, spare;
@@ -381,7 +381,7 @@ static void add_cells(struct ga_buffer *text, const struct table *table, const s
 			continue;
 		content = row ? cell_of(row, column, width, cell) : columns[column].title;
 		if (!*content)
-			continue; /* only a reason, which stands last */
+			continue; /* only a reason, which is the last column */
 		used = columns_of(content) < width ? columns_of(content) : width;
 		ga_buffer_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
 		colour_start(text, table->terminal, colour);

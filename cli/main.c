@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc: finds the command, reads its options, runs it. What a command is, see command.h. */
+/* gpualloc: finds the command, reads its options, runs it. command.h says what a command is. */
 #include "commands.h"
 #include "keeper.h"
 #include "message.h"
@@ -32,7 +32,7 @@ static int print_usage(const struct command *command)
 	return output_print(&text);
 }
 
-/* `gpualloc` alone: the same help, but it is not what was asked for. */
+/* `gpualloc` alone shows the same help, but as a mistake: nobody asked for it. */
 static int nothing_asked(void)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
@@ -54,7 +54,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return call.value[OPTION_HELP] ? print_usage(command) : command->run(&call);
 }
 
-/* An option before the command: those of the program itself, or one in the wrong place. */
+/* An option before the command: one of the program itself, or one in the wrong place. */
 static int run_option(int argc, char **argv)
 {
 	const char *word = argv[1];
@@ -66,9 +66,9 @@ static int run_option(int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		if (command_find(commands, argv[i]))
 			return fail_usage(command_find(commands, argv[i]),
-					  "options stand behind the command: gpualloc %s %s",
-					  argv[i], word);
-	return fail_usage(NULL, "no option %s; the command comes first", word);
+					  "options go after the command: gpualloc %s %s", argv[i],
+					  word);
+	return fail_usage(NULL, "there is no option %s here; the command comes first", word);
 }
 
 int main(int argc, char **argv)

@@ -15,8 +15,8 @@
 enum { MESSAGE_SIZE = 8192 };
 
 /*
- * In one write, so that lines of several programs do not mix. Names of files and words from the
- * command line may hold escape codes; a terminal does not get them from here.
+ * In one write, so that lines of several programs do not mix. File names and words from the command
+ * line may contain escape codes, which never reach the terminal from here.
  */
 static void write_message(char *message, size_t size)
 {

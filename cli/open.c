@@ -10,10 +10,10 @@
 
 #include <string.h>
 
-/* So that what stands behind a long name is seen too. */
+/* So that what comes after a long name is still seen. */
 enum { NAME_COLUMNS = 36 };
 
-/* A name that is nearly one of those that are known, and no path. */
+/* A name that is close to a known one, and is not a path. */
 static void suggest_machine(const char *spec)
 {
 	struct suggestion near = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine a command was asked about, and what every command says of it. */
+/* The machine a command was asked about, and what every command says about it. */
 #ifndef CLI_OPEN_H
 #define CLI_OPEN_H
 
@@ -7,17 +7,17 @@
 #include "command.h"
 #include "json_writer.h"
 
-/* Takes the snapshot that --machine and --deadline ask for and says the machine's notes. Returns
- * 0, or the exit status of a failure about which everything has been said. */
+/* Takes the snapshot that --machine and --deadline ask for and prints the machine's notes. Returns
+ * 0, or after a message the exit status of the failure. */
 int open_machine(const struct call *call, gpualloc_machine **ret_machine);
 
 /* The beginning and the end that all documents share. */
 void begin_document(struct ga_json *json, const struct call *call);
 void end_document(struct ga_json *json);
-/* The beginning of those that are about a machine, which may be none. */
+/* The beginning of documents about a machine, which may be missing. */
 void open_document(struct ga_json *json, const struct call *call, const gpualloc_machine *machine);
 
-/* The GPU or instance of that UUID; NULL where the machine has none. */
+/* The GPU or instance of that UUID; NULL if the machine has none. */
 const gpualloc_device *find_device(const gpualloc_machine *machine, const char *uuid);
 
 /* "node7", "dgx1-volta (simulated)". */

@@ -13,61 +13,63 @@
 
 static const struct option_info infos[] = {
 	[OPTION_ANONYMOUS] = {.name = "anonymous",
-			      .sentence = "replace UUIDs, serial numbers, users, names of "
+			      .sentence = "replace UUIDs, serial numbers, users, and the names of "
 					  "processes and of the machine"},
 	[OPTION_BIND] = {.name = "bind",
-			 .sentence = "run on the CPUs, and with the memory, that are near the "
-				     "devices"},
-	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with it"},
+			 .sentence = "use the CPUs and the memory that are near the devices"},
+	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store"},
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',
 			  .argument = "N",
 			  .sentence =
-				  "how many devices; default: as many as are required, at least 1"},
+				  "how many devices; default: as many as --require names, at least "
+				  "1"},
 	[OPTION_CSV] = {.name = "csv",
-			.sentence = "a table for programs: a line a device and instance, bytes"},
+			.sentence = "a table for programs: one line per device or instance, sizes "
+				    "in bytes"},
 	[OPTION_DEADLINE] = {.name = "deadline",
 			     .argument = "DURATION",
 			     .sentence = "how long a driver may take to answer: 500ms, 10s, 2m; "
 					 "default 10s"},
 	[OPTION_EXCLUDE] = {.name = "exclude",
 			    .argument = "LIST",
-			    .sentence = "none of these: indices, ranges 0-3, UUIDs or their "
-					"beginnings, PCI addresses, parent:gi[:ci] for MIG"},
+			    .sentence = "never choose these: indices, ranges 0-3, UUIDs or how "
+					"they begin, PCI addresses, parent:gi[:ci] for MIG"},
 	[OPTION_EXTEND] = {.name = "extend",
 			   .argument = "LEASE",
-			   .sentence = "give a hold more time, as much as --for says"},
+			   .sentence = "give this hold more time; --for says how much"},
 	[OPTION_FOR] = {.name = "for",
 			.argument = "DURATION",
 			.sentence = "how long: 30m, 4h, 2d; then it ends by itself"},
 	[OPTION_FORM] = {.name = "format",
 			 .argument = "FORM",
 			 .complete = COMPLETE_FORM,
-			 .sentence = "how the command is told of its devices: index (default where "
+			 .sentence = "how the command is told its devices: index (the default if "
 				     "numbers are certain and no GPU is in MIG mode) or uuid"},
 	[OPTION_FORMAT] = {.name = "format",
 			   .argument = "FORM",
 			   .complete = COMPLETE_FORMAT,
-			   .sentence = "what is printed: uuid (default), index, pci, env, torch "
+			   .sentence = "what to print: uuid (default), index, pci, env, torch "
 				       "or json"},
-	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this and end"},
+	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this help and exit"},
 	[OPTION_IGNORE_ENV] = {.name = "ignore-env",
-			       .sentence = "an inherited CUDA_VISIBLE_DEVICES does not restrict"},
+			       .sentence = "choose as if CUDA_VISIBLE_DEVICES were not set"},
 	[OPTION_IGNORE_LEASES] = {.name = "ignore-leases",
-				  .sentence = "as if nobody leased; run then runs without a lease"},
+				  .sentence = "choose as if there were no leases; run then takes "
+					      "none"},
 	[OPTION_IGNORE_PROCESSES] = {.name = "ignore-processes",
 				     .argument = "SIZE",
 				     .may_lack = true,
 				     .sentence =
-					     "tolerate processes of others, up to SIZE of their "
-					     "memory on a device"},
+					     "accept devices that others already use, up to SIZE "
+					     "of memory on each"},
 	[OPTION_IN] = {.name = "in",
 		       .argument = "LEASE",
 		       .sentence =
-			       "run inside a lease of one's own, a hold or a job, on all of its "
-			       "devices"},
+			       "run inside a lease you already have, a hold or a job, on all of "
+			       "its devices"},
 	[OPTION_JSON] = {.name = "json",
-			 .sentence = "one JSON document; sizes are bytes, null is not known"},
+			 .sentence = "one JSON document; sizes are in bytes, null means not known"},
 	[OPTION_MACHINE] = {.name = "machine",
 			    .argument = "SPEC",
 			    .complete = COMPLETE_MACHINE,
@@ -77,27 +79,29 @@ static const struct option_info infos[] = {
 	[OPTION_MEMORY] = {.name = "memory",
 			   .letter = 'm',
 			   .argument = "SIZE",
-			   .sentence = "each device must have this much free: 8GiB, 800MB, 512M "
-				       "(MiB), bytes"},
+			   .sentence = "each device must have this much memory free: 8GiB, 800MB, "
+				       "512M (MiB), or bytes"},
 	[OPTION_MIG] = {.name = "mig",
 			.argument = "PROFILE",
 			.may_lack = true,
 			.sentence = "MIG instances instead of whole GPUs, of this profile (1g.5gb) "
 				    "or any"},
-	[OPTION_MIXED] = {.name = "mixed", .sentence = "the chosen may be of several models"},
+	[OPTION_MIXED] = {.name = "mixed",
+			  .sentence = "allow devices of different models in one "
+				      "choice"},
 	[OPTION_MODEL] = {.name = "model",
 			  .argument = "TEXT",
 			  .sentence = "only GPUs whose name contains TEXT"},
 	[OPTION_NODE] = {.name = "node",
 			 .argument = "NAMES",
 			 .sentence = "gres-conf: the NodeName of its lines, n1 or n[1-4,7]; check: "
-				     "the node that the machine is"},
+				     "which node this machine is"},
 	[OPTION_NOTE] = {.name = "note",
 			 .argument = "TEXT",
-			 .sentence = "what others are to know about it"},
+			 .sentence = "a note for others to read beside the lease"},
 	[OPTION_ONLY] = {.name = "only",
 			 .argument = "LIST",
-			 .sentence = "only these, offered in this order"},
+			 .sentence = "choose only from these, in this order"},
 	[OPTION_OUTPUT] = {.name = "output",
 			   .letter = 'o',
 			   .argument = "FILE",
@@ -105,8 +109,8 @@ static const struct option_info infos[] = {
 			   .sentence = "write to FILE, whole or not at all; - is stdout"},
 	[OPTION_PIDS] = {.name = "pids",
 			 .argument = "LEASE",
-			 .sentence = "the processes that hold a lease, a line each: for its owner "
-				     "and for root"},
+			 .sentence = "the processes that hold this lease, one per line; only its "
+				     "owner and root may ask"},
 	[OPTION_POLICY] = {.name = "policy",
 			   .letter = 'p',
 			   .argument = "NAME",
@@ -114,49 +118,51 @@ static const struct option_info infos[] = {
 			   .sentence =
 				   "how to choose; default balanced, with --mig or --share pack"},
 	[OPTION_PRIVATE] = {.name = "private",
-			    .sentence = "a store of one's own: others do not see these leases"},
+			    .sentence = "use a store of your own; others do not see its leases"},
 	[OPTION_QUIET] = {.name = "quiet",
 			  .letter = 'q',
 			  .sentence = "only errors on stderr, no notes"},
-	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove it, where nobody uses it"},
+	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove the store, unless it is in use"},
 	[OPTION_REQUIRE] = {.name = "require",
 			    .argument = "LIST",
-			    .sentence = "these must be among the chosen"},
+			    .sentence = "the choice must include these"},
 	[OPTION_ROOT] = {.name = "root",
 			 .argument = "DIR",
 			 .complete = COMPLETE_FILE,
-			 .sentence = "where /proc, /sys and /dev of that machine are, or a copy of "
-				     "them; default: /, where it is this one"},
+			 .sentence = "the folder with that machine's /proc, /sys and /dev, or a "
+				     "copy of them; default: / for this machine"},
 	[OPTION_SEED] = {.name = "seed",
 			 .argument = "N",
-			 .sentence = "makes policy random repeatable"},
+			 .sentence = "make the policy random repeatable"},
 	[OPTION_SHARE] = {.name = "share",
-			  .sentence = "with --memory: only that much of each is wanted, others may "
-				      "have the rest"},
+			  .sentence = "with --memory: take only that much of each device; others "
+				      "may have the rest"},
 	[OPTION_SLURM_VERSION] = {.name = "slurm-version",
 				  .argument = "VERSION",
-				  .sentence = "check: the Slurm that reads the files, 24.05; "
-					      "default: the one installed here"},
+				  .sentence = "check: the version of Slurm that reads the files, "
+					      "such as 24.05; default: the one installed here"},
 	[OPTION_SUPERVISE] = {.name = "supervise",
-			      .sentence = "stay until the last process of the command has ended, "
-					  "for commands that close all descriptors"},
+			      .sentence = "stay until the command's last process has ended; for "
+					  "commands that close all descriptors"},
 	[OPTION_SVG] = {.name = "svg",
 			.argument = "FILE",
 			.complete = COMPLETE_FILE,
 			.sentence = "draw a picture into FILE; - is stdout"},
 	[OPTION_TIME_LIMIT] = {.name = "time-limit",
 			       .argument = "DURATION",
-			       .sentence = "end the command after so long: SIGTERM, and 10s later "
-					   "SIGKILL; implies --supervise"},
+			       .sentence = "end the command after this long: SIGTERM, then SIGKILL "
+					   "10s later; implies --supervise"},
 	[OPTION_WAIT] = {.name = "wait",
 			 .argument = "DURATION",
 			 .may_lack = true,
-			 .sentence = "wait in the queue, as long as it takes or at most so long: "
+			 .sentence = "wait in the queue, as long as it takes or at most this long: "
 				     "30s, 5m, 2h, 1d; default: fail at once when busy"},
-	[OPTION_WATCH] = {.name = "watch", .sentence = "show it again and again, until Ctrl-C"},
+	[OPTION_WATCH] = {.name = "watch",
+			  .sentence = "keep showing the leases as they change, "
+				      "until Ctrl-C"},
 	[OPTION_YES] = {.name = "yes",
 			.letter = 'y',
-			.sentence = "end what runs in it without asking"},
+			.sentence = "end what runs in the lease without asking"},
 };
 
 enum { DEADLINE_MOST_MS = 24 * 60 * 60 * 1000 };
@@ -182,7 +188,7 @@ struct getopt_tables {
 	char shorts[2 * OPTION_END + 3];
 };
 
-/* Long options are told by their id behind every letter; a letter stands for its id too. */
+/* Ids of long options come after every letter; for short options the letter is the code. */
 enum { LONG_BASE = 256 };
 
 static void fill_tables(const struct command *command, struct getopt_tables *tables)
@@ -263,7 +269,7 @@ static int read_deadline(struct call *call)
 		if (!word || !*word)
 			return 0;
 	}
-	/* A driver that takes days is none. */
+	/* No working driver takes days. */
 	result = duration_read(call, from, word, DEADLINE_MOST_MS, &ms);
 	if (result == 0)
 		call->deadline_ms = (unsigned)ms;
@@ -279,8 +285,8 @@ static enum option_id find_long(const struct command *command, const char *word)
 }
 
 /*
- * The first word behind a long option that does not take it: what was meant for a value and is
- * none. Looked for before getopt_long() moves words about.
+ * The first word after a long option that takes no such value: somebody meant it as the value.
+ * Looked for before getopt_long() moves words about.
  */
 struct stray {
 	const char *word;
@@ -321,7 +327,7 @@ static int check_operands(const struct command *command, const struct call *call
 	if (call->operand_count > command->operands_most)
 		return too_many_words(command, stray, call->operands[command->operands_most]);
 	if (call->operand_count < command->operands_least)
-		return fail_usage(command, "%s needs a word more: gpualloc %s %s", command->name,
+		return fail_usage(command, "%s needs another word: gpualloc %s %s", command->name,
 				  command->name, command->operand);
 	return 0;
 }
@@ -353,9 +359,11 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 		if (code == '?' || code == ':')
 			return bad_option(command, code, argv[optind > at ? optind - 1 : at]);
 		id = id_of(command, code);
-		/* "--mig=$PROFILE" with nothing in it does not mean any profile. */
+		/* "--mig=$PROFILE" with an empty variable does not mean any profile. */
 		if (optarg && !*optarg && infos[id].may_lack)
-			return fail_usage(command, "--%s= has no value behind it; --%s=%s, or --%s",
+			return fail_usage(command,
+					  "--%s= has no value after the =; give --%s=%s, "
+					  "or just --%s",
 					  infos[id].name, infos[id].name, infos[id].argument,
 					  infos[id].name);
 		call.value[id] = optarg ? optarg : "";

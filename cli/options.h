@@ -8,12 +8,12 @@
 const struct option_info *option_info(enum option_id id);
 
 /*
- * Reads a command's words, argv[0] being its name. Returns 0, or the exit status of a mistake
- * about which everything has been said. After --help nothing more is read.
+ * Reads a command's words, argv[0] being its name. Returns 0, or after a message the exit status of
+ * the mistake. Reads nothing after --help.
  */
 int options_read(const struct command *command, int argc, char **argv, struct call *ret_call);
 
-/* Reads a duration up to most_ms; 0, or the exit status of a mistake that has been said. */
+/* Reads a duration up to most_ms. Returns 0, or after a message the exit status of the mistake. */
 int duration_read(const struct call *call, const char *name, const char *word, int64_t most_ms,
 		  int64_t *ret_ms);
 

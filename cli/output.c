@@ -17,7 +17,7 @@
 
 void output_prepare(void)
 {
-	/* Opened the wrong way round: using one that was closed still fails. */
+	/* Opened the wrong way round, so that using one that was closed still fails. */
 	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
 
 	for (int fd = 0; fd <= 2; fd++)
@@ -38,7 +38,7 @@ int output_print(const struct ga_buffer *text)
 	if (text->failed)
 		return fail_memory();
 	reason = write_whole(STDOUT_FILENO, text);
-	/* Whoever closed the pipe knows that it did. */
+	/* The program that closed the pipe knows that it did. */
 	if (reason == EPIPE)
 		return STATUS_OUTPUT;
 	if (reason)
@@ -68,7 +68,7 @@ static int save_directly(const char *path, const struct ga_buffer *text)
 	return reason ? cannot_write(path, reason) : 0;
 }
 
-/* The temporary file beside path: hidden, and of a name nobody else uses. */
+/* The temporary file beside path: hidden, and with a name that nobody else uses. */
 static int temporary_path(const char *path, char *ret_path, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -78,7 +78,7 @@ static int temporary_path(const char *path, char *ret_path, size_t size)
 	return length < 0 || (size_t)length >= size ? ENAMETOOLONG : 0;
 }
 
-/* 0 or an errno; when it fails nothing is left behind. */
+/* Returns 0 or an errno; a failure leaves nothing behind. */
 static int write_and_rename(const char *path, const struct ga_buffer *text, mode_t mode)
 {
 	char temporary[PATH_MAX];
@@ -102,8 +102,8 @@ static int write_and_rename(const char *path, const struct ga_buffer *text, mode
 }
 
 /*
- * Ctrl-C waits for the few milliseconds in which there is a temporary file, so that none is ever
- * left; a file that grows past the limit of its user is an error like another.
+ * Ctrl-C is held back for the few milliseconds in which there is a temporary file, so that none is
+ * ever left. A file that grows past its user's limit is an ordinary error.
  */
 static int replace_undisturbed(const char *path, const struct ga_buffer *text, mode_t mode)
 {
@@ -146,7 +146,7 @@ int output_save(const char *path, const struct ga_buffer *text)
 	} else if (!S_ISREG(status.st_mode)) {
 		return save_directly(path, text);
 	} else {
-		/* What a link points to is replaced, not the link. */
+		/* Replaces what a link points to, not the link. */
 		real = realpath(path, NULL);
 		if (!real || access(real, W_OK) < 0)
 			return cannot_write(path, errno);

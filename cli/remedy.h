@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may help, in the words of this command: the library knows neither commands nor options. */
+/* What may help, in the words of the command: the library knows neither commands nor options. */
 #ifndef CLI_REMEDY_H
 #define CLI_REMEDY_H
 

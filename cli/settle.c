@@ -6,7 +6,7 @@
 #include "owned.h"
 #include "stores.h"
 
-/* Where company was asked for there is nothing to wait for. */
+/* If the user accepts other processes there is nothing to wait for. */
 static bool minds_company(const struct call *call)
 {
 	return is_real_machine(call) && !call->value[OPTION_IGNORE_PROCESSES];

@@ -33,7 +33,7 @@ static bool wants_own(const struct call *call)
 	return call->value[OPTION_PRIVATE] || (!is_real_machine(call) && !has_default());
 }
 
-/* Who has no GPU is not helped by a store. */
+/* On a machine without a GPU a store does not help. */
 static int no_store(const struct call *call, const gpualloc_error *store_error, int status)
 {
 	auto_machine gpualloc_machine *machine = NULL;
@@ -47,8 +47,8 @@ static int no_store(const struct call *call, const gpualloc_error *store_error, 
 }
 
 /*
- * Two stores know nothing of each other. Where everybody's can be used, a lease beside it would be
- * a double grant; where it is there and cannot, it is at least said.
+ * Two stores know nothing of each other. If everybody's store can be used, a lease in another would
+ * be a double grant. If it exists but cannot be used, the user is at least told.
  */
 static int check_shared(const struct call *call)
 {
@@ -58,12 +58,13 @@ static int check_shared(const struct call *call)
 		return 0;
 	if (gpualloc_store_check(NULL, NULL) == 0)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
-			    "this machine has a store for everybody, %s: who leases there would be "
-			    "given the same devices as a --private lease; leave out --private",
+			    "this machine has a store for everybody, %s: people who lease there "
+			    "could get the same devices as your --private lease; leave out "
+			    "--private",
 			    shared);
 	if (!call->value[OPTION_QUIET])
-		say("note: there is a store for everybody, %s, that you cannot use: who leases "
-		    "there may be given the same devices",
+		say("note: there is a store for everybody, %s, but you cannot use it: people who "
+		    "lease there may get the same devices",
 		    shared);
 	return 0;
 }
@@ -80,7 +81,7 @@ int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 	if (result < 0)
 		return no_store(call, error, result);
 	if (own && is_real_machine(call) && !call->value[OPTION_QUIET])
-		say("note: this lease is in a store of your own, %s; others do not see it",
+		say("note: this lease is in your own store, %s; others do not see it",
 		    gpualloc_store_path(*ret_store));
 	return 0;
 }

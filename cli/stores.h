@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which store of leases a command uses: everybody's, one that the environment names, or one's own.
+/* Which store of leases a command uses: everybody's, the one that the environment names, or the
+ * user's own.
  */
 #ifndef CLI_STORES_H
 #define CLI_STORES_H
@@ -7,16 +8,16 @@
 #include "command.h"
 
 /*
- * For who leases. On a real machine there is no way around everybody's store but --private: leases
- * that others do not see are none. Returns 0, or the exit status of a failure about which
- * everything has been said.
+ * For commands that lease. On a real machine only --private goes around everybody's store: a lease
+ * that others do not see protects nothing. Returns 0, or after a message the exit status of the
+ * failure.
  */
 int store_to_lease(const struct call *call, gpualloc_store **ret_store);
 
 /*
- * For who only looks. *ret_store is NULL where there is none, which is as good as no leases. One
- * that cannot be trusted is that too, and said, unless the leases are what was asked for. Returns
- * as above.
+ * For commands that only look. *ret_store is NULL if there is no store, which means no leases. A
+ * store that cannot be trusted counts as none, with a note, unless the user asked for the leases.
+ * Returns as above.
  */
 enum store_use { STORE_FOR_LEASES, STORE_FOR_DEVICES };
 int store_to_look(const struct call *call, enum store_use use, gpualloc_store **ret_store);
@@ -26,14 +27,14 @@ int add_leases(const struct call *call, gpualloc_machine *machine);
 
 /*
  * Lets the machine's devices know what /etc/gpualloc.conf says of them. Its mistakes are a refusal,
- * or with only_notes sentences.
+ * or with only_notes just notes.
  */
 int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes);
 
-/* There is none, which is more than that it cannot be looked at. */
+/* It is certain that there is none; it does not just fail to open. */
 bool store_is_absent(const char *path);
 
-/* Whether the call is about the GPUs of this machine, and not a file or one that is built in. */
+/* Whether the call is about the GPUs of this machine, not about a file or a built-in machine. */
 bool is_real_machine(const struct call *call);
 
 #endif

@@ -40,7 +40,7 @@ void suggest_offer(struct suggestion *best, const char *typed, const char *known
 	if (typed_size > WORD_MAX || known_size > WORD_MAX)
 		return;
 	wrong = distance(typed, typed_size, known, known_size);
-	/* One mistake in three letters is a near miss; in a beginning ("snap") there is none. */
+	/* One mistake in three letters is a near miss; a beginning ("snap") has no mistakes. */
 	if (wrong > 0 && typed_size >= 2 && strncmp(typed, known, typed_size) == 0)
 		wrong = 1;
 	if (wrong * 3 > known_size + 1 || (best->word && wrong >= best->distance))

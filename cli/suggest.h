@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which known word somebody may have meant. */
+/* Finds the known word that somebody may have meant. */
 #ifndef CLI_SUGGEST_H
 #define CLI_SUGGEST_H
 
@@ -8,7 +8,7 @@
 
 /* The nearest so far, while known words are offered one by one. */
 struct suggestion {
-	const char *word; /* NULL when none was near */
+	const char *word; /* NULL if none was near */
 	size_t distance;
 };
 

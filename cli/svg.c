@@ -57,7 +57,7 @@ void svg_style(struct ga_buffer *out)
 	ga_buffer_text(out, style);
 }
 
-/* Text between tags or in quotes. The two characters XML does not know are shown as '?'. */
+/* Text between tags or in quotes. The two characters that XML does not allow are shown as '?'. */
 void svg_escaped(struct ga_buffer *out, const char *string)
 {
 	for (; *string; string++) {

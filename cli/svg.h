@@ -21,14 +21,14 @@ void svg_escaped(struct ga_buffer *out, const char *string);
 void svg_cut(struct ga_buffer *out, const char *string, size_t columns);
 void svg_text(struct ga_buffer *out, int x, int y, const char *class, const char *string);
 void svg_rect(struct ga_buffer *out, const struct rect *rect, int round, const char *class);
-/* Letters are not measured, only guessed: a little more than half as wide as high. */
+/* The width of letters is a guess: a little more than half their height. */
 int svg_width_of(const char *string, int size);
 
 struct scale svg_scale(const struct layout *layout);
 /* Ends the path of a link. */
 void svg_link_style(struct ga_buffer *out, const struct scale *scale, int count);
 
-/* Below everything else; returns where it ends. */
+/* Drawn below everything else; returns where it ends. */
 int svg_legend(struct ga_buffer *out, const struct layout *layout, const struct scale *scale);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the lines and boxes of a picture mean; only what is in it. */
+/* The legend of a picture: what its lines and boxes mean, and only those that are in it. */
 #include "open.h"
 #include "svg.h"
 
@@ -11,7 +11,7 @@ struct legend {
 	int x, y;
 };
 
-/* Makes room for an entry; the next line where it does not fit into this one. */
+/* Makes room for an entry; it goes to the next line if it does not fit into this one. */
 static void begin_entry(struct legend *legend, int width)
 {
 	if (legend->x > LAYOUT_MARGIN &&

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Below the least, tables would lose columns that nobody wants to miss. */
+/* Below the least, tables would lose columns that people need. */
 enum { WIDTH_DEFAULT = 80, WIDTH_LEAST = 60, WIDTH_MOST = 1000 };
 
 static const char *const codes[] = {

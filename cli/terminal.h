@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the reader sees the output on: how wide it is, and whether it may have colours. */
+/* Where the reader sees the output: how wide it is, and whether it may have colours. */
 #ifndef CLI_TERMINAL_H
 #define CLI_TERMINAL_H
 
@@ -8,7 +8,7 @@
 struct terminal {
 	bool is_terminal;
 	bool colour;
-	size_t width; /* 80 where it is no terminal */
+	size_t width; /* 80 if it is not a terminal */
 };
 
 /* Colour always comes with a word that says the same. */
@@ -25,7 +25,7 @@ enum colour {
 };
 
 struct terminal terminal_of(int fd);
-/* Both add nothing where there are no colours. */
+/* Both add nothing if there are no colours. */
 void colour_start(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);
 void colour_end(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);
 

@@ -128,8 +128,8 @@ int unknown_command(const struct command *const *commands, const char *word)
 	if (known.failed)
 		return fail_memory();
 	if (near.word)
-		return fail_usage(NULL, "\"%s\" is no command of gpualloc %s; did you mean %s?",
+		return fail_usage(NULL, "\"%s\" is not a command of gpualloc %s; did you mean %s?",
 				  word, gpualloc_version(), near.word);
-	return fail_usage(NULL, "\"%s\" is no command of gpualloc %s, which has %s", word,
+	return fail_usage(NULL, "\"%s\" is not a command of gpualloc %s, which has %s", word,
 			  gpualloc_version(), known.data);
 }

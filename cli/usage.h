@@ -8,7 +8,7 @@
 
 void usage_of_all(struct ga_buffer *text, const struct command *const *commands);
 void usage_of_command(struct ga_buffer *text, const struct command *command);
-/* Says which commands there are and which may have been meant; returns the exit status. */
+/* Says which commands there are and which the user may have meant; returns the exit status. */
 int unknown_command(const struct command *const *commands, const char *word);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line that is painted while waiting; see waiting.h. */
+/* The line on the terminal while waiting; see waiting.h. */
 #include "waiting.h"
 
 #include "columns.h"
@@ -14,10 +14,10 @@
 static const int endings[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 enum { ENDINGS = sizeof endings / sizeof *endings };
 
-/* A handler has nowhere else to leave its word. */
+/* A signal handler has nowhere else to put its result. */
 static volatile sig_atomic_t ending;
 
-/* The signal may come just before the sleep that it should end: so there will be another. */
+/* The signal may come just before the sleep that it should end, so another one follows. */
 static void note_ending(int signal)
 {
 	if (signal != SIGALRM)
@@ -25,7 +25,7 @@ static void note_ending(int signal)
 	(void)alarm(1);
 }
 
-/* Without SA_RESTART, so that a sleep ends. What is ignored stays ignored. */
+/* Without SA_RESTART, so that a sleep ends. Ignored signals stay ignored. */
 static void set_handlers(void (*handler)(int))
 {
 	struct sigaction action = {.sa_handler = handler}, before;
@@ -53,7 +53,7 @@ static void paint(const struct waiting *waiting, const char *line)
 		(void)!write(STDERR_FILENO, text.data, text.size);
 }
 
-/* Who holds what, on one line: the first of several says only what was asked for. */
+/* Who holds what, on one line; the first of several lines only repeats the request. */
 static void add_sentence(struct ga_buffer *line, const char *sentence)
 {
 	const char *rest = strchr(sentence, '\n');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups of GPUs; see topo_groups.h. */
+/* Groups of GPUs; see groups.h. */
 #include "groups.h"
 
 #include "cleanup.h"
@@ -39,8 +39,8 @@ static bool together(const struct groups *groups, enum group_kind kind, size_t a
 	return level >= levels[kind];
 }
 
-/* Moves to the front of order[first … last) whatever hangs together with order[first]; returns
- * where that ends. What stood before another still does. */
+/* Moves to the front of order[first … last) everything that hangs together with order[first];
+ * returns where that ends. The rest keeps its order. */
 static size_t gather(struct groups *groups, enum group_kind kind, size_t first, size_t last)
 {
 	size_t *order = groups->order, end = first + 1;
@@ -73,7 +73,7 @@ static bool is_one(const struct groups *groups, enum group_kind kind, size_t fir
 	return gather(&copy, kind, first, last) == last;
 }
 
-/* Whether a group is worth a box: a NUMA node always is, others where they say something new. */
+/* Whether a group is worth a box: a NUMA node always is, others if they say something new. */
 static bool is_shown(const struct groups *groups, enum group_kind kind, size_t first, size_t last,
 		     size_t numa_size)
 {
@@ -88,7 +88,7 @@ static bool is_shown(const struct groups *groups, enum group_kind kind, size_t f
 	       !is_one(groups, (enum group_kind)(kind + 1), first, last);
 }
 
-/* A machine where nothing is known of some GPU's place is not many hosts. */
+/* A machine on which some GPU's place is unknown is not many hosts. */
 static bool hosts_are_known(struct groups *groups)
 {
 	for (size_t first = 0, last; first < groups->count; first = last) {
@@ -141,7 +141,7 @@ int fabric_links(const struct groups *groups, size_t device)
 	return groups->fabric[device] ? most_links(groups, device) : 0;
 }
 
-/* What a GPU can have at most; beyond that its links must go through switches. */
+/* The most links a GPU can have; with more they must go through switches. */
 static int links_possible(const struct groups *groups, size_t device)
 {
 	const gpualloc_device *gpu = gpualloc_machine_device(groups->machine, device);
@@ -155,8 +155,8 @@ static int links_possible(const struct groups *groups, size_t device)
 }
 
 /*
- * Those that device has links to, and itself: one fabric when every pair of them has as many
- * links as the lesser of the two has at all, and these are more than could be plugged in.
+ * A device and those it has links to are one fabric if every pair has as many links as the lesser
+ * of the two has in all, and these are more than could be plugged in.
  */
 static void find_fabric(struct groups *groups, size_t device, const int *most, size_t *members)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which GPUs stand together: the hosts, NUMA nodes and PCIe switches of a machine as a tree over
- * its devices, put in an order in which every group is without a gap. And which of them one
- * NVSwitch fabric joins.
+ * Which GPUs belong together: the hosts, NUMA nodes and PCIe switches of a machine as a tree over
+ * its devices, in an order in which no group has a gap. Also which of them one NVSwitch fabric
+ * joins.
  */
 #ifndef CLI_TOPO_GROUPS_H
 #define CLI_TOPO_GROUPS_H
@@ -30,17 +30,17 @@ struct group {
 struct groups {
 	const gpualloc_machine *machine;
 	size_t count;         /* of devices */
-	size_t *order;        /* devices as they stand beside each other */
-	struct group *groups; /* each before those within it */
+	size_t *order;        /* devices in the order in which they are drawn */
+	struct group *groups; /* each before the groups within it */
 	size_t group_count;
 	bool used[GROUP_KINDS];
-	size_t *node;    /* by device: which NUMA node it is in, known by number or not */
+	size_t *node; /* by device: which NUMA node it is in, whether or not the number is known */
 	size_t *scratch; /* room for another order */
 	size_t *fabric;  /* by device: which fabric it is on, from 1; 0 for none */
 	size_t fabric_count;
 };
 
-/* false when there is no memory. */
+/* False if there is no memory. */
 bool groups_make(struct groups *groups, const gpualloc_machine *machine);
 void groups_free(struct groups *groups);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `gpualloc topo --json`: the matrices as in the machine file, with every cell there. */
+/* `gpualloc topo --json`: the matrices as in the machine file, with every cell filled in. */
 #include "json_writer.h"
 #include "open.h"
 #include "topo.h"

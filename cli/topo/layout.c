@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The places of GPUs, boxes, lines and bars; see topo_layout.h. */
+/* The places of GPUs, boxes, lines and bars; see layout.h. */
 #include "layout.h"
 
 #include "cleanup.h"
@@ -42,8 +42,8 @@ static size_t row_capacity(const struct groups *groups)
 	return groups->count > 8 || nodes == 1 ? 8 : most;
 }
 
-/* Whether position starts a row, given how many its row has already: a group that fits into a row
- * is not torn apart. */
+/* Whether position starts a row, given how many its row already has: a group that fits into a row
+ * is not split. */
 static bool starts_row(const struct groups *groups, size_t position, size_t filled, size_t capacity)
 {
 	for (size_t i = 0; i < groups->group_count; i++) {
@@ -161,7 +161,7 @@ static void measure_boxes(struct layout *layout)
 
 /* ---- x ---- */
 
-/* Boxes that begin or end between two GPUs make room for their edges. */
+/* Makes room for the edges of boxes that begin or end between two GPUs. */
 static int open_boxes(struct layout *layout, size_t position, bool row_starts, size_t row, int x)
 {
 	for (size_t i = 0; i < layout->groups.group_count; i++) {
@@ -197,7 +197,7 @@ static size_t row_at(const struct layout *layout, size_t position)
 	return layout->gpus[layout->groups.order[position]].row;
 }
 
-/* Places a row from position on, beginning at x = 0; returns the position behind it. */
+/* Places a row from position on, beginning at x = 0; returns the position after it. */
 static size_t place_row(struct layout *layout, size_t position, int *ret_width)
 {
 	size_t row = row_at(layout, position), start = position;
@@ -289,8 +289,8 @@ static void place_row_y(struct layout *layout, size_t row, int y)
 	}
 }
 
-/* From the first to the last GPU on it in this pair of rows, or as wide as all rows where bars have
- * to be joined. */
+/* From the first to the last GPU on it in this pair of rows, or as wide as all rows if bars have to
+ * be joined. */
 static void add_bar(struct layout *layout, size_t pair, size_t fabric, int y)
 {
 	int left = layout->width, right = 0;
@@ -310,7 +310,7 @@ static void add_bar(struct layout *layout, size_t pair, size_t fabric, int y)
 		.fabric = fabric, .pair = pair, .rect = {left, y, right - left, BAR}};
 }
 
-/* What lies between the two rows of a pair, from y on; returns where it ends. */
+/* Places what lies between the two rows of a pair, from y on; returns where it ends. */
 static int place_between(struct layout *layout, size_t pair, bool has_second, int y)
 {
 	bool any = false;
@@ -365,8 +365,8 @@ static int by_key(const void *a, const void *b)
 	return one->key < other->key ? -1 : one->key > other->key;
 }
 
-/* Lines on one side of a GPU must not cross each other there: an arc that reaches farther goes
- * around those that do not. */
+/* Lines on one side of a GPU must not cross there: an arc that reaches farther goes around the
+ * shorter ones. */
 static struct port port_of(const struct layout *layout, size_t from, size_t to, int *x)
 {
 	const struct gpu_place *here = &layout->gpus[from], *there = &layout->gpus[to];
@@ -432,7 +432,7 @@ bool layout_make(struct layout *layout, const gpualloc_machine *machine)
 	layout->gpus = calloc(count + 1, sizeof *layout->gpus);
 	layout->boxes =
 		calloc(layout->groups.group_count + count * GROUP_KINDS + 1, sizeof *layout->boxes);
-	layout->bars = calloc(count + 1, sizeof *layout->bars); /* each has a GPU of its own */
+	layout->bars = calloc(count + 1, sizeof *layout->bars); /* each has its own GPU */
 	if (!layout->gpus || !layout->boxes || !layout->bars)
 		return false;
 	fill_rows(layout);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where everything stands in the picture of a machine, in whole units of its viewBox. Rows of
- * GPUs come in pairs: what joins the two runs between them, what joins GPUs of one row runs on
- * its other side, so that the lower row of a pair is a mirror of the upper.
+ * Where everything is in the picture of a machine, in whole units of its viewBox. Rows of GPUs come
+ * in pairs: lines that join the two rows run between them, and lines within one row run on its
+ * other side, so that the lower row of a pair mirrors the upper.
  */
 #ifndef CLI_TOPO_LAYOUT_H
 #define CLI_TOPO_LAYOUT_H
@@ -24,7 +24,7 @@ struct group_box {
 	size_t row;
 };
 
-/* NVLinks between two GPUs that no fabric joins; x are the places where the line begins and ends.
+/* NVLinks between two GPUs that no fabric joins; x says where the line begins and ends.
  */
 struct direct_link {
 	size_t a, b;
@@ -52,18 +52,19 @@ struct layout {
 	int gap;
 	int arc_side[GROUP_KINDS], inner_side[GROUP_KINDS]; /* from a GPU to the edge of its box */
 	int arc_margin, inner_margin;                       /* the same for the outermost */
-	int left; /* what bars of several pairs of rows need to be joined */
+	int left; /* the room needed to join the bars of several pairs of rows */
 	int width, bottom;
 };
 
 enum { LAYOUT_MARGIN = 24, LAYOUT_TOP = 84 };
 
-/* false when there is no memory. */
+/* False if there is no memory. */
 bool layout_make(struct layout *layout, const gpualloc_machine *machine);
 void layout_free(struct layout *layout);
 
 bool row_is_mirrored(size_t row);
-/* How far from its GPUs the line between two of one row runs; 0 for neighbours, who need none. */
+/* How far from its GPUs the line between two of one row runs; 0 for neighbours, which need no arc.
+ */
 int arc_height(const struct layout *layout, const struct direct_link *link);
 
 #endif

@@ -22,7 +22,7 @@ struct p2p_seen p2p_of_machine(const gpualloc_machine *machine)
 	return seen;
 }
 
-/* Past the end, where the library knows no pair, for a MIG instance. */
+/* Past the end for a MIG instance, so that the library knows no pair. */
 static size_t place_of(const gpualloc_machine *machine, const gpualloc_device *device)
 {
 	size_t place = 0, count = gpualloc_machine_device_count(machine);
@@ -53,14 +53,14 @@ bool p2p_sentence(struct ga_buffer *text, const struct p2p_seen *seen)
 		ga_buffer_text(text, "peer-to-peer between any two");
 	else if (seen->no == all)
 		ga_buffer_text(text,
-			       "no peer-to-peer: what goes between two of them goes through the "
-			       "host's memory");
+			       "no peer-to-peer: data between two of them goes through the host's "
+			       "memory");
 	else
 		ga_buffer_format(text, "peer-to-peer between %zu of %zu pairs", all - seen->no,
 				 all);
 	if (seen->inferred == all)
-		ga_buffer_text(text, " (concluded from the model, not read)");
+		ga_buffer_text(text, " (inferred from the model, not read)");
 	else if (seen->inferred)
-		ga_buffer_format(text, " (%zu concluded from the model, not read)", seen->inferred);
+		ga_buffer_format(text, " (%zu inferred from the model, not read)", seen->inferred);
 	return true;
 }

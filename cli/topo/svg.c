@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `gpualloc topo --svg`: the picture, drawn from a finished layout. It brings its own background,
- * so that it can be read on any page, and follows the page's dark mode. No scripts, no fonts but
- * the system's, the same bytes for the same machine.
+ * `gpualloc topo --svg`: the picture, drawn from a finished layout. It has its own background, so
+ * that it can be read on any page, and follows the page's dark mode. It has no scripts and only the
+ * system's fonts. The same machine always gives the same bytes.
  */
 #include "svg.h"
 #include "cleanup.h"
@@ -54,7 +54,7 @@ static void add_models(struct ga_buffer *out, const gpualloc_machine *machine)
 	}
 }
 
-/* What is drawn: where everything stands, and what was chosen of it, if anything was. */
+/* What is drawn: where everything is, and what was chosen, if anything was. */
 struct picture {
 	struct layout layout;
 	const gpualloc_choice *choice;
@@ -107,7 +107,7 @@ static void add_heading(struct ga_buffer *out, const struct picture *picture,
 static const char *const box_labels[] = {
 	[GROUP_PHB] = "PHB", [GROUP_PXB] = "PXB", [GROUP_PIX] = "PIX", [GROUP_BOARD] = "BOARD"};
 
-/* With the CPUs where there is room for all of them; in the smallest boxes there never is. */
+/* With the CPUs if there is room for all of them; in the smallest boxes there never is. */
 enum { CPUS_SHOWN = 16 };
 
 static void numa_caption(struct ga_buffer *caption, const struct layout *layout,
@@ -196,12 +196,12 @@ static void add_instances(struct ga_buffer *out, const struct picture *picture,
 		int size = slices_of(instance), left = room * at / slices;
 		int width = room * (at + size) / slices - left - 2;
 
-		ga_buffer_format(
-			out,
-			"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" class=\"mig%s\">"
-			"<title>",
-			rect->x + 10 + left, rect->y + rect->height - 19, width > 1 ? width : 1,
-			is_chosen(picture, instance) ? " chosen" : "");
+		ga_buffer_format(out,
+				 "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" "
+				 "class=\"mig%s\"><title>",
+				 rect->x + 10 + left, rect->y + rect->height - 19,
+				 width > 1 ? width : 1,
+				 is_chosen(picture, instance) ? " chosen" : "");
 		svg_escaped(out, profile ? profile : "MIG instance");
 		ga_buffer_text(out, "</title></rect>\n");
 		at += size;
@@ -249,7 +249,7 @@ static void add_gpu(struct ga_buffer *out, const struct picture *picture, size_t
 
 /* ---- links ---- */
 
-/* Where the number of a link stands. */
+/* Where the number of a link goes. */
 struct spot {
 	int x, y;
 };
@@ -307,7 +307,7 @@ static void add_number(struct ga_buffer *out, struct spot spot, int count)
 			 spot.y + 4, count);
 }
 
-/* Numbers are drawn over all lines, and only where lines differ. */
+/* Numbers are drawn over all lines, and only if lines differ. */
 static void add_links(struct ga_buffer *out, const struct layout *layout, const struct scale *scale)
 {
 	ga_auto_free struct spot *spots = calloc(layout->link_count + 1, sizeof *spots);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `gpualloc topo` for people: the matrix that nvidia-smi made known, so that what reads one reads
- * the other. On a terminal it is folded into as many blocks of columns as fit beside each other;
+ * `gpualloc topo` for people: the matrix that people know from nvidia-smi, so that a program that
+ * reads one reads the other. On a terminal it is folded into blocks of as many columns as fit;
  * elsewhere each row is one line.
  */
 #include "columns.h"
@@ -20,9 +20,9 @@ static const char cpu_title[] = "CPU Affinity", numa_title[] = "NUMA Affinity";
 struct matrix {
 	const gpualloc_machine *machine;
 	const struct terminal *terminal;
-	bool p2p; /* cells tell of peer-to-peer, not of links */
+	bool p2p; /* cells show peer-to-peer, not links */
 	size_t count;
-	size_t label; /* columns of "GPU0" and, wider, of a cell */
+	size_t label; /* the width of "GPU0" and, wider, of a cell */
 	size_t cpus;
 	size_t gap; /* between columns */
 };
@@ -100,17 +100,17 @@ static struct matrix measure(const gpualloc_machine *machine, const struct termi
 		matrix.label = strlen(label) > matrix.label ? strlen(label) : matrix.label;
 		matrix.cpus = cpus > matrix.cpus ? cpus : matrix.cpus;
 	}
-	/* Where it has to be folded, fewer blocks are worth more than wide gaps. */
+	/* If it has to be folded, fewer blocks are better than wide gaps. */
 	if (terminal->is_terminal && (matrix.label + matrix.gap) * matrix.count > terminal->width)
 		matrix.gap = 1;
 	return matrix;
 }
 
-/* ---- one block: the columns first … last - 1, and the affinities behind the last of all ---- */
+/* ---- one block: the columns first … last - 1, and the affinities after the very last one ---- */
 
 struct block {
 	size_t first, last;
-	size_t cpus; /* columns for the CPUs; 0 where the affinities are not in this block */
+	size_t cpus; /* columns for the CPUs; 0 if the affinities are not in this block */
 };
 
 static void add_header(struct ga_buffer *text, const struct matrix *matrix,
@@ -186,7 +186,7 @@ static void add_block(struct ga_buffer *text, const struct matrix *matrix,
 		add_row(text, matrix, block, i);
 }
 
-/* The columns there are for CPUs beside used others; 0 where they would be cut beyond use. */
+/* The columns left for CPUs when the others use used; 0 if they would be cut too short. */
 static size_t room_for_cpus(const struct matrix *matrix, size_t used)
 {
 	size_t others = used + matrix->gap + matrix->gap + strlen(numa_title),
@@ -229,7 +229,7 @@ static void add_matrix(struct ga_buffer *text, const struct matrix *matrix)
 		add_block(text, matrix, &whole);
 }
 
-/* ---- legend: only what is there ---- */
+/* ---- legend: only what occurs ---- */
 
 static const struct {
 	enum gpualloc_level level;
@@ -282,11 +282,11 @@ static void add_legend(struct ga_buffer *text, const struct matrix *matrix)
 	if (seen.inferred) {
 		ga_buffer_text(text, "\nThe PCIe level of ");
 		add_count(text, seen.inferred, "pair");
-		ga_buffer_text(text, " was concluded, not read; --json tells which.\n");
+		ga_buffer_text(text, " was inferred, not read; --json says which.\n");
 	}
 }
 
-/* A sentence where all pairs are alike, else a second matrix, as nvidia-smi topo -p2p prints it. */
+/* A sentence if all pairs are alike, or else a second matrix, as nvidia-smi topo -p2p prints it. */
 static void add_p2p(struct ga_buffer *text, struct matrix matrix)
 {
 	struct p2p_seen seen = p2p_of_machine(matrix.machine);
@@ -307,7 +307,8 @@ static void add_p2p(struct ga_buffer *text, struct matrix matrix)
 		ga_buffer_text(text, "  U    = not known\n");
 }
 
-/* What all pairs have in common, which is all there is to say of a machine with one big switch. */
+/* What all pairs have in common, which is all there is to say about a machine with one big switch.
+ */
 static void add_summary(struct ga_buffer *text, const struct matrix *matrix)
 {
 	char first[CELL_SIZE], cell[CELL_SIZE];

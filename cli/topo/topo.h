@@ -10,7 +10,7 @@
 void topo_text(struct ga_buffer *text, const gpualloc_machine *machine,
 	       const struct terminal *terminal);
 void topo_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine);
-/* choice: what was chosen is drawn in; NULL where nothing was. */
+/* If choice is not NULL, the chosen devices are marked. */
 void topo_svg(struct ga_buffer *text, const gpualloc_machine *machine,
 	      const gpualloc_choice *choice);
 

@@ -32,7 +32,7 @@ def a_choice_in_words():
     assert explain("dgx1-volta", "-n", "3", "-p", "bandwidth", "--exclude", "1") == """\
 dgx1-volta (simulated): policy bandwidth chose 0,2,3
   predicted bandwidth 60.0 GB/s, sum of pair scores 610
-  value 60000 MB/s, proven: no set has more
+  value 60000 MB/s, proven: no set is worth more
 
 CHOSEN
   0        Tesla V100-SXM2-16GB         GPU-44a48cb1-0000-0000-0000-000003000000
@@ -207,9 +207,9 @@ def what_is_not_proven_has_a_gap():
         assert explained["bound"] >= explained["value"], explained
         assert all(one["value"] is None for one in explained["alternatives"]), explained
         if explained["proven"]:
-            assert "proven: no set has more" in text, text
+            assert "proven: no set is worth more" in text, text
         else:
-            assert re.search(rf"value {explained['value']}, not proven: no set has more than "
+            assert re.search(rf"value {explained['value']}, not proven: no set is worth more than "
                              rf"{explained['bound']} \(a gap of \d+\.\d %\)", text), text
 
 

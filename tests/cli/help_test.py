@@ -68,7 +68,7 @@ def every_example_works():
 def near_misses_are_understood():
     for typed, meant in (("lst", "list"), ("lits", "list"), ("snap", "snapshot"),
                          ("tpoo", "topo"), ("versoin", "version")):
-        refused(64, typed, says=[f'"{typed}" is no command', f"did you mean {meant}?"])
+        refused(64, typed, says=[f'"{typed}" is not a command', f"did you mean {meant}?"])
     refused(64, "help", "lsit", says=["did you mean list?"])
     for typed, meant in (("jsno", "json"), ("machines=x", "machine"), ("dedline=3s", "deadline")):
         refused(64, "list", "--" + typed, says=[f"did you mean --{meant}?"])
@@ -115,7 +115,7 @@ def completion_has_every_command_and_option():
         assert [word[2:] for word in words if word.startswith("--")] == sorted(options(command))
         assert f"    {command}) _arguments" in ok("completion", "zsh")
     refused(64, "completion", says=["bash|fish|zsh"])
-    refused(64, "completion", "tcsh", says=["bash, fish, zsh"])
+    refused(64, "completion", "tcsh", says=["bash, fish and zsh"])
 
 
 def complete(*words):

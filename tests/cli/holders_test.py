@@ -72,7 +72,7 @@ def only_the_owner_and_root_are_told():
         env = {"GPUALLOC_STATE_DIR": one.path}
         cli.refused(77, "leases", "--pids", lease, env=env, says=[ada.name], **bob.as_them())
         for somebody in (bob.as_them(), {}):  # root leases for himself
-            cli.refused(77, "run", "--in", lease, "true", env=env, says=["no lease of yours"],
+            cli.refused(77, "run", "--in", lease, "true", env=env, says=["is not your lease"],
                         **somebody)
         assert holder.end() == 0
 
@@ -103,7 +103,7 @@ def a_supervised_job_is_joined_where_it_runs():
         env = {"GPUALLOC_STATE_DIR": one.path}
         shows = ["run", "--in", lease, "sh", "-c", "echo $CUDA_VISIBLE_DEVICES"]
         assert cli.ok(*shows, env=env) == visible + "\n"
-        cli.refused(64, "run", "--in", lease, "-n", "2", "true", env=env, says=["goes inside"])
+        cli.refused(64, "run", "--in", lease, "-n", "2", "true", env=env, says=["put --count inside"])
         inside = ["run", "--in", lease, GPUALLOC, "run", "-n", "1", "sh", "-c",
                   "echo $CUDA_VISIBLE_DEVICES"]
         assert cli.ok(*inside, env=env).strip() in visible.split(",")
@@ -162,9 +162,9 @@ def leases_tell_what_runs_who_intrudes_and_what_idles():
         with machine_with(one, gpu0=[], gpu1=[]):
             holder, lease, *_ = family(one, "-n", "2")
             assert processes_of(one, lease) == []
-            assert "nothing runs there" in one.ask("leases", "--machine", one.machine)
+            assert "nothing is running there" in one.ask("leases", "--machine", one.machine)
             text = " ".join(one.ask("list", "--machine", one.machine).split())
-            assert text.count("; nothing runs on it") == 2, text
+            assert text.count("; nothing is running on it") == 2, text
         mine = (7001, "C", "root", "train\x1b[31m", 1024)
         with machine_with(one, gpu0=[mine, (7002, "C", "mallory", "miner", 512)],
                           gpu1=[mine, (7003, "G", "mallory", "Xorg", 5)]):
@@ -176,12 +176,12 @@ def leases_tell_what_runs_who_intrudes_and_what_idles():
             text = one.ask("leases", "--machine", one.machine)
             assert "runs: 7001 train?[31m (2048 MiB)\n" in text, text
             assert "intruders: 7002 of mallory miner (512 MiB)\n" in text, text
-            assert "nothing runs" not in text and "Xorg" not in text, text
+            assert "nothing is running" not in text and "Xorg" not in text, text
             text = " ".join(one.ask("list", "--machine", one.machine).split())
-            assert "nothing runs" not in text and "intruder" in text, text
+            assert "nothing is running" not in text and "intruder" in text, text
         with machine_with(one, gpu0=None, gpu1=[]):  # of one GPU nobody knows
             assert processes_of(one, lease) is None
-            assert "nothing runs there" not in one.ask("leases", "--machine", one.machine)
+            assert "nothing is running there" not in one.ask("leases", "--machine", one.machine)
         assert holder.end() == 0
 
 
@@ -193,7 +193,7 @@ def a_driver_that_does_not_answer_keeps_nobody_from_the_list():
                "GPUALLOC_NVIDIA_SMI": "/nonexistent/nvidia-smi", "FAKE_HANG": "nvmlInit_v2",
                "GPUALLOC_MACHINE": None}
         result = cli.run("leases", "--json", "--deadline", "100ms", env=env)
-        assert result.code == 0 and "what runs on the devices is not known" in result.err, result
+        assert result.code == 0 and "cannot tell what runs on the devices" in result.err, result
         lease, = json.loads(result.out)["leases"]
         assert lease["pid"] == holder.process.pid and lease["processes"] is None, lease
         assert cli.run("leases", "-q", "--deadline", "100ms", env=env).err == ""

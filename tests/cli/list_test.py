@@ -114,7 +114,7 @@ def simulated_machines_say_so_everywhere():
 def a_machine_without_gpus_is_69_and_a_sentence():
     for form in ([], ["--json"], ["--csv"]):
         refused(69, "list", *form, "--machine", machine_file("empty.json"),
-                says=["no GPU is on this machine", "source nvml, driver 550.54.15"])
+                says=["there is no GPU on this machine", "source nvml, driver 550.54.15"])
 
 
 USE = {"utilization": None, "lease": None}

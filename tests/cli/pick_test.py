@@ -318,9 +318,9 @@ def ids_in_every_form():
     assert form("torch", *both) == "cuda:3,cuda:1\n"
     assert form("pci", "a100-mig", "--mig=2g.10gb") == "00000000:81:00.0\n"
     assert form("uuid", "a100-mig", "--mig=2g.10gb") == "MIG-daa66d13-0000-0000-0000-000000000002\n"
-    no(64, "dgx2", "--format", "foo", says=['no form "foo"', "uuid, index, pci, env, torch"])
-    no(64, "dgx2", "--format", "", says=["no form"])
-    no(64, "dgx2", "--format", "uuid", "--json", says=["two forms"])
+    no(64, "dgx2", "--format", "foo", says=['no format "foo"', "uuid, index, pci, env, torch"])
+    no(64, "dgx2", "--format", "", says=["no format"])
+    no(64, "dgx2", "--format", "uuid", "--json", says=["two formats"])
 
 
 @case

@@ -189,8 +189,8 @@ def a_value_without_its_option_is_no_command():
         one.refused(127, "--", "5m", says=["5m"])
         one.refused(64, "--wait=soon", "true", says=["soon", "90s"])
         one.refused(64, "--time-limit", "5", "true", says=["--time-limit"])
-        one.refused(64, "--format", "pci", "true", says=["index and uuid"])
-        one.refused(64, says=["needs a word more"])
+        one.refused(64, "--format", "pci", "true", says=["index or uuid"])
+        one.refused(64, says=["needs another word"])
         one.refused(64, "--json", "true", says=["--json"])
 
 

@@ -192,7 +192,7 @@ def where_the_version_is_not_known_that_is_a_note():
             file.write(plain("dgx1-volta"))
         result = run("slurm", "check", path, "--machine", "dgx1-volta")
         assert result.code == 0 and result.out == \
-            f"{path}: nothing wrong, beside dgx1-volta (simulated)\n", result
+            f"{path}: nothing wrong, compared with dgx1-volta (simulated)\n", result
         assert result.err.startswith(f"gpualloc: note: {path}:2: which Slurm"), result
         assert run("slurm", "check", path, "--machine", "dgx1-volta", "-q").err == ""
 
@@ -391,7 +391,7 @@ def a_cluster_whose_nodes_differ():
                  "--node", "b1") == [
         "gres.conf:2: the lines have 4 devices, and this machine 8: without /dev/nvidia4, "
         "/dev/nvidia5, /dev/nvidia6, /dev/nvidia7"]
-    refused(64, "slurm", "check", "/dev/null", "--node", "a[1-2]", says=["not one node"])
+    refused(64, "slurm", "check", "/dev/null", "--node", "a[1-2]", says=["does not name a single node"])
 
 
 @case
@@ -492,7 +492,7 @@ def garbage_is_no_configuration():
                 refused(65, "slurm", "check", path, *form, *DGX1, says=[path, says])
     refused(65, "slurm", "check", "/etc", says=["is a directory"])
     refused(64, "slurm", "check", "/nonexistent", says=["/nonexistent: No such file"])
-    refused(64, "slurm", "check", says=["needs files"])
+    refused(64, "slurm", "check", says=["needs the files"])
 
 
 @case
@@ -524,7 +524,7 @@ def many_lines_are_survived():
     many = b",".join(b"%d" % i for i in range(200))
     result = survives(b"".join(b"NodeName=a%d,b[%s] Name=gpu File=/dev/nvidia[0-3]\n" % (i, many)
                                for i in range(4000)))
-    assert "more kinds of nodes than were looked at" in result.err, result
+    assert "too many kinds of nodes" in result.err, result
     result = survives(b"Name=gpu Links=x Type=a File=/dev/nvidia0\n" * 5000, "-q")
     assert result.code == 0 and len(json.loads(result.out)["findings"]) == 200
 

@@ -337,7 +337,7 @@ def json_has_what_the_lines_have():
 @case
 def words_that_are_none_are_refused():
     refused(64, "slurm", says=["gres-conf | check FILE"])
-    refused(64, "slurm", "gresconf", "--machine", "dgx2", says=["check and gres-conf"])
+    refused(64, "slurm", "gresconf", "--machine", "dgx2", says=["check or gres-conf"])
     refused(64, "slurm", "gres-conf", "x", "--machine", "dgx2", says=['"x"'])
     refused(64, "slurm", "gres-conf", "--machine", "dgx2", "--slurm-version", "24.05",
             says=["slurm check"])

@@ -39,10 +39,10 @@ Legend:
 
 
 @case
-def unknown_cells_are_question_marks_and_conclusions_are_counted():
+def unknown_cells_are_question_marks_and_inferences_are_counted():
     text = ok("topo", "--machine", machine_file("odd.json"))
     assert re.search(r"^GPU0 +X +\? +PIX +NODE +N/A +N/A$", text, re.M), text
-    assert "The PCIe level of 1 pair was concluded" in text, text
+    assert "The PCIe level of 1 pair was inferred" in text, text
 
 
 @case
@@ -97,24 +97,24 @@ def of_models(where, *names, **more):
 
 
 @case
-def peer_to_peer_is_shown_and_what_was_concluded_is_marked():
+def peer_to_peer_is_shown_and_what_was_inferred_is_marked():
     card, bridged = "NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090"
     with folder() as where:
         none = of_models(where, card, card)
-        assert "\nNo peer-to-peer: what goes between two of them goes through the host's " \
-               "memory (concluded from the model, not read).\n" in ok("topo", "--machine", none)
+        assert "\nNo peer-to-peer: data between two of them goes through the host's " \
+               "memory (inferred from the model, not read).\n" in ok("topo", "--machine", none)
         shown = document(none)
         assert shown["p2p"] == [["X", "no"], ["no", "X"]], shown
         assert shown["p2p_inferred"] == [[0, 1]] and "p2p" not in json.loads(
             ok("snapshot", "--machine", none))
         says = ok("explain", "-n", "2", "--machine", none)
-        assert "\n  no peer-to-peer: what goes" in says, says
+        assert "\n  no peer-to-peer: data" in says, says
         assert json.loads(ok("explain", "--json", "-n", "2", "--machine", none))["p2p"] == {
             "ok": 0, "no": 1, "unknown": 0, "inferred": 1}
         mixed = ok("topo", "--machine", of_models(
             where, bridged, bridged, bridged, nvlink=[[0, 4, 0], [4, 0, 0], [0, 0, 0]],
             p2p=[["X", None, "no"], [None, "X", "no"], ["no", "no", "X"]]))
-        assert "Peer-to-peer between 1 of 3 pairs (1 concluded from the model" in mixed, mixed
+        assert "Peer-to-peer between 1 of 3 pairs (1 inferred from the model" in mixed, mixed
         assert re.search(r"^GPU1  OK     X    NS$", mixed, re.M), mixed
         read = ok("topo", "--machine", of_models(where, card, card,
                                                  p2p=[["X", "ok"], ["ok", "X"]]))

@@ -69,7 +69,7 @@ def no_two_keepers_have_the_same_door():
         for lease, somebody, other in zip(leases, (ada, bob, ada, bob), (bob, ada, bob, ada)):
             # Not by whoever is somebody else.
             cli.refused(77, "hold", "--extend", lease, "--for", "1h", env=env,
-                        says=["no lease of yours"], **other.as_them())
+                        says=["is not your lease"], **other.as_them())
             found = json.loads(cli.ok("hold", "--extend", lease, "--for", "1h", "--json", env=env,
                                       **somebody.as_them()))
             assert found["lease"] == lease, found

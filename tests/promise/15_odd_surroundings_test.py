@@ -201,7 +201,7 @@ def a_private_lease_beside_a_store_for_everybody_is_refused():
         os.chmod(os.path.join(one.path, "ledger"), 0o600)  # restricted to others
         result = cli.run("run", "--private", "--ignore-processes", "true", env=env,
                          **ada.as_them())
-        assert result.code == 0 and "that you cannot use" in result.err, result
+        assert result.code == 0 and "but you cannot use it" in result.err, result
 
 
 # ---- text ----

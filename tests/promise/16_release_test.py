@@ -47,12 +47,12 @@ def a_job_is_ended_when_that_is_meant():
     with store() as one:
         holder, lease = job(one, "-n", "8")
         said = cli.refused(64, "release", lease, env=env_of(one), says=["--yes", "nothing was ended"])
-        assert f"process {holder.process.pid} (sleep 1000) is ended" in said, said
+        assert f"process {holder.process.pid} (sleep 1000) will be ended" in said, said
         assert holder.process.poll() is None
         result = release(one, "--yes", lease)
         assert result.code == 0 and result.raw == b"", result
         assert holder.end() == -signal.SIGTERM and one.is_free()
-        cli.refused(77, "release", lease, env=env_of(one), says=["no lease of yours"])
+        cli.refused(77, "release", lease, env=env_of(one), says=["is not your lease"])
 
 
 @case
@@ -80,7 +80,7 @@ def on_a_terminal_it_is_asked():
         holder, lease = job(one)
         for answer, code in (("n", 77), ("", 77), ("y", 0)):
             terminal = Terminal(GPUALLOC, "release", lease, env=one.environment())
-            terminal.until(rf"process {holder.process.pid} \(sleep 1000\) is ended")
+            terminal.until(rf"process {holder.process.pid} \(sleep 1000\) will be ended")
             terminal.until(r"\[y/N\] ")
             assert holder.process.poll() is None
             terminal.type(answer + "\n")
@@ -106,7 +106,7 @@ def several_are_ended_by_the_beginnings_of_their_names():
             lease = hold(one, "-m", "1MiB", "--share")
             same = lease[0] if lease[0] in seen else None
             seen[lease[0]] = lease
-        cli.refused(64, "release", same, env=env_of(one), says=["begins several leases", lease])
+        cli.refused(64, "release", same, env=env_of(one), says=["several leases begin", lease])
         cli.ok("release", *{entry["id"] for entry in one.leases()["leases"]}, env=env_of(one))
         assert one.is_free()
 
@@ -252,7 +252,7 @@ def a_job_has_no_time_to_be_given():
     with store() as one:
         holder, lease = job(one)
         cli.refused(77, "hold", "--extend", lease, "--for", "1h", env=env_of(one),
-                    says=["no hold that can be prolonged"])
+                    says=["not a hold that can be extended"])
         assert holder.kill() == -signal.SIGKILL
 
 
