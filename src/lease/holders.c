@@ -353,10 +353,10 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 	if (result < 0)
 		return ga_error_memory(error);
 	if (result == 0 || record.uid != geteuid())
-		return ga_error_remedy(error,
-				       ga_error_set(error, GPUALLOC_EPERM,
-						    "no lease of yours is called \"%.40s\"", id),
-				       GPUALLOC_REMEDY_SHOW_LEASES);
+		return ga_error_remedy(
+			error,
+			ga_error_set(error, GPUALLOC_EPERM, "you have no lease \"%.40s\"", id),
+			GPUALLOC_REMEDY_SHOW_LEASES);
 	result = find(&search, &holders, error);
 	if (result < 0)
 		return result;

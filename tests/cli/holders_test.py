@@ -71,9 +71,9 @@ def only_the_owner_and_root_are_told():
         assert pids_of(one, lease, **ada.as_them()) == expected == pids_of(one, lease)
         env = {"GPUALLOC_STATE_DIR": one.path}
         cli.refused(77, "leases", "--pids", lease, env=env, says=[ada.name], **bob.as_them())
-        for somebody in (bob.as_them(), {}):  # root leases for himself
-            cli.refused(77, "run", "--in", lease, "true", env=env, says=["is not your lease"],
-                        **somebody)
+        # root leases for himself
+        for somebody, says in ((bob.as_them(), "is not your lease"), ({}, "you have no lease")):
+            cli.refused(77, "run", "--in", lease, "true", env=env, says=[says], **somebody)
         assert holder.end() == 0
 
 

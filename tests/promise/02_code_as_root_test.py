@@ -30,7 +30,7 @@ def takes_nothing_from(one, kind, stranger, dumpable, person):
             is_refused(one, lease, person)
         else:
             cli.refused(77, "run", "--in", lease, "env", env={"GPUALLOC_STATE_DIR": one.path},
-                        says=["is not your lease"], **person)
+                        says=["you have no lease"], **person)
 
 
 @case

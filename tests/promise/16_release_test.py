@@ -52,7 +52,7 @@ def a_job_is_ended_when_that_is_meant():
         result = release(one, "--yes", lease)
         assert result.code == 0 and result.raw == b"", result
         assert holder.end() == -signal.SIGTERM and one.is_free()
-        cli.refused(77, "release", lease, env=env_of(one), says=["is not your lease"])
+        cli.refused(77, "release", lease, env=env_of(one), says=["you have no lease"])
 
 
 @case
