@@ -10,9 +10,10 @@ export CC
 CHAOS_BUILD ?= build-chaos
 FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
+SOAK ?= 1h
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install
+.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install soak
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -22,6 +23,7 @@ help:
 	@echo 'make check    build and run every test'
 	@echo 'make bench    measure, in a release build: what decisions and leases cost, what policies are worth'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
+	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
 	@echo 'make hard     kill, stop and error at every system call and allocation; ten million runs of'
 	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
 	@echo 'make deps     install what building and testing need (Debian)'
@@ -69,6 +71,14 @@ chaos:
 	ninja -C $(CHAOS_BUILD) tests/lease/chaos tests/lease/forgetful.so
 	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
 	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
+
+soak:
+	@tools/install-deps all
+	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
+	ninja -C $(CHAOS_BUILD) cli/gpualloc compat/getgpu tests/lease/chaos tests/lease/soak_one
+	@cd $(CHAOS_BUILD) && GPUALLOC=$$PWD/cli/gpualloc GETGPU=$$PWD/compat/getgpu SOAK=$(SOAK) \
+	  CHAOS=$$PWD/tests/lease/chaos SOAK_ONE=$$PWD/tests/lease/soak_one TEST_ROOT=$(CURDIR)/tests \
+	  PYTHONDONTWRITEBYTECODE=1 python3 $(CURDIR)/tests/lease/soak_test.py
 
 hard: hard-inject hard-fuzz
 
