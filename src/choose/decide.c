@@ -63,8 +63,8 @@ static uint64_t seed_of(const gpualloc_request *request)
 {
 	uint64_t seed = request->seed;
 
-	if (!request->seeded)
-		(void)getrandom(&seed, sizeof seed, 0);
+	if (!request->seeded && getrandom(&seed, sizeof seed, 0) < 0)
+		return request->seed;
 	return seed;
 }
 
