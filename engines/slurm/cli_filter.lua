@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- One option for both: --gpualloc=N says how many devices a job is to have, and with this file Slurm
--- counts them as well, as gres/gpualloc. Put it beside slurm.conf, which needs
+-- One option for both: --gpualloc=N says how many devices a job gets, and with this file Slurm
+-- counts them too, as gres/gpualloc. Put it beside slurm.conf, which needs
 --
 --     CliFilterPlugins=cli_filter/lua
 --     GresTypes=gpualloc
 --     NodeName=... Gres=gpualloc:8
 --
--- A job that asks Slurm for GPUs itself, and one that shares devices, are left as they are.
+-- A job that asks Slurm for GPUs itself, or that shares devices, is left as it is.
 
 local gpu_options = { "gpus", "gpus-per-node", "gpus-per-socket", "gpus-per-task" }
 
@@ -33,7 +33,7 @@ function slurm_cli_pre_submit(options, pack_offset)
 	local text = asked(options)
 	local count = text and tonumber(string.match(text, "^%d+"))
 
-	-- What cannot be read the plugin refuses itself, in a better sentence.
+	-- If the text cannot be read, the plugin refuses it itself, with a better message.
 	if not count or count == 0 or string.find(text, ",share") or asks_slurm(options) then
 		return slurm.SUCCESS
 	end

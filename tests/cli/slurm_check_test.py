@@ -97,7 +97,7 @@ def cpus_instead_of_cores_as_a_generator_wrote_them():
                                  "CoresPerSocket=8\n"}, "-q", "--slurm-version", "22.05",
                   env=NOWHERE)
     assert found == ['gres.conf:1: Cores=0-15,900: the node has 16 cores, 0 to 15 ("invalid GRES '
-                     'core specification"); Slurm counts cores, and no threads'], found
+                     'core specification"); Slurm counts cores, not threads'], found
 
 
 @case
@@ -107,7 +107,7 @@ def links_that_say_nothing():
     for digit in "12":
         text = text.replace(f",{digit}", ",0").replace(f"={digit},", "=0,")
     assert one(text).endswith(
-        "Links has only 0 and -1, which says that no two devices are linked; count their NVLinks "
+        "Links has only 0 and -1, which means that no two devices are linked; count their NVLinks "
         "(`gpualloc slurm gres-conf` does) or leave it out")
 
 
@@ -116,8 +116,8 @@ def links_without_cores_or_type():
     text = "".join(f"Name=gpu File=/dev/nvidia{i} Links={links}\n"
                    for i, links in enumerate(("-1,2", "2,-1")))
     assert check({"gres.conf": text}, "-q", "--slurm-version", "23.11", env=NOWHERE) == [
-        "gres.conf:1: Links without Cores or Type on any line: Slurm passes them over without a "
-        "word and takes the lowest numbers; give each line Cores or Type"]
+        "gres.conf:1: Links, but no line has Cores or Type: Slurm silently "
+        "ignores the links and takes the lowest numbers; give each line Cores or Type"]
     for more in ("Type=a", "Cores=0-1"):
         better = text.replace("File", more + " File")
         assert check({"gres.conf": better}, "-q", "--slurm-version", "23.11", env=NOWHERE) == []
@@ -128,26 +128,27 @@ def links_that_do_not_fit_their_lines():
     def first(old, new):
         return check({"gres.conf": edited("dgx1-volta", old, new)}, *DGX1)
     assert first("Links=-1,1,1,2,2,0,0,0", "Links=-1,1,1,2,2,0,0") == [
-        "gres.conf:2: Links has 7 numbers, and the lines of this node have 8 devices: it needs "
-        "one for each, in their order"]
+        "gres.conf:2: Links has 7 numbers, but the lines of this node have 8 devices: it needs "
+        "one number per device, in their order"]
     assert first("Links=1,-1,2,1", "Links=1,-1,5,1") == [
         "gres.conf:4: Links says 2 for the device at place 1, whose own Links (line 3) says 5 "
         "back"]
     assert first("Links=-1,1,1,2", "Links=0,1,1,2") == [
-        "gres.conf:2: Links needs one -1, at the place of the device itself, and has 0: slurmd "
-        "takes none of it"]
+        "gres.conf:2: Links needs exactly one -1, at the place of the device itself, but has 0: "
+        "slurmd ignores it all"]
     assert first("Links=-1,1,1,2", "Links=-1,1,-1,2") == [
-        "gres.conf:2: Links needs one -1, at the place of the device itself, and has 2: slurmd "
-        "takes none of it"]
+        "gres.conf:2: Links needs exactly one -1, at the place of the device itself, but has 2: "
+        "slurmd ignores it all"]
     assert first("Links=-1,1,1,2", "Links=-1,1,NV2,2") == [
-        "gres.conf:2: Links=-1,1,NV2,2,2,0,0,0 is no list of numbers from 0 to 1023 with -1 for "
+        "gres.conf:2: Links=-1,1,NV2,2,2,0,0,0 is not a list of numbers from 0 to 1023 with -1 for "
         "the device itself"]
     assert first("Links=-1,1,1,2,2", "Links=1,-1,1,2,2") == [
         "gres.conf:2: Links has its -1 at place 1, but the device is at place 0 of the lines, "
         "counted from 0"]
     found = check({"gres.conf": "Name=gpu Type=a File=/dev/nvidia[0-1] Links=-1,2\n"}, "-q",
                   "--slurm-version", "22.05", env=NOWHERE)
-    assert found == ["gres.conf:1: one Links for 2 devices: each needs a line of its own, with -1 "
+    assert found == ["gres.conf:1: one Links for 2 devices: each device needs its own line, with "
+                     "-1 "
                      "at its own place"], found
 
 
@@ -157,9 +158,9 @@ def links_on_a_slurm_that_sorts_them_the_wrong_way_round():
     for version in ("24.05", "24.11.6", "25.05.3", "26.05"):
         release = ".".join(version.split(".")[:2])
         assert one(text, "--machine", "dgx1-volta", "--slurm-version", version) == (
-            f"gres.conf:2: Links with Slurm {release}: --gres=gpu:N and --gpus-per-node take the "
-            "worst linked pair (24.05 to 26.05 sort them the wrong way round); ask with --gpus=N "
-            "or --gpus-per-task, or use gpualloc's plugin")
+            f"gres.conf:2: Links with Slurm {release}: --gres=gpu:N and --gpus-per-node choose the "
+            "worst linked pair (24.05 to 26.05 sort links the wrong way round); use --gpus=N "
+            "or --gpus-per-task, or gpualloc's plugin")
     for version in ("22.05.8", "23.11", "24.02", "26.11"):
         assert check({"gres.conf": text}, "--machine", "dgx1-volta", "--slurm-version",
                      version) == []
@@ -193,7 +194,7 @@ def where_the_version_is_not_known_that_is_a_note():
         result = run("slurm", "check", path, "--machine", "dgx1-volta")
         assert result.code == 0 and result.out == \
             f"{path}: nothing wrong, compared with dgx1-volta (simulated)\n", result
-        assert result.err.startswith(f"gpualloc: note: {path}:2: which Slurm"), result
+        assert result.err.startswith(f"gpualloc: note: {path}:2: the version of Slurm"), result
         assert run("slurm", "check", path, "--machine", "dgx1-volta", "-q").err == ""
 
 
@@ -202,7 +203,7 @@ def gpus_without_files():
     found = check({"gres.conf": "Name=gpu Type=v100 Count=8\n"}, *DGX1)
     assert found[0] == (
         'gres.conf:1: Name=gpu without File: slurmd removes it ("Removing file-less GPU") and the '
-        'node has too few; name the files, File=/dev/nvidia[0-3]'), found
+        'node has too few; name the files, as in File=/dev/nvidia[0-3]'), found
     assert check({"gres.conf": "AutoDetect=nvml\nName=gpu Type=v100\n"}, *DGX1) == []
     text = "AutoDetect=nvml\nNodeName=a,b Name=gpu\nNodeName=b AutoDetect=off Name=gpu\n"
     assert check({"gres.conf": text}, "-q", "--node", "a", env=NOWHERE) == []
@@ -213,39 +214,39 @@ def gpus_without_files():
 def files_and_lines_that_slurm_cannot_read():
     good = "Name=gpu File=/dev/nvidia[0-7]\n"
     assert one(good + "Name=gpu File=/dev/nvidia[4-\n").startswith(
-        "gres.conf:2: File=/dev/nvidia[4- is no list of files")
+        "gres.conf:2: File=/dev/nvidia[4- is not a list of files")
     assert check({"gres.conf": "Name=gpu File=/dev/nvidia[0-999999999]\n"}, "-q",
                  env=NOWHERE) == [
         "gres.conf:1: File=/dev/nvidia[0-999999999] names more devices than any node has"]
     assert check({"gres.conf": "Name=gpu File=/dev/nvidia[0-3] Count=8\n"}, "-q", env=NOWHERE) == [
-        "gres.conf:1: Count=8, but its files are 4; leave Count out"]
+        "gres.conf:1: Count=8, but the line has 4 files; leave Count out"]
     assert one(good.replace("File", "Core=0-39 File")) == \
-        "gres.conf:1: gres.conf has no Core; slurmd does not start with it"
+        "gres.conf:1: gres.conf has no key Core; slurmd does not start with it"
     assert one(good + "File=/dev/nvidia8\n") == \
-        "gres.conf:2: the line has no Name=gpu, so it is about nothing"
+        "gres.conf:2: the line has no Name=gpu, so it does nothing"
     assert one(good + "Name=mps Count 8\n") == \
-        'gres.conf:2: "Count" is no KEY=VALUE, and Slurm reads no further'
+        'gres.conf:2: "Count" is not KEY=VALUE, and Slurm stops reading here'
     assert one(good.replace("File", "Cores=0-x File")).startswith(
-        "gres.conf:1: Cores=0-x is no list of core indices")
+        "gres.conf:1: Cores=0-x is not a list of core indices")
     assert one("NodeName=n[1-3 " + good, "-q", "--machine", "dgx1-volta") == (
-        "gres.conf:1: NodeName=n[1-3 is no list of nodes; ranges stand in brackets, as in "
+        "gres.conf:1: NodeName=n[1-3 is not a list of nodes; put ranges in brackets, as in "
         "n[1-4,7]")
     assert one("AutoDetect=off Name=gpu File=/dev/nvidia[0-7]\n") == (
-        "gres.conf:1: AutoDetect counts on a line of its own, or behind NodeName; here slurmd "
-        "passes it over")
+        "gres.conf:1: AutoDetect counts only on a line of its own or after NodeName; slurmd "
+        "ignores it here")
     found = check({"gres.conf": good + "Name=gpu File=/dev/nvidia0\n"}, *DGX1)
-    assert "gres.conf:2: /dev/nvidia0 is already in line 1: two jobs would get the same" in found
+    assert "gres.conf:2: /dev/nvidia0 is already in line 1: two jobs would get the same device" in found
 
 
 @case
 def cores_that_are_not_whole_sockets_or_not_on_all_lines():
     text = "Name=gpu File=/dev/nvidia[0-3] Cores=0-9\nName=gpu File=/dev/nvidia[4-7] Cores=20-39\n"
-    assert one(text) == ("gres.conf:1: Cores=0-9 is a part of a socket, and Slurm matches GPUs "
+    assert one(text) == ("gres.conf:1: Cores=0-9 is only part of a socket, but Slurm matches GPUs "
                          "with whole sockets; write Cores=0-19")
     slurm = "GresTypes=gpu\nSlurmdParameters=numa_node_as_socket\nNodeName=a Gres=gpu:8\n"
     assert check({"gres.conf": text, "slurm.conf": slurm}, *DGX1) == [], "sockets of its own"
     assert one(text.replace("0-9", "0-19").replace(" Cores=20-39", "")) == (
-        "gres.conf:2: the line has no Cores while line 1 has: Slurm wants them on all lines of a "
+        "gres.conf:2: this line has no Cores, but line 1 does: Slurm wants them on all lines of a "
         "node or on none")
     slurm = "GresTypes=gpu\nNodeName=a Gres=gpu:8 Sockets=4 CoresPerSocket=10\n"
     assert check({"gres.conf": text, "slurm.conf": slurm}, *DGX1) == [], "4 sockets by slurm.conf"
@@ -263,8 +264,8 @@ def the_wrong_order():
     found = check({"gres.conf": text}, "--machine", "dgx1-pascal")
     assert len(found) == 1 and found[0].startswith(
         f"gres.conf:{at[3] + 1}: /dev/nvidia3 (00000000:") and (
-            "stands behind /dev/nvidia5" in found[0]
-            and "would use another GPU than it was given" in found[0]), found
+            "comes after /dev/nvidia5" in found[0]
+            and "would use a different GPU than it was given" in found[0]), found
 
 
 @case
@@ -272,9 +273,9 @@ def the_wrong_devices():
     text = "Name=gpu File=/dev/nvidia[0-8]\n"
     assert check({"gres.conf": text}, *DGX1) == [
         "gres.conf:1: no GPU of this machine is /dev/nvidia8",
-        "gres.conf:1: the lines have 9 devices, and this machine 8"]
+        "gres.conf:1: the lines have 9 devices, but this machine has 8"]
     assert one("Name=gpu File=/dev/nvidia[0-5]\n") == (
-        "gres.conf:1: the lines have 6 devices, and this machine 8: without /dev/nvidia6, "
+        "gres.conf:1: the lines have 6 devices, but this machine has 8: without /dev/nvidia6, "
         "/dev/nvidia7")
     found = check({"gres.conf": "Name=gpu File=/dev/nvidia[0-3] Cores=0-19\n"
                                 "Name=gpu File=/dev/nvidia[4-7] Cores=0-19\n"}, *DGX1)
@@ -289,10 +290,10 @@ def mig_as_if_it_were_whole_gpus():
     assert found == [
         "gres.conf:1: /dev/nvidia1 is in MIG mode: each of its 5 instances needs a line with "
         "MultipleFiles, its GPU's file and two of /dev/nvidia-caps",
-        "gres.conf:1: the lines have 2 devices, and this machine 6"], found
+        "gres.conf:1: the lines have 2 devices, but this machine has 6"], found
     text = edited("a100-mig", "nvidia-cap166", "nvidia-cap167")
     found = check({"gres.conf": text}, *words)
-    assert len(found) == 1 and found[0].endswith("is no MIG instance of this machine"), found
+    assert len(found) == 1 and found[0].endswith("is not a MIG instance of this machine"), found
     text = generated("a100-mig").replace("nvidia-cap228", "nvidia-cap219").replace(
         "nvidia-cap229", "nvidia-cap220")
     found = check({"gres.conf": text}, *words)
@@ -328,7 +329,7 @@ def files_that_are_not_there():
 
 
 @case
-def without_a_machine_the_files_are_held_against_each_other():
+def without_a_machine_the_files_are_compared_with_each_other():
     result = run("slurm", "check", "/dev/null", "--slurm-version", "22.05", env=NOWHERE)
     assert result.code == 0 and result.out == "/dev/null: nothing wrong\n", result
     assert "no GPU driver answers here" in result.err, result
@@ -344,20 +345,20 @@ def counts_and_types_of_slurm_conf():
         return check({"gres.conf": conf, "slurm.conf": f"{more}NodeName=a Gres={gres}\n"}, *DGX1)
     assert found("gpu:v100:8") == found("gpu:8") == found("mps:100,gpu:V100:8(S:0-1)") == []
     assert found("gpu:16") == [
-        'slurm.conf:2: Gres has 16 GPUs, and gres.conf only 8: the node becomes invalid ("count '
+        'slurm.conf:2: Gres has 16 GPUs, but gres.conf only 8: the node becomes invalid ("count '
         'reported lower than configured")']
     assert found("gpu:v100:6") == [
-        "slurm.conf:2: Gres has 6 GPUs, and gres.conf 8: no job gets the others"]
-    assert found("gpu:a100:8") == ["slurm.conf:2: Gres has 8 of type a100, and gres.conf 0"]
+        "slurm.conf:2: Gres has 6 GPUs, but gres.conf has 8: no job gets the others"]
+    assert found("gpu:a100:8") == ["slurm.conf:2: Gres has 8 of type a100, but gres.conf has 0"]
     assert found("gpu:8", more="GresTypes=mps\n") == [
-        "slurm.conf:2: the node has GPUs, and GresTypes does not have gpu; add GresTypes=gpu to "
+        "slurm.conf:2: the node has GPUs, but GresTypes does not have gpu; add GresTypes=gpu to "
         "slurm.conf"]
     assert found("gpu:8", more="ClusterName=x\n") == [
-        "slurm.conf:2: the node has GPUs, and no line says GresTypes; add GresTypes=gpu to "
+        "slurm.conf:2: the node has GPUs, but there is no GresTypes line; add GresTypes=gpu to "
         "slurm.conf"]
     slurm = "GresTypes=gpu\nNodeName=DEFAULT Gres=gpu:4\nNodeName=a\n"
     assert one(slurm, *DGX1, name="slurm.conf") == \
-        "slurm.conf:3: Gres has 4 GPUs, and this machine 8"
+        "slurm.conf:3: Gres has 4 GPUs, but this machine has 8"
 
 
 @case
@@ -369,16 +370,16 @@ def a_cluster_whose_nodes_differ():
              "NodeName=c Gres=gpu:5\nNodeName=d Gres=gpu:2\nNodeName=e CPUs=4\n")
     files = {"gres.conf": gres, "slurm.conf": slurm}
     assert check(files, "-q", env=NOWHERE) == [
-        "slurm.conf:5: Gres has 2 GPUs, and no line of gres.conf is about node d"]
+        "slurm.conf:5: Gres has 2 GPUs, but no line of gres.conf is for node d"]
     words = ["-q", "--machine", "dgx1-volta", "--slurm-version", "23.11"]
     assert check(files, *words, "--node", "a3") == []
     assert check(files, *words, "--node", "c") == [
-        "gres.conf:3: the lines have 5 devices, and this machine 8: without /dev/nvidia5, "
+        "gres.conf:3: the lines have 5 devices, but this machine has 8: without /dev/nvidia5, "
         "/dev/nvidia6, /dev/nvidia7"]
     # A machine that has the name of one of the nodes is that node.
     assert check({"gres.conf": gres.replace(",c", ",dgx1-volta").replace("=c", "=dgx1-volta")},
                  *words) == [
-        "gres.conf:3: the lines have 5 devices, and this machine 8: without /dev/nvidia5, "
+        "gres.conf:3: the lines have 5 devices, but this machine has 8: without /dev/nvidia5, "
         "/dev/nvidia6, /dev/nvidia7"]
     with folder() as where:
         path = os.path.join(where, "gres.conf")
@@ -389,20 +390,21 @@ def a_cluster_whose_nodes_differ():
     # and with --node it is what that says.
     assert check({"gres.conf": gres.replace("=a", "=dgx1-volta").replace("[1-4]", "")}, *words,
                  "--node", "b1") == [
-        "gres.conf:2: the lines have 4 devices, and this machine 8: without /dev/nvidia4, "
+        "gres.conf:2: the lines have 4 devices, but this machine has 8: without /dev/nvidia4, "
         "/dev/nvidia5, /dev/nvidia6, /dev/nvidia7"]
-    refused(64, "slurm", "check", "/dev/null", "--node", "a[1-2]", says=["does not name a single node"])
+    refused(64, "slurm", "check", "/dev/null", "--node", "a[1-2]",
+            says=["does not name a single node"])
 
 
 @case
-def on_a_node_its_own_gres_conf_is_held_against_it():
+def on_a_node_its_own_gres_conf_is_compared_with_it():
     if os.path.exists("/dev/nvidia0"):
         raise Skip("there are GPUs here")
     env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": machine_file("lab.json")}
     slurm = "GresTypes=gpu\nNodeName=n[1-9] Gres=gpu:1\n"
     found = check({"gres.conf": "Name=gpu File=/dev/nvidia0\n", "slurm.conf": slurm}, "-q", env=env)
     assert found == [
-        "gres.conf:1: the lines have 1 device, and this machine 6: without /dev/nvidia1, "
+        "gres.conf:1: the lines have 1 device, but this machine has 6: without /dev/nvidia1, "
         "/dev/nvidia2, /dev/nvidia3, /dev/nvidia4",
         "gres.conf:1: there is no /dev/nvidia0: slurmd waits for it and does not start"], found
     # One with names may be about other nodes.
@@ -425,14 +427,15 @@ def padded_numbers_and_several_brackets_name_nodes():
 
 
 @case
-def what_is_included_is_said_not_to_be_looked_at():
+def an_included_file_is_named_as_not_checked():
     with folder() as where:
         path = os.path.join(where, "slurm.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write("ClusterName=x\nInclude /etc/slurm/nodes.conf\n")
         result = run("slurm", "check", path, *DGX1)
         assert result.code == 0 and result.err == \
-            f"gpualloc: note: {path}:2: what it includes is not looked at; name that file too\n"
+            f"gpualloc: note: {path}:2: the included file is not checked; " \
+            "name it on the command line too\n"
 
 
 @case
@@ -448,10 +451,11 @@ def json_has_findings_and_is_a_success():
                     "simulated": True},
         "slurm": "23.11",
         "findings": [{"file": path, "line": 2, "sentence":
-                      "the lines have 6 devices, and this machine 8: without /dev/nvidia6, "
+                      "the lines have 6 devices, but this machine has 8: without /dev/nvidia6, "
                       "/dev/nvidia7"}],
         "notes": [{"file": path, "line": 3,
-                   "sentence": "what it includes is not looked at; name that file too"}]}, shown
+                   "sentence": "the included file is not checked; name it on the command line "
+                               "too"}]}, shown
     shown = json.loads(ok("slurm", "check", "--json", "-q", "/dev/null", env=NOWHERE))
     assert shown["machine"] is None and shown["findings"] == [], shown
 
@@ -477,12 +481,12 @@ def survives(data, *words):
 
 
 @case
-def garbage_is_no_configuration():
+def garbage_is_not_a_configuration():
     noise = random.Random(4711)
     data = noise.randbytes(1 << 20)
     with folder() as where:
         path = os.path.join(where, "gres.conf")
-        for text, says in ((data, "it is no text"), (b"Name=gpu\n\0", ":2: there is a NUL"),
+        for text, says in ((data, "not a text file"), (b"Name=gpu\n\0", ":2: the line contains a NUL"),
                            (data.replace(b"\0", b""), "neither a gres.conf nor a slurm.conf"),
                            (b"#" * (4 << 20) + b"x", "more than the"),
                            (b"hello\n", "neither a gres.conf nor a slurm.conf")):

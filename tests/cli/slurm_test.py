@@ -87,7 +87,7 @@ def without_nvlink_the_links_say_how_close_two_are_on_pcie():
     assert lines("--machine", "pcie16")[1::9] == [
         "Name=gpu Type=l4 File=/dev/nvidia0 Cores=0-31 Links=-1,4,3,3,1,1,1,1,0,0,0,0,0,0,0,0",
         "Name=gpu Type=l4 File=/dev/nvidia9 Cores=32-63 Links=0,0,0,0,0,0,0,0,4,-1,3,3,1,1,1,1"]
-    assert "# Links are how close two are on PCIe" in conf("--machine", "pcie16")
+    assert "# Links say how close two GPUs are on PCIe" in conf("--machine", "pcie16")
 
 
 @case
@@ -100,7 +100,7 @@ def a_mig_instance_is_its_gpu_and_two_capability_files():
                              ("1g.5gb", 255))]
     text = conf("--machine", "a100-mig")
     assert "Gres=gpu:a100:1,gpu:2g.10gb:2,gpu:1g.5gb:3 Sockets=2 CoresPerSocket=32" in text
-    assert "simulated: nvidia-capN are as NVIDIA's documents count them" in text
+    assert "simulated: nvidia-capN are counted as in NVIDIA's documents" in text
 
 
 @case
@@ -120,7 +120,7 @@ def what_slurm_conf_needs_stands_in_comments():
     assert ("# slurm.conf: NodeName=n[1-4] Gres=gpu:v100:8 Sockets=2 CoresPerSocket=20 "
             "ThreadsPerCore=2\n") in text
     assert "GresTypes=gpualloc and Gres=gpualloc:8\n" in text
-    assert "# Slurm 24.05 to 26.05 take Links the wrong way round for --gres=gpu:N" in text
+    assert "# Slurm 24.05 to 26.05 read Links the wrong way round for --gres=gpu:N" in text
     assert "wrong way round" not in conf("--machine", "dgx-a100"), "all its links are alike"
 
 
@@ -202,7 +202,7 @@ def links_that_are_not_known_count_as_none_and_that_is_said():
         path = machine(where, [gpu(0, 1), gpu(1, 2), gpu(2, 3)],
                        nvlink=[[0, 2, None], [2, 0, 1], [None, 1, 0]])
         assert lines("--machine", path)[1].endswith(" Links=-1,2,0")
-        assert "# Between some it is not known, which counts as 0." in conf("--machine", path)
+        assert "# Some links are not known and count as 0." in conf("--machine", path)
         path = machine(where, [gpu(0, 1), gpu(1, 2)], links=None)
         assert lines("--machine", path)[1] == "Name=gpu Type=v100 File=/dev/nvidia[0-1]"
 
@@ -232,12 +232,12 @@ def what_is_not_known_of_sockets_leaves_cores_out_and_says_so():
     with folder() as where:
         path = machine(where, [gpu(0, 1, "0-3"), gpu(1, 2, "4-7")])
         assert "Cores=" not in conf("--machine", path)
-        assert "# No Cores: how many sockets and cores the machine has is not known." in \
+        assert "# No Cores: it is not known how many sockets and cores the machine has." in \
             conf("--machine", path)
         for cpus in (["0-3", None], ["0-3", "2-5"], ["0-3", "4-99"]):
             assert cores(where, cpus, (2, 4, 1)) == [None, None], cpus
         path = machine(where, [gpu(0, 1, "2-5")], cpu=(2, 4, 1))
-        assert "# No Cores: which socket each GPU is near is not known." in \
+        assert "# No Cores: it is not known which socket each GPU is near." in \
             conf("--machine", path)
 
 
@@ -276,7 +276,7 @@ def capability_files_are_read_where_the_node_has_them():
                 ("1c.3g.40gb", 1, 1101, 2101), ("1c.3g.40gb", 1, 1101, 3101),
                 ("2g.20gb", 1, 1012, 1013), ("1g.10gb_me", 1, 1113, 2113),
                 ("7g.80gb", 3, 1300, 2300))], shown
-        assert "# GPU 2 is in MIG mode and has no instance, so there is no line for it." in \
+        assert "# GPU 2 is in MIG mode and has no instance, so it has no line." in \
             conf("--machine", machine_file("mig-kinds.json"), "--root", where)
 
 
@@ -304,8 +304,9 @@ def a_machine_without_minors_or_addresses_is_refused():
             refused(78, "slurm", "gres-conf", "--machine", machine(where, devices),
                     says=[word, "gpualloc snapshot"])
         refused(78, "slurm", "gres-conf", "--machine", machine(where, [gpu(0, 1), gpu(0, 2)]),
-                says=["GPU 0 and GPU 1 both are /dev/nvidia0", "several nodes"])
-        refused(78, "slurm", "gres-conf", "--machine", machine(where, []), says=["nothing to give"])
+                says=["GPU 0 and GPU 1 are both /dev/nvidia0", "several nodes"])
+        refused(78, "slurm", "gres-conf", "--machine", machine(where, []),
+                says=["nothing for Slurm to hand out"])
         refused(69, "slurm", "gres-conf", env=NOWHERE)
 
 
@@ -314,7 +315,7 @@ def on_the_machine_itself_its_own_proc_is_read():
     env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": machine_file("mig-kinds.json")}
     if os.path.exists("/proc/driver/nvidia-caps/mig-minors"):
         raise Skip("a GPU in MIG mode is here")
-    refused(78, "slurm", "gres-conf", env=env, says=["stand in /proc/driver", "mig-minors"])
+    refused(78, "slurm", "gres-conf", env=env, says=["are listed in /proc/driver", "mig-minors"])
 
 
 @case

@@ -85,9 +85,9 @@ def never_more_than_slurm_gave():
     with cluster(gpu_node()) as one:
         result = one.ask("srun", "--gpus=2", "--gpualloc=3", "echo", "ran")
         assert result.code == 1 and result.out == "", result
-        assert "asks for 3, and Slurm gave 2; ask Slurm for as many (--gpus=3)" in result.err, result
+        assert "asks for 3, but Slurm gave 2; ask Slurm for the same number (--gpus=3)" in result.err, result
         result = one.ask("srun", "--gpus=2", "--gpualloc=2::8GiB", "true")
-        assert result.code == 1 and "Slurm has chosen the GPUs already" in result.err, result
+        assert result.code == 1 and "Slurm has already chosen the GPUs" in result.err, result
         one.wait_for_node("n1")
 
 
@@ -95,7 +95,7 @@ def never_more_than_slurm_gave():
 def a_machine_with_fewer_gpus_than_slurm_believes_fails_the_job():
     with cluster(gpu_node(machine="rtx8000x4")) as one:
         result = one.ask("srun", "--gpus=8", "--gpualloc=1", "true")
-        assert result.code == 1 and "not those of this machine" in result.err, result
+        assert result.code == 1 and "not the GPUs of this machine" in result.err, result
         one.wait_for_node("n1")
 
 

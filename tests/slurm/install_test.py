@@ -23,8 +23,8 @@ def the_option_is_in_every_commands_help():
 def what_cannot_be_meant_is_refused_before_a_job_is_submitted():
     with cluster(Node("n1")) as one:
         for command in COMMANDS:
-            for word, says in (("two", "no number of devices"), ("2:fast", "no policy"),
-                               ("2::much", "no amount of memory"), ("2,shard", "not known"),
+            for word, says in (("two", "not a number of devices"), ("2:fast", "no policy"),
+                               ("2::much", "not an amount of memory"), ("2,shard", "not known"),
                                ("1:bandwidth:1GiB,share", "looks at links")):
                 result = one.ask(command[0], f"--gpualloc={word}", *command[1:], "true"
                                  if command[0] != "sbatch" else "-Q")

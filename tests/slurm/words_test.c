@@ -57,22 +57,22 @@ static void what_is_asked_for_is_read(void)
 
 static void what_makes_no_sense_is_refused_in_a_sentence(void)
 {
-	refused("", "no number of devices");
-	refused("two", "\"two\" is no number of devices");
-	refused("-1", "no number of devices");
-	refused("2x", "no number of devices");
-	refused(" 2", "no number of devices");
-	refused("4097", "no number of devices");
-	refused("99999999999999999999999", "no number of devices");
-	refused("2:fastest", "no policy \"fastest\"; there are balanced, bandwidth");
-	refused("2::", "no amount of memory");
-	refused("2::lots", "\"lots\" is no amount of memory");
-	refused("2::0", "no amount of memory");
-	refused("2::1GiB:more", "\":more\" is too much");
-	refused("2,shared", "\"shared\" is not known; there are share, mig and mig=PROFILE");
+	refused("", "not a number of devices");
+	refused("two", "\"two\" is not a number of devices");
+	refused("-1", "not a number of devices");
+	refused("2x", "not a number of devices");
+	refused(" 2", "not a number of devices");
+	refused("4097", "not a number of devices");
+	refused("99999999999999999999999", "not a number of devices");
+	refused("2:fastest", "no policy \"fastest\"; use one of balanced, bandwidth");
+	refused("2::", "not an amount of memory");
+	refused("2::lots", "\"lots\" is not an amount of memory");
+	refused("2::0", "not an amount of memory");
+	refused("2::1GiB:more", "\":more\" is one part too many");
+	refused("2,shared", "\"shared\" is not known; use share, mig or mig=PROFILE");
 	refused("2,", "not known");
 	refused("2,mig=", "not known");
-	refused("2,share", "a share needs to know of how much memory");
+	refused("2,share", "a share needs an amount of memory");
 	refused("2:bandwidth:1GiB,share", "policy bandwidth looks at links, which shares do not");
 	refused("2:static-dgx2,mig", "policy static-dgx2 looks at links, which MIG instances do");
 	refused(NULL, "N[:POLICY[:MEMORY]]");
@@ -146,7 +146,7 @@ static void a_mistake_in_plugstack_is_named(void)
 	unsettled("wait=99999999999999999999d", "wait takes 0, forever, or a time");
 	unsettled("store=run/gpualloc", "store takes an absolute path");
 	unsettled("machine=", "machine takes what gpualloc --machine takes");
-	unsettled("stroe=/run", "\"stroe=/run\" is not known; there are machine=");
+	unsettled("stroe=/run", "\"stroe=/run\" is not known; use machine=");
 	unsettled("wait", "\"wait\" is not known");
 }
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The number behind "KEY " where a line starts so. */
+/* The number after "KEY " if a line starts with it. */
 static bool find_number(const char *text, const char *key, int64_t *ret_number)
 {
 	size_t size = strlen(key);
@@ -38,8 +38,8 @@ bool mig_caps_find(const char *text, int64_t minor, int64_t gi, int64_t ci, int6
 	return true;
 }
 
-/* MIG User Guide, "Device Nodes and Capabilities": from 3 on, 15 GPU instances a GPU, each with one
- * number of its own and 8 of compute instances; gpu31/gi14/ci7 is 4322. */
+/* MIG User Guide, "Device Nodes and Capabilities": from 3 on, 15 GPU instances per GPU, each with
+ * one number of its own and 8 for compute instances; gpu31/gi14/ci7 is 4322. */
 void mig_caps_documented(int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2])
 {
 	ret_caps[0] = 3 + (minor * 15 + gi) * 9;

@@ -11,10 +11,10 @@ enum { MIG_MINORS_MOST = 4 << 20 };
 
 /*
  * From the text of MIG_MINORS, the numbers for the GPU instance and the compute instance of the GPU
- * with that minor; false where it has not both.
+ * with that minor; false if either is missing.
  */
 bool mig_caps_find(const char *text, int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2]);
-/* As NVIDIA's documents count them: for machines that exist nowhere. */
+/* The numbers as NVIDIA's documents count them, for machines that do not exist. */
 void mig_caps_documented(int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From files to what is wrong with them; see check.h. */
+/* Reads files and finds what is wrong with them; see check.h. */
 #include "check.h"
 
 #include "file.h"
@@ -27,7 +27,9 @@ static int read_one(struct slurm_check *check, size_t file, const char *path, gp
 	case SLURM_READ_MEMORY: return ga_error_memory(error);
 	case SLURM_READ_NO_TEXT:
 		return ga_error_set(error, GPUALLOC_EDATA,
-				    "%s:%zu: there is a NUL in it, so it is no text", path, line);
+				    "%s:%zu: the line contains a NUL byte, so this is not a text "
+				    "file",
+				    path, line);
 	case SLURM_READ: site->conf_count++; break;
 	}
 	if (site_take(site, file, conf))
@@ -61,8 +63,8 @@ static void note_version(struct slurm_check *check)
 
 	if (line && check->version < 0)
 		findings_add(&check->notes, line->file, line->line,
-			     "which Slurm reads this is not known (--slurm-version); 24.05 to "
-			     "26.05 take Links the wrong way round for --gres=gpu:N");
+			     "the version of Slurm that reads this is not known (--slurm-version); "
+			     "24.05 to 26.05 read Links the wrong way round for --gres=gpu:N");
 }
 
 int slurm_check_all(struct slurm_check *check, const struct slurm_asked *asked,

@@ -2,13 +2,13 @@
 /*
  * From CPUs to sockets and cores; see cpus.h.
  *
- * Where the kernel of that machine can be asked, its physical_package_id says which socket a CPU
- * is in. Of a machine that is only described, the numbers themselves have to do: there are two ways
- * in which firmware numbers CPUs. Nearly always all first threads come first, socket by socket, and
- * the second threads behind them in the same order, so that id % (sockets * cores) is the core.
- * Some count the sockets through, so that id % sockets is the socket. What is near a device lies
- * within one socket, or is several whole ones; a list that is neither under one of the two was
- * numbered in a third way, and then nothing is said rather than something wrong.
+ * If the machine's kernel can be asked, its physical_package_id says which socket a CPU is in. If a
+ * machine is only described, the numbers themselves must do: firmware numbers CPUs in two ways.
+ * Nearly always all first threads come first, socket by socket, and the second threads follow in
+ * the same order, so that id % (sockets * cores) is the core. Some firmware takes the sockets in
+ * turn, so that id % sockets is the socket. The CPUs near a device lie within one socket or fill
+ * several. A list that does neither, in both ways of counting, was numbered in a third way; then it
+ * is better to say nothing than something wrong.
  */
 #include "cpus.h"
 
@@ -18,10 +18,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* No core has more; for where it is not known. */
+/* No core has more; used if the number is not known. */
 enum { THREADS_MOST = 8 };
 
-/* Reads a file below the root with one short line; false where there is none. */
+/* Reads a file below the root with one short line; false if there is none. */
 static bool read_line(const char *root, const char *path, char *line, size_t size)
 {
 	long length = ga_file_peek(root, path, line, size);
@@ -43,7 +43,7 @@ static bool read_package(const char *root, int64_t cpu, int64_t *ret_package)
 	       ga_text_number(line, strlen(line), INT32_MAX, ret_package);
 }
 
-/* The place of a package among those that are known; their number where it is a new one. */
+/* The place of a package among the known ones, or their number if it is new. */
 static size_t find_package(const struct slurm_cpus *cpus, int64_t package)
 {
 	size_t i = 0;
@@ -53,7 +53,7 @@ static size_t find_package(const struct slurm_cpus *cpus, int64_t package)
 	return i;
 }
 
-/* Slurm takes the sockets in the order of hwloc: by the first CPU of each. */
+/* Slurm counts sockets in the order of hwloc: by the first CPU of each. */
 static void ask_kernel(struct slurm_cpus *cpus)
 {
 	struct numbers online;
@@ -86,7 +86,7 @@ void slurm_cpus_read(const gpualloc_machine *machine, const char *root, struct s
 	};
 	if (root && slurm_cpus_known(cpus))
 		ask_kernel(cpus);
-	/* Some are offline, or it is another machine's: the count would not be Slurm's. */
+	/* Some CPUs are offline, or belong to another machine: Slurm would count differently. */
 	if ((int64_t)cpus->package_count != cpus->sockets)
 		cpus->package_count = 0;
 }
@@ -132,7 +132,7 @@ static int64_t core_sockets_in_turn(const struct slurm_cpus *cpus, int64_t cpu)
 	return core % cpus->sockets * cpus->cores_per_socket + core / cpus->sockets;
 }
 
-/* 0 where these CPUs, so numbered, are neither within a socket nor several whole ones. */
+/* 0 if these CPUs, numbered this way, neither lie within one socket nor fill several. */
 static uint64_t sockets_by_number(const struct slurm_cpus *cpus, const struct numbers *near,
 				  core_of_cpu *core_of)
 {

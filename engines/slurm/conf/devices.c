@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A machine as Slurm is to count it; see devices.h. */
+/* A machine as Slurm counts it; see devices.h. */
 #include "devices.h"
 
 #include "caps.h"
@@ -22,7 +22,7 @@ bool slurm_device_is_instance(const struct slurm_device *device)
 	return device->device != device->gpu;
 }
 
-/* ---- which there are, and in which order ---- */
+/* ---- which devices there are, and in which order ---- */
 
 static size_t count_devices(const gpualloc_machine *machine)
 {
@@ -74,7 +74,7 @@ bool slurm_devices_list(const gpualloc_machine *machine, struct slurm_device **r
 
 /* ---- what they are called ---- */
 
-/* Whether the short name stands for another model too. */
+/* Whether the short name would mean another model too. */
 static bool is_ambiguous(const struct slurm_machine *node, const struct slurm_device *device,
 			 const char *type)
 {
@@ -161,7 +161,7 @@ static int nvlinks(const struct slurm_machine *node, size_t a, size_t b)
 	return count > 0 ? count : 0;
 }
 
-/* SYS is 0, as is what is not known; each level closer one more. */
+/* SYS and unknown levels are 0; each closer level is one more. */
 static int closeness(const struct slurm_machine *node, size_t a, size_t b)
 {
 	const struct slurm_device *one = &node->devices[a], *other = &node->devices[b];
@@ -201,7 +201,7 @@ static bool are_links_unknown(const struct slurm_machine *node)
 	return false;
 }
 
-/* NVLinks where there is one; else PCIe, where it makes a difference. */
+/* NVLinks if there are any; otherwise PCIe, if it makes a difference. */
 static enum slurm_links kind_of_links(const struct slurm_machine *node)
 {
 	bool differ = false;
@@ -215,7 +215,7 @@ static enum slurm_links kind_of_links(const struct slurm_machine *node)
 	return differ ? SLURM_LINKS_PCIE : SLURM_LINKS_NONE;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole machine ---- */
 
 bool slurm_machine_read(const gpualloc_machine *machine, const char *root,
 			struct slurm_machine *ret_node)

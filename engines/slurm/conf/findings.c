@@ -77,7 +77,7 @@ void findings_text(struct ga_buffer *text, const struct slurm_findings *findings
 				 finding->line, finding->sentence);
 	}
 	if (findings->more)
-		ga_buffer_format(text, "and more than these %d\n", FINDINGS_MOST);
+		ga_buffer_format(text, "and more; only the first %d are shown\n", FINDINGS_MOST);
 	text->failed = text->failed || findings->failed;
 }
 

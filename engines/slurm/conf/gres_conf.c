@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* ---- can it be said at all ---- */
+/* ---- whether lines can be written at all ---- */
 
 static int check_gpu(const struct slurm_device *device, gpualloc_error *error)
 {
@@ -16,14 +16,14 @@ static int check_gpu(const struct slurm_device *device, gpualloc_error *error)
 	if (gpualloc_device_minor(device->gpu) < 0)
 		return ga_error_set(
 			error, GPUALLOC_EIMPOSSIBLE,
-			"the minor number of GPU %lld is not known, and so not its file "
+			"the minor number of GPU %lld is not known, and so neither is its file "
 			"/dev/nvidiaN; take a snapshot on the node with `gpualloc snapshot`",
 			index);
 	if (!gpualloc_device_pci(device->gpu))
 		return ga_error_set(
 			error, GPUALLOC_EIMPOSSIBLE,
-			"the PCI address of GPU %lld is not known, and so not its place among "
-			"the lines; take a snapshot on the node with `gpualloc snapshot`",
+			"the PCI address of GPU %lld is not known, and so neither is its place "
+			"among the lines; take a snapshot on the node with `gpualloc snapshot`",
 			index);
 	return 0;
 }
@@ -35,8 +35,20 @@ static int check_instance(const struct slurm_machine *node, const struct slurm_d
 		return 0;
 	return ga_error_set(
 		error, GPUALLOC_EIMPOSSIBLE,
-		"the capability files of MIG instance %lld:%lld:%lld are not known: they stand "
-		"in %s" MIG_MINORS " on the node, so run it there, or with --root on a copy",
+		"the capability files of MIG instance %lld:%lld:%lld are not known: they are "
+		"listed in %s" MIG_MINORS " "
+		"on "
+		"the "
+		"node; "
+		"run "
+		"gpualloc "
+		"there, "
+		"or "
+		"with "
+		"--root "
+		"on "
+		"a "
+		"copy",
 		(long long)gpualloc_device_index(device->gpu),
 		(long long)gpualloc_device_gi(device->device),
 		(long long)gpualloc_device_ci(device->device), node->root ? node->root : "");
@@ -52,8 +64,8 @@ static int check_twice(const struct slurm_machine *node, size_t at, gpualloc_err
 			    gpualloc_device_minor(device->gpu))
 			return ga_error_set(
 				error, GPUALLOC_EIMPOSSIBLE,
-				"GPU %lld and GPU %lld both are /dev/nvidia%lld: these are "
-				"several nodes, and each has a gres.conf of its own",
+				"GPU %lld and GPU %lld are both /dev/nvidia%lld: these are several "
+				"nodes, and each has its own gres.conf",
 				(long long)gpualloc_device_index(node->devices[i].gpu),
 				(long long)gpualloc_device_index(device->gpu),
 				(long long)gpualloc_device_minor(device->gpu));
@@ -64,8 +76,8 @@ int gres_conf_check(const struct slurm_machine *node, gpualloc_error *error)
 {
 	if (node->count == 0)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "there is nothing to give: the machine has no GPU, or "
-				    "only GPUs in MIG mode without an instance");
+				    "there is nothing for Slurm to hand out: the machine has no "
+				    "GPU, or only GPUs in MIG mode without an instance");
 	for (size_t i = 0; i < node->count; i++) {
 		int result = check_gpu(&node->devices[i], error);
 
@@ -88,7 +100,7 @@ bool gres_conf_takes_names(const char *names)
 
 /* ---- the lines ---- */
 
-/* Links without Cores and Type are passed over without a word, so they are not printed either. */
+/* Slurm silently ignores Links without Cores and Type, so they are not printed either. */
 static bool has_links(const struct slurm_machine *node)
 {
 	bool types = true;
@@ -107,7 +119,7 @@ static bool are_alike(const struct slurm_machine *node, size_t a, size_t b)
 	       (!node->cores_known || one->sockets == other->sockets);
 }
 
-/* How many from this one on can stand on one line: alike, and their files count upwards. */
+/* How many from this one on fit on one line: they are alike and their files count upwards. */
 static size_t count_alike(const struct slurm_machine *node, size_t first)
 {
 	int64_t minor = gpualloc_device_minor(node->devices[first].gpu);
@@ -139,7 +151,7 @@ static void add_line(struct ga_buffer *text, const struct slurm_machine *node, c
 {
 	const struct slurm_device *device = &node->devices[first];
 
-	/* Of its own line AutoDetect would be every node's. */
+	/* On a line of its own AutoDetect would apply to every node. */
 	if (names)
 		ga_buffer_format(text, "NodeName=%s AutoDetect=off ", names);
 	ga_buffer_text(text, "Name=gpu");
@@ -159,7 +171,7 @@ static void add_line(struct ga_buffer *text, const struct slurm_machine *node, c
 	ga_buffer_char(text, '\n');
 }
 
-/* ---- what has to be known beside them ---- */
+/* ---- the comments beside the lines ---- */
 
 static void add_node_line(struct ga_buffer *text, const struct slurm_machine *node,
 			  const char *names)
@@ -177,8 +189,8 @@ static void add_node_line(struct ga_buffer *text, const struct slurm_machine *no
 	ga_buffer_text(text, "\n");
 	ga_buffer_format(
 		text,
-		"# Or, where gpualloc's plugin leases and Slurm only counts, none of the lines "
-		"below, and\n# slurm.conf: GresTypes=gpualloc and Gres=gpualloc:%zu\n",
+		"# Or, if gpualloc's plugin leases and Slurm only counts: none of the lines below, "
+		"and\n# slurm.conf: GresTypes=gpualloc and Gres=gpualloc:%zu\n",
 		node->count);
 }
 
@@ -198,13 +210,14 @@ static void add_about_cores(struct ga_buffer *text, const struct slurm_machine *
 			       "# Cores are Slurm's own indices, whole sockets, no threads.\n");
 	else if (!slurm_cpus_known(&node->cpus))
 		ga_buffer_text(text,
-			       "# No Cores: how many sockets and cores the machine has is not "
-			       "known.\n");
+			       "# No Cores: it is not known how many sockets and cores the machine "
+			       "has.\n");
 	else
-		ga_buffer_text(text, "# No Cores: which socket each GPU is near is not known.\n");
+		ga_buffer_text(text, "# No Cores: it is not known which socket each GPU is "
+				     "near.\n");
 }
 
-/* Where all are alike there is no best, and no wrong way round. */
+/* If all are alike there is no best one, and no wrong way round. */
 static bool links_differ(const struct slurm_machine *node)
 {
 	for (size_t i = 2; i < node->count; i++)
@@ -220,13 +233,14 @@ static void add_about_links(struct ga_buffer *text, const struct slurm_machine *
 		return;
 	ga_buffer_text(text, node->links == SLURM_LINKS_NVLINK
 				     ? "# Links are numbers of NVLinks.\n"
-				     : "# Links are how close two are on PCIe, 0 for furthest.\n");
+				     : "# Links say how close two GPUs are on PCIe; 0 is "
+				       "furthest.\n");
 	if (node->links_unknown)
-		ga_buffer_text(text, "# Between some it is not known, which counts as 0.\n");
+		ga_buffer_text(text, "# Some links are not known and count as 0.\n");
 	if (links_differ(node))
-		ga_buffer_text(text, "# Slurm 24.05 to 26.05 take Links the wrong way round for "
+		ga_buffer_text(text, "# Slurm 24.05 to 26.05 read Links the wrong way round for "
 				     "--gres=gpu:N and --gpus-per-node:\n"
-				     "# ask there with --gpus=N or --gpus-per-task.\n");
+				     "# use --gpus=N or --gpus-per-task there.\n");
 }
 
 static void add_about_instances(struct ga_buffer *text, const struct slurm_machine *node)
@@ -234,17 +248,17 @@ static void add_about_instances(struct ga_buffer *text, const struct slurm_machi
 	if (count_instances(node) == 0)
 		return;
 	ga_buffer_text(text,
-		       "# In a job CUDA_VISIBLE_DEVICES has numbers of these lines, which to CUDA "
-		       "are no instances: it\n"
-		       "# needs ConstrainDevices=yes in cgroup.conf and one instance a job, or "
-		       "gpualloc's plugin,\n# which sets UUIDs.\n");
+		       "# In a job CUDA_VISIBLE_DEVICES holds numbers of these lines, which CUDA "
+		       "does not take for\n"
+		       "# instances: use ConstrainDevices=yes in cgroup.conf and one instance per "
+		       "job, or gpualloc's\n# plugin, which sets UUIDs.\n");
 	if (node->caps_by_book)
 		ga_buffer_text(text,
-			       "# The machine is simulated: nvidia-capN are as NVIDIA's documents "
-			       "count them.\n");
+			       "# The machine is simulated: nvidia-capN are counted as in NVIDIA's "
+			       "documents.\n");
 }
 
-/* GPUs that no line is about: in MIG mode, and cut into nothing. */
+/* GPUs that have no line: those in MIG mode without an instance. */
 static void add_about_empty(struct ga_buffer *text, const struct slurm_machine *node)
 {
 	for (size_t i = 0; i < gpualloc_machine_device_count(node->machine); i++) {
@@ -253,8 +267,8 @@ static void add_about_empty(struct ga_buffer *text, const struct slurm_machine *
 		if (gpualloc_device_mig_enabled(gpu) == 1 && gpualloc_device_mig_count(gpu) == 0)
 			ga_buffer_format(
 				text,
-				"# GPU %lld is in MIG mode and has no instance, so there is no "
-				"line for it.\n",
+				"# GPU %lld is in MIG mode and has no instance, so it has no "
+				"line.\n",
 				(long long)gpualloc_device_index(gpu));
 	}
 }

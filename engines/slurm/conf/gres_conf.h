@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lines of gres.conf for a machine. What slurmd would refuse, or take in another sense, is
- * never written: where a file or an address is not known, nothing is.
+ * The lines of gres.conf for a machine. It never writes anything that slurmd would refuse or
+ * misread: if a file or an address is not known, it writes nothing.
  */
 #ifndef SLURM_GRES_CONF_H
 #define SLURM_GRES_CONF_H
@@ -10,12 +10,14 @@
 #include "error.h"
 #include "json_writer.h"
 
-/* Whether lines can be written for it; else GPUALLOC_EIMPOSSIBLE and why. Ask this first. */
+/* Whether lines can be written for the machine; otherwise GPUALLOC_EIMPOSSIBLE and why. Call this
+ * first. */
 int gres_conf_check(const struct slurm_machine *node, gpualloc_error *error);
-/* Whether it is a list of nodes that stays one word of a line, so that NodeName= can have it. */
+/* Whether it is a list of nodes that is one word on a line, so that NodeName= can have it. */
 bool gres_conf_takes_names(const char *names);
 
-/* about: the machine's name for people. names: whose lines they are, NULL: every node's. */
+/* about: the machine's name for people. names: the nodes that the lines are for; NULL for every
+ * node. */
 void gres_conf_text(struct ga_buffer *text, const struct slurm_machine *node, const char *about,
 		    const char *names);
 /* The same as members of an object that is open. */

@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* More brackets in one name than anybody has dimensions, and longer than any: it bounds the work
- * that a list can ask for. */
+/* More brackets and a longer name than anybody uses. This limits the work that a list can cause. */
 enum { BRACKETS_MOST = 4, DIGITS_MOST = 15, LENGTH_MOST = 1024 };
 static const int64_t number_most = INT64_C(999999999999999);
 
 struct range {
 	int64_t first, last;
-	int width; /* "01" counts 01, 02: as many digits as its first has */
+	int width; /* "01" counts 01, 02: as many digits as the first number has */
 };
 
-/* The range at item, which ends at a comma or the bracket; what stands behind it, or NULL. */
+/* Reads the range at item, which ends at a comma or the bracket; returns what follows it, or NULL.
+ */
 static const char *read_range(const char *item, struct range *ret_range)
 {
 	size_t size = strspn(item, "0123456789"), other;
@@ -37,7 +37,7 @@ static const char *read_range(const char *item, struct range *ret_range)
 	return item + other;
 }
 
-/* How many a bracket stands for; *at is behind its "[" and comes behind its "]". 0: malformed. */
+/* How many numbers a bracket has; *at is after its "[" and moves past its "]". 0 if malformed. */
 static uint64_t read_bracket(const char **at)
 {
 	struct range range;
@@ -57,7 +57,7 @@ static uint64_t read_bracket(const char **at)
 	}
 }
 
-/* How many names the first of a list stands for; *at comes to its end. 0: malformed. */
+/* How many names the first item of a list has; *at moves to its end. 0 if malformed. */
 static uint64_t read_name(const char **at)
 {
 	uint64_t count = 1;
@@ -101,13 +101,13 @@ bool names_count(const char *names, uint64_t *ret_count)
 
 static bool rest_has(const char *pattern, const char *name);
 
-/* What follows the bracket that pattern is in. */
+/* The text after the bracket that pattern is in. */
 static const char *behind_bracket(const char *pattern)
 {
 	return strchr(pattern, ']') + 1;
 }
 
-/* Whether the bracket that pattern is in stands for these digits too. */
+/* Whether the bracket that pattern is in includes these digits. */
 static bool range_has(const char *pattern, const char *behind, const char *digits, size_t size)
 {
 	int64_t number;
@@ -136,7 +136,7 @@ static bool bracket_has(const char *pattern, const char *name)
 	return false;
 }
 
-/* Whether name is what pattern, up to its comma or end, stands for. */
+/* Whether pattern, up to its comma or end, includes name. */
 static bool rest_has(const char *pattern, const char *name)
 {
 	for (; *pattern && *pattern != ','; pattern++, name++) {
@@ -166,7 +166,7 @@ bool names_have(const char *names, const char *name)
 
 /* ---- one after the other ---- */
 
-/* The at-th number of the bracket behind pattern's "[". */
+/* The at-th number of the bracket after pattern's "[". */
 static int spell_number(const char *pattern, uint64_t at, char *name, size_t room)
 {
 	struct range range;
@@ -184,13 +184,13 @@ static int spell_number(const char *pattern, uint64_t at, char *name, size_t roo
 	}
 }
 
-/* How many the brackets behind pattern stand for, up to the end of its name. */
+/* How many names the brackets in the rest of pattern make, up to the end of its name. */
 static uint64_t count_behind(const char *pattern)
 {
 	return *pattern && *pattern != ',' ? read_name(&pattern) : 1;
 }
 
-/* The at-th name of the first in pattern; the last bracket counts fastest. */
+/* The at-th name of the first item in pattern; the last bracket counts fastest. */
 static bool spell_name(const char *pattern, uint64_t at, char name[static NAME_SIZE])
 {
 	size_t size = 0;

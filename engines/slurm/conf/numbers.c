@@ -60,7 +60,7 @@ bool numbers_read(const char *list, struct numbers *ret_numbers)
 
 		if (!read_item(list, size, &first, &last))
 			return false;
-		/* What is there already costs nothing: "0-65535,0-65535,…" is read once. */
+		/* Numbers that are already there cost nothing: "0-65535,0-65535,…" is read once. */
 		if (ret_numbers->count <= NUMBERS_MOST)
 			numbers_add(ret_numbers, first, last);
 		if (!list[size])

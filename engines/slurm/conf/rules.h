@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A site's files as one of its nodes reads them, and the rules that they are held against. */
+/* A site's files as one of its nodes reads them, and the rules that they must keep. */
 #ifndef SLURM_RULES_H
 #define SLURM_RULES_H
 
@@ -8,14 +8,14 @@
 #include "site.h"
 
 struct slurm_view {
-	char name[NAME_SIZE]; /* of the node, "" where the files name none */
-	/* The lines of gres.conf that it reads, those with only AutoDetect left out. */
+	char name[NAME_SIZE]; /* of the node; "" if the files name none */
+	/* The lines of gres.conf that it reads, without those that have only AutoDetect. */
 	const struct slurm_gres **lines;
 	size_t line_count;
-	size_t device_count;              /* that these lines have */
-	const struct slurm_gres *detects; /* the AutoDetect that it obeys, NULL or off: none */
-	const struct slurm_node *node;    /* its line of slurm.conf, NULL where there is none */
-	struct slurm_cpus cpus;           /* by slurm.conf, else by the machine */
+	size_t device_count;              /* of these lines */
+	const struct slurm_gres *detects; /* the AutoDetect that it obeys; NULL or off for none */
+	const struct slurm_node *node;    /* its line of slurm.conf; NULL if there is none */
+	struct slurm_cpus cpus;           /* from slurm.conf, or else from the machine */
 	struct slurm_findings *findings;
 };
 
@@ -27,13 +27,13 @@ void check_cores(const struct slurm_view *view, const struct slurm_site *site);
 void check_machine(const struct slurm_view *view, const struct slurm_machine *node);
 /* Against the Gres of its line in slurm.conf. */
 void check_gres(const struct slurm_view *view, const struct slurm_site *site);
-/* What is said of the files as a whole. version and node: -1 and NULL where they are not known. */
+/* Rules about the files as a whole. version is -1 and node NULL if not known. */
 void check_site(const struct slurm_site *site, int version, const struct slurm_machine *node);
 
-/* The first line whose Links make a difference between devices; NULL where there is none. */
+/* The first line whose Links make a difference between devices; NULL if there is none. */
 const struct slurm_gres *site_links(const struct slurm_site *site);
 
-/* How many GPUs a Gres=gpu:TYPE:N,… asks for; -1: it is about none. */
+/* How many GPUs a Gres=gpu:TYPE:N,… asks for; -1 if it is not about GPUs. */
 int64_t gres_gpus(const char *gres);
 
 #endif

@@ -8,7 +8,7 @@
 /* ---- files ---- */
 
 /* The line that has the same file before this one, or one of this line's own devices. Instances
- * share the file of their GPU, and are told by all of theirs. */
+ * share the file of their GPU, so all their files are compared. */
 static const struct slurm_gres *find_file(const struct slurm_view *view, size_t at, size_t device)
 {
 	const struct slurm_gres *line = view->lines[at];
@@ -33,8 +33,8 @@ static void check_twice(const struct slurm_view *view, size_t at)
 		other = line->minors[i] >= 0 ? find_file(view, at, i) : NULL;
 		if (other)
 			findings_add(view->findings, line->file, line->line,
-				     "%s/dev/nvidia%lld is already in line %zu: two jobs would "
-				     "get the same",
+				     "%s/dev/nvidia%lld is already in line %zu: two jobs would get "
+				     "the same device",
 				     line->together ? "this instance of " : "",
 				     (long long)line->minors[i], other->line);
 	}
@@ -51,20 +51,20 @@ void check_files(const struct slurm_view *view)
 			findings_add(view->findings, line->file, line->line,
 				     "Name=gpu without File: slurmd removes it (\"Removing "
 				     "file-less GPU\") and the node has too few; name the files, "
-				     "File=/dev/nvidia[0-3]");
+				     "as in File=/dev/nvidia[0-3]");
 	}
 }
 
 /* ---- links ---- */
 
-/* Whether the Links of the line at that place can be held against others. */
+/* Whether the Links of the line at that place can be compared with others. */
 static bool is_good(const struct slurm_view *view, const struct slurm_gres *line, size_t place)
 {
 	return line->link_count == view->device_count && line->device_count == 1 &&
 	       line->self == place;
 }
 
-/* Once for a pair, at the line that comes later. */
+/* Checks a pair once, at its later line. */
 static void check_symmetry(const struct slurm_view *view, const struct slurm_gres *line)
 {
 	size_t place = 0;
@@ -87,14 +87,14 @@ static void check_line_links(const struct slurm_view *view, const struct slurm_g
 {
 	if (line->link_count != view->device_count)
 		findings_add(view->findings, line->file, line->line,
-			     "Links has %zu numbers, and the lines %s%s have %zu devices: it needs "
-			     "one for each, in their order",
+			     "Links has %zu numbers, but the lines %s%s have %zu devices: it needs "
+			     "one number per device, in their order",
 			     line->link_count, *view->name ? "of node " : "of this node",
 			     SHOWN(view->name), view->device_count);
 	else if (line->device_count > 1)
 		findings_add(view->findings, line->file, line->line,
-			     "one Links for %zu devices: each needs a line of its own, with -1 at "
-			     "its own place",
+			     "one Links for %zu devices: each device needs its own line, with -1 "
+			     "at its own place",
 			     line->device_count);
 	else if (line->self < line->link_count && line->self != place)
 		findings_add(view->findings, line->file, line->line,
@@ -105,7 +105,7 @@ static void check_line_links(const struct slurm_view *view, const struct slurm_g
 		check_symmetry(view, line);
 }
 
-/* Links that say nothing: no line has more than 0 and -1. */
+/* Links without meaning: no line has anything but 0 and -1. */
 static bool are_empty(const struct slurm_view *view)
 {
 	for (size_t i = 0; i < view->line_count; i++)
@@ -127,7 +127,8 @@ void check_links(const struct slurm_view *view)
 		heeded = heeded || line->cores || line->type;
 		if (line->link_count > 0) {
 			first = first ? first : line;
-			/* Which devices there will be is not said, where Slurm looks for them. */
+			/* If Slurm looks for the devices itself, the files do not say which there
+			 * will be. */
 			if (!view->detects)
 				check_line_links(view, line, place);
 		}
@@ -135,19 +136,18 @@ void check_links(const struct slurm_view *view)
 	}
 	if (first && !heeded)
 		findings_add(view->findings, first->file, first->line,
-			     "Links without Cores or Type on any line: Slurm passes them over "
-			     "without a word and takes the lowest numbers; give each line Cores or "
-			     "Type");
+			     "Links, but no line has Cores or Type: Slurm silently ignores the "
+			     "links and takes the lowest numbers; give each line Cores or Type");
 	if (first && view->device_count > 1 && are_empty(view))
 		findings_add(view->findings, first->file, first->line,
-			     "Links has only 0 and -1, which says that no two devices are linked; "
+			     "Links has only 0 and -1, which means that no two devices are linked; "
 			     "count their NVLinks (`gpualloc slurm gres-conf` does) or leave it "
 			     "out");
 }
 
 /* ---- cores ---- */
 
-/* Where slurm.conf makes NUMA nodes or caches sockets, its own sockets are not the machine's. */
+/* If slurm.conf turns NUMA nodes or caches into sockets, its sockets are not the machine's. */
 static bool are_other_sockets(const struct slurm_view *view, const struct slurm_site *site)
 {
 	return site->parameters && !(view->node && view->node->sockets > 0) &&
@@ -155,7 +155,7 @@ static bool are_other_sockets(const struct slurm_view *view, const struct slurm_
 		strcasestr(site->parameters, "l3cache_as_socket"));
 }
 
-/* The sockets that a set of cores touches, and whether it has all of each. */
+/* The sockets that a set of cores touches, and whether it fills each of them. */
 static bool are_whole(const struct slurm_cpus *cpus, const struct numbers *cores,
 		      uint64_t *ret_sockets)
 {
@@ -181,14 +181,14 @@ static void check_line_cores(const struct slurm_view *view, const struct slurm_g
 
 	if (!numbers_read(line->cores, &cores)) {
 		findings_add(view->findings, line->file, line->line,
-			     "Cores=%s is no list of core indices such as 0-31",
+			     "Cores=%s is not a list of core indices such as 0-31",
 			     SHOWN(line->cores));
 		return;
 	}
 	if (!slurm_cpus_known(cpus))
 		return;
 	if (cores.highest >= cpus->sockets * cpus->cores_per_socket) {
-		/* As Linux numbers them these would be CPUs, so it can be said which cores. */
+		/* These would be CPUs in Linux's numbers, so the right cores can be named. */
 		sockets = slurm_cpus_sockets(cpus, line->cores);
 		if (sockets)
 			slurm_cpus_text(&right, cpus, sockets);
@@ -199,12 +199,12 @@ static void check_line_cores(const struct slurm_view *view, const struct slurm_g
 			     (long long)(cpus->sockets * cpus->cores_per_socket),
 			     (long long)(cpus->sockets * cpus->cores_per_socket - 1),
 			     right.data ? "these are CPUs as Linux numbers them, so write Cores="
-					: "Slurm counts cores, and no threads",
+					: "Slurm counts cores, not threads",
 			     right.data ? right.data : "");
 	} else if (!are_whole(cpus, &cores, &sockets)) {
 		slurm_cpus_text(&right, cpus, sockets);
 		findings_add(view->findings, line->file, line->line,
-			     "Cores=%s is a part of a socket, and Slurm matches GPUs with whole "
+			     "Cores=%s is only part of a socket, but Slurm matches GPUs with whole "
 			     "sockets; write Cores=%s",
 			     SHOWN(line->cores), right.data ? right.data : "");
 	}
@@ -227,7 +227,7 @@ void check_cores(const struct slurm_view *view, const struct slurm_site *site)
 	}
 	if (with && without && !view->detects)
 		findings_add(view->findings, without->file, without->line,
-			     "the line has no Cores while line %zu has: Slurm wants them on all "
+			     "this line has no Cores, but line %zu does: Slurm wants them on all "
 			     "lines of a node or on none",
 			     with->line);
 }

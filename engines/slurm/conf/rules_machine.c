@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules about a gres.conf beside the machine that it is about; see rules.h. */
+/* Rules that compare a gres.conf with its machine; see rules.h. */
 #include "rules.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A GPU of the machine by its minor number; NULL where there is none. */
+/* A GPU of the machine by its minor number; NULL if there is none. */
 static const gpualloc_device *find_gpu(const gpualloc_machine *machine, int64_t minor)
 {
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++)
@@ -15,7 +15,7 @@ static const gpualloc_device *find_gpu(const gpualloc_machine *machine, int64_t 
 	return NULL;
 }
 
-/* Sentences can be said of files only where every GPU's is known. */
+/* Files can be judged only if every GPU's file is known. */
 static bool are_files_known(const gpualloc_machine *machine)
 {
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++)
@@ -89,15 +89,15 @@ static void check_device(const struct slurm_view *view, const struct slurm_gres 
 			     (long long)minor, gpualloc_device_mig_count(gpu));
 	if (!cut && line->together)
 		findings_add(view->findings, line->file, line->line,
-			     "/dev/nvidia%lld is not in MIG mode, and MultipleFiles makes an "
-			     "instance of it; write File",
+			     "/dev/nvidia%lld is not in MIG mode, but MultipleFiles is for MIG "
+			     "instances; write File",
 			     (long long)minor);
 	check_cores_of_gpu(view, line, node, gpu);
 }
 
 /* ---- all lines ---- */
 
-/* Which capability files an instance needs: three that belong together. */
+/* An instance needs three files that belong together. */
 static void check_instance(const struct slurm_view *view, const struct slurm_gres *line,
 			   const struct slurm_machine *node)
 {
@@ -117,7 +117,7 @@ static void check_instance(const struct slurm_view *view, const struct slurm_gre
 	}
 	if (known && line->minors[0] >= 0)
 		findings_add(view->findings, line->file, line->line,
-			     "MultipleFiles=%s is no MIG instance of this machine",
+			     "MultipleFiles=%s is not a MIG instance of this machine",
 			     SHOWN(line->files));
 }
 
@@ -136,10 +136,10 @@ static void check_order(const struct slurm_view *view, const struct slurm_machin
 			    strcmp(gpualloc_device_pci(before), gpualloc_device_pci(gpu)) > 0) {
 				findings_add(
 					view->findings, view->lines[i]->file, view->lines[i]->line,
-					"/dev/nvidia%lld (%s) stands behind /dev/nvidia%lld (%s): "
-					"Slurm counts lines and CUDA PCI addresses, so a job would "
-					"use another GPU than it was given; `gpualloc slurm "
-					"gres-conf` has the right order",
+					"/dev/nvidia%lld (%s) comes after /dev/nvidia%lld (%s): "
+					"Slurm counts lines but CUDA counts PCI addresses, so a "
+					"job would use a different GPU than it was given; "
+					"`gpualloc slurm gres-conf` has the right order",
 					(long long)gpualloc_device_minor(gpu),
 					gpualloc_device_pci(gpu),
 					(long long)gpualloc_device_minor(before),
@@ -177,20 +177,20 @@ static void check_machine_count(const struct slurm_view *view, const struct slur
 				 (long long)minor);
 	}
 	findings_add(view->findings, last->file, last->line,
-		     "the lines have %zu device%s, and this machine %zu%s", view->device_count,
+		     "the lines have %zu device%s, but this machine has %zu%s", view->device_count,
 		     view->device_count == 1 ? "" : "s", node->count,
 		     missing.data ? missing.data : "");
 	view->findings->failed = view->findings->failed || missing.failed;
 }
 
-/* Where gres.conf says nothing of the node, slurm.conf's count is all that there is. */
+/* If gres.conf says nothing about the node, slurm.conf's count is all there is. */
 static void check_gres_count(const struct slurm_view *view, const struct slurm_machine *node)
 {
 	int64_t count = view->node ? gres_gpus(view->node->gres) : -1;
 
 	if (count >= 0 && (size_t)count != node->count)
 		findings_add(view->findings, view->node->file, view->node->line,
-			     "Gres has %lld GPUs, and this machine %zu", (long long)count,
+			     "Gres has %lld GPUs, but this machine has %zu", (long long)count,
 			     node->count);
 }
 

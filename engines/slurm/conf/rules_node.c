@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules about gres.conf beside slurm.conf, and about both beside the release of Slurm; see
- * slurm_view.h. */
+/* Rules that compare gres.conf with slurm.conf, and both with the release of Slurm; see rules.h. */
 #include "rules.h"
 
 #include "text.h"
@@ -14,7 +13,7 @@
 
 /* ---- Gres=gpu:TYPE:N ---- */
 
-/* "8", "2K"; a bare name is one. */
+/* "8", "2K"; a bare name counts as one. */
 static int64_t read_count(const char *word, size_t size)
 {
 	static const char units[] = "KMG";
@@ -29,12 +28,12 @@ static int64_t read_count(const char *word, size_t size)
 }
 
 struct item {
-	const char *type; /* NULL where it names none */
+	const char *type; /* NULL if it names none */
 	size_t type_size;
 	int64_t count;
 };
 
-/* An item of a Gres; false where it is about something else. */
+/* An item of a Gres; false if it is about something else. */
 static bool read_item(const char *item, size_t size, struct item *ret_item)
 {
 	const char *end = item + size, *paren = memchr(item, '(', size), *part;
@@ -84,7 +83,7 @@ int64_t gres_gpus(const char *gres)
 
 /* ---- a node's two files ---- */
 
-/* The lines' devices of a type; no line with a Type at all leaves that to slurm.conf. */
+/* The devices of a type in the lines; if no line has a Type, slurm.conf decides. */
 static int64_t count_type(const struct slurm_view *view, const struct item *item)
 {
 	int64_t count = 0;
@@ -116,8 +115,8 @@ static void check_types(const struct slurm_view *view)
 			       (int)(item.type_size < SHOWN_SIZE ? item.type_size : SHOWN_SIZE),
 			       item.type);
 		findings_add(view->findings, view->node->file, view->node->line,
-			     "Gres has %lld of type %s, and gres.conf %lld", (long long)item.count,
-			     SHOWN(type), (long long)there);
+			     "Gres has %lld of type %s, but gres.conf has %lld",
+			     (long long)item.count, SHOWN(type), (long long)there);
 	}
 }
 
@@ -135,16 +134,16 @@ void check_gres(const struct slurm_view *view, const struct slurm_site *site)
 		return;
 	if (view->line_count == 0)
 		findings_add(view->findings, view->node->file, view->node->line,
-			     "Gres has %lld GPUs, and no line of gres.conf is about node %s",
+			     "Gres has %lld GPUs, but no line of gres.conf is for node %s",
 			     (long long)wanted, SHOWN(view->name));
 	else if ((size_t)wanted > view->device_count)
 		findings_add(view->findings, view->node->file, view->node->line,
-			     "Gres has %lld GPUs, and gres.conf only %zu: the node becomes invalid "
+			     "Gres has %lld GPUs, but gres.conf only %zu: the node becomes invalid "
 			     "(\"count reported lower than configured\")",
 			     (long long)wanted, view->device_count);
 	else if ((size_t)wanted < view->device_count)
 		findings_add(view->findings, view->node->file, view->node->line,
-			     "Gres has %lld GPUs, and gres.conf %zu: no job gets the others",
+			     "Gres has %lld GPUs, but gres.conf has %zu: no job gets the others",
 			     (long long)wanted, view->device_count);
 	else
 		check_types(view);
@@ -171,17 +170,17 @@ static void check_types_of_gres(const struct slurm_site *site)
 	for (size_t i = 0; i < site->node_count; i++)
 		if (gres_gpus(site->nodes[i].gres) >= 0) {
 			findings_add(site->findings, site->nodes[i].file, site->nodes[i].line,
-				     "the node has GPUs, and %s; add GresTypes=gpu to slurm.conf",
+				     "the node has GPUs, but %s; add GresTypes=gpu to slurm.conf",
 				     site->gres_types ? "GresTypes does not have gpu"
-						      : "no line says GresTypes");
+						      : "there is no GresTypes line");
 			return;
 		}
 	if (site->gres_types && site->gres_count > 0)
 		findings_add(site->findings, site->types_file, site->types_line,
-			     "gres.conf has GPUs, and GresTypes does not have gpu");
+			     "gres.conf has GPUs, but GresTypes does not have gpu");
 }
 
-/* Where all are alike, the wrong way round is the right one. */
+/* If all are alike, the wrong way round is as good as the right one. */
 static bool have_best(const struct slurm_gres *line)
 {
 	int least = INT_MAX, most = INT_MIN;
@@ -209,13 +208,13 @@ static void check_inversion(const struct slurm_site *site, int version)
 	if (line && version >= SLURM_INVERTS_FROM && version <= SLURM_INVERTS_TO)
 		findings_add(
 			site->findings, line->file, line->line,
-			"Links with Slurm %d.%02d: --gres=gpu:N and --gpus-per-node take the "
-			"worst linked pair (24.05 to 26.05 sort them the wrong way round); ask "
-			"with --gpus=N or --gpus-per-task, or use gpualloc's plugin",
+			"Links with Slurm %d.%02d: --gres=gpu:N and --gpus-per-node choose the "
+			"worst linked pair (24.05 to 26.05 sort links the wrong way round); use "
+			"--gpus=N or --gpus-per-task, or gpualloc's plugin",
 			version / 100, version % 100);
 }
 
-/* Where Debian puts Slurm's plugins; that folder without this one is a build without NVML. */
+/* Where Debian puts Slurm's plugins; if the folder lacks this one, Slurm was built without NVML. */
 static bool lacks_nvml(const char *root)
 {
 	char pattern[512];

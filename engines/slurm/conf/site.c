@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From lines to what they say of GPUs and nodes; see site.h. */
+/* What the lines say about GPUs and nodes; see site.h. */
 #include "site.h"
 
 #include "names.h"
@@ -26,14 +26,14 @@ void site_free(struct slurm_site *site)
 	free(site->confs);
 }
 
-/* A line whose nodes cannot be told is nobody's. */
+/* A line whose nodes are not clear belongs to no node. */
 static void check_nodes(struct slurm_site *site, size_t file, size_t line, const char *nodes)
 {
 	uint64_t count;
 
 	if (nodes && !names_count(nodes, &count))
 		findings_add(site->findings, file, line,
-			     "NodeName=%s is no list of nodes; ranges stand in brackets, as in "
+			     "NodeName=%s is not a list of nodes; put ranges in brackets, as in "
 			     "n[1-4,7]",
 			     SHOWN(nodes));
 }
@@ -48,7 +48,7 @@ static bool is_one_of(const char *key, const char *const *names)
 	return false;
 }
 
-/* A line with one of these can only be of gres.conf. */
+/* A line with one of these can only be from gres.conf. */
 static const char *const gres_only[] = {"AutoDetect", "Cores", "File",          "Files", "Link",
 					"Links",      "Name",  "MultipleFiles", NULL};
 static const char *const gres_keys[] = {"AutoDetect", "Cores",         "Count",    "CPUs", "File",
@@ -63,7 +63,7 @@ static const char *either(const struct slurm_conf *conf, const struct slurm_line
 	return value ? value : slurm_value(conf, line, other);
 }
 
-/* "/dev/nvidia12" is 12; what is no whole GPU's file is -1. */
+/* "/dev/nvidia12" is 12; -1 if it is not the file of a whole GPU. */
 static int64_t minor_of(const char *file)
 {
 	static const char start[] = "/dev/nvidia";
@@ -83,7 +83,7 @@ static void read_files(struct slurm_site *site, struct slurm_gres *gres)
 
 	if (!names_count(gres->files, &count)) {
 		findings_add(site->findings, gres->file, gres->line,
-			     "File=%s is no list of files; ranges stand in brackets, as in "
+			     "File=%s is not a list of files; put ranges in brackets, as in "
 			     "/dev/nvidia[0-3]",
 			     SHOWN(gres->files));
 		return;
@@ -132,8 +132,8 @@ static void read_links(struct slurm_site *site, struct slurm_gres *gres)
 
 		if (!read_link(word, size, &gres->link[i])) {
 			findings_add(site->findings, gres->file, gres->line,
-				     "Links=%s is no list of numbers from 0 to %d with -1 for the "
-				     "device itself",
+				     "Links=%s is not a list of numbers from 0 to %d with -1 for "
+				     "the device itself",
 				     SHOWN(gres->links), LINK_MOST);
 			return;
 		}
@@ -146,8 +146,8 @@ static void read_links(struct slurm_site *site, struct slurm_gres *gres)
 		return;
 	gres->self = count;
 	findings_add(site->findings, gres->file, gres->line,
-		     "Links needs one -1, at the place of the device itself, and has %zu: "
-		     "slurmd takes none of it",
+		     "Links needs exactly one -1, at the place of the device itself, but has %zu: "
+		     "slurmd ignores it all",
 		     selves);
 }
 
@@ -159,13 +159,13 @@ static void check_keys(struct slurm_site *site, const struct slurm_gres *gres,
 
 		if (!is_one_of(key, gres_keys))
 			findings_add(site->findings, gres->file, gres->line,
-				     "gres.conf has no %s; slurmd does not start with it",
+				     "gres.conf has no key %s; slurmd does not start with it",
 				     SHOWN(key));
 	}
 	if (gres->autodetect && gres->name && !gres->nodes)
 		findings_add(site->findings, gres->file, gres->line,
-			     "AutoDetect counts on a line of its own, or behind NodeName; here "
-			     "slurmd passes it over");
+			     "AutoDetect counts only on a line of its own or after NodeName; "
+			     "slurmd ignores it here");
 }
 
 static void check_count(struct slurm_site *site, const struct slurm_gres *gres, const char *word)
@@ -177,18 +177,18 @@ static void check_count(struct slurm_site *site, const struct slurm_gres *gres, 
 	if (!ga_text_number(word, strlen(word), INT32_MAX, &count) ||
 	    (size_t)count != gres->device_count)
 		findings_add(site->findings, gres->file, gres->line,
-			     "Count=%s, but its files are %zu; leave Count out", SHOWN(word),
+			     "Count=%s, but the line has %zu files; leave Count out", SHOWN(word),
 			     gres->device_count);
 }
 
-/* For one more line of a list; what is behind too many is said, and not looked at. */
+/* Makes room for one more line of a list; lines beyond the limit get a note and are not checked. */
 static bool make_room(struct slurm_site *site, void *list, size_t count, size_t *room, size_t size,
 		      const char *about, size_t file, size_t line)
 {
 	if (count == SITE_LINES_MOST) {
 		findings_add(site->notes, file, line,
-			     "more than %d lines about %s; this and those behind it were not "
-			     "looked at",
+			     "more than %d lines about %s; this one and those after it were not "
+			     "checked",
 			     SITE_LINES_MOST, about);
 		return false;
 	}
@@ -216,8 +216,8 @@ static void take_gres(struct slurm_site *site, size_t file, const struct slurm_c
 	check_nodes(site, file, line->number, gres.nodes);
 	if (!gres.name && !gres.autodetect)
 		findings_add(site->findings, gres.file, gres.line,
-			     "the line has no Name=gpu, so it is about nothing");
-	/* Other resources are not ours to judge. */
+			     "the line has no Name=gpu, so it does nothing");
+	/* Other resources are none of our business. */
 	if (gres.name ? !slurm_is(gres.name, "gpu") : !gres.autodetect)
 		return;
 	if (!make_room(site, &site->gres, site->gres_count, &site->gres_room, sizeof gres, "GPUs",
@@ -301,7 +301,7 @@ static bool is_gres(const struct slurm_conf *conf, const struct slurm_line *line
 	return false;
 }
 
-/* What Slurm could not read; an Include is read by it and not by us. */
+/* Lines that Slurm could not read, and an Include, which Slurm reads and we do not. */
 static bool take_stray(struct slurm_site *site, size_t file, const struct slurm_line *line)
 {
 	char word[SHOWN_SIZE + 1];
@@ -312,11 +312,11 @@ static bool take_stray(struct slurm_site *site, size_t file, const struct slurm_
 	word[size] = '\0';
 	if (line->pair_count == 0 && strcasecmp(word, "Include") == 0) {
 		findings_add(site->notes, file, line->number,
-			     "what it includes is not looked at; name that file too");
+			     "the included file is not checked; name it on the command line too");
 		return true;
 	}
 	findings_add(site->findings, file, line->number,
-		     "\"%s\" is no KEY=VALUE, and Slurm reads no further", SHOWN(word));
+		     "\"%s\" is not KEY=VALUE, and Slurm stops reading here", SHOWN(word));
 	return false;
 }
 

@@ -50,7 +50,7 @@ const char *slurm_value(const struct slurm_conf *conf, const struct slurm_line *
 
 /* ---- from bytes to lines ---- */
 
-/* Ends a line where a comment begins; "\#" is none. */
+/* Ends a line where a comment begins; "\#" does not begin one. */
 static void cut_comment(char *line)
 {
 	for (char *c = line; (c = strchr(c, '#')); c++)
@@ -60,7 +60,7 @@ static void cut_comment(char *line)
 		}
 }
 
-/* Takes the "\" off a line that goes on, as Slurm does also with blanks behind it. */
+/* Takes the "\" off a line that goes on; like Slurm, even with blanks after it. */
 static bool goes_on(char *line)
 {
 	size_t size = strlen(line), slashes = 0;
@@ -75,7 +75,7 @@ static bool goes_on(char *line)
 	return true;
 }
 
-/* Takes a line off the text: its end becomes a NUL; NULL when nothing is left. */
+/* Takes a line off the text: its end becomes a NUL; NULL if nothing is left. */
 static char *take_line(char **rest)
 {
 	char *line = *rest, *end = line ? strchr(line, '\n') : NULL;
@@ -87,8 +87,8 @@ static char *take_line(char **rest)
 }
 
 /*
- * Takes a whole line, put together where it stands from those it goes on over; *number is how many
- * lines were taken so far.
+ * Takes a whole line, joining in place the lines over which it continues; *number counts the lines
+ * taken so far.
  */
 static char *take_whole_line(char **rest, size_t *number)
 {
@@ -113,7 +113,7 @@ static bool is_key(char c)
 	       c == '_' || c == '.';
 }
 
-/* Takes the value at word and ends it; what stands behind it, NULL where a quote has no end. */
+/* Takes the value at word and ends it; returns what follows, or NULL if a quote has no end. */
 static char *take_value(char *word, struct slurm_pair *pair)
 {
 	char *end;
@@ -132,7 +132,8 @@ static char *take_value(char *word, struct slurm_pair *pair)
 	return end;
 }
 
-/* Takes KEY=VALUE, also KEY+=VALUE and with blanks around the "=": what is behind it, or NULL. */
+/* Takes KEY=VALUE, also KEY+=VALUE and with blanks around the "="; returns what follows, or NULL.
+ */
 static char *take_pair(char *word, struct slurm_pair *pair)
 {
 	char *end = word, *sign;

@@ -20,7 +20,7 @@ static bool starts(const char *word, const char *start)
 	return strncmp(word, start, strlen(start)) == 0;
 }
 
-/* "40gb", "144g": how much memory, and no model. */
+/* "40gb", "144g": an amount of memory, not a model. */
 static bool is_memory(const char *word)
 {
 	size_t digits = strspn(word, "0123456789");
@@ -28,7 +28,7 @@ static bool is_memory(const char *word)
 	return digits > 0 && (strcmp(word + digits, "gb") == 0 || strcmp(word + digits, "g") == 0);
 }
 
-/* Words that tell who made it, what it is plugged into or how much memory it has. */
+/* Words that say who made it, what it is plugged into or how much memory it has. */
 static bool is_beside_the_model(const char *word)
 {
 	static const char *const words[] = {
@@ -42,7 +42,7 @@ static bool is_beside_the_model(const char *word)
 	return starts(word, "sxm") || starts(word, "hbm") || is_memory(word);
 }
 
-/* Takes the next word in small letters; false when there is none. One too long is cut. */
+/* Takes the next word in small letters; false if there is none. Cuts a word that is too long. */
 static bool take_word(const char **rest, char word[static TYPE_SIZE])
 {
 	size_t size = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which Slurm reads the files; see version.h. */
+/* The version of Slurm that reads the files; see version.h. */
 #include "version.h"
 
 #include "cleanup.h"
@@ -27,7 +27,7 @@ int slurm_version_read(const char *text)
 	return (int)(year * 100 + month);
 }
 
-/* The node's own daemon first: it is the one that reads gres.conf. */
+/* Asks the node's own daemon first: it is the one that reads gres.conf. */
 int slurm_version_ask(int *ret_version)
 {
 	static const char *const commands[][3] = {

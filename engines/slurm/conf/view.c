@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What each node reads of a site's files, and which nodes there are to look at; see view.h.
- * All nodes of one NodeName are alike, so that the first of them stands for the others.
+ * What each node reads in a site's files, and which nodes to check; see view.h. All nodes of one
+ * NodeName are alike, so only the first of them is checked.
  */
 #include "view.h"
 
@@ -23,7 +23,7 @@ static bool is_of(const char *nodes, const char *name)
 	return !nodes || (*name && names_have(nodes, name));
 }
 
-/* AutoDetect of the node's own lines counts more than that of all. */
+/* AutoDetect on the node's own lines overrides the one for all nodes. */
 static const struct slurm_gres *find_detects(const struct slurm_site *site, const char *name)
 {
 	const struct slurm_gres *found = NULL;
@@ -46,7 +46,7 @@ static const struct slurm_node *find_node(const struct slurm_site *site, const c
 	return NULL;
 }
 
-/* The sockets that slurm.conf gives the node, or those that the machine has. */
+/* The sockets that slurm.conf gives the node, or else those of the machine. */
 static void set_cpus(struct slurm_view *view, const struct slurm_machine *node)
 {
 	const struct slurm_node *line = view->node;
@@ -82,7 +82,7 @@ static void take_lines(struct slurm_view *view, const struct slurm_site *site)
 	}
 }
 
-/* machine is the one that the node is, or NULL. */
+/* machine is the node's own machine, or NULL. */
 static bool check_view(const struct slurm_site *site, const char *name,
 		       const struct slurm_machine *machine)
 {
@@ -111,7 +111,7 @@ struct names {
 	char (*list)[NAME_SIZE];
 	size_t count, most;
 	bool more;
-	bool are_one; /* no line of gres.conf names nodes: it is one node's own */
+	bool are_one; /* no line of gres.conf names nodes, so it belongs to one node */
 };
 
 static void add_name(struct names *names, const char *nodes)
@@ -130,7 +130,7 @@ static void add_name(struct names *names, const char *nodes)
 		memcpy(names->list[names->count++], name, sizeof name);
 }
 
-/* Of the nodes that a line names all are alike, so that the first stands for them. */
+/* All nodes that a line names are alike, so only the first is checked. */
 static void add_names(struct names *names, const struct slurm_site *site)
 {
 	size_t gpu_lines = 0;
@@ -150,7 +150,7 @@ static void add_names(struct names *names, const struct slurm_site *site)
 		if (named || !site->has_gres)
 			add_name(names, gpu_nodes);
 	}
-	/* Whose it is can be said where there is one kind. */
+	/* With only one kind of node it is clear whose file it is. */
 	names->are_one = !named && site->has_gres;
 	if (names->are_one && gpu_lines == 1)
 		add_name(names, gpu_nodes);
@@ -158,7 +158,7 @@ static void add_names(struct names *names, const struct slurm_site *site)
 		names->list[names->count++][0] = '\0';
 }
 
-/* The node that the machine is, by its name without domain; false where no line has it. */
+/* Finds the machine's node by the machine's name without domain; false if no line has it. */
 static bool find_own_name(const struct slurm_site *site, const struct slurm_machine *machine,
 			  char name[static NAME_SIZE])
 {
@@ -182,7 +182,7 @@ static bool check_all_names(const struct slurm_site *site, const struct names *n
 	return true;
 }
 
-/* Each name is held against every list of nodes, so that long lists leave room for fewer names. */
+/* Each name is compared with every list of nodes, so long lists leave room for fewer names. */
 static size_t most_names(const struct slurm_site *site)
 {
 	enum { WORK_MOST = 64 << 20, NAMES_LEAST = 16 };
@@ -216,7 +216,8 @@ bool check_nodes(const struct slurm_site *site, const struct slurm_asked *asked,
 		ret_looked->at_machine = true;
 		return check_view(site, own, asked->machine) && check_all_names(site, &names, NULL);
 	}
-	/* The machine that we run on is not a node just because there is one kind of nodes. */
+	/* That there is only one kind of node does not make the machine that we run on one of them.
+	 */
 	ret_looked->at_machine =
 		names.count == 1 && (asked->is_machine_named || names.are_one || !*names.list[0]);
 	return check_all_names(site, &names, ret_looked->at_machine ? asked->machine : NULL);

@@ -28,7 +28,7 @@ static int read_count(const char *word, int64_t *ret_count, char *sentence, size
 {
 	if (!ga_text_number(word, strlen(word), ASKED_MOST, ret_count))
 		return refuse(sentence, size,
-			      "\"%s\" is no number of devices; write N[:POLICY[:MEMORY]], for "
+			      "\"%s\" is not a number of devices; write N[:POLICY[:MEMORY]], for "
 			      "example 2 or 1:best-fit:8GiB",
 			      word);
 	return 0;
@@ -49,7 +49,9 @@ static int read_policy(const char *word, struct asked *asked, char *sentence, si
 			used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
 						 i ? ", " : "", name);
 	}
-	return *word ? refuse(sentence, size, "no policy \"%s\"; there are %s", word, names) : 0;
+	return *word ? refuse(sentence, size, "there is no policy \"%s\"; use one of %s", word,
+			      names)
+		     : 0;
 }
 
 static int read_memory(const char *word, int64_t *ret_bytes, char *sentence, size_t size)
@@ -58,7 +60,9 @@ static int read_memory(const char *word, int64_t *ret_bytes, char *sentence, siz
 
 	if (gpualloc_size_parse(word, ret_bytes, error) == 0 && *ret_bytes > 0)
 		return 0;
-	return refuse(sentence, size, "\"%s\" is no amount of memory; write 8GiB, 800MB or bytes",
+	return refuse(sentence, size,
+		      "\"%s\" is not an amount of memory; write 8GiB, 800MB or "
+		      "bytes",
 		      word);
 }
 
@@ -69,7 +73,9 @@ static int read_first(char *words, struct asked *asked, char *sentence, size_t s
 	int result = read_count(count, &asked->count, sentence, size);
 
 	if (result == 0 && words)
-		result = refuse(sentence, size, "\":%s\" is too much; write N[:POLICY[:MEMORY]]",
+		result = refuse(sentence, size,
+				"\":%s\" is one part too many; write "
+				"N[:POLICY[:MEMORY]]",
 				words);
 	if (result == 0 && policy)
 		result = read_policy(policy, asked, sentence, size);
@@ -94,8 +100,7 @@ static int read_more(const char *word, struct asked *asked, char *sentence, size
 		(void)snprintf(asked->profile, sizeof asked->profile, "%s", word + sizeof mig - 1);
 		return 0;
 	}
-	return refuse(sentence, size, "\"%s\" is not known; there are share, mig and mig=PROFILE",
-		      word);
+	return refuse(sentence, size, "\"%s\" is not known; use share, mig or mig=PROFILE", word);
 }
 
 static bool looks_at_links(const char *policy)
@@ -112,8 +117,7 @@ static bool looks_at_links(const char *policy)
 static int check(const struct asked *asked, char *sentence, size_t size)
 {
 	if (asked->share && asked->memory < 0)
-		return refuse(sentence, size,
-			      "a share needs to know of how much memory: 1::8GiB,share");
+		return refuse(sentence, size, "a share needs an amount of memory: 1::8GiB,share");
 	if ((asked->share || asked->mig) && looks_at_links(asked->policy))
 		return refuse(sentence, size,
 			      "policy %s looks at links, which %s do not have; use pack, spread, "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bind mode, in each task: Slurm has chosen the GPUs, and what is left to say is their order. A
- * task's own come first, the others of its step stay visible behind them, for a GPU that cannot be
- * seen cannot be reached over NVLink. All tasks come to the same result without talking.
+ * Bind mode, in each task: Slurm has chosen the GPUs, and only their order is left to decide. A
+ * task's own come first; the others of its step stay visible after them, because a GPU that cannot
+ * be seen cannot be reached over NVLink. All tasks come to the same result without talking.
  */
 #include "bind.h"
 
@@ -14,7 +14,7 @@
 
 enum { LIST_MOST = 1 << 16, NAME_MOST = 64 };
 
-/* What a task has been given, how many of it come first, and among what it is numbered. */
+/* What a task has been given, how many of those come first, and what its numbers count. */
 struct share {
 	struct places all;
 	struct places reachable;
@@ -45,21 +45,21 @@ static int find_all(struct step *step, struct share *share)
 	if (share->is_fenced)
 		share->all = share->reachable;
 	else if (!given_read(step->gpus, step->given.count, &share->all))
-		return refuse(step, "the GPUs that Slurm names are not those of this machine; "
-				    "gpualloc slurm check compares gres.conf with it");
+		return refuse(step, "the GPUs that Slurm names are not the GPUs of this machine; "
+				    "`gpualloc slurm check` compares gres.conf with it");
 	if (share->all.count == 0)
-		return refuse(step, "no GPU of this machine can be opened");
+		return refuse(step, "this task can open none of the machine's GPUs");
 	if ((size_t)step->asked.count <= share->all.count)
 		return 0;
 	(void)snprintf(step->trouble, sizeof step->trouble,
-		       "--gpualloc asks for %lld, and Slurm gave %zu; ask Slurm for as many "
-		       "(--gpus=%lld)",
+		       "--gpualloc asks for %lld, but Slurm gave %zu; ask Slurm for the same "
+		       "number (--gpus=%lld)",
 		       (long long)step->asked.count, share->all.count,
 		       (long long)step->asked.count);
 	return -1;
 }
 
-/* Where Slurm has bound the task to some of its step's, those are its own. */
+/* If Slurm has bound the task to some of its step's GPUs, those are its own. */
 static bool is_bound(spank_t spank, const struct step *step, const struct share *share,
 		     struct places *ret_own)
 {
@@ -84,7 +84,7 @@ static void remove_place(struct places *places, size_t unit)
 	places->count = kept;
 }
 
-/* The best of what is left, as if it were all there is; without links the first. */
+/* The best of the GPUs that are left, as if there were no others; without links the first. */
 static int choose(const struct step *step, const gpualloc_policy *policy, const struct places *left,
 		  struct places *ret_own, gpualloc_error *error)
 {
@@ -114,7 +114,7 @@ static int choose(const struct step *step, const gpualloc_policy *policy, const 
 	return result;
 }
 
-/* Task after task takes its own; when nothing is left for another, the next begins anew. */
+/* Task after task takes its own; when too few are left, the next starts again with all. */
 static int choose_own(const struct step *step, const struct share *share, int task,
 		      struct places *ret_own, gpualloc_error *error)
 {
@@ -160,7 +160,7 @@ static int order(const struct step *step, struct share *share, const struct plac
 
 /* ---- telling the program ---- */
 
-/* As the driver counts for this task: only what it can open. */
+/* As the driver counts for this task: only the GPUs that it can open. */
 static size_t number_for_task(const struct step *step, const struct share *share,
 			      const gpualloc_device *device)
 {
@@ -222,7 +222,7 @@ int bind_enter(spank_t spank, struct step *step, int task)
 		return refuse(step, "out of memory");
 	if (step->asked.memory >= 0 || step->asked.mig)
 		return refuse(step, "memory, share and mig are for nodes on which gpualloc leases; "
-				    "here Slurm has chosen the GPUs already");
+				    "here Slurm has already chosen the GPUs");
 	if (find_all(step, share) < 0)
 		return -1;
 	if (!is_bound(spank, step, share, &own))

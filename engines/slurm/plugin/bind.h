@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bind mode, in a task: Slurm has chosen the GPUs, and what is left to say is their order. */
+/* Bind mode, in a task: Slurm has chosen the GPUs, and only their order is left to decide. */
 #ifndef SLURM_BIND_H
 #define SLURM_BIND_H
 

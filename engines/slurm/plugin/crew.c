@@ -68,7 +68,7 @@ void crew_forked(struct crew *crew)
 	close_one(&crew->bell[1]);
 }
 
-/* Here and not at the daemon's end: Slurm hands out what the step had before that. */
+/* Here and not when the daemon ends: Slurm hands out the step's devices before that. */
 void crew_ended(struct crew *crew)
 {
 	if (++crew->ended >= crew->tasks)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slurm's numbers and what a task can open; see given.h. */
+/* Slurm's numbers and the devices a task can open; see given.h. */
 #include "given.h"
 
 #include "cleanup.h"
@@ -97,9 +97,9 @@ bool given_read(const char *text, size_t limit, struct places *ret_places)
 	return true;
 }
 
-/* ---- what can be opened ---- */
+/* ---- devices that can be opened ---- */
 
-/* A file that is missing keeps nobody away: the driver makes it when it is needed. */
+/* A missing file keeps nobody out: the driver makes it when it is needed. */
 static bool is_kept_away(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -109,7 +109,7 @@ static bool is_kept_away(const char *path)
 	return fd < 0 && (errno == EPERM || errno == EACCES);
 }
 
-/* The file that stands for a part of a GPU has a number that the driver tells. */
+/* The driver says which number the file for a part of a GPU has. */
 static bool is_capability_kept(const char *root, const char *name)
 {
 	static const char before[] = "DeviceFileMinor: ";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lease mode, in the tasks, each of which is the user's own process by then: the first leases for
- * all, so the lease is its user's, and its record names a process that is in the job.
+ * Lease mode, in the tasks, each of which is the user's own process by then. The first leases for
+ * all, so the lease belongs to the user and its record names a process of the job.
  */
 #include "lease.h"
 
@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* As in the library: shells overwrite low numbers, and at the end high ones are closed first. */
+/* As in the library: shells overwrite low numbers, and at exit the highest is closed first. */
 enum { HIGH = 512, VALUE_MOST = 256 };
 
 static void add(struct ga_buffer *text, const char *entry)
@@ -26,9 +26,9 @@ static void add(struct ga_buffer *text, const char *entry)
 /* ---- acquiring ---- */
 
 /*
- * The library looks at the environment for a lease around us. Ours is the daemon's; the job's names
- * one, and it counts where it is of this very job: sbatch hands the variables of a lease in which
- * it was called on to a job that has nothing to do with it.
+ * The library looks in the environment for a lease around us. Our environment is the daemon's, so
+ * we take it from the job's, and only if that lease belongs to this very job: sbatch called inside
+ * a lease passes the lease's variables to a job that has nothing to do with it.
  */
 static void look_inside(spank_t spank, const struct step *step)
 {
@@ -102,7 +102,7 @@ static bool write_variables(const struct step *step, const gpualloc_lease *lease
 		add(text, environment[i]);
 	(void)snprintf(entry, sizeof entry, VARIABLE_JOB "=%u", step->job);
 	add(text, entry);
-	/* What runs inside the job looks in the same store. */
+	/* Programs inside the job use the same store. */
 	(void)snprintf(entry, sizeof entry, "GPUALLOC_STATE_DIR=%s",
 		       step->settings.store ? step->settings.store : "");
 	if (step->settings.store)
@@ -118,7 +118,7 @@ static void refuse(struct step *step, const char *sentence)
 		       *sentence ? sentence : "out of memory");
 }
 
-/* The lease object is left to the program that this process becomes: freed, it would close. */
+/* The lease object is not freed: that would close the lease before the program starts. */
 static bool take(spank_t spank, struct step *step, struct ga_buffer *text)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -133,7 +133,7 @@ static bool take(spank_t spank, struct step *step, struct ga_buffer *text)
 	for (size_t i = 0; (note = gpualloc_lease_note(lease, i)); i++)
 		slurm_info("gpualloc: %s", note);
 	if (!write_variables(step, lease, text, error))
-		refuse(step, "the task's variables could not be put together");
+		refuse(step, "the task's variables could not be made");
 	else if (gpualloc_lease_settle(lease, step->settings.machine, 0, error) < 0)
 		refuse(step, gpualloc_error_message(error));
 	else
@@ -154,11 +154,11 @@ static bool hear(struct step *step, struct ga_buffer *text)
 			return true;
 		told = "";
 	}
-	refuse(step, told ? told : "the step's first task ended before it had devices");
+	refuse(step, told ? told : "the step's first task ended before it got devices");
 	return false;
 }
 
-/* Every task's program has the lease, at a number of its own. */
+/* Every task's program has the lease, at its own descriptor number. */
 static bool pass_on(spank_t spank, const struct step *step)
 {
 	int fd = fcntl(step->crew.place, F_DUPFD, HIGH);
@@ -171,8 +171,8 @@ static bool pass_on(spank_t spank, const struct step *step)
 }
 
 /*
- * It may wait from here on, and has to be ended by scancel: proctrack/linuxproc spares every
- * process that is called slurmstepd. The program's own name comes with its start.
+ * From here on it may wait, and scancel must be able to end it: proctrack/linuxproc spares every
+ * process that is called slurmstepd. The program gets its own name when it starts.
  */
 int lease_enter(spank_t spank, struct step *step, int task)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lease mode, in a task: the first leases for all tasks of the step, the others hear of it. */
+/* Lease mode, in a task: the first leases for all tasks of the step and tells the others. */
 #ifndef SLURM_LEASE_H
 #define SLURM_LEASE_H
 

@@ -4,9 +4,10 @@
  *
  *   srun, sbatch, salloc   the option is read; a wrong one ends them before anything is submitted
  *   slurmstepd             the step is prepared as the job's user, before its tasks are forked
- *   the tasks              devices are had and the variables set, just before the program starts
+ *   the tasks              devices are leased or put in order and the variables set, just before
+ * the program starts
  *
- * Whatever fails, fails in a task: a hook of slurmstepd that fails takes the node out of service.
+ * Every failure happens in a task: a hook that fails in slurmstepd takes the node out of service.
  */
 #include "bind.h"
 #include "lease.h"
@@ -20,10 +21,10 @@
 
 SPANK_PLUGIN(gpualloc, 1)
 
-/* From slurm.h: the step that only adopts processes, for which nothing is started. */
+/* From slurm.h: the step that only adopts processes and starts none. */
 enum { EXTERN_STEP = -4 };
 
-/* Slurm hands its callbacks nothing of ours: one plugin, one process, one step. */
+/* Slurm's callbacks have no argument for our data: one plugin, one process, one step. */
 static struct step step = {.crew = {.place = -1, .bell = {-1, -1}}};
 
 /* ---- the option ---- */
@@ -46,8 +47,8 @@ static int read_option(int value, const char *word, int remote)
 
 static char option_name[] = "gpualloc", option_argument[] = "N[:POLICY[:MEMORY]]",
 	    option_usage[] =
-		    "N well linked GPUs on each node; policy and memory as in gpualloc run,"
-		    " and ,share or ,mig=PROFILE behind them; 0 none";
+		    "N well linked GPUs on each node; policy and memory as in gpualloc run, then "
+		    ",share or ,mig=PROFILE; 0 for none";
 
 int slurm_spank_init(spank_t spank, int count, char **words)
 {
@@ -68,8 +69,8 @@ int slurm_spank_init(spank_t spank, int count, char **words)
 }
 
 /*
- * A new job takes the submitting shell's variables along. Submitted from inside a job with GPUs it
- * would look as if Slurm had given it those.
+ * A new job inherits the submitting shell's variables. Submitted from inside a job with GPUs, it
+ * would look as if Slurm had given it those GPUs.
  */
 int slurm_spank_init_post_opt(spank_t spank, int count, char **words)
 {
@@ -92,8 +93,8 @@ static bool read_variable(spank_t spank, const char *name, char *value, size_t s
 }
 
 /*
- * What Slurm says of GPUs: of the step's here and not in a task, where it says those of the task.
- * The job's counts for the batch script alone; a step inherits it, had it GPUs or not.
+ * What Slurm says about GPUs: here it names those of the step, in a task those of the task. The
+ * job's value counts for the batch script alone; every step inherits it, with GPUs or without.
  */
 static bool find_gpus(spank_t spank)
 {
@@ -113,7 +114,7 @@ static bool wants_devices(void)
 	       step.number != (uint32_t)EXTERN_STEP;
 }
 
-/* What the daemon was told by its environment, programs in the job have to be told as well. */
+/* Programs in the job must be told what the daemon learned from its environment. */
 static void settle_settings(struct settings *settings)
 {
 	if (!settings->store)
@@ -141,7 +142,7 @@ static void prepare(spank_t spank)
 			       *gpualloc_error_message(error) ? gpualloc_error_message(error)
 							      : "out of memory or descriptors",
 			       gpualloc_error_remedies(error) & GPUALLOC_REMEDY_SET_UP_STORE
-				       ? "; `sudo gpualloc setup` makes or mends it for everybody"
+				       ? "; `sudo gpualloc setup` makes or repairs it for everybody"
 				       : "");
 	gpualloc_error_free(error);
 }
@@ -191,8 +192,8 @@ static int hide_devices(spank_t spank)
 }
 
 /*
- * Said once a node, for each task would say the same. What a hook returns counts only where
- * plugstack.conf says `required`, and with that a plugin that cannot be loaded stops everything.
+ * Said once per node, because each task would say the same. Slurm heeds what a hook returns only if
+ * plugstack.conf says `required`, and then a plugin that cannot be loaded stops everything.
  */
 _Noreturn static void fail(int task)
 {

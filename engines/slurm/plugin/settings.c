@@ -21,7 +21,7 @@ static bool read_mode(const char *word, struct settings *settings)
 	return false;
 }
 
-/* An absolute path: a daemon's working folder is nobody's business. */
+/* An absolute path: nobody should have to know a daemon's working folder. */
 static bool read_path(const char *word, const char **ret_path)
 {
 	*ret_path = word;
@@ -80,8 +80,8 @@ static int read_word(const char *word, struct settings *settings, char *sentence
 		return GPUALLOC_EUSAGE;
 	}
 	(void)snprintf(sentence, size,
-		       "plugstack.conf: \"%s\" is not known; there are machine=, mode=, root=, "
-		       "store= and wait=",
+		       "plugstack.conf: \"%s\" is not known; use machine=, mode=, root=, store= or "
+		       "wait=",
 		       word);
 	return GPUALLOC_EUSAGE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the administrator wrote behind the plugin in plugstack.conf. */
+/* What the administrator wrote after the plugin in plugstack.conf. */
 #ifndef SLURM_SETTINGS_H
 #define SLURM_SETTINGS_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 enum mode {
-	MODE_AUTO = 0, /* bind where Slurm gave GPUs, else lease */
+	MODE_AUTO = 0, /* bind if Slurm gave GPUs, otherwise lease */
 	MODE_BIND,     /* Slurm chooses the GPUs; we put them in order */
 	MODE_LEASE     /* we choose and lease */
 };
@@ -15,10 +15,11 @@ enum mode {
 /* Strings are Slurm's own, which live as long as the plugin. */
 struct settings {
 	enum mode mode;
-	const char *store;   /* NULL: the default one */
-	const char *machine; /* as --machine; NULL: what is there */
-	const char *root; /* below which dev/ and proc/ are looked for; "" is the machine's own */
-	int64_t wait_ms;  /* for devices that others still hold; -1: as long as the job may run */
+	const char *store;   /* NULL for the default one */
+	const char *machine; /* as --machine; NULL for the real machine */
+	const char *root;    /* the folder above dev/ and proc/; "" for the machine's own */
+	int64_t wait_ms; /* how long for devices that others hold; -1 for as long as the job may run
+			  */
 };
 
 /* 0, or GPUALLOC_EUSAGE with a sentence that names the word. */

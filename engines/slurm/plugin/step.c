@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of the step; see step.h. */
+/* What is known about the step; see step.h. */
 #include "step.h"
 
 #include <stdio.h>

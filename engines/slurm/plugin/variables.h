@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The variables by which a task is told of its devices: ours, set exactly once, in every step. */
+/* The variables that tell a task its devices: ours, set exactly once, in every step. */
 #ifndef SLURM_VARIABLES_H
 #define SLURM_VARIABLES_H
 
@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of which job a lease is; so that a step takes from its own job's lease, and from no other's. */
+/* The job of a lease, so that a step takes only from its own job's lease. */
 #define VARIABLE_JOB "GPUALLOC_SLURM_JOB"
 
-/* Takes away what was inherited from the submitting shell or from another step. */
+/* Removes what was inherited from the submitting shell or from another step. */
 void variables_clear(spank_t spank);
 /* NAME=VALUE, each ended by NUL. */
 bool variables_set(spank_t spank, const char *text, size_t size);
