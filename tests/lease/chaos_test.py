@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Chaos, judged: chaos.c makes it, witness.py reads what came of it. Without arguments 20,000 leases
-as a test (GRANTS says otherwise); with a number, so many (`make chaos`: a million). First the judge
-is judged: planted overlaps have to be seen, and a ledger that now and then forgets a lock too."""
+"""Chaos, judged: chaos.c makes it, witness.py reads the result. Without arguments 20,000 leases as a test
+(GRANTS says otherwise); with a number, so many (`make chaos`: a million). First the judge is judged: it
+must see planted overlaps, and a ledger that forgets a lock now and then."""
 import itertools
 import os
 import subprocess
@@ -18,8 +18,8 @@ BROKEN = os.environ.get("CHAOS_BROKEN", "")
 MACHINE = os.path.join(os.environ["TEST_ROOT"], "machines", "files", "chaos.json")
 GRANTS = int(sys.argv[1]) if len(sys.argv) > 1 else int(os.environ.get("GRANTS", "20000"))
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-# How many at once and how many leases, in turn. In a crowd each looks after all that wait before it,
-# which costs ten times as much.
+# How many at once and how many leases, in turn. In a crowd each looks at all that wait before it, which costs
+# ten times as much.
 RUNS = ((10, 2500), (10, 2500), (64, 500), (10, 2500), (24, 1500))
 # What a broken C library forgets, and what that breaks.
 FORGETS = {"locks": "that somebody has a range", "levels": "leases within leases that go on",
@@ -117,7 +117,7 @@ def judge_the_judge(tap):
 
 
 def place_for_store():
-    """Where locks are the kernel's own."""
+    """A folder on a file system whose locks are the kernel's own."""
     for place in (os.environ.get("TMPDIR", "/tmp"), "/dev/shm", os.getcwd()):
         kind = subprocess.run(["stat", "-f", "-c", "%T", place], stdout=subprocess.PIPE,
                               check=False).stdout.decode().strip()
@@ -127,7 +127,7 @@ def place_for_store():
 
 
 def left_in(store):
-    """Whatever lies in the store's folders when all are dead."""
+    """What is left in the store's folders when all are dead."""
     return [os.path.join(where, name) for where, _, names in os.walk(store) for name in names
             if where != store]
 

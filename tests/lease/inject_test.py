@@ -197,7 +197,7 @@ def stop_once(bench, name, number):
     return said.startswith("granted")
 
 
-def stopped_at_calls_while_another_comes():
+def stopped_at_calls_while_somebody_else_comes():
     with Bench() as bench:
         _, _, calls, first = bench.calls("exit")
         # At the last of them, exit_group(), there is nothing to go on.
@@ -283,7 +283,7 @@ def an_error_while_waiting_is_clean():
 CASES = [killed_before_any_call_of_a_lease_that_exits,
          killed_before_any_call_of_a_lease_that_is_released,
          killed_before_any_call_while_it_waits,
-         stopped_at_calls_while_another_comes,
+         stopped_at_calls_while_somebody_else_comes,
          an_error_at_calls_is_a_clean_refusal_or_a_grant,
          an_error_while_waiting_is_clean]
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The lease protocol as spin explores it: every step of every order of a few processes. Each model
-holds as it is built, and each way in which it is deliberately broken is found to fail, in the way
-that its file says; a checker that cannot find those would prove nothing."""
+"""The lease protocol as spin explores it: every step of every order of a few processes. Each model holds as
+it stands. Each deliberate break is found to fail in the way that the file says; a checker that could not
+find those would prove nothing."""
 import os
 import resource
 import shutil
@@ -80,7 +80,7 @@ def explore(model, changes, formula):
         said = do(folder, "spin", *changes.split(), "-a", model + ".pml")
         kind = ["-DNFAIR=3"] if formula else ["-DSAFETY"]
         said += do(folder, "gcc", "-O1", "-w", *kind, "-o", "pan", "pan.c")
-        # Fairness: a process that can go on does so some time.
+        # Fairness: a process that can go on does so at some time.
         asked = ["-a", "-f", "-N", formula] if formula else []
         return said + do(folder, "./pan", "-m100000", *asked)
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges what the witness of chaos.c was told. Knows nothing of gpualloc but what the machine is made
-of: who had what from when to when, and whether two had the same at once. Where a name is told of in
-several variants of the machine, the truth is its GPU, its place there and the most memory that any
-of them gives it."""
+"""Judges what the witness of chaos.c recorded: who had what from when to when, and whether two had the same
+at once. Of gpualloc it knows only what the machine is made of. If a name appears in several variants of the
+machine, the truth is its GPU, its place there and the most memory that any of them gives it."""
 import bisect
 import collections
 
 
 class Machine:
-    """variants are machine files, read; all of them place their instances."""
+    """variants are parsed machine files; all of them give their instances' places."""
 
     def __init__(self, variants):
         self.room, self.gpu, self.place, names = {}, {}, {}, []
@@ -31,7 +30,7 @@ class Machine:
         self.place[name] = None if device is gpu else (device["gi"], device["ci"])
 
     def touch(self, one, other):
-        """The same device, or an instance and the GPU it is of."""
+        """The same device, or an instance and its GPU."""
         return self.gpu[one] == self.gpu[other] and \
             (one == other or None in (self.place[one], self.place[other]) or
              self.place[one] == self.place[other])
@@ -75,7 +74,7 @@ class Witness:
         self.queue_ends.sort()
 
     def read(self, words, later):
-        # What was killed while it wrote has told a part of a line: nothing.
+        # A process killed while writing leaves part of a line, which does not count.
         if len(words) < 4 or (words[0] == "B" and len(words) != 8):
             return
         what, name, time = words[0], int(words[1]), int(words[2])
@@ -146,7 +145,7 @@ def too_much(machine, lease, near, device):
 
 
 def conflict(machine, lease, present):
-    """Why a lease cannot begin while those present last; None where it can."""
+    """Why a lease cannot begin during the present ones; None if it can."""
     for device in lease.devices:
         near = on(machine, device, present)
         for other in near:
@@ -159,7 +158,7 @@ def conflict(machine, lease, present):
 
 
 def overlaps(machine, leases):
-    """All moments in which two had what only one may have."""
+    """All moments at which two had what only one may have."""
     events = []
     for lease in leases:
         if lease.end is not None and lease.end > lease.begin:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A lease that has ended stays ended, whoever locks its byte of the ledger: a program that still
-has its name in the environment gets nothing of what somebody else holds by now."""
+"""A lease that has ended stays ended, no matter who locks its byte of the ledger: a program that still has
+its name in the environment gets nothing that somebody else holds by now."""
 import contextlib
 import json
 import os
@@ -25,7 +25,7 @@ def told(one, lease):
 
 @contextlib.contextmanager
 def wrapped():
-    """A program behind cudawrap; the link to call it by."""
+    """A program wrapped by cudawrap; returns the link to call it by."""
     with cli.folder() as folder:
         os.chmod(folder, 0o755)
         os.symlink(shutil.which("true"), os.path.join(folder, "CUDAWRAP_job"))
@@ -35,8 +35,8 @@ def wrapped():
 
 
 def asks(link):
-    """Everything that asks whether it is inside a lease, and what it is to say from outside while
-    everything is taken."""
+    """Every command that asks whether it is inside a lease, and its exit status from outside while everything
+    is taken."""
     return [([GPUALLOC, "run", "true"], 75), ([GPUALLOC, "hold", "--for", "1h"], 75),
             ([GPUALLOC, "pick"], 75), ([os.path.join(COMPAT, "getgpu")], 75), ([link], 75),
             ([GPUALLOC, "list"], 0), ([GPUALLOC, "explain"], 75)]
@@ -47,7 +47,7 @@ def outcome(words, env, person):
                           timeout=PATIENCE, check=False, **person.as_them())
 
 
-def is_revived_for_nobody(one, ada, bob, kind, refusal):
+def is_not_revived_for_anybody(one, ada, bob, kind, refusal):
     lease = ended_lease(one, **ada.as_them())
     holder = one.hold("-n", "8", **bob.as_them())
     with locked_id(one, lease, kind, bob), wrapped() as link:
@@ -62,22 +62,22 @@ def is_revived_for_nobody(one, ada, bob, kind, refusal):
 @case
 def a_read_lock_revives_nothing():
     with two_people() as (ada, bob), shared_store() as one:
-        is_revived_for_nobody(one, ada, bob, "read", None)
+        is_not_revived_for_anybody(one, ada, bob, "read", None)
 
 
 @case
-def with_a_write_lock_it_cannot_be_told_and_is_refused():
+def a_write_lock_leaves_it_uncertain_so_it_is_refused():
     with two_people() as (ada, bob), shared_store() as one:
-        is_revived_for_nobody(one, ada, bob, "write", 77)
-        # A name without a record of hers is nobody's, whoever locks its byte.
+        is_not_revived_for_anybody(one, ada, bob, "write", 77)
+        # A name without a record of hers belongs to nobody, no matter who locks its byte.
         with locked_id(one, "0123456789", "write", bob):
             result = one.run("true", env=told(one, "0123456789"), **ada.as_them())
             assert result.code == 0 and "not inside the lease that GPUALLOC_LEASE names" in result.err, result
 
 
 @case
-def it_is_looked_again_after_the_claim():
-    """She is inside; her lease ends; he has its device by then, and its byte is locked."""
+def the_claim_checks_again_afterwards():
+    """She is inside when her lease ends; by then he has its device and has locked its byte."""
     with two_people() as (ada, bob), shared_store() as one:
         outer = one.hold("-n", "8", command=["sh", "-c", "echo $GPUALLOC_LEASE; read line"],
                          **ada.as_them())
@@ -102,7 +102,7 @@ sys.stdin.read()
 
 
 def inside(one, how, before=()):
-    """What a run comes to that a job starts, with or without the lease's descriptor."""
+    """The result of a run that a job starts, with or without the lease's descriptor."""
     words = [GPUALLOC, "run", "--wait", "--machine", one.machine, "echo", "in"]
     return one.hold("-n", "8", command=[sys.executable, "-c", INNER, how, *before, *words])
 
@@ -117,7 +117,7 @@ def children_are_inside_with_the_descriptor_and_without():
 
 
 @case
-def where_its_processes_do_not_show_it_neither_waits_nor_goes_on():
+def if_its_processes_are_hidden_it_neither_waits_nor_goes_on():
     if os.geteuid() != 0 or not shutil.which("unshare"):
         raise Skip("needs root and unshare")
     apart = ["unshare", "--fork", "--pid", "--mount-proc"]
@@ -133,8 +133,8 @@ def where_its_processes_do_not_show_it_neither_waits_nor_goes_on():
 
 
 @case
-def anothers_words_make_no_room_on_other_devices():
-    """Her record is lost, and he writes one for it: with her locks, and the name of his GPU."""
+def a_forged_record_gives_no_room_on_other_devices():
+    """Her record is lost, and he writes one for her lease, with her locks and the name of his GPU."""
     with two_people() as (ada, bob), shared_store() as one:
         job = ["sh", "-c", f"echo $GPUALLOC_LEASE; read line; {GPUALLOC} run -q --ignore-env echo in "
                "2>&1; echo $?; exit 0"]

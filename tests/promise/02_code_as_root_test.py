@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`run --in` takes a lease over from a process of the lease's user and from no other, and of its
-variables only those that tell of the lease: never a path to a library or a program."""
+"""`run --in` takes a lease over only from a process of the lease's user, and takes only the variables about
+the lease: never a path to a library or a program."""
 import cli
 from cli import case, main
 from leasing import store, variables
@@ -42,7 +42,7 @@ def a_strangers_process_is_not_asked():
 
 
 @case
-def nor_one_that_shows_as_roots_because_nobody_may_look_into_it():
+def nor_is_one_that_looks_like_roots_because_it_is_not_dumpable():
     with two_people() as (_, bob), shared_store() as one:
         takes_nothing_from(one, "write", bob, False, {})
 
@@ -56,7 +56,7 @@ def taken_over(one, lease):
 
 
 @case
-def of_ones_own_process_only_a_fixed_list_is_taken():
+def only_a_fixed_list_of_variables_is_taken_from_ones_own_process():
     with store() as one:
         evil = {name: value for name, value in EVIL.items() if name != "GPUALLOC_CONFIG"}
         holder = one.hold("-n", "2", command=["sh", "-c", "export GPUALLOC_CONFIG=/tmp/evil.conf; "

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A store that is removed while somebody is about to claim: nobody comes to hold devices on a
-ledger that is gone, beside somebody who has them on the new one."""
+"""A store is removed while somebody is about to claim: nobody ends up holding devices on a ledger that is
+gone while somebody else has them on the new one."""
 import os
 import re
 import shutil
@@ -19,7 +19,7 @@ def setup(one, *words):
 
 
 def killed_while_removing(one):
-    """What is left of a store whose ledger went and nothing else: its folder is used again."""
+    """A store from which only the ledger is gone: its folder is used again."""
     os.unlink(os.path.join(one.path, "ledger"))
 
 
@@ -29,7 +29,7 @@ def is_refused(claim):
 
 
 @case
-def a_claim_on_a_removed_store_is_none():
+def a_claim_on_a_removed_store_is_refused():
     with two_people() as (ada, bob), shared_store() as one:
         removals = [lambda: setup(one, "--remove"), lambda: killed_while_removing(one)]
         for remove in removals:
@@ -44,7 +44,7 @@ def a_claim_on_a_removed_store_is_none():
 
 
 @case
-def also_where_no_other_was_made():
+def even_if_no_new_store_was_made():
     with store() as one:
         setup(one)
         claim = before_claiming(one, "-n", "8", "echo", "both")
@@ -70,7 +70,7 @@ def number_of_lock(one):
 
 
 @case
-def a_removal_that_comes_late_removes_nothing_that_is_used():
+def a_late_removal_removes_nothing_in_use():
     with store() as one:
         setup(one)
         nth = number_of_lock(one)

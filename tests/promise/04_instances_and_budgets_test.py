@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""One piece of hardware is leased once, however it is described: an instance whose place on its GPU
-one source knows and another does not, and a GPU that is a whole one at one moment and cut into
-instances at another. What is known to lie apart is not kept apart for that."""
+"""One piece of hardware is leased once, however it is described: an instance whose place on its GPU one
+source knows and another does not, and a GPU that is a whole one at one moment and cut into instances at
+another. Instances known to be separate do not exclude each other because of this."""
 import contextlib
 import json
 import os
@@ -43,7 +43,7 @@ def describe(one, name, devices):
 
 
 def as_a_list(one):
-    """The same as `nvidia-smi -L` tells it, which knows no place."""
+    """The same as `nvidia-smi -L` shows it, without places."""
     path = os.path.join(one.where, "list.txt")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"GPU 0: NVIDIA A100-SXM4-40GB (UUID: {GPU})\n")
@@ -54,7 +54,7 @@ def as_a_list(one):
 
 @contextlib.contextmanager
 def described():
-    """A store, and the machine as somebody sees it who knows places, and who does not."""
+    """A store, and the machine as seen with places and without them."""
     with store() as one:
         yield one, describe(one, "places.json", [gpu(GPU, 0, mig=instances(PLACES))]), as_a_list(one)
 
@@ -71,7 +71,7 @@ def states(one, machine):
 
 
 @case
-def an_instance_is_one_with_and_without_its_place():
+def an_instance_is_the_same_with_and_without_its_place():
     with described() as (one, places, listed):
         held = seen_as(one, places).hold("--mig", "--only", MIGS[1])
         seen_as(one, listed).refused(75, "--mig", "--only", MIGS[1], "true", says=["leased"])
@@ -83,7 +83,7 @@ def an_instance_is_one_with_and_without_its_place():
 
 
 @case
-def whose_place_is_not_known_has_all_of_its_gpu():
+def an_instance_without_a_place_takes_all_of_its_gpu():
     with described() as (one, places, listed):
         held = seen_as(one, listed).hold("--mig", "--only", MIGS[0])
         assert states(one, places) == states(one, listed) == ["leased"] * 3
@@ -94,7 +94,7 @@ def whose_place_is_not_known_has_all_of_its_gpu():
 
 
 @case
-def whose_place_is_known_has_no_more_than_that():
+def an_instance_with_a_place_takes_no_more_than_that():
     with described() as (one, places, _):
         for i, uuid in enumerate(MIGS):
             seen_as(one, places).hold("--mig", "--only", uuid)
@@ -103,7 +103,7 @@ def whose_place_is_known_has_no_more_than_that():
 
 
 @case
-def half_a_place_is_all_of_the_gpu_instance():
+def half_a_place_takes_all_of_the_gpu_instance():
     """Without CI: the compute instances of that GPU instance, and no others."""
     with described() as (one, places, _):
         halves = describe(one, "halves.json", [gpu(GPU, 0, mig=[
@@ -114,7 +114,7 @@ def half_a_place_is_all_of_the_gpu_instance():
 
 
 @case
-def a_share_wants_to_know_the_place():
+def a_share_needs_the_place():
     with described() as (one, places, _):
         unplaced = describe(one, "unplaced.json", [gpu(GPU, 0, mig=instances([None] * 3))])
         share = ["--mig", "--share", "-m", "1GiB"]
@@ -126,7 +126,7 @@ def a_share_wants_to_know_the_place():
 
 @case
 def nvidia_smi_supplies_the_places():
-    """Its list has the UUIDs, its log the places: joined, nobody has more than his instance."""
+    """Its list has the UUIDs, its log the places: with both, nobody gets more than one instance."""
     with described() as (one, places, listed):
         env = {"GPUALLOC_NVIDIA_SMI": os.path.join(os.environ["FAKE_DIR"], "nvidia-smi"),
                "FAKE_MACHINE": places}

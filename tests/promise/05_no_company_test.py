@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who leases a device alone finds nobody on it. That free memory alone counts holds for a look
-(`pick`, `explain`) and for a share, never for an exclusive lease."""
+"""A user who leases a device alone finds nobody on it. Going by free memory only is for looks (`pick`,
+`explain`) and shares, never for an exclusive lease."""
 import contextlib
 import json
 import os
@@ -17,7 +17,7 @@ GIB = 1 << 30
 
 @contextlib.contextmanager
 def store():
-    """Keepers that were left behind in it end with it."""
+    """Ends keepers that were left behind in it."""
     with any_store() as one:
         try:
             yield one
@@ -32,7 +32,7 @@ def on(memory, pid):
 
 
 def two_gpus(pids):
-    """The first or both with somebody on them, who has little of the memory."""
+    """On the first, or on both, somebody uses a little memory."""
     devices = [{"index": index, "uuid": f"GPU-0a0b000{index}-1111-2222-3333-000000000005",
                 "name": "NVIDIA A40", "pci": f"00000000:0{index + 1}:00.0", "minor": index,
                 "memory": {"total": 48 * GIB, "reserved": 0, "used": GIB if pid else 0},
@@ -67,7 +67,7 @@ def tool(one, name, *words):
 
 
 @case
-def run_passes_by_a_device_on_which_somebody_computes():
+def run_avoids_a_device_on_which_somebody_computes():
     with store() as one:
         machine(one, two_gpus([4711, 0]))
         for policy in BY_MEMORY:
@@ -81,7 +81,7 @@ def run_passes_by_a_device_on_which_somebody_computes():
 
 
 @case
-def hold_does_so_too():
+def so_does_hold():
     with store() as one:
         machine(one, two_gpus([4711, 4712]))
         for policy in BY_MEMORY:
@@ -105,7 +105,7 @@ def instances_of_others_are_not_handed_out():
         done = tool(one, "getgpu")
         assert done.returncode == 0, done
         assert done.stdout == "MIG-0a0b0001-1111-2222-3333-000000000005\n", done
-        # The other one is free of leases, and not of people.
+        # The other one is not leased, but somebody is on it.
         done = tool(one, "getgpu")
         assert done.returncode == 75 and done.stdout == "" and "in use" in done.stderr, done
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a user puts into the folders that are for users (links, folders, a hundred thousand names,
-absurd numbers) keeps nobody from leasing, from being shown or from waiting, and goes with the store."""
+"""Users may put anything into the folders for users (links, folders, a hundred thousand names, absurd
+numbers): everybody can still lease, be shown and wait, and it all goes when the store goes."""
 import json
 import os
 import subprocess
@@ -64,7 +64,7 @@ def do(person, program, *words):
 
 
 def all_goes_on(one, ada, bob):
-    """Leases are had, exclude each other and are shown; who waits has a place and gets its turn."""
+    """Leases work, exclude each other and are shown; a waiter has a place and gets its turn."""
     first = one.hold("-n", "4", "--note", "hers", **ada.as_them())
     second = one.hold("-n", "4", "--note", "his", **bob.as_them())
     shown = {lease["note"]: lease["user"] for lease in one.leases()["leases"]}
@@ -96,7 +96,7 @@ def goes_with_everything(one):
 
 
 @case
-def another_name_of_the_ledger():
+def another_name_for_the_ledger():
     with two_people() as (ada, bob), shared_store() as one:
         for name in do(bob, LINK, one.path).splitlines():
             assert name.endswith("ledger"), name  # the arbiter is not even to be linked
@@ -107,7 +107,7 @@ def another_name_of_the_ledger():
 
 
 @case
-def folders_links_and_pipes_in_the_place_of_records_and_tickets():
+def folders_links_and_pipes_instead_of_records_and_tickets():
     with two_people() as (ada, bob), shared_store() as one:
         do(bob, CLUTTER, one.path)
         all_goes_on(one, ada, bob)
@@ -115,8 +115,8 @@ def folders_links_and_pipes_in_the_place_of_records_and_tickets():
 
 
 @case
-def a_record_under_another_name_says_nothing():
-    """Where links to others' files are permitted, hers would show her as the holder of his."""
+def a_record_under_another_name_does_not_count():
+    """If links to other people's files are permitted, her link would show her as the holder of his lease."""
     with two_people() as (ada, bob), shared_store() as one:
         hers = one.hold("-n", "1", "--note", "hers", **ada.as_them())
         record = os.path.join(one.path, "records")
@@ -141,7 +141,7 @@ def a_hundred_thousand_names():
         with open(trace.path, encoding="utf-8") as file:
             calls = {line.split()[-1]: int(line.split()[3]) for line in file
                      if line[:1] == " " and len(line.split()) > 4}
-        # A name costs a look at whose it is, and no more than a few thousand cost a question.
+        # For each name we look who owns it; only a few thousand of them cost a question to the ledger.
         assert calls["fcntl"] < 10000 and calls["openat"] < 5000, json.dumps(calls)
         all_goes_on(one, ada, bob)
         goes_with_everything(one)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A kernel without close_range(), or a filter that forbids it: nothing that outlives a command or
-may hang goes on holding what the command's caller has open. A seccomp filter plays that kernel."""
+"""A kernel without close_range(), or a filter that forbids it: no process that outlives a command, or that
+may hang, goes on holding what the command's caller has open. A seccomp filter plays that kernel."""
 import contextlib
 import ctypes
 import fcntl
@@ -23,7 +23,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def without_close_range(error):
-    """What a child does before it becomes a program: from then on the call fails so."""
+    """Run in the child before it becomes a program: from then on the call fails with this error."""
     steps = [(LOAD, 0, 0, 0), (SKIP_UNLESS, 0, 1, CLOSE_RANGE), (RETURN, 0, 0, FAIL | error),
              (RETURN, 0, 0, ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
@@ -88,7 +88,7 @@ def keeps_nothing(one, fd, words, program, error):
 
 
 @case
-def keepers_hold_nothing_of_their_callers():
+def keepers_hold_nothing_that_their_callers_had_open():
     check_filter()
     with store() as one:
         one.ok("true")
@@ -101,7 +101,7 @@ def keepers_hold_nothing_of_their_callers():
 
 
 def fake_tool(one):
-    """An nvidia-smi that tells what it has open, and nothing else."""
+    """An nvidia-smi that only reports what it has open."""
     folder = os.path.join(one.where, "bin")
     os.mkdir(folder)
     path, told = os.path.join(folder, "nvidia-smi"), os.path.join(one.where, "told")
@@ -112,7 +112,7 @@ def fake_tool(one):
 
 
 @case
-def what_asks_the_driver_holds_nothing():
+def asking_the_driver_holds_nothing():
     check_filter()
     with store() as one:
         one.ok("true")
@@ -127,7 +127,7 @@ def what_asks_the_driver_holds_nothing():
 
 
 @case
-def without_proc_either_it_is_refused():
+def without_proc_as_well_it_is_refused():
     check_filter()
     if cli.is_sanitized():
         raise Skip("the sanitizer needs /proc itself")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Waiters that do not take their turn cost everybody one second in all. The promise is a time, so
-the bounds here are times, and generous: six such waiters used to cost six times 1.5 s, and two of
-them made an idle machine answer "busy"."""
+"""Waiters that do not take their turn cost everybody one second in all. The promise is a time, so the
+bounds here are times, but generous ones: six such waiters used to cost six times 1.5 s, and two of them
+made an idle machine answer "busy"."""
 import contextlib
 import fcntl
 import json
@@ -24,8 +24,8 @@ BOUND = 4.5  # seconds: one of patience, and much for a busy machine; less than 
 
 
 class HandMade:
-    """Tickets that nobody will ever act on, as of a process in another pid namespace, which shows
-    no state. They are copies of a real one that waits for the whole machine."""
+    """Tickets that nobody will ever act on, like those of a process in another pid namespace whose state cannot
+    be seen. They are copies of a real one that waits for the whole machine."""
 
     def __init__(self, one, numbers, like):
         self.numbers = list(numbers)
@@ -48,7 +48,7 @@ class HandMade:
         fcntl.fcntl(self.ledger, F_OFD_SETLK, lock)
 
     def say_they_look(self):
-        """As a waiter does that asks the driver."""
+        """Like a waiter that is asking the driver."""
         for number in self.numbers:
             self.lock(TICKETS + (1 << 40) + number)
 
@@ -75,7 +75,7 @@ def stuck_tickets(one, numbers=range(1, 1 + STUCK), words=("-n", "8")):
 
 
 @case
-def an_idle_machine_is_given_whoever_stands_in_front():
+def an_idle_machine_is_given_out_despite_those_in_front():
     with store() as one, stuck_tickets(one):
         start = time.monotonic()
         one.ok("-n", "8", "true")
@@ -100,7 +100,7 @@ def a_grant_costs_those_behind_one_second_in_all():
 
 
 @case
-def who_says_for_ever_that_he_looks_is_passed_over_too():
+def a_waiter_that_claims_to_look_forever_is_passed_over_too():
     with store() as one, stuck_tickets(one) as made, waiters(one) as some:
         made.say_they_look()
         one.refused(75, "-n", "8", "true")  # they might be looking
@@ -117,7 +117,7 @@ def they_keep_their_place():
 
 
 @case
-def users_at_their_limit_are_kept_nothing():
+def nothing_is_kept_for_users_at_their_limit():
     with two_people() as (ada, bob), shared_store() as one, waiters(one) as some:
         path = os.path.join(one.where, "rules")
         with open(path, "w", encoding="ascii") as file:

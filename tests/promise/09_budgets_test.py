@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that nobody has can be had, in however many pieces it lies, and `pick`, `list` and `run`
-agree on how much that is."""
+"""Free memory can be leased however many pieces it is in, and `pick`, `list` and `run` agree on how much
+there is."""
 import json
 import os
 import subprocess
@@ -35,7 +35,7 @@ def pick(one, memory, **options):
 
 
 def both(one, code, memory):
-    """What pick says is what run does, at once and without a second claim."""
+    """run does what pick says, at once and without a second claim."""
     assert pick(one, memory) == code, memory
     if code == 0:
         one.ok(*share(memory), "true")
@@ -44,7 +44,7 @@ def both(one, code, memory):
 
 
 def comb(one, teeth, width, gap):
-    """Budgets that leave gaps between them: of two that came one after the other, one has gone."""
+    """Budgets with gaps between them: of every two neighbours, one has gone."""
     stay, go = [], []
     for _ in range(teeth):
         stay.append(one.hold(*share(f"{width}MiB")))
@@ -94,7 +94,7 @@ def a_grant_in_pieces_can_be_shared_out_within():
 
 
 @case
-def it_waits_for_what_is_free_in_pieces_only():
+def it_waits_even_if_free_memory_is_in_pieces():
     with store() as one:
         machine(one)
         comb(one, 20, 100, 1900)
@@ -113,7 +113,7 @@ def it_waits_for_what_is_free_in_pieces_only():
 
 
 @case
-def few_pieces_are_taken_where_there_are_few():
+def few_pieces_are_taken_if_possible():
     with store() as one:
         machine(one)
         comb(one, 10, 100, 200)
@@ -147,7 +147,7 @@ def an_inner_budget_that_outlives_its_outer_one_leaves_the_rest():
 
 
 @case
-def all_of_a_budget_that_outlives_counts_once():
+def a_budget_that_outlives_its_lease_counts_once():
     with store() as one:
         machine(one)
         left_over = one.leave_behind(share("10GiB"))  # all that the outer one had
@@ -157,7 +157,7 @@ def all_of_a_budget_that_outlives_counts_once():
 
 
 @case
-def budgets_go_by_whole_mebibytes_for_everybody():
+def budgets_are_whole_mebibytes_for_everybody():
     with store() as one:
         machine(one, total=10 * GIB + (1 << 19))
         both(one, 0, "10GiB")

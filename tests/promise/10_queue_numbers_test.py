@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of the queue: none that a user makes up takes anybody's place, no user prolongs what is
-kept for them, and who tidies up after the dead removes nobody who lives."""
+"""The numbers in the queue: a made-up number takes nobody's place, users cannot prolong what is kept for
+them, and tidying up after the dead never removes the living."""
 import contextlib
 import os
 import shutil
@@ -71,7 +71,7 @@ def a_hand_made_number_takes_nobodys_place():
 
 
 @case
-def touching_ones_ticket_does_not_prolong_what_is_kept():
+def touching_a_ticket_does_not_prolong_what_is_kept():
     with two_people() as (ada, bob), shared_store() as one:
         rules = os.path.join(one.where, "gpualloc.conf")
         with open(rules, "w", encoding="utf-8") as file:
@@ -93,8 +93,8 @@ def touching_ones_ticket_does_not_prolong_what_is_kept():
 
 
 @case
-def who_removes_a_dead_ticket_removes_none_that_lives():
-    """Between looking at a dead one and removing it another may come who takes its number."""
+def removing_a_dead_ticket_never_removes_a_live_one():
+    """Between the look at a dead ticket and its removal, somebody else may take its number."""
     strace = shutil.which("strace")
     probe = strace and subprocess.run([strace, "-o", "/dev/null", "-e",
                                        "inject=getppid:delay_enter=1", "true"],

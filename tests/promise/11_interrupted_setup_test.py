@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every step of `gpualloc setup` may be its last. Killed before each of its system calls, it leaves
-nothing that is taken for a store though users cannot use it: --check says what is wrong, and setup
-again mends it."""
+"""Every step of `gpualloc setup` may be its last. Killed before each of its system calls, it never leaves
+something that passes for a store but that users cannot use: --check says what is wrong, and another setup
+repairs it."""
 import os
 import re
 import shutil
@@ -37,7 +37,7 @@ def points_of(one, trace):
 
 
 def is_whole(one, person):
-    """Anybody can lease, and nothing lies about that is not a part."""
+    """Anybody can lease, and nothing lies around that is not part of the store."""
     assert "in order" in cli.ok("setup", "--check", env={"GPUALLOC_STATE_DIR": one.path})
     one.ok("-n", "8", "true", **person.as_them())
     assert sorted(os.listdir(one.path)) == PARTS, os.listdir(one.path)
@@ -45,7 +45,7 @@ def is_whole(one, person):
 
 
 def check_says_the_truth(one, person, about):
-    """In order is what a user can use; what is wrong is said, with what mends it."""
+    """"In order" means that users can use it; otherwise it says what is wrong and how to repair it."""
     check = cli.run("setup", "--check", env={"GPUALLOC_STATE_DIR": one.path})
     lease = one.run("-n", "8", "true", **person.as_them())
     if check.code == 0:
@@ -95,7 +95,7 @@ def folders_that_an_earlier_release_left_closed_are_seen_and_opened():
 
 
 @case
-def what_an_administrator_gave_to_a_group_stays_as_it_is():
+def parts_given_to_a_group_stay_as_they_are():
     with two_people() as (_, bob), shared_store() as one:
         modes = {"": 0o750, "records": 0o3770, "queue": 0o3770, "ledger": 0o660, "arbiter": 0o440}
         for name, mode in modes.items():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody can stand in front of a keeper's door: whatever names a stranger takes, a hold is joined,
-prolonged and released."""
+"""Nobody can pose as a keeper: no matter which names a stranger takes, a hold can be joined, prolonged and
+released."""
 import contextlib
 import json
 import os
@@ -46,7 +46,7 @@ def squatter(one, stranger, victim):
 
 
 @case
-def a_hold_is_hers_whoever_takes_names():
+def a_hold_stays_hers_even_if_others_take_its_names():
     with two_people() as (ada, bob), shared_store() as one:
         env = {"GPUALLOC_STATE_DIR": one.path}
         with squatter(one, bob, ada):
@@ -67,7 +67,7 @@ def no_two_keepers_have_the_same_door():
         leases = [cli.ok("hold", "--machine", one.machine, "--for", "1h", env=env,
                          **somebody.as_them()).strip() for somebody in (ada, bob, ada, bob)]
         for lease, somebody, other in zip(leases, (ada, bob, ada, bob), (bob, ada, bob, ada)):
-            # Not by whoever is somebody else.
+            # Not by another user.
             cli.refused(77, "hold", "--extend", lease, "--for", "1h", env=env,
                         says=["is not your lease"], **other.as_them())
             found = json.loads(cli.ok("hold", "--extend", lease, "--for", "1h", "--json", env=env,
@@ -78,7 +78,7 @@ def no_two_keepers_have_the_same_door():
 
 
 @case
-def a_keeper_whose_socket_is_gone_is_released_all_the_same():
+def a_keeper_without_a_socket_is_still_released():
     with shared_store() as one:
         env = {"GPUALLOC_STATE_DIR": one.path}
         child = subprocess.run(["unshare", "-n", GPUALLOC, "hold", "--machine", one.machine,
@@ -86,7 +86,7 @@ def a_keeper_whose_socket_is_gone_is_released_all_the_same():
                                capture_output=True, timeout=PATIENCE, check=False)
         if child.returncode == 1:
             raise cli.Skip("no network namespaces: " + child.stderr.strip())
-        # In another network namespace its door cannot be heard of.
+        # From another network namespace its socket cannot be reached.
         cli.ok("release", child.stdout.strip(), env=env)
         assert one.leases()["leases"] == []
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a stranger who may use the store can make others wait: bounded, and nobody innocent is
-named. Work is counted in system calls and wake-ups, not in time."""
+"""A stranger who may use the store can delay others only so much, and nobody innocent is named. Work is
+counted in system calls and wake-ups, not in time."""
 import contextlib
 import os
 import re
@@ -43,7 +43,7 @@ def script(text, *words):
 
 
 def region_of(one, gpu):
-    """Where the GPU's region of the ledger begins, as the record of a lease on it says."""
+    """Where the GPU's region of the ledger begins, according to the record of a lease on it."""
     holder = one.hold("-n", "1", "--only", gpu)
     records = os.path.join(one.path, "records")
     texts = []
@@ -120,7 +120,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def relay(one):
-    """Eight that have the arbiter for a moment each, and it is never free in between."""
+    """Eight processes have the arbiter for a moment each, and it is never free in between."""
     child = subprocess.Popen([sys.executable, "-c", RELAY, os.path.join(one.path, "arbiter")],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                              process_group=0)
@@ -134,7 +134,7 @@ def relay(one):
 
 
 @case
-def who_has_the_arbiter_for_a_moment_is_not_accused():
+def holding_the_arbiter_for_a_moment_is_not_blamed():
     with store() as one:
         one.ask("setup")
         with relay(one) as pids:
@@ -159,7 +159,7 @@ def wakeups(pid):
 
 
 @case
-def a_storm_of_opens_and_closes_wakes_hardly_anybody():
+def a_storm_of_opens_and_closes_wakes_waiters_rarely():
     opens = 200000
     with store() as one, waiters(one) as some:
         holder = one.hold("-n", "8")
@@ -180,7 +180,7 @@ def a_storm_of_opens_and_closes_wakes_hardly_anybody():
 # ---- slow name services ----
 
 @case
-def no_name_is_asked_for_under_the_arbiter():
+def no_name_is_looked_up_under_the_arbiter():
     if is_sanitized():
         raise Skip("nothing can be loaded before the sanitizer")
     with store() as one, waiters(one) as some:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Whoever may lease may also write to the ledger, for that is what the kernel wants of who locks it.
-What is written harms no lease, delays nobody, is said and is emptied; and there is nothing else in
-the store that belongs to root and that users can write to or give another name."""
+"""Anybody who may lease may also write to the ledger, because the kernel requires it for locking. What they
+write harms no lease, delays nobody, is reported and is emptied. Nothing else in the store that belongs to
+root can be written to or renamed by users."""
 import os
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def check(one):
 
 
 @case
-def what_is_written_is_said_and_emptied_and_harms_no_lease():
+def writing_is_reported_and_emptied_and_harms_no_lease():
     with two_people() as (ada, bob), shared_store() as one:
         ledger = os.path.join(one.path, "ledger")
         holder = one.hold("-n", "4", **ada.as_them())
@@ -73,7 +73,7 @@ def what_is_written_is_said_and_emptied_and_harms_no_lease():
 
 
 @case
-def nothing_else_of_roots_can_be_written_to_or_linked():
+def nothing_else_that_root_owns_can_be_written_to_or_linked():
     with open("/proc/sys/fs/protected_hardlinks", encoding="ascii") as file:
         is_protected = file.read().strip() == "1"
     with two_people() as (_, bob), shared_store() as one:
@@ -88,7 +88,7 @@ def nothing_else_of_roots_can_be_written_to_or_linked():
 
 @case
 def a_write_that_never_ends_holds_up_nobody():
-    """Where it would: a FIFO, whose every open and close waits for the same mutex."""
+    """Where it would hold them up: a FIFO, whose every open and close waits for the same mutex."""
     if os.geteuid() != 0 or os.uname().machine != "x86_64":
         raise Skip("only root has a userfaultfd, and its number is that of x86-64")
     with two_people() as (ada, _), shared_store() as one:

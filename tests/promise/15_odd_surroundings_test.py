@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Leases in odd surroundings: limits on files, no /proc, jobs that ignore Ctrl-C, a umask that closes
-everything, a private store whose name somebody took, text that turns lines around."""
+everything, a private store whose name somebody took, characters that reverse text."""
 import contextlib
 import os
 import resource
@@ -25,7 +25,7 @@ def no_files():
 # ---- a limit on files ----
 
 @case
-def who_may_write_no_file_leases_without_a_record():
+def without_files_one_leases_without_a_record():
     with store() as one:
         one.ask("setup")
         result = one.run("-n", "8", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES", preexec_fn=no_files)
@@ -76,7 +76,7 @@ def hold_and_getgpu_do_without_a_record():
 
 
 @case
-def who_may_write_no_file_waits_all_the_same():
+def without_files_one_can_still_wait():
     with store() as one:
         one.ask("setup")
         holder = one.hold("-n", "8")
@@ -96,7 +96,7 @@ WITHOUT_PROC = ("mount --make-rprivate / && mount -t tmpfs none /proc || exit 99
 
 
 def without_proc(one, script):
-    """The exit status of a command with a time limit, and what was said of it."""
+    """The exit status of a command with a time limit, and its messages."""
     try:
         job = subprocess.Popen(["unshare", "-m", "sh", "-c", WITHOUT_PROC, GPUALLOC, one.machine,
                                 script], env=one.environment(), text=True,
@@ -151,7 +151,7 @@ def ctrl_c_ends_what_the_command_left():
 
 @contextlib.contextmanager
 def private_store_of(person):
-    """The two places where it may be; both are gone afterwards."""
+    """The two places where it may be; both are removed afterwards."""
     paths = [f"{above}/gpualloc-{person.uid}" for above in ("/tmp", "/dev/shm")]
     try:
         yield paths
@@ -174,7 +174,7 @@ def a_umask_does_not_close_a_private_store():
 
 
 @case
-def a_private_store_that_somebody_else_made_is_named_with_a_way_out():
+def a_private_store_made_by_somebody_else_is_refused_with_a_way_out():
     with two_people() as (ada, bob), private_store_of(ada) as paths, shared_store() as one:
         for path in paths:
             os.mkdir(path, 0o700)
@@ -207,7 +207,7 @@ def a_private_lease_beside_a_store_for_everybody_is_refused():
 # ---- text ----
 
 @case
-def what_turns_lines_around_is_shown_to_nobody():
+def characters_that_reverse_text_are_never_shown():
     odd = "\u202egnihtyna\u2066 a\u200bb\u200fc\ufeffd\u00ade\U000e0041f"
     with store() as one:
         holder = one.hold("--note", "note " + odd,

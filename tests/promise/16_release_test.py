@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is one's own can be ended, and root ends anybody's; a hold can be given more time; and a device
-that is taken out of use still shows who has it."""
+"""Users can end their own leases, and root can end anybody's; a hold can get more time; and a device that
+is taken out of use still shows who has it."""
 import contextlib
 import json
 import os
@@ -43,7 +43,7 @@ def hold(one, *words, **options):
 # ---- one's own ----
 
 @case
-def a_job_is_ended_when_that_is_meant():
+def a_job_is_ended_if_the_user_means_it():
     with store() as one:
         holder, lease = job(one, "-n", "8")
         said = cli.refused(64, "release", lease, env=env_of(one), says=["--yes", "nothing was ended"])
@@ -56,7 +56,7 @@ def a_job_is_ended_when_that_is_meant():
 
 
 @case
-def what_ignores_that_is_killed():
+def a_process_that_ignores_it_is_killed():
     with store() as one:
         deaf = ["sh", "-c", "trap '' TERM; echo there; while :; do sleep 1000; done"]
         holder, lease = job(one, command=deaf)
@@ -75,7 +75,7 @@ def a_stopped_job_is_ended_too():
 
 
 @case
-def on_a_terminal_it_is_asked():
+def on_a_terminal_it_asks_first():
     with store() as one:
         holder, lease = job(one)
         for answer, code in (("n", 77), ("", 77), ("y", 0)):
@@ -89,13 +89,13 @@ def on_a_terminal_it_is_asked():
 
 
 @case
-def several_are_ended_by_the_beginnings_of_their_names():
+def several_are_ended_by_the_beginnings_of_their_ids():
     with store() as one:
         leases = [hold(one) for _ in range(3)]
         short = [next(lease[:n] for n in range(1, 11)
                       if sum(other.startswith(lease[:n]) for other in leases) == 1)
                  for lease in leases]
-        # All are found before the first is ended.
+        # All are looked up before the first is ended.
         cli.refused(77, "release", short[0], "xyz", env=env_of(one), says=['"xyz"'])
         cli.refused(77, "release", short[0], "", env=env_of(one))
         assert len(one.leases()["leases"]) == 3
@@ -114,7 +114,7 @@ def several_are_ended_by_the_beginnings_of_their_names():
 # ---- what is left running ----
 
 @case
-def what_release_was_started_from_lives():
+def the_process_that_started_release_lives():
     inside = f"{GPUALLOC} release --yes $GPUALLOC_LEASE; echo status-$?; read line; exit 4"
     with store() as one:
         holder = one.hold("-n", "8", command=["sh", "-c", f"sleep 1000 & {inside}"])
@@ -135,7 +135,7 @@ sys.stdin.readline()
 
 
 @case
-def what_lost_the_descriptor_is_named_and_left():
+def a_process_without_the_descriptor_is_named_and_left():
     with store() as one:
         holder = one.hold(command=[sys.executable, "-c", WITHOUT])
         child = int(holder.said)
@@ -160,7 +160,7 @@ def a_multiplexer_is_named_before_it_is_ended():
 
 
 @case
-def a_hold_ends_and_what_runs_in_it_is_asked_for():
+def a_hold_ends_and_release_asks_about_what_runs_in_it():
     with store() as one:
         lease = hold(one, "-n", "8")
         inside = subprocess.Popen([GPUALLOC, "run", "--in", lease, *SLEEPER], text=True,
@@ -178,7 +178,7 @@ def a_hold_ends_and_what_runs_in_it_is_asked_for():
 # ---- others' ----
 
 @case
-def root_ends_anybodys_and_nobody_else_does():
+def root_can_end_anybodys_lease_and_others_cannot():
     with two_people() as (ada, bob), shared_store() as one:
         holder, lease = job(one, "-n", "2", **ada.as_them())
         held = hold(one, "-n", "2", **ada.as_them())
@@ -211,7 +211,7 @@ def until(one, lease, more, env):
 
 
 @case
-def a_hold_is_given_more_time_but_not_more_than_is_allowed():
+def a_hold_gets_more_time_but_not_more_than_allowed():
     with store() as one, config(one, "max-hold = 3h\n") as env:
         lease = cli.ok("hold", "--machine", one.machine, "--for", "1h", env=env).strip()
         first = until(one, lease, "30m", env)
@@ -234,7 +234,7 @@ def a_hold_is_given_more_time_but_not_more_than_is_allowed():
 
 
 @case
-def more_time_is_really_had():
+def the_added_time_really_counts():
     with store() as one:
         for seconds in (1, 2, 4, 8, 16, 32):  # until a slow machine is quick enough
             lease = cli.ok("hold", "--machine", one.machine, "-n", "8", "--for", f"{seconds}s",
@@ -242,13 +242,13 @@ def more_time_is_really_had():
             result = cli.run("hold", "--extend", lease, "--for", "1h", env=env_of(one))
             if result.code == 0:
                 break
-        # It would have ended while the waiter waits, which gives up later.
+        # Without the added time it would have ended while the waiter waits, which gives up later.
         one.refused(124, f"--wait={seconds + 1}s", "true")
         cli.ok("release", lease, env=env_of(one))
 
 
 @case
-def a_job_has_no_time_to_be_given():
+def a_job_cannot_be_given_time():
     with store() as one:
         holder, lease = job(one)
         cli.refused(77, "hold", "--extend", lease, "--for", "1h", env=env_of(one),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a user may have: removing one's own records lifts no limit where the kernel shows the leases all
-the same; what lifts it is said where limits are described."""
+"""What a user may have: removing your own records lifts no limit if the kernel still shows the leases; the
+manual says what does lift it."""
 import os
 
 from cli import ROOT, case, main
@@ -34,7 +34,7 @@ def leases_without_records_count():
 
 
 @case
-def what_lifts_a_limit_is_said_where_it_is_described():
+def the_manual_says_how_limits_can_be_evaded():
     with two_people() as (ada, _), shared_store() as one:
         one.refused(78, "-n", "4", "true", env=rules(one, "max-devices = 3\n"), **ada.as_them())
         one.ok("-n", "4", "true", env={"GPUALLOC_CONFIG": "/nonexistent"}, **ada.as_them())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of promises share: somebody who locks the ledger by hand, and a command that is
-stopped just before it claims."""
+"""Shared by the promise tests: somebody who locks the ledger by hand, and a command that is stopped just
+before it claims."""
 import contextlib
 import os
 import shutil
@@ -26,7 +26,7 @@ sys.stdin.read()
 
 
 class Anybody:
-    """Like a person: who runs the tests."""
+    """The user who runs the tests, as a person."""
 
     name = "anybody"
 
@@ -37,7 +37,7 @@ class Anybody:
 
 @contextlib.contextmanager
 def locked_id(one, lease, kind, person, env=None, dumpable=True):
-    """Somebody has a lock on the byte of a lease that is none of theirs."""
+    """Somebody has locked the byte of a lease that is not theirs."""
     words = [python(person), "-c", LOCK, os.path.join(one.path, "ledger"), kind,
              str(IDS + int(lease, 16)), str(int(dumpable))]
     child = subprocess.Popen(words, env={**os.environ, **(env or {})}, stdin=subprocess.PIPE,
@@ -50,7 +50,7 @@ def locked_id(one, lease, kind, person, env=None, dumpable=True):
 
 
 def ended_lease(one, *words, env=None, **options):
-    """The id of a lease that was killed: its record is there still."""
+    """The id of a lease whose holder was killed: its record is still there."""
     holder = one.hold(*words, command=["sh", "-c", "echo $GPUALLOC_LEASE; read line"], env=env,
                       **options)
     holder.kill()
@@ -58,8 +58,8 @@ def ended_lease(one, *words, env=None, **options):
 
 
 class Stopped:
-    """A command that stops itself when it comes to its nth call of that name, which it then makes
-    once it goes on. `at` tells from its open files whether it has come there."""
+    """A command that is stopped at its nth call of that name, and makes the call when it goes on. `at` tells
+    from its open files whether it has got there."""
 
     def __init__(self, one, call, nth, at, *words, env=None, **options):
         strace = shutil.which("strace")
