@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chaos: many processes lease from one machine at once, in every way the library knows, and end in
- * every way the kernel knows. Meanwhile the machine changes, processes are frozen, live in pid
- * namespaces of their own and leave leases within leases behind, and the store is set up again.
- * Nothing is judged here. Each process tells a witness, a file that lies outside the store and was
- * opened before, what it believes to hold and from when to when; another program (chaos_test.py)
- * reads it. Only this is looked at here, at the end, when all are dead: that the kernel's locks on
+ * every way the kernel knows. At the same time the machine changes, processes are frozen, live in
+ * their own pid namespaces and leave leases within leases behind, and the store is set up again.
+ * Nothing is judged here. Each process tells a witness, a file outside the store that was opened
+ * earlier, what it thinks it holds and from when to when; another program (chaos_test.py) reads
+ * that. Only one thing is checked here, at the end, when all are dead: that the kernel's locks on
  * the ledger are gone.
- *
  *   chaos FOLDER GRANTS SEED CONCURRENCY VARIANTS [OTHERS]
- *
  * FOLDER has the variants of the machine, machines/0.full.json, 0.unplaced.json and 0.list.txt and
  * so on; "store" and "witness" are made in it. OTHERS leases are of somebody else and stay.
  *
- * The witness has a line an event, with nanoseconds of CLOCK_MONOTONIC:
+ * The witness has one line for each event, with nanoseconds of CLOCK_MONOTONIC:
  *   B id time start wait memory within devices   granted; start is when it began to ask, and within
  *                                         the id of the lease that it is in, or 0
  *   E id time                             the first process of the lease ends its use
@@ -22,9 +20,9 @@
  *   P id time                             it is the first of a pid namespace, which dies with it
  *   S id time                             is about to be stopped
  *   R id time status                      refused
- *   N id time note                        granted, but something had to be gone without
+ *   N id time note                        granted, but something was missing
  *   X id time sentence                    what must not happen
- * A process that is killed while it writes leaves a part of a line: so a line begins with its end.
+ * A process killed while writing leaves part of a line, so each line begins with a newline.
  */
 #include "chaos.h"
 
@@ -43,7 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 90 }; /* without any end of any process: something hangs */
+enum { PATIENCE_S = 90 }; /* no process has ended for so long: something hangs */
 
 static volatile sig_atomic_t is_called_off; /* by SIGINT or SIGTERM */
 
@@ -141,7 +139,7 @@ static void kill_now(struct rage *rage, struct runner *runner)
 	plan->kill_at = plan->stop_at = plan->go_at = -1;
 	chaos_tell(&rage->chaos, 'K', plan->id, chaos_now(), "-");
 	(void)kill(runner->pid, SIGKILL);
-	go_on(rage, runner); /* what was frozen beside it */
+	go_on(rage, runner); /* also what was frozen with it */
 	rage->killed++;
 }
 
@@ -154,7 +152,7 @@ static void stop_now(struct rage *rage, struct runner *runner)
 	rage->stopped++;
 }
 
-/* Does what is due and returns when the next is. */
+/* Does what is due; returns when the next thing is due. */
 static int64_t befall(struct rage *rage, struct runner *runner, int64_t time, int64_t next)
 {
 	struct plan *plan = &runner->plan;
@@ -215,7 +213,10 @@ static int64_t change_machine(struct rage *rage, int64_t time)
 	return rage->next_change;
 }
 
-/* One round: all that is due, all that ended. 0, or -1 where nothing has ended for too long. */
+/*
+ * One round: handles all that are due and all that have ended. 0, or -1 if nothing has ended for
+ * too long.
+ */
 static int turn(struct rage *rage)
 {
 	struct pollfd polls[MOST_AT_ONCE];
@@ -270,7 +271,7 @@ static int rage_on(struct rage *rage)
 		result = turn(rage);
 	}
 	end_all(rage);
-	/* Children that were left behind come to us: see main(). */
+	/* Orphaned children become ours: see main(). */
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	return result;
@@ -278,7 +279,7 @@ static int rage_on(struct rage *rage)
 
 /* ---- afterwards ---- */
 
-/* Asked of the kernel, and not of the code under test. */
+/* Ask the kernel, not the code under test. */
 static int locks_left(const char *store)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -326,9 +327,9 @@ static int tell_end(const struct rage *rage, const char *seed, size_t others, in
 	       seed, chaos->started, rage->killed, rage->stopped, rage->set_up, rage->changes,
 	       (double)(chaos_now() - start) / 1e9, locks, left);
 	if (!chaos->has_frozen)
-		printf("no cgroup (version 2) to freeze can be made here: SIGSTOP instead\n");
+		printf("cannot make a cgroup (version 2) to freeze here: using SIGSTOP instead\n");
 	if (!chaos->has_apart)
-		printf("no pid namespaces can be made here: done without\n");
+		printf("cannot make pid namespaces here: going on without them\n");
 	return locks || left ? 1 : 0;
 }
 

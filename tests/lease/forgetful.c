@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kernel that forgets: loaded before the C library, it lets some locks that somebody else has
- * look free and be had. Only to show that the chaos test would see it. FORGETS says what it is that
- * gets forgotten; it knows for that how the ledger is laid out (src/lease/ledger.c).
+ * A kernel that forgets: preloaded, it makes some locks that somebody else has look free and lets
+ * them be taken. Only to show that the chaos test would notice. FORGETS says what it forgets; for
+ * this it knows the layout of the ledger (src/lease/ledger.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static bool is_device(const struct flock *lock)
 	return lock->l_start >= 0 && lock->l_start < (off_t)1 << 62;
 }
 
-/* Every GPU is its first bytes only, and so has none in common with its instances. */
+/* Every GPU is only its first bytes, so it has none in common with its instances. */
 static void forget_width(struct flock *lock)
 {
 	if (is_device(lock) && lock->l_len == (off_t)1 << LEVEL_BITS)
@@ -40,7 +40,7 @@ static off_t level_of(const struct flock *lock)
 	return (lock->l_start >> LEVEL_BITS) % LEVELS;
 }
 
-/* What lies deeper than a lease that is in no other. */
+/* Deeper than a lease that is not inside another. */
 static bool is_deeper(const struct flock *asked, const struct flock *found)
 {
 	return is_device(asked) && is_device(found) && (level_of(asked) > 0 || level_of(found) > 0);

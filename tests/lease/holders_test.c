@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who holds a lease, by what processes really do: fork, exec, close everything, become a daemon,
- * stop. Whether it is held is asked of somebody who wants the same devices.
+ * Who holds a lease after what processes really do: fork, exec, close everything, become a daemon,
+ * stop. To see whether it is held, another process asks for the same devices.
  */
 #include "test.h"
 
@@ -85,7 +85,7 @@ static bool is_held(void)
 	return result != 0;
 }
 
-/* A pipe on which a process says that it has come so far, and one by which it is told to go on. */
+/* A pipe on which a process says that it has got so far, and one that tells it to go on. */
 struct talk {
 	int said[2], told[2];
 };
@@ -209,7 +209,7 @@ static void a_release_ends_it_for_the_children_too(void)
 	close_store();
 }
 
-/* Another process takes everything, does what it is to do, and says so. */
+/* Another process takes everything, does what it should, and says so. */
 static pid_t holder(const struct talk *talk, void (*then)(gpualloc_lease *lease))
 {
 	pid_t pid = fork();
@@ -281,8 +281,7 @@ static void become_daemon(gpualloc_lease *lease)
 	middle = getpid();
 	if (fork() > 0)
 		_exit(0);
-	/* What it says next asks for a signal at the death of its parent: the test's, not this
-	 * one's. */
+	/* The next call asks for a signal when its parent dies: the test, not this process. */
 	while (getppid() == middle)
 		(void)sched_yield();
 	if (chdir("/") < 0)
@@ -306,7 +305,7 @@ static void a_daemon_holds_until_it_ends(void)
 	close_store();
 }
 
-/* Says "x" from a program that was started anew, and ends when it is told. */
+/* A newly started program says "x", and ends when told to. */
 static _Noreturn void start_program(const struct talk *talk)
 {
 	(void)dup2(talk->said[1], STDOUT_FILENO);
@@ -356,10 +355,10 @@ static const struct test_case cases[] = {
 	{"a child that frees gives nothing back", a_child_that_frees_gives_nothing_back},
 	{"a child holds on when its parent frees", a_child_holds_on_when_its_parent_frees},
 	{"a release ends it for the children too", a_release_ends_it_for_the_children_too},
-	{"who closes everything has lost it", who_closes_everything_has_lost_it},
+	{"a process that closes everything loses it", who_closes_everything_has_lost_it},
 	{"a stopped holder holds", a_stopped_holder_holds},
 	{"a daemon holds until it ends", a_daemon_holds_until_it_ends},
-	{"a program inherits only what is handed on", a_program_inherits_only_what_is_handed_on},
+	{"a program inherits only what is passed on", a_program_inherits_only_what_is_handed_on},
 };
 
 TEST_MAIN(cases)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A lease is disturbed at its system calls: killed before each, stopped at some while somebody else
-comes, and told an error by others. Whatever happens, no lock outlives the dead, nobody dead is shown
-or waited for, the next one gets everything, and nobody gets what another has.
+"""A lease is disturbed at its system calls: killed before each, stopped at some while somebody else comes,
+and given an error by others. Whatever happens, no lock outlives the dead, the dead are neither shown nor
+waited for, the next one gets everything, and nobody gets what another has.
 
-The kill that strace injects lands before the call takes effect: so the next one covers "after". It
-counts each kind of call by itself ("all:when=9" is the ninth of any kind), so a point of a run is the
-name of a call and its number among those of that name. `make hard` takes every point for every kind
-of trouble, the test an even choice of stops and errors."""
+The kill that strace injects lands before the call takes effect: so the next one covers "after". It counts
+each kind of call by itself ("all:when=9" is the ninth of any kind), so a point of a run is the name of a
+call and its number among those of that name. `make hard` takes every point for every kind of trouble, the
+test an even choice of stops and errors."""
 import fcntl
 import os
 import re
@@ -46,7 +46,7 @@ def place_for_store():
 
 
 class Bench:
-    """A store of its own, and what is done around it."""
+    """Its own store, and what is done around it."""
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="gpualloc-inject-", dir=place_for_store())
         self.store = os.path.join(self.folder.name, "store")
@@ -80,7 +80,7 @@ class Bench:
         return code, said, [line.split("(")[0] for line in lines], first
 
     def is_locked(self):
-        """Asked of the kernel."""
+        """Asks the kernel."""
         with open(os.path.join(self.store, "ledger"), "r+b") as ledger:
             lock = fcntl.fcntl(ledger, F_OFD_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
         return struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
@@ -92,7 +92,7 @@ class Bench:
         assert done.returncode == 0, f"{about}: {done.stdout.decode()}"
 
     def hold(self, count=ALL, wait="0"):
-        """Somebody who holds until his input is closed; and the first line he says."""
+        """Somebody who holds until their input is closed; and their first line."""
         holder = subprocess.Popen(self.words("hold", count, wait), stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE)
         return holder, holder.stdout.readline().decode()
@@ -105,7 +105,7 @@ class Bench:
 
 
 def spread(first, last, most):
-    """Numbers from first to last, all of them or evenly fewer."""
+    """Numbers from first to last: all of them, or an even selection."""
     if HARD:
         return list(range(first, last + 1))
     step = max(1, -(-(last - first + 1) // most))
@@ -113,8 +113,8 @@ def spread(first, last, most):
 
 
 def points_of(calls, first, most):
-    """Points of a run from its first call that matters: where there are too many, all but the
-    repetitions of one kind, and of these evenly fewer."""
+    """Points of a run from its first call that matters: if there are too many, repetitions of one kind of call
+    are thinned out evenly."""
     points = [(name, calls[:number + 1].count(name)) for number, name in enumerate(calls)][first:]
     common = max(set(calls[first:]), key=calls[first:].count)
     rare = [point for point in points if point[0] != common]
@@ -175,8 +175,8 @@ def stopped(bench):
 
 
 def stop_once(bench, name, number):
-    """One is stopped at a call, another comes, has or has not, and the first goes on. Returns whether
-    the other was granted."""
+    """One is stopped at a call, another comes and gets the lease or does not, and the first goes on. Returns
+    whether the other was granted."""
     about = f"stopped at {name} {number}"
     with open(bench.log, "w", encoding="utf-8"):
         pass
@@ -200,7 +200,7 @@ def stop_once(bench, name, number):
 def stopped_at_calls_while_somebody_else_comes():
     with Bench() as bench:
         _, _, calls, first = bench.calls("exit")
-        # At the last of them, exit_group(), there is nothing to go on.
+        # After the last of them, exit_group(), nothing goes on.
         points = points_of(calls[:-1], first, POINTS if HARD else 0)
         points, other = [points[i] for i in spread(0, len(points) - 1, STOPS)], 0
         for name, number in points:
@@ -227,7 +227,7 @@ ERRORS = {
 
 
 def disturb(bench, call, error, when):
-    """Everything is asked for; who is granted in spite of the error must really have it."""
+    """Asks for everything; if it is granted in spite of the error, it must really have it."""
     about = f"{call} {error} at {when}"
     traced = subprocess.Popen(["strace", "-f", "-o", "/dev/null", "-e",
                                f"inject={call}:error={error}:when={when}", *bench.words("hold")],

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes one lease, for the tests that disturb who does so.
- *
+ * Takes one lease, for the tests that disturb a process doing so.
  *   lease_one exit|release|hold MACHINE STORE COUNT WAIT_MS   says what it got, and how it ends:
  *                                  without a word, by release, or when its input ends
  *   lease_one free MACHINE STORE COUNT   nobody is shown, and COUNT devices can be had at once
@@ -43,7 +42,7 @@ static int acquire(struct one *one, const char *machine, const char *count, cons
 	return gpualloc_lease_acquire(one->store, one->request, one->wish, &one->lease, one->error);
 }
 
-/* Nobody would let go of what he never heard of. */
+/* Nobody would let go of a lease that they were never told about. */
 static bool say_granted(const struct one *one)
 {
 	printf("granted");

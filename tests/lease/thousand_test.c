@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thousand waiters of one user, with the limits that the kernel has by default: 128 instances of
- * inotify a user, 1024 open files a process. All wait, are served in the order in which they came,
- * and nothing is left of them.
+ * A thousand waiters of one user, with the limits that the kernel has by default: 128 inotify
+ * instances per user, 1024 open files per process. All wait, are served in the order in which they
+ * came, and leave nothing behind.
  */
 #include "leasing.h"
 #include "waiters.h"
@@ -24,8 +24,10 @@ enum { WAITING = 150 }; /* each of them costs many times as much */
 enum { WAITING = 1000 };
 #endif
 
-/* One that is not let run for longer than others wait for it is passed over, as is right; on a busy
-   machine that may befall a few. */
+/*
+ * A waiter that does not get to run within the others' patience is rightly passed over; on a busy
+ * machine this may happen to a few.
+ */
 enum { PASSED_OVER_MOST = WAITING / 50 };
 
 static void limit_files(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whoever waits is granted what a killed holder had, the one that came first first. How soon is
-   measured by bench/wakeup.c. */
+/*
+ * Waiters are granted what a killed holder had, in the order in which they came. bench/wakeup.c
+ * measures how soon.
+ */
 #include "test.h"
 #include "waiters.h"
 
@@ -10,7 +12,7 @@
 
 static char folder[256];
 
-/* A store for this case: a file system of which the locks are the kernel's own. */
+/* A store for this case, on a file system whose locks are the kernel's own. */
 static void begin(struct waiters *waiters, const char *name)
 {
 	static char store[300];
@@ -36,7 +38,7 @@ static void end(struct waiters *waiters)
 	CHECK_INT(system(command), 0); /* NOLINT: a path of our own making */
 }
 
-/* Always so many wait; so many holders die. */
+/* So many always wait; so many holders die. */
 static void deaths(const char *name, unsigned waiting, unsigned count)
 {
 	struct waiters waiters;

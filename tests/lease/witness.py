@@ -37,7 +37,7 @@ class Machine:
 
 
 class Lease:
-    """memory is -1 where it holds its devices whole; within is the name of the lease it is in."""
+    """memory is -1 if it holds its devices whole; within is the name of the lease around it."""
 
     def __init__(self, name, begin, start, waited, memory, within, devices):
         self.name, self.begin, self.start, self.waited = name, begin, start, waited
@@ -46,7 +46,7 @@ class Lease:
         self.outer = None  # the lease it is in, once all are known
 
     def first_end(self):
-        """Of its first process. One that told its own end did not need to be killed for it."""
+        """Of its first process. One that reported its own end did not have to be killed."""
         return self.ends[0] if self.ends else min(self.kills, default=None)
 
     def finish(self):
@@ -126,13 +126,13 @@ def on(machine, device, leases):
 
 
 def used(leases):
-    """Memory of those that are in no other of them: what is within is a part of that."""
+    """Memory of those not inside another of them: inner leases are part of that."""
     return sum(lease.memory for lease in leases
                if lease.memory > 0 and not any(lease.is_in(other) for other in leases))
 
 
 def too_much(machine, lease, near, device):
-    """Whether the budgets there are more than there is: of the device, or of a lease around."""
+    """Whether the budgets there exceed what there is: of the device, or of the lease around them."""
     if used([lease, *near]) > machine.room[device]:
         return True
     outer = lease.outer
@@ -182,16 +182,16 @@ def was_killed(lease):
 
 
 def wake_ups(machine, witness):
-    """How long a waiter slept on after a holder's death, where that was what it waited for: not
-    before the last queue change or earlier waiter's grant, nor for a GPU to come back out of MIG
-    mode. Nanoseconds."""
+    """How long a waiter went on sleeping after the death of the holder it waited for, counted from the last
+    queue change or earlier waiter's grant at the earliest, and not while a GPU came back out of MIG mode.
+    Nanoseconds."""
     result, last_end, recent = [], {}, collections.deque(maxlen=256)
     order = sorted((lease for lease in witness.leases.values() if lease.end), key=lambda l: l.begin)
     ends = sorted(order, key=lambda lease: lease.end)
     next_end = 0
     for lease in order:
         while ends[next_end].end <= lease.begin and ends[next_end] is not lease:
-            # Who knows no places has a whole GPU for an instance.
+            # A process that does not know places takes a whole GPU for an instance.
             for device in ends[next_end].devices:
                 last_end[machine.gpu[device]] = ends[next_end]
             next_end += 1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A name service, preloaded, that notes in the file $NAMES_LOG for each question whether the file
- * $NAMES_ARBITER was locked when it came. It knows nobody.
+ * A preloaded name service that knows nobody. For each question it notes in the file $NAMES_LOG
+ * whether the file $NAMES_ARBITER was locked at the time.
  */
 #include <fcntl.h>
 #include <pwd.h>
