@@ -61,7 +61,12 @@ def inherited(one):
 
 def open_files(pid):
     folder = f"/proc/{pid}/fd"
-    return {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+    found = {}
+    for name in os.listdir(folder):
+        # A keeper may close something between the list and the look.
+        with contextlib.suppress(FileNotFoundError):
+            found[int(name)] = os.readlink(f"{folder}/{name}")
+    return found
 
 
 def keeper(one):
