@@ -89,7 +89,8 @@ static int remove_parts(const struct ga_store *store, gpualloc_error *error)
 	result |= remove_folder(store->folder, "queue");
 	result |= unlinkat(store->folder, "arbiter", 0) < 0 && errno != ENOENT ? -1 : 0;
 	result |= unlinkat(store->folder, "ledger", 0);
-	if (result < 0 || rmdir(store->path) < 0)
+	/* A file system that was mounted for the store stays where it is, empty. */
+	if (result < 0 || (rmdir(store->path) < 0 && errno != EBUSY))
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "cannot remove the store %s",
 				      store->path);
 	return 0;
