@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of the allocator: each call hands on, none decides. */
+/* The exported face of the allocator: the calls pass on what they are given and decide nothing. */
 #include "allocator.h"
 
 int gpualloc_allocator_new(const gpualloc_machine *machine, const gpualloc_policy *policy,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of policies, requests and choices: each call hands on, none decides. */
+/*
+ * The exported face of policies, requests and choices: the calls pass on what they are given and
+ * decide nothing.
+ */
 #include "cleanup.h"
 #include "decide.h"
 #include "describe.h"
@@ -167,7 +170,7 @@ int gpualloc_request_set_model(gpualloc_request *request, const char *text)
 	return request ? ga_set_text(&request->model, text) : GPUALLOC_EUSAGE;
 }
 
-/* An empty list is kept: it is a mistake that the choice names, not the same as none. */
+/* An empty list is kept: it is not the same as no list, and the choice reports it as a mistake. */
 static int set_list(char **field, const char *list)
 {
 	char *copy = list ? strdup(list) : NULL;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of devices and processes: each call hands on, none decides. */
+/*
+ * The exported face of devices and processes: the calls pass on what they are given and decide
+ * nothing.
+ */
 #include "device_state.h"
 
 const char *gpualloc_health_name(enum gpualloc_health health)

@@ -8,7 +8,7 @@ gpualloc_error *gpualloc_error_new(void)
 {
 	gpualloc_error *error = malloc(sizeof *error);
 
-	if (error) { /* not calloc(): most of the room for the message is never looked at */
+	if (error) { /* not calloc(): most of the space for the message is never used */
 		error->status = GPUALLOC_OK;
 		error->remedies = GPUALLOC_REMEDY_NONE;
 		error->message[0] = '\0';

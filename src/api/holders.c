@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of ending a lease: each call hands on. */
+/* The exported face of ending a lease: the calls pass on what they are given. */
 #include "config.h"
 #include "ending.h"
 #include "lease.h"
@@ -68,7 +68,8 @@ int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
 	int result;
 
 	if (!ret_ms)
-		return ga_error_set(error, GPUALLOC_EUSAGE, "no place for the answer was given");
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "there is nowhere to put the answer: NULL was given");
 	result = ga_config_read(ga_config_path(is_here(spec)), &config, error);
 	if (result == 0)
 		result = ga_config_check(&config, error);

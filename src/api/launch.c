@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of starting programs: each call hands on, none decides. */
+/*
+ * The exported face of starting programs: the calls pass on what they are given and decide nothing.
+ */
 #include "bind.h"
 #include "child.h"
 #include "cleanup.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of stores and leases: each call hands on, none decides. */
+/*
+ * The exported face of stores and leases: the calls pass on what they are given and decide nothing.
+ */
 #include "lease.h"
 #include "config.h"
 #include "settle.h"
@@ -12,7 +14,7 @@
 
 static const char *state_dir(void)
 {
-	/* secure_getenv() knows nothing in a set-uid process. */
+	/* secure_getenv() answers NULL in a set-uid process. */
 	const char *path = secure_getenv("GPUALLOC_STATE_DIR");
 
 	return path && *path ? path : NULL;
@@ -35,7 +37,10 @@ static int open_store(const char *path, int own, struct ga_store *ret_store, gpu
 		path = mine;
 	} else if (!path) {
 		path = gpualloc_store_default();
-		/* Whoever may not make what is missing learns what it is when it is opened. */
+		/*
+		 * A caller that may not create what is missing is told what it is when the store is
+		 * opened.
+		 */
 		if (state_dir())
 			(void)ga_store_make(path, geteuid() == 0, NULL);
 	}
@@ -121,7 +126,7 @@ void gpualloc_lease_wish_free(gpualloc_lease_wish *wish)
 	free(wish);
 }
 
-/* A path must stay what it is, to the byte. */
+/* A path must stay the same to the byte. */
 int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 				    unsigned deadline_ms)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of the list of leases and of who has them: each call hands on. */
+/*
+ * The exported face of the list of leases and their holders: the calls pass on what they are given.
+ */
 #include "environment.h"
 #include "holders.h"
 #include "keep.h"

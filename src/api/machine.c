@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of machines, devices, processes and links: each call hands on, none decides. */
+/*
+ * The exported face of machines, devices, processes and links: the calls pass on what they are
+ * given and decide nothing.
+ */
 #include "machine.h"
 
 #include "anonymise.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported face of questions: what a scheduler asks, and what a policy of one's own is asked.
+/*
+ * The exported face of questions: what a scheduler asks, and what a caller's own policy is asked.
  */
 #include "question.h"
 
@@ -76,7 +77,7 @@ int gpualloc_question_set_required(gpualloc_question *question, const size_t *nu
 			required[i]++;
 		if (required[i] == asked->candidate_count)
 			return ga_error_set(error, GPUALLOC_EUSAGE,
-					    "device %zu is required and not among the candidates",
+					    "device %zu is required but is not a candidate",
 					    numbers[i]);
 	}
 	free(question->required);

@@ -30,7 +30,7 @@ int ga_allocator_new(const gpualloc_machine *machine, const struct gpualloc_poli
 	return 0;
 }
 
-/* GPUs that are well and not in MIG mode, less those taken. */
+/* Healthy GPUs that are not in MIG mode, without those already taken. */
 static bool can_be_taken(const gpualloc_allocator *allocator, size_t place)
 {
 	const gpualloc_device *device = &allocator->machine->devices[place];
@@ -59,7 +59,7 @@ size_t ga_allocator_device_count(const gpualloc_allocator *allocator, bool taken
 	return count;
 }
 
-/* The device's place, device_count where it is none of this machine's GPUs. */
+/* The device's place; device_count if it is not a GPU of this machine. */
 static size_t place_of(const gpualloc_allocator *allocator, const gpualloc_device *device)
 {
 	for (size_t place = 0; place < allocator->machine->device_count; place++)
@@ -86,7 +86,7 @@ int ga_allocator_take(gpualloc_allocator *allocator, size_t count,
 				ga_candidate_of(allocator->machine, place);
 	if (count > all)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "%zu devices were asked for, this machine has %zu", count, all);
+				    "%zu devices asked for, but this machine has %zu", count, all);
 	result = ga_decide_among(allocator->machine, &question, allocator->policy, &choice, error);
 	if (result < 0)
 		return result;
@@ -98,7 +98,7 @@ int ga_allocator_take(gpualloc_allocator *allocator, size_t count,
 	return 0;
 }
 
-/* Names every device of the list that is not as it should be: not free, or not taken. */
+/* Names every device of the list in the wrong state: not free, or not taken. */
 static int check_each(const gpualloc_allocator *allocator, const gpualloc_device *const *devices,
 		      size_t count, bool taken, gpualloc_error *error)
 {
@@ -128,7 +128,7 @@ static int check_each(const gpualloc_allocator *allocator, const gpualloc_device
 	if (faults == 0)
 		return 0;
 	return ga_error_set(error, taken ? GPUALLOC_EUSAGE : GPUALLOC_EBUSY,
-			    taken ? "not taken, and so not given back: %s" : "not available: %s",
+			    taken ? "not taken, so not given back: %s" : "not available: %s",
 			    wrong);
 }
 

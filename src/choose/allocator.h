@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has what within one program: a machine, a policy, and the set of GPUs that are taken. It
+ * Which devices are taken within one program: a machine, a policy, and the set of GPUs taken. It
  * leases nothing; other programs do not see it.
  */
 #ifndef GA_CHOOSE_ALLOCATOR_H
@@ -26,9 +26,9 @@ int ga_allocator_take_these(gpualloc_allocator *allocator, const gpualloc_device
 			    size_t count, gpualloc_error *error);
 int ga_allocator_give_back(gpualloc_allocator *allocator, const gpualloc_device *const *devices,
 			   size_t count, gpualloc_error *error);
-/* How many devices are taken, or are not. */
+/* How many devices are taken, or not taken. */
 size_t ga_allocator_device_count(const gpualloc_allocator *allocator, bool taken);
-/* The i-th device that is taken, or that is not; NULL behind the last. */
+/* The i-th device that is taken, or not taken; NULL past the end. */
 const gpualloc_device *ga_allocator_device(const gpualloc_allocator *allocator, bool taken,
 					   size_t i);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next best sets beside a chosen one. Where there are few sets all are looked at, else those
- * that differ from the chosen one in one device; the best by predicted bandwidth and pair score are
- * shown to the policy, whose own value then decides. And of each device that was offered and not
- * chosen, what it would have made of the set.
+ * The next best sets after the chosen one. If there are few sets, all are looked at, otherwise
+ * those that differ from the chosen one in one device. The best by predicted bandwidth and pair
+ * score are shown to the policy, whose own value then decides. This file also works out, for each
+ * device that was offered but not chosen, what the set would have been worth with it.
  */
 #include "alternatives.h"
 
@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { SETS_MAX = 20000, POOL_MAX = 24 };
-/* Beyond this many devices each partition is a search that takes its time. */
+/* With more devices than this, each partition is a slow search. */
 enum { PARTITIONED_MAX = 16 };
 
 /* A set that may become an alternative. */
@@ -133,7 +133,7 @@ static int consider(struct ranking *ranking, const size_t *numbers)
 	return result < 0 ? result : pool_insert(ranking, &found, numbers);
 }
 
-/* Whether there are at most SETS_MAX ways to take k of n. */
+/* Whether there are at most SETS_MAX ways to take k out of n. */
 static bool are_few(size_t n, size_t k)
 {
 	size_t sets = 1;
@@ -187,17 +187,17 @@ static int look_at_neighbours(struct ranking *ranking, size_t *set)
 	return 0;
 }
 
-/* ---- what the policy makes of a set ---- */
+/* ---- what a set is worth to the policy ---- */
 
 /*
- * A policy that must take exactly these says what they are worth to it. NOT_TAKEN where it would
- * never take them, as a policy of fixed sets.
+ * Asks the policy what exactly these devices are worth to it. NOT_TAKEN if it would never take
+ * them, as with a policy of fixed sets.
  */
 enum { NOT_TAKEN = 1 };
 
 static bool is_cheap_to_ask(const struct ranking *ranking)
 {
-	/* A caller's own policy has no value to tell, and maybe side effects. */
+	/* A caller's own policy has no value to report and may have side effects. */
 	return !ranking->asked->own && (!ranking->asked->built_in->by_partition ||
 					ranking->question->candidate_count <= PARTITIONED_MAX);
 }
@@ -240,7 +240,7 @@ static int compare_sets(const void *a, const void *b)
 
 	if (is_better(one, other) || is_better(other, one))
 		return is_better(one, other) ? -1 : 1;
-	/* As they were offered: the same machine gives the same list everywhere. */
+	/* In the order they were offered: the same machine always gives the same list. */
 	for (size_t i = 0; i < one->count; i++)
 		if (one->numbers[i] != other->numbers[i])
 			return one->numbers[i] < other->numbers[i] ? -1 : 1;
@@ -277,11 +277,11 @@ static int keep_best(struct ranking *ranking)
 	return 0;
 }
 
-/* ---- why not the others ---- */
+/* ---- why the others were not chosen ---- */
 
 /*
- * The best set in which the candidate takes the place of one chosen. Returns 1 where one is
- * allowed, 0 where none is, GPUALLOC_ENOMEM.
+ * The best set in which the candidate replaces one of the chosen. Returns 1 if there is one, 0 if
+ * none is allowed, or GPUALLOC_ENOMEM.
  */
 static int best_with(struct ranking *ranking, size_t number, size_t *numbers, size_t *ret_out,
 		     struct set *ret_best)
@@ -317,7 +317,7 @@ static void say_what_is_less(const struct ranking *ranking, const struct set *be
 	(void)ga_device_id(choice->devices[out], id);
 	if ((best->value < 0 || best->value == choice->answer.value) &&
 	    best->worth.bandwidth == choice->bandwidth && best->worth.score == choice->score) {
-		(void)snprintf(reason, GA_REASON_SIZE, "free, and in place of %s worth the same",
+		(void)snprintf(reason, GA_REASON_SIZE, "free, and worth the same in place of %s",
 			       id);
 		return;
 	}
@@ -361,7 +361,7 @@ static int say_why_not(struct ranking *ranking, size_t number, size_t *numbers)
 		return result;
 	if (result == 0) {
 		(void)snprintf(rejection->reason, sizeof rejection->reason,
-			       "free, but it does not go with what is required");
+			       "free, but it does not fit together with the required devices");
 		return 0;
 	}
 	if (!ranking->by_topology) {
@@ -373,9 +373,10 @@ static int say_why_not(struct ranking *ranking, size_t number, size_t *numbers)
 	best.numbers = numbers;
 	result = value_set(ranking, &best);
 	if (result == NOT_TAKEN)
-		(void)snprintf(rejection->reason, sizeof rejection->reason,
-			       "free, but policy %s has no set of it and the others chosen",
-			       ranking->choice->policy);
+		(void)snprintf(
+			rejection->reason, sizeof rejection->reason,
+			"free, but policy %s has no set of this device and the others chosen",
+			ranking->choice->policy);
 	else if (result == 0)
 		say_what_is_less(ranking, &best, out, rejection->reason);
 	return result < 0 ? result : 0;
@@ -386,7 +387,7 @@ static int compare_numbers(int64_t a, int64_t b)
 	return (a > b) - (a < b);
 }
 
-/* As the machine lists them. */
+/* In the machine's order. */
 static int compare_rejections(const void *a, const void *b)
 {
 	const gpualloc_device *one = ((const struct gpualloc_rejection *)a)->device;

@@ -19,7 +19,7 @@ static int ask_own(const struct ga_own_policy *own, const struct ga_question *qu
 		return ga_error_memory(error);
 	count = own->choose(own->context, &shown, answer.chosen);
 	if (count < 0)
-		return ga_error_set(error, count, "policy %s: failed with status %d", own->name,
+		return ga_error_set(error, count, "policy %s failed with status %d", own->name,
 				    count);
 	answer.count = (size_t)count;
 	result = ga_answer_check(own->name, question, &answer, error);

@@ -8,7 +8,7 @@
 struct gpualloc_alternative {
 	const gpualloc_device **devices;
 	size_t count;
-	int64_t value; /* what the policy makes of it; GA_UNKNOWN where it maximises nothing */
+	int64_t value; /* its value to the policy; GA_UNKNOWN if that maximises nothing */
 	int64_t score;
 	int64_t bandwidth;
 };

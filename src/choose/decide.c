@@ -58,7 +58,7 @@ static int new_choice(const gpualloc_machine *machine, const char *policy,
 	return 0;
 }
 
-/* Unpredictable where no seed was given; the policy itself stays pure. */
+/* Unpredictable if no seed was given; the policy itself stays pure. */
 static uint64_t seed_of(const gpualloc_request *request)
 {
 	uint64_t seed = request->seed;

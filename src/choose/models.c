@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One question a model; see models.h. */
+/* Asks about each model separately; see models.h. */
 #include "models.h"
 
 #include "choice.h"
@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* The candidates of one model, and how to get back from their numbers to those of all. */
+/* The candidates of one model, and how their numbers map back to those of all candidates. */
 struct model {
 	const char *name;
 	struct ga_candidate *candidates;
@@ -68,7 +68,7 @@ static int gather_model(const struct ga_question *question, const char *name,
 	return 0;
 }
 
-/* How good one model's answer is beside another's; more is better. */
+/* How good one model's answer is compared with another's; more is better. */
 static int64_t worth(const struct ga_asked *asked, const struct ga_question *question,
 		     const struct ga_answer *answer)
 {
@@ -98,7 +98,7 @@ static bool model_serves(const struct ga_question *question, const struct model 
 	return model->count >= question->want && model->required_count == question->required_count;
 }
 
-/* A policy by chance gives each model its share of the chances. */
+/* A random policy picks each model with a fair share of the probability. */
 static int pick_model_by_chance(const struct ga_question *question, uint64_t seed,
 				const char **ret_name, bool *ret_any, gpualloc_error *error)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of a lease's devices: frameworks build rings in it, so neighbours are well connected.
+/*
+ * The order of a lease's devices. Frameworks build rings in this order, so neighbours are well
+ * connected.
  */
 #ifndef GA_CHOOSE_ORDER_H
 #define GA_CHOOSE_ORDER_H
 
 #include "machine.h"
 
-/* Sorts GPUs of the machine; MIG instances, which have no links, are left as they are. */
+/* Sorts GPUs of the machine. MIG instances, which have no links, stay as they are. */
 int ga_order_devices(const gpualloc_machine *machine, const gpualloc_device **devices, size_t count,
 		     gpualloc_error *error);
 

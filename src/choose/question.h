@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A question as the public header has it: what policies are asked, and what it owns of that. */
+/*
+ * The question of the public header: what policies are asked, and which parts of it the question
+ * owns.
+ */
 #ifndef GA_CHOOSE_QUESTION_H
 #define GA_CHOOSE_QUESTION_H
 
@@ -7,7 +10,7 @@
 
 struct gpualloc_question {
 	struct ga_question asked;
-	struct ga_candidate *candidates; /* its own; NULL where a policy is shown one of ours */
+	struct ga_candidate *candidates; /* its own; NULL if it is ours, shown to a policy */
 	size_t *required;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is said of a request that cannot be met; see refuse.h. */
+/* What to say when a request cannot be met; see refuse.h. */
 #include "refuse.h"
 
 #include "text.h"
@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many lines of reasons; a person reads no more. */
+/* This many lines of reasons; nobody reads more. */
 enum {
 	REASONS_MAX = 8,
 	IDS_SIZE = 160,
 	WHY_SIZE = REASONS_MAX * (IDS_SIZE + GA_REASON_SIZE + 8) + 32,
 };
 
-/* Devices that share a reason share a line. Returns how many have the reason of the i-th. */
+/* Devices with the same reason share a line. Returns how many have the same reason as the i-th. */
 static size_t gather_alike(const struct ga_selection *selection, size_t i,
 			   const gpualloc_device **alike)
 {
@@ -92,8 +92,8 @@ static int too_few(const struct ga_selection *selection, const gpualloc_request 
 	if (later > 0)
 		(void)snprintf(most, sizeof most, "only %zu", later);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "%zu %s%s asked for, %s can ever be had here%s", selection->want, kind,
-			    plural, most, why);
+			    "%zu %s%s asked for, but %s can ever be available here%s",
+			    selection->want, kind, plural, most, why);
 }
 
 int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_request *request,
@@ -107,7 +107,10 @@ int ga_refuse_too_few(const struct ga_selection *selection, const gpualloc_reque
 
 /* ---- profiles ---- */
 
-/* Adds ", NAME" unless it is there; the blank and the comma keep 1g.5gb out of 1g.5gb+me. */
+/*
+ * Adds ", NAME" unless it is already there; the space and the comma keep 1g.5gb apart from
+ * 1g.5gb+me.
+ */
 static void add_profile(char *known, size_t size, const char *name)
 {
 	size_t length = strlen(known);
@@ -135,9 +138,10 @@ int ga_refuse_unknown_profile(const gpualloc_machine *machine, const gpualloc_re
 		}
 	if (!*known)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "no MIG instance is on this machine");
+				    "this machine has no MIG instances");
 	known[strlen(known) - 1] = '\0';
-	return ga_error_set(error, GPUALLOC_EUSAGE, "no MIG profile %.50s here; this machine has%s",
+	return ga_error_set(error, GPUALLOC_EUSAGE,
+			    "there is no MIG profile %.50s here; this machine has%s",
 			    request->profile, known);
 }
 
@@ -148,7 +152,7 @@ static const char *model_of(const gpualloc_device *device)
 	return device->parent ? device->parent->name : device->name;
 }
 
-/* How many there would be of one model if those that are busy were not. */
+/* How many there would be of one model if none were busy. */
 static size_t count_model(const struct ga_selection *selection, const char *name)
 {
 	size_t count = 0;
@@ -179,7 +183,7 @@ static int models_differ(const struct ga_selection *selection, gpualloc_error *e
 
 	if (required_differ(selection))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "the required devices are of several models");
+				    "the required devices are not all of the same model");
 	for (size_t i = 0; i < selection->candidate_count; i++) {
 		const gpualloc_device *device = selection->candidates[i].device;
 		size_t count = count_model(selection, model_of(device));
@@ -190,10 +194,11 @@ static int models_differ(const struct ga_selection *selection, gpualloc_error *e
 	}
 	if (most >= selection->want)
 		return ga_error_set(error, GPUALLOC_EBUSY,
-				    "%zu devices of one model are not free now", selection->want);
+				    "there are not %zu free devices of one model now",
+				    selection->want);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "%zu devices asked for, of one model there are %zu", selection->want,
-			    most);
+			    "%zu devices asked for, but there are only %zu of one model",
+			    selection->want, most);
 }
 
 int ga_refuse_models(const struct ga_selection *selection, gpualloc_error *error)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The request and what is wrong with it before any machine is looked at; see request.h. */
+/* The request, and mistakes in it that show without a machine; see request.h. */
 #include "request.h"
 
 #include "cleanup.h"
@@ -53,12 +53,13 @@ int ga_request_check(const gpualloc_request *request, gpualloc_error *error)
 
 	if (request->count < 0)
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "%lld devices cannot be asked for; ask for 1 or more",
+				    "cannot ask for %lld devices; ask for 1 or more",
 				    (long long)request->count);
 	if (request->share && request->memory <= 0)
 		return ga_error_remedy(
 			error,
-			ga_error_set(error, GPUALLOC_EUSAGE, "a share is of how much memory?"),
+			ga_error_set(error, GPUALLOC_EUSAGE,
+				     "a share needs an amount of memory; say how much"),
 			GPUALLOC_REMEDY_SAY_MEMORY);
 	if (policy && policy->by_topology && (request->mig || request->share))
 		return ga_error_set(error, GPUALLOC_EUSAGE,

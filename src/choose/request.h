@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The request: how many devices, of what kind, with how much memory, which must or must not be
- * among them. Plain values; what they mean on a machine is found out in select.h.
+ * The request: how many devices, of what kind, with how much memory, and which must or must not be
+ * among them. These are plain values; select.h works out what they mean on a machine.
  */
 #ifndef GA_CHOOSE_REQUEST_H
 #define GA_CHOOSE_REQUEST_H
@@ -26,14 +26,14 @@ struct gpualloc_policy {
 struct gpualloc_request {
 	int64_t count;                        /* 0: as many as are required, at least 1 */
 	const struct gpualloc_policy *policy; /* NULL: the default */
-	int64_t memory; /* each must have this much free; GA_UNKNOWN: no matter */
-	bool share;     /* lease only that much of each */
-	bool alone;     /* for a program that is to have them alone, not only for a look */
-	bool mig;       /* MIG instances instead of whole GPUs */
-	char *profile;  /* of this profile; NULL: any */
-	char *model;    /* whose name contains this; NULL: any */
-	bool mixed;     /* several models may be chosen */
-	char *only;     /* lists as in device_id.h; NULL: none given */
+	int64_t memory;                       /* each must have this much free; GA_UNKNOWN: any */
+	bool share;                           /* lease only that much of each */
+	bool alone;    /* for a program that needs them to itself, not just to look */
+	bool mig;      /* MIG instances instead of whole GPUs */
+	char *profile; /* of this profile; NULL: any */
+	char *model;   /* whose name contains this; NULL: any */
+	bool mixed;    /* several models may be chosen */
+	char *only;    /* lists as in device_id.h; NULL: none given */
 	char *exclude;
 	char *require;
 	bool seeded;
@@ -48,13 +48,18 @@ struct gpualloc_request {
 gpualloc_request *ga_request_new(void);
 void ga_request_free(gpualloc_request *request);
 
-/* The policy that counts: the one named, else balanced, or pack for instances and shares; NULL
-   where the caller has one of his own. */
+/*
+ * The policy that applies: the one named, else balanced, or pack for instances and shares; NULL if
+ * the caller has its own.
+ */
 const struct ga_policy *ga_request_policy(const gpualloc_request *request);
-/* Whether free memory is all that counts, and processes do not: for a share, and for a look by
-   best-fit, worst-fit or random. A device that a program is to have alone is free of others. */
+/*
+ * Whether only free memory counts and processes do not: for a share, and when just looking with
+ * best-fit, worst-fit or random. A device that a program needs to itself must have no other
+ * processes.
+ */
 bool ga_request_by_memory(const gpualloc_request *request);
-/* What no machine could make sense of: GPUALLOC_EUSAGE. */
+/* GPUALLOC_EUSAGE for a request that makes no sense on any machine. */
 int ga_request_check(const gpualloc_request *request, gpualloc_error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may be chosen, and why nobody else may; see select.h. */
+/* Which devices may be chosen, and why the others may not; see select.h. */
 #include "select.h"
 
 #include "device_state.h"
@@ -88,7 +88,7 @@ static bool reject(struct selecting *selecting, const gpualloc_device *device, b
 	return true;
 }
 
-/* As reject(), of the device that was rejected last. */
+/* As reject(), for the device that was rejected last. */
 static bool may_help(struct selecting *selecting, unsigned remedies)
 {
 	struct ga_selection *selection = selecting->selection;
@@ -117,8 +117,7 @@ static const char *model_of(const gpualloc_device *device)
 	return gpu->name ? gpu->name : "?";
 }
 
-/* What the request says of the device, whatever it does just now; "" where nothing speaks against.
- */
+/* Whether the request rules the device out, whatever its state now; "" if it does not. */
 static const char *unwanted(const struct selecting *selecting, const gpualloc_device *device)
 {
 	const gpualloc_request *request = selecting->request;
@@ -128,7 +127,7 @@ static const char *unwanted(const struct selecting *selecting, const gpualloc_de
 	if (request->only && !ga_device_list_has(&lists->only, device))
 		return "not one of those asked for";
 	if (ga_device_list_has(&lists->exclude, device))
-		return "left out by the request";
+		return "excluded by the request";
 	if (request->visible && !ga_device_list_has(&lists->visible, device) &&
 	    !(device->parent && gpu->mig_count > 0 &&
 	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
@@ -151,7 +150,7 @@ static int64_t capacity(const gpualloc_device *device)
 	return device->lease.most >= 0 && device->lease.most < most ? device->lease.most : most;
 }
 
-/* Budgets go by whole MiB: what is there is rounded down for them, what is wanted up. */
+/* Budgets count whole MiB: available memory is rounded down, wanted memory up. */
 static int64_t rounded(const gpualloc_request *request, int64_t bytes, bool up)
 {
 	const int64_t mib = INT64_C(1) << 20;
@@ -161,7 +160,8 @@ static int64_t rounded(const gpualloc_request *request, int64_t bytes, bool up)
 	return (bytes + (up ? mib - 1 : 0)) / mib * mib;
 }
 
-/* Memory of the processes that make the device busy; what cannot be told apart counts as a whole.
+/*
+ * Memory of the processes that make the device busy. If it cannot be told apart, all of it counts.
  */
 static int64_t busy_memory(const gpualloc_device *device)
 {
@@ -185,22 +185,22 @@ static int64_t busy_memory(const gpualloc_device *device)
 	return device->memory.used > sum ? device->memory.used : sum;
 }
 
-/* "has 9.5 GiB free, 10.0 GiB are asked for"; to the byte where they would look the same. */
+/* "has 9.5 GiB free, but 10.0 GiB are asked for"; in bytes if the two would look the same. */
 static const char *compare_amounts(int64_t has, const char *how, int64_t wanted,
 				   char text[static GA_REASON_SIZE])
 {
 	char want_text[GA_SIZE_TEXT], has_text[GA_SIZE_TEXT];
 
 	if (strcmp(ga_size_text(has, has_text), ga_size_text(wanted, want_text)) == 0)
-		(void)snprintf(text, GA_REASON_SIZE, "has %lld bytes%s, %lld are asked for",
+		(void)snprintf(text, GA_REASON_SIZE, "has %lld bytes%s, but %lld are asked for",
 			       (long long)has, how, (long long)wanted);
 	else
-		(void)snprintf(text, GA_REASON_SIZE, "has %s%s, %s are asked for", has_text, how,
-			       want_text);
+		(void)snprintf(text, GA_REASON_SIZE, "has %s%s, but %s are asked for", has_text,
+			       how, want_text);
 	return text;
 }
 
-/* Of the five checks those that nobody can change come first: they decide what is said. */
+/* Checks whose outcome nobody can change come first: the first that fails gives the reason. */
 
 static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 {
@@ -223,9 +223,9 @@ static bool is_too_small(struct selecting *selecting, const gpualloc_device *dev
 	if (wanted < 0)
 		return false;
 	if (request->share && !ga_device_is_placed(device))
-		return reject(selecting, device, false,
-			      "where it lies on its GPU (GI and CI) is not known: it can be had "
-			      "alone, not shared");
+		return reject(
+			selecting, device, false,
+			"its place on its GPU (GI and CI) is not known, so it can be used whole but not shared");
 	if (most < 0 || ga_device_memory_free(device) < 0)
 		return reject(selecting, device, false, "its free memory is not known");
 	return most < wanted && reject(selecting, device, false, "too small: %s",
@@ -248,12 +248,12 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 		return reject(selecting, device, true, "in use: %.180s", reason) &&
 		       may_help(selecting, GPUALLOC_REMEDY_IGNORE_PROCESSES);
 	return reject(selecting, device, true,
-		      "in use: %.140s; processes have %s, tolerated are %s", reason,
-		      busy == INT64_MAX ? "nobody knows how much" : ga_size_text(busy, has),
+		      "in use: %.140s; processes use %s, but only %s is tolerated", reason,
+		      busy == INT64_MAX ? "an unknown amount" : ga_size_text(busy, has),
 		      ga_size_text(request->tolerate, tolerated));
 }
 
-/* A share finds room beside other shares. */
+/* A share fits beside other shares. */
 static bool is_leased(struct selecting *selecting, const gpualloc_device *device)
 {
 	const struct ga_device_lease *lease = &device->lease;
@@ -323,8 +323,8 @@ static void consider_gpu(struct selecting *selecting, size_t place)
 /* ---- the order in which they are offered ---- */
 
 /*
- * In GiB, so that GPUs of one model stay in order. What is not known counts as the largest: "the
- * least that suffices" cannot be said of it.
+ * In GiB, so that GPUs of one model stay in order. An unknown amount counts as the largest, because
+ * it cannot be "the least that suffices".
  */
 static uint64_t size_class(const gpualloc_device *device)
 {
@@ -347,7 +347,7 @@ static int compare_candidates(const void *a, const void *b)
 	return one->device->index < other->device->index ? -1 : 1;
 }
 
-/* As --only names them; a GPU there stands for its instances. */
+/* In the order of the request's list; a GPU in it stands for its instances. */
 static void order_as_named(struct ga_selection *selection, const struct ga_device_list *only)
 {
 	struct ga_candidate *candidates = selection->candidates;
@@ -377,13 +377,13 @@ static const struct gpualloc_rejection *rejection_of(const struct ga_selection *
 	return NULL;
 }
 
-/* It is a GPU where instances are asked for, or the other way round. */
+/* It is a GPU but instances are asked for, or the other way round. */
 static int refuse_kind(const struct selecting *selecting, const gpualloc_device *device)
 {
 	char id[GA_DEVICE_ID_SIZE];
 	int status =
 		ga_error_set(selecting->error, GPUALLOC_EUSAGE,
-			     "device %s is required, and it is %s", ga_device_id(device, id),
+			     "device %s is required, but it is %s", ga_device_id(device, id),
 			     device->parent ? "a MIG instance" : "a GPU, not one of its instances");
 
 	return device->parent
@@ -463,7 +463,7 @@ static void remove_candidate(struct ga_selection *selection, size_t candidate)
 		selection->required[i] -= selection->required[i] > candidate;
 }
 
-/* One compute instance of each GPU instance stays: the required one, else the first. */
+/* Keeps one compute instance of each GPU instance: the required one, else the first. */
 static int keep_one_of_each_instance(struct selecting *selecting)
 {
 	struct ga_selection *selection = selecting->selection;
@@ -479,12 +479,12 @@ static int keep_one_of_each_instance(struct selecting *selecting)
 				continue;
 			}
 			if (first && second)
-				return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
-						    "two compute instances of one GPU instance "
-						    "are required, and no program can open both");
-			(void)reject(selecting, second ? a : b, false,
-				     "another compute instance of its GPU instance is offered, and "
-				     "one program can open only one");
+				return ga_error_set(
+					selecting->error, GPUALLOC_EIMPOSSIBLE,
+					"two compute instances of one GPU instance are required, but no program can open both");
+			(void)reject(
+				selecting, second ? a : b, false,
+				"another compute instance of its GPU instance is offered, and a program can open only one of them");
 			remove_candidate(selection, second ? i : j);
 			j = i + 1;
 		}
@@ -500,11 +500,11 @@ static int check_mig_rule(struct selecting *selecting)
 		return 0;
 	if (major >= SEVERAL_SINCE)
 		return keep_one_of_each_instance(selecting);
-	return ga_error_set(selecting->error, GPUALLOC_EIMPOSSIBLE,
-			    "one program can open only one MIG instance with driver %s; several "
-			    "need driver %d or later",
-			    selecting->machine->driver ? selecting->machine->driver : "(not known)",
-			    SEVERAL_SINCE);
+	return ga_error_set(
+		selecting->error, GPUALLOC_EIMPOSSIBLE,
+		"with driver %s a program can open only one MIG instance; several need driver %d or later",
+		selecting->machine->driver ? selecting->machine->driver : "(not known)",
+		SEVERAL_SINCE);
 }
 
 /* ---- the whole machine ---- */
@@ -545,7 +545,7 @@ int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
 
 	*ret_selection = (struct ga_selection){.machine = machine};
 	if (result == 0 && machine->device_count == 0)
-		result = ga_error_set(error, GPUALLOC_ENOSOURCE, "no GPU is on this machine");
+		result = ga_error_set(error, GPUALLOC_ENOSOURCE, "this machine has no GPU");
 	if (result == 0)
 		result = parse_lists(machine, request, &lists, error);
 	if (result == 0)
@@ -560,7 +560,7 @@ int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
 	result = find_required(&selecting);
 	if (result == 0 && ret_selection->required_count > ret_selection->want)
 		result = ga_error_set(error, GPUALLOC_EUSAGE,
-				      "%zu devices are required, only %zu are asked for",
+				      "%zu devices are required, but only %zu asked for",
 				      ret_selection->required_count, ret_selection->want);
 	if (result == 0)
 		result = check_mig_rule(&selecting);

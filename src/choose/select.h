@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a machine and a request to the candidates that a policy is offered, and for every other
- * device why it is none: never (wrong kind, excluded, too small), or not now (in use).
+ * Turns a machine and a request into the candidates that a policy is offered. For every other
+ * device it says why not: never (wrong kind, excluded, too small), or not now (in use).
  */
 #ifndef GA_CHOOSE_SELECT_H
 #define GA_CHOOSE_SELECT_H
@@ -26,7 +26,7 @@ struct ga_selection {
 	size_t required_count;
 	struct gpualloc_rejection *rejections;
 	size_t rejection_count;
-	struct ga_device_set idle; /* GPUs that are free, whoever may have them */
+	struct ga_device_set idle; /* GPUs that are free, whoever may use them */
 	size_t want;
 };
 
@@ -34,9 +34,9 @@ void ga_selection_free(struct ga_selection *selection);
 #define ga_auto_selection ga_cleanup(ga_selection_free)
 
 /*
- * Fails where the request cannot be met: GPUALLOC_EBUSY when enough would be there if others
- * finished, GPUALLOC_EIMPOSSIBLE when not, GPUALLOC_ENOSOURCE on a machine without a GPU. Even then
- * ret_selection is filled in, for who wants to explain.
+ * Fails if the request cannot be met: GPUALLOC_EBUSY if there would be enough once others finish,
+ * GPUALLOC_EIMPOSSIBLE if not, GPUALLOC_ENOSOURCE on a machine without a GPU. ret_selection is
+ * filled in even then, so that the caller can explain.
  */
 int ga_select(const gpualloc_machine *machine, const gpualloc_request *request,
 	      struct ga_selection *ret_selection, gpualloc_error *error);

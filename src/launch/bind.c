@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is near, what of it is allowed, and being bound to that; see bind.h. */
+/* Works out what is near and allowed, and binds to it; see bind.h. */
 #include "bind.h"
 
 #include "cleanup.h"
@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* More than any kernel has: a machine file cannot make a set as large as it likes. */
+/* More than any kernel has, so that a machine file cannot make a set of any size. */
 enum { CPU_LAST = 65535 };
 
 struct binding {
 	struct ga_hwloc hwloc;
 	hwloc_topology_t topology;
-	hwloc_bitmap_t near_cpus, near_nodes; /* by what the machine says of the devices */
-	hwloc_bitmap_t cpus, nodes;           /* of those what this process may use */
+	hwloc_bitmap_t near_cpus, near_nodes; /* by what the machine says about the devices */
+	hwloc_bitmap_t cpus, nodes;           /* those of them that this process may use */
 };
 
 static void binding_free(struct binding *b)
@@ -58,7 +58,7 @@ static int binding_init(struct binding *b, gpualloc_error *error)
 
 /* ---- what is near ---- */
 
-/* "48-63,176-191"; false where it is no such list. */
+/* "48-63,176-191"; false if it is not such a list. */
 static bool add_list(struct binding *b, const char *list)
 {
 	for (const char *at = list;; at++) {
@@ -85,7 +85,7 @@ static hwloc_obj_t node_at(const struct binding *b, unsigned i)
 	return b->hwloc.get_obj_by_depth(b->topology, HWLOC_TYPE_DEPTH_NUMANODE, i);
 }
 
-/* A node's CPUs, where it is one that this process may know of. */
+/* A node's CPUs, if this process can see the node. */
 static void add_cpus_of_node(struct binding *b, int64_t node)
 {
 	hwloc_obj_t object;
@@ -104,19 +104,20 @@ static void add_nodes_of_cpus(struct binding *b)
 			(void)b->hwloc.bitmap_or(b->near_nodes, b->near_nodes, object->nodeset);
 }
 
-/* The memory of a device whose node is not known is that near its CPUs. */
+/* If a device's node is not known, takes the memory near its CPUs. */
 static int add_device(struct binding *b, const gpualloc_device *device, gpualloc_error *error)
 {
 	const gpualloc_device *gpu = device->parent ? device->parent : device;
 	bool has_node = gpu->numa >= 0 && gpu->numa <= CPU_LAST;
 
 	if (gpu->cpus ? !add_list(b, gpu->cpus) : !has_node)
-		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    gpu->cpus ? "cannot bind: the CPUs near GPU %lld are no list "
-						"of CPUs"
-					      : "cannot bind: which CPUs are near GPU %lld is not "
-						"known",
-				    (long long)gpu->index);
+		return ga_error_set(
+			error, GPUALLOC_EIMPOSSIBLE,
+			gpu->cpus
+				? "cannot bind: the CPUs near GPU %lld are not given as a list of CPUs"
+				: "cannot bind: which CPUs are near GPU %lld is not "
+				  "known",
+			(long long)gpu->index);
 	if (has_node && !gpu->cpus)
 		add_cpus_of_node(b, gpu->numa);
 	if (has_node)
@@ -128,7 +129,7 @@ static int add_device(struct binding *b, const gpualloc_device *device, gpualloc
 
 /* ---- what of it is allowed ---- */
 
-/* A set that cannot be read does not restrict; the kernel does, all the same. */
+/* A set that cannot be read is no restriction here; the kernel restricts us anyway. */
 static void restrict_cpus(struct binding *b, hwloc_bitmap_t now)
 {
 	(void)b->hwloc.bitmap_and(b->cpus, b->near_cpus,
@@ -161,9 +162,8 @@ static int check(const struct binding *b, const char *what, hwloc_bitmap_t near,
 		return ga_error_memory(error);
 	}
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "cannot bind: near the devices are %s %s, and this process may use "
-			    "none of them",
-			    what, *list ? list : "that this process does not see");
+			    "cannot bind: this process may use none of %s near the devices (%s)",
+			    what, *list ? list : "not visible to this process");
 }
 
 static int restrict_to_allowed(struct binding *b, gpualloc_error *error)
@@ -185,8 +185,8 @@ static int restrict_to_allowed(struct binding *b, gpualloc_error *error)
 /* ---- being bound ---- */
 
 /*
- * Containers often forbid this. Then memory comes from where the CPUs are anyway, as long as there
- * is some: that is what the kernel does by itself.
+ * Containers often forbid this. The kernel then takes memory from where the CPUs are anyway, as
+ * long as there is some.
  */
 static bool bind_memory(struct binding *b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Binding to the CPUs and the memory near devices, never to more than is allowed already. By hwloc,
- * which only this needs: it is loaded when it is used.
+ * Binds to the CPUs and the memory near devices, never to more than is allowed already. Only this
+ * uses hwloc, which is loaded when it is needed.
  */
 #ifndef GA_LAUNCH_BIND_H
 #define GA_LAUNCH_BIND_H

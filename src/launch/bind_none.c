@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands for bind.c where hwloc was not there when this was built. */
+/* Replaces bind.c in a build without hwloc. */
 #include "bind.h"
 
 int ga_bind_check(gpualloc_error *error)

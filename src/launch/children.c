@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Kernels number processes up to 2^22 at most. A million children fill eight megabytes. */
+/* Process numbers go up to 2^22 at most. A million children take eight megabytes. */
 enum { PID_LAST = 1 << 22, CHILDREN_MAX = 1 << 23 };
 
-/* A child that nobody has waited for keeps its number, so nobody else's can be meant. */
+/* A child that has not been waited for keeps its number, so the number cannot be another's. */
 static bool is_child(pid_t pid)
 {
 	siginfo_t info;
@@ -33,12 +33,12 @@ static void send(pid_t to, const int signals[2])
 			(void)kill(to, signals[i]);
 }
 
-/* Whether it is in the group, which then gets the signal as a whole. */
+/* Whether it is in the group. The whole group then gets the signal. */
 static bool signal_one(pid_t pid, pid_t group, const int signals[2])
 {
 	pid_t its = getpgid(pid);
 
-	/* That there is no such process is the quickest answer of all. */
+	/* "No such process" is the quickest answer of all. */
 	if (its < 0 || !is_child(pid))
 		return false;
 	if (its == group)
@@ -47,7 +47,9 @@ static bool signal_one(pid_t pid, pid_t group, const int signals[2])
 	return false;
 }
 
-/* A /proc of another pid namespace has no such file, or names processes that are no children. */
+/*
+ * A /proc of another pid namespace lacks this file, or names processes that are not our children.
+ */
 static bool read_children(struct ga_buffer *list)
 {
 	char path[64];
@@ -75,7 +77,8 @@ static bool signal_listed(const struct ga_buffer *list, pid_t group, const int s
 	return in_group;
 }
 
-/* Without /proc every number is tried: a second or two, where else nothing would be ended at all.
+/*
+ * Without /proc every number is tried. This takes a second or two, but otherwise nothing would end.
  */
 static bool signal_found(pid_t group, const int signals[2])
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The children of this process, and signals to all of them. With the number of a process group that
- * one of them may be in: its group is only named while it is, for the number may be another's
- * later.
+ * The children of this process, and signals to all of them. The caller gives the number of a
+ * process group that one of them may be in. The group is signalled only while it is, because the
+ * number may be reused later.
  */
 #ifndef GA_LAUNCH_CHILDREN_H
 #define GA_LAUNCH_CHILDREN_H

@@ -11,7 +11,7 @@
 
 enum { ENVIRONMENT_MAX = 1 << 22 };
 
-/* All that is ours. What is not set for this job must not be inherited from another either. */
+/* All of our variables. Those not set for this job must not be inherited from another either. */
 static const char *const ours[] = {
 	"CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "GPUALLOC_LEASE",
 	"GPUALLOC_FD",       "GPUALLOC_DEVICES",     "GPUALLOC_MEMORY",
@@ -20,7 +20,7 @@ enum { OURS = sizeof ours / sizeof *ours };
 
 /* ---- the values ---- */
 
-/* How the devices are named; by number each GPU stands at its own. */
+/* How the devices are named; if by number, each GPU is at its own. */
 struct naming {
 	bool by_number;
 	const gpualloc_device **gpus;
@@ -34,7 +34,7 @@ static bool has_mig(const gpualloc_machine *machine)
 	return false;
 }
 
-/* Its number; as many as there are GPUs where it is not of this machine. */
+/* Its number; the number of GPUs if it does not belong to this machine. */
 static size_t number_of(const struct ga_job *job, const struct naming *naming,
 			const gpualloc_device *device)
 {
@@ -58,9 +58,9 @@ static int check_numbers(const struct ga_job *job, const struct naming *naming, 
 		if (job->devices[i]->parent)
 			return ga_error_remedy(
 				error,
-				ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					     "a MIG instance has no index that CUDA knows; it is "
-					     "found by its UUID"),
+				ga_error_set(
+					error, GPUALLOC_EIMPOSSIBLE,
+					"a MIG instance has no CUDA index; it can only be named by UUID"),
 				GPUALLOC_REMEDY_USE_UUIDS);
 		if (number_of(job, naming, job->devices[i]) == job->machine->device_count)
 			return ga_error_set(error, GPUALLOC_EUSAGE,
@@ -75,21 +75,22 @@ static int check_uuids(const struct ga_job *job, int certain, gpualloc_error *er
 		if (job->devices[i]->uuid)
 			continue;
 		if (certain < 0)
-			return ga_error_prefix(error, GPUALLOC_EIMPOSSIBLE,
-					       "a program cannot find a chosen device: its UUID is "
-					       "not known, and ");
-		return ga_error_remedy(error,
-				       ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-						    "the UUID of a chosen device is not known, and "
-						    "without it a program cannot find it"),
-				       GPUALLOC_REMEDY_USE_NUMBERS);
+			return ga_error_prefix(
+				error, GPUALLOC_EIMPOSSIBLE,
+				"a program cannot find a chosen device: its UUID is not known, and  ");
+		return ga_error_remedy(
+			error,
+			ga_error_set(
+				error, GPUALLOC_EIMPOSSIBLE,
+				"a program cannot find a chosen device: its UUID is not known"),
+			GPUALLOC_REMEDY_USE_NUMBERS);
 	}
 	return 0;
 }
 
 /*
- * Several frameworks break on UUIDs, so numbers are the default; but where a GPU is in MIG mode
- * they do not name everything, and where one is lost they may name another.
+ * Several frameworks break on UUIDs, so numbers are the default. But if a GPU is in MIG mode,
+ * numbers do not name everything, and if one is lost, they may name the wrong one.
  */
 static int choose_names(const struct ga_job *job, struct naming *naming, gpualloc_error *error)
 {
@@ -183,7 +184,7 @@ static bool is_ours(const char *entry, const struct ga_job *job)
 	return false;
 }
 
-/* The pointers and, behind the last of them, the bytes of our own strings. */
+/* The pointers, followed by the bytes of our own strings. */
 static char **put_together(const struct ga_job *job, char *const *inherited,
 			   const struct ga_buffer *own)
 {
@@ -226,7 +227,7 @@ int ga_environment_make(const struct ga_job *job, char *const *inherited, char *
 	return 0;
 }
 
-/* Beside our own: how the lease's programs find the machine, the store and Slurm's job. */
+/* Besides our own: how the lease's programs find the machine, the store and Slurm's job. */
 bool ga_environment_tells_of_lease(const char *entry)
 {
 	static const char *const ways[] = {"GPUALLOC_MACHINE", "GPUALLOC_STATE_DIR",

@@ -19,7 +19,7 @@ static int unusable(struct ga_hwloc *hwloc, const char *why, gpualloc_error *err
 {
 	ga_hwloc_unload(hwloc);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "binding needs hwloc 2 (libhwloc.so.15), which cannot be used: %s",
+			    "binding needs hwloc 2 (libhwloc.so.15), which cannot be loaded: %s",
 			    why ? why : "no reason was given");
 }
 
@@ -34,11 +34,11 @@ int ga_hwloc_load(struct ga_hwloc *ret_hwloc, gpualloc_error *error)
 
 		if (!address)
 			return unusable(&hwloc, dlerror(), error);
-		/* A function's address comes as a void *; only its bytes can be taken over. */
+		/* A function's address comes as a void *; C only lets us copy its bytes. */
 		memcpy((char *)&hwloc + symbols[i].place, &address, sizeof address);
 	}
 	if (hwloc.get_api_version() >> 16 != HWLOC_API_VERSION >> 16)
-		return unusable(&hwloc, "it is of another generation", error);
+		return unusable(&hwloc, "it is of another version", error);
 	*ret_hwloc = hwloc;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of hwloc that binding needs, by addresses: the library is loaded, not linked. */
+/* The functions of hwloc that binding needs, as pointers: the library is loaded, not linked. */
 #ifndef GA_LAUNCH_HWLOC_LIBRARY_H
 #define GA_LAUNCH_HWLOC_LIBRARY_H
 
@@ -7,7 +7,7 @@
 
 #include <hwloc.h>
 
-/* The types are those of hwloc's own declarations, so that none can differ. */
+/* The types come from hwloc's own declarations, so they cannot differ. */
 /* clang-format off */
 #define GA_HWLOC_FUNCTIONS(X)                                                                   \
 	X(bitmap_alloc) X(bitmap_and) X(bitmap_free) X(bitmap_intersects) X(bitmap_iszero)      \

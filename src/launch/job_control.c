@@ -46,8 +46,8 @@ void ga_job_continue(const struct ga_terminal *terminal, pid_t group)
 
 /*
  * Stops this process's whole group: a script that started us has to stop too, or its shell would
- * not see it. Returns whether it was stopped: the kernel does not stop a group that no shell looks
- * after.
+ * not notice. Returns whether it was stopped: the kernel does not stop a group without a shell to
+ * look after it.
  */
 static bool stop_group(int signal)
 {
@@ -59,7 +59,7 @@ static bool stop_group(int signal)
 	(void)sigaction(signal, &usual, &before);
 	(void)kill(0, signal);
 	(void)sigprocmask(SIG_UNBLOCK, &one, &old);
-	/* Here it stops, and is continued. */
+	/* It stops here and is continued. */
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	(void)sigaction(signal, &before, NULL);
 	(void)sigpending(&pending);
@@ -68,16 +68,18 @@ static bool stop_group(int signal)
 
 void ga_job_stopped(const struct ga_terminal *terminal, pid_t group, int signal)
 {
-	/* Who was stopped by hand may be continued by hand, shell or no shell. */
+	/* A job stopped by hand can be continued by hand, with or without a shell. */
 	bool by_hand = signal == SIGSTOP;
 
 	if (stop_group(by_hand ? SIGTSTP : signal))
-		return; /* SIGCONT waits to be taken, and then the job goes on */
+		return; /* SIGCONT is pending, and then the job continues */
 	if (by_hand)
 		return;
 	if (signal == SIGTTIN || signal == SIGTTOU) {
-		/* It wants a terminal that is somebody else's, and nobody can ever give it: what
-		   the kernel does with such groups. */
+		/*
+		 * It wants a terminal that belongs to another group, and nobody can ever give it.
+		 * The kernel treats such groups the same way.
+		 */
 		if (!ga_terminal_is_ours(terminal))
 			(void)kill(-group, SIGHUP);
 	}

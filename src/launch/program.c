@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding a program and becoming it; see program.h. */
+/* Finds a program and becomes it; see program.h. */
 #include "program.h"
 
 #include "cleanup.h"
@@ -33,7 +33,7 @@ int ga_program_refused(const char *path, int reason, gpualloc_error *error)
 			    "cannot run %s: %s", path, strerror(reason));
 }
 
-/* One place of PATH; an empty one is the working directory. NULL when there is no memory. */
+/* One entry of PATH; an empty one is the working directory. NULL when out of memory. */
 static char *join(const char *folder, size_t size, const char *name)
 {
 	size_t room = size + strlen(name) + 3;
@@ -46,7 +46,7 @@ static char *join(const char *folder, size_t size, const char *name)
 	return path;
 }
 
-/* What is there and cannot be run is remembered, as a shell does, but the search goes on. */
+/* A file that cannot be run is remembered, as in a shell, but the search continues. */
 static int search(const char *name, const char *path, char **ret_path, gpualloc_error *error)
 {
 	ga_auto_free char *hindered = NULL;
@@ -74,7 +74,7 @@ static int search(const char *name, const char *path, char **ret_path, gpualloc_
 	}
 	if (hindered)
 		return ga_program_refused(hindered, hindrance, error);
-	return ga_error_set(error, GPUALLOC_ENOTFOUND, "no program \"%s\" in PATH", name);
+	return ga_error_set(error, GPUALLOC_ENOTFOUND, "there is no program \"%s\" in PATH", name);
 }
 
 int ga_program_find(const char *name, const char *path, char **ret_path, gpualloc_error *error)
@@ -96,7 +96,7 @@ int ga_program_find(const char *name, const char *path, char **ret_path, gpuallo
 	return 0;
 }
 
-/* A script without a first line that names who reads it. */
+/* A script without a first line that names its interpreter. */
 static int become_shell(const char *path, char *const *arguments, char *const *environment)
 {
 	size_t count = 0;
@@ -111,7 +111,7 @@ static int become_shell(const char *path, char *const *arguments, char *const *e
 	words[1] = path;
 	for (size_t i = 1; i < count; i++)
 		words[i + 1] = arguments[i];
-	/* execve() takes its words without const and does not change them. */
+	/* execve() takes its strings without const but does not change them. */
 	(void)execve("/bin/sh", (char *const *)(void *)words, environment);
 	free(words);
 	return errno;

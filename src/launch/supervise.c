@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The supervisor; see supervise.h. It has no handlers: every signal it cares about is blocked and
- * taken one by one, so nothing ever happens between two lines.
+ * taken one at a time, so nothing can interrupt it.
  */
 #include "supervise.h"
 
@@ -21,15 +21,15 @@
 
 enum { GRACE_MS = 10000, AGAIN_MS = 200 };
 
-/* What somebody may send to the command and would now send to its supervisor. */
+/* Signals that people send to a command, and would now send to its supervisor. */
 static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
 				SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
 enum { PASSED_ON = sizeof passed_on / sizeof *passed_on };
 
 enum phase {
 	PHASE_RUNNING,
-	PHASE_ASKED,  /* the time is up, or Ctrl-C: SIGTERM was sent, the grace runs */
-	PHASE_KILLING /* SIGKILL, to whoever is left */
+	PHASE_ASKED,  /* the time is up, or Ctrl-C: SIGTERM was sent, the grace period runs */
+	PHASE_KILLING /* SIGKILL, to all that are left */
 };
 
 struct supervisor {
@@ -42,12 +42,12 @@ struct supervisor {
 	bool job_ended;
 	int status; /* the command's, as waitpid() has it */
 	enum phase phase;
-	int64_t deadline; /* of this phase; -1 where there is none */
+	int64_t deadline; /* of this phase; -1 if there is none */
 };
 
 /* ---- signals ---- */
 
-/* A signal that is ignored stays so, here and in the command: nohup, a shell's background. */
+/* An ignored signal stays ignored, here and in the command: nohup, or a shell's background job. */
 static bool is_ignored(int signal)
 {
 	struct sigaction action;
@@ -71,7 +71,7 @@ static void take_signals(struct supervisor *supervisor)
 	blocked = supervisor->taken;
 	(void)sigaddset(&blocked, SIGTTOU);
 	(void)sigaddset(&blocked, SIGTTIN);
-	/* Ignored, it would take the children's statuses away. */
+	/* If it were ignored, the children's statuses would be lost. */
 	(void)sigaction(SIGCHLD, &usual, &supervisor->child_before);
 	(void)sigprocmask(SIG_BLOCK, &blocked, &supervisor->before);
 }
@@ -87,7 +87,9 @@ static void signal_all(const struct supervisor *supervisor, int signal)
 	ga_children_signal(supervisor->job, signal, 0);
 }
 
-/* What the terminal sends is for the group; what somebody sends to the command's pid, for it. */
+/*
+ * The terminal's signals go to the group; signals that somebody sends to our pid go to the command.
+ */
 static void pass_on(const struct supervisor *supervisor, const siginfo_t *info)
 {
 	if (supervisor->job_ended)
@@ -116,15 +118,15 @@ static void time_is_up(struct supervisor *supervisor)
 		ask_to_end(supervisor);
 		return;
 	}
-	/* Again and again: the children of who is killed become children of this process. */
+	/* Repeated, because the children of a killed process become children of this one. */
 	signal_all(supervisor, SIGKILL);
 	supervisor->phase = PHASE_KILLING;
 	supervisor->deadline = ga_clock_ms() + AGAIN_MS;
 }
 
 /*
- * Ctrl-C with only the job's leavings there. What a shell starts in the background ignores SIGINT,
- * so that alone would promise too much; and whoever presses the keys again means it.
+ * Ctrl-C when only processes that the job left behind are there. What a shell starts in the
+ * background ignores SIGINT, so SIGINT alone is not enough. A second Ctrl-C kills.
  */
 static void interrupt_what_is_left(struct supervisor *supervisor)
 {
@@ -141,7 +143,7 @@ static bool is_ctrl_c(const siginfo_t *info)
 	return info->si_signo == SIGINT && info->si_code == SI_KERNEL;
 }
 
-/* The next signal, or 0 when the time of this phase is up. */
+/* The next signal; 0 when the time of this phase is up. */
 static int next_signal(const struct supervisor *supervisor, siginfo_t *info)
 {
 	for (;;) {
@@ -164,7 +166,9 @@ static int next_signal(const struct supervisor *supervisor, siginfo_t *info)
 
 /* ---- the job ---- */
 
-/* In the child: the same signals as before, a group of its own, the terminal if it was ours. */
+/*
+ * In the child: the signals as before, a process group of its own, and the terminal if it was ours.
+ */
 static void become_job(struct supervisor *supervisor, const char *path, char *const *arguments,
 		       char *const *environment, bool foreground, int report)
 {
@@ -176,10 +180,10 @@ static void become_job(struct supervisor *supervisor, const char *path, char *co
 	give_signals_back(supervisor);
 	reason = ga_program_become(path, arguments, environment);
 	(void)!write(report, &reason, sizeof reason);
-	_exit(126); /* never seen: the report says it */
+	_exit(126); /* never seen: the parent reads the report */
 }
 
-/* 0, or the errno with which the program could not be started. */
+/* 0, or the errno with which starting the program failed. */
 static int read_report(int report)
 {
 	int reason = 0;
@@ -205,7 +209,7 @@ static int start(struct supervisor *supervisor, const char *path, char *const *a
 	reason = errno;
 	close(report[1]);
 	if (supervisor->job > 0) {
-		/* Both do it: whoever comes first, nobody acts before it is done. */
+		/* Parent and child both do it, so it is done before either goes on. */
 		(void)setpgid(supervisor->job, supervisor->job);
 		if (foreground)
 			ga_terminal_give(&supervisor->terminal, supervisor->job);
@@ -228,7 +232,7 @@ static void job_has_ended(struct supervisor *supervisor, int status)
 	ga_terminal_take_back(&supervisor->terminal, supervisor->job);
 }
 
-/* Takes what children have to say; false when there is none left. */
+/* Collects the statuses of children; false when there are none left. */
 static bool look_after_children(struct supervisor *supervisor)
 {
 	for (;;) {

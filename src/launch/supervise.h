@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Staying the parent of a job until the last of its processes has ended, also of those that closed
- * every descriptor or cut themselves loose: this process adopts them. While it stays, so does the
- * lease that it holds.
+ * Stays the parent of a job until the last of its processes has ended, including daemons and those
+ * that closed every descriptor: this process adopts them. While it stays, so does the lease that it
+ * holds.
  */
 #ifndef GA_LAUNCH_SUPERVISE_H
 #define GA_LAUNCH_SUPERVISE_H

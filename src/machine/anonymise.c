@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A machine without a name; see anonymise.h. */
+/* Makes a machine anonymous; see anonymise.h. */
 #include "anonymise.h"
 
 #include "cleanup.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names seen so far, in the order they came: the n-th becomes "<kind>n". */
+/* Names seen so far, in order of appearance: the n-th becomes "<kind>n". */
 struct names {
 	char **known;
 	size_t count, capacity;

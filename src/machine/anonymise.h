@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes from a machine what tells whose it is; its structure stays as it was. */
+/* Removes from a machine what reveals whose it is; its structure stays the same. */
 #ifndef GA_MACHINE_ANONYMISE_H
 #define GA_MACHINE_ANONYMISE_H
 

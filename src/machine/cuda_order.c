@@ -22,7 +22,7 @@ void ga_pci_order(const gpualloc_machine *machine, const gpualloc_device **ret_g
 	qsort(ret_gpus, machine->device_count, sizeof *ret_gpus, by_address);
 }
 
-/* What is wrong with these does not keep CUDA from using them. */
+/* These faults do not keep CUDA from using a GPU. */
 static bool is_counted(const gpualloc_device *gpu)
 {
 	return gpu->health == GPUALLOC_HEALTH_OK ||
@@ -36,20 +36,20 @@ static int check_counted(const gpualloc_machine *machine, gpualloc_error *error)
 		const gpualloc_device *gpu = &machine->devices[i];
 
 		if (!is_counted(gpu))
-			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					    "CUDA's numbers are not certain: it may leave out GPU "
-					    "%lld, whose health is \"%s\"",
-					    (long long)gpu->index, ga_health_name(gpu->health));
+			return ga_error_set(
+				error, GPUALLOC_EIMPOSSIBLE,
+				"CUDA's numbering is not certain: CUDA may leave out GPU %lld, whose health is \"%s\"",
+				(long long)gpu->index, ga_health_name(gpu->health));
 		if (!gpu->pci && machine->device_count > 1)
-			return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-					    "CUDA's numbers are not certain: the PCI address of "
-					    "GPU %lld is not known",
-					    (long long)gpu->index);
+			return ga_error_set(
+				error, GPUALLOC_EIMPOSSIBLE,
+				"CUDA's numbering is not certain: the PCI address of GPU %lld is not known",
+				(long long)gpu->index);
 	}
 	return 0;
 }
 
-/* Two GPUs in one place, which only a file can say. */
+/* Two GPUs in one place, which only a file can claim. */
 static const gpualloc_device *first_twin(const gpualloc_machine *machine,
 					 const gpualloc_device **gpus)
 {
@@ -70,9 +70,9 @@ int ga_cuda_order(const gpualloc_machine *machine, const gpualloc_device **ret_g
 	ga_pci_order(machine, ret_gpus);
 	twin = first_twin(machine, ret_gpus);
 	if (twin)
-		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "CUDA's numbers are not certain: two GPUs have the PCI address "
-				    "%s",
-				    twin->pci);
+		return ga_error_set(
+			error, GPUALLOC_EIMPOSSIBLE,
+			"CUDA's numbering is not certain: two GPUs have the PCI address %s",
+			twin->pci);
 	return 0;
 }

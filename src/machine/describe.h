@@ -6,7 +6,7 @@
 #include "buffer.h"
 #include "machine.h"
 
-/* Appends the lines; what is not known has none. */
+/* Appends the lines; unknown values get none. */
 void ga_describe_device(const gpualloc_machine *machine, const gpualloc_device *device,
 			struct ga_buffer *out);
 

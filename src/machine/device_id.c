@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devices by the names people give them; see device_id.h. */
+/* Finds devices by the names people give them; see device_id.h. */
 #include "device_id.h"
 
 #include "cleanup.h"
@@ -57,7 +57,7 @@ const char *ga_device_id(const gpualloc_device *device, char text[static GA_DEVI
 	return text;
 }
 
-/* How many devices from the first on are GPUs whose indices follow each other. */
+/* How many devices, starting with the first, are GPUs with consecutive indices. */
 static size_t run_length(const gpualloc_device *const *devices, size_t count)
 {
 	size_t length = 1;
@@ -105,8 +105,8 @@ static int no_such(struct search *search, struct ga_view word)
 {
 	return ga_error_remedy(search->error,
 			       ga_error_set(search->error, GPUALLOC_EUSAGE,
-					    "no device \"%.*s\" on this machine", (int)word.size,
-					    word.text),
+					    "there is no device \"%.*s\" on this machine",
+					    (int)word.size, word.text),
 			       GPUALLOC_REMEDY_SHOW_DEVICES);
 }
 
@@ -118,15 +118,16 @@ static const gpualloc_device *by_index(const gpualloc_machine *machine, int64_t 
 	return NULL;
 }
 
-/* A range may run over holes in the numbering, but not over nothing. */
+/* A range may span gaps in the numbering, but it must contain a device. */
 static int add_range(struct search *search, struct ga_view word, int64_t first, int64_t last)
 {
 	size_t before = search->list->count;
 	bool any = false;
 
 	if (first > last)
-		return ga_error_set(search->error, GPUALLOC_EUSAGE, "\"%.*s\": a range goes upward",
-				    (int)word.size, word.text);
+		return ga_error_set(search->error, GPUALLOC_EUSAGE,
+				    "\"%.*s\": a range must go from low to high", (int)word.size,
+				    word.text);
 	for (size_t i = 0; i < search->machine->device_count; i++) {
 		const gpualloc_device *device = &search->machine->devices[i];
 
@@ -227,7 +228,7 @@ static int add_uuid(struct search *search, struct ga_view word)
 	}
 	if (match.count > 1)
 		return ga_error_set(search->error, GPUALLOC_EUSAGE,
-				    "\"%.*s\" is the beginning of %zu UUIDs; give more of it",
+				    "\"%.*s\" is the start of %zu UUIDs; give more of it",
 				    (int)word.size, word.text, match.count);
 	return match.count == 1 ? found(search, match.device) : no_such(search, word);
 }
@@ -236,7 +237,7 @@ static int add_word(struct search *search, struct ga_view word)
 {
 	if (word.size == 0)
 		return ga_error_set(search->error, GPUALLOC_EUSAGE,
-				    "an empty place in a list of devices");
+				    "the list of devices has an empty entry");
 	if (memchr(word.text, '.', word.size))
 		return add_pci(search, word);
 	if (memchr(word.text, ':', word.size))
@@ -254,7 +255,7 @@ int ga_device_list_parse(const gpualloc_machine *machine, const char *text,
 	struct search search = {machine, &list, error};
 
 	if (ga_view_trim(text, strlen(text)).size == 0)
-		return ga_error_set(error, GPUALLOC_EUSAGE, "an empty list of devices");
+		return ga_error_set(error, GPUALLOC_EUSAGE, "the list of devices is empty");
 	for (;;) {
 		size_t length = strcspn(text, ",");
 		int result = add_word(&search, ga_view_trim(text, length));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names that people give devices: an index, a UUID or a unique beginning of one, a PCI address,
+ * The names that people give devices: an index, a UUID or a unique prefix of one, a PCI address,
  * parent:gi[:ci] for a MIG instance, and ranges of indices, in lists with commas.
  */
 #ifndef GA_MACHINE_DEVICE_ID_H
@@ -16,17 +16,20 @@ struct ga_device_list {
 void ga_device_list_free(struct ga_device_list *list);
 #define ga_auto_device_list ga_cleanup(ga_device_list_free)
 
-/* Reads such a list; what names nothing, or more than one device, is GPUALLOC_EUSAGE. */
+/* Reads such a list. A name that matches no device, or several, is GPUALLOC_EUSAGE. */
 int ga_device_list_parse(const gpualloc_machine *machine, const char *text,
 			 struct ga_device_list *ret_list, gpualloc_error *error);
-/* The device itself, or the GPU whose instance it is, is in the list. */
+/* Whether the device itself, or the GPU of an instance, is in the list. */
 bool ga_device_list_has(const struct ga_device_list *list, const gpualloc_device *device);
 int ga_device_list_add(struct ga_device_list *list, const gpualloc_device *device);
 
 /* How messages name a device: its index, or parent:gi:ci. */
 enum { GA_DEVICE_ID_SIZE = 64 };
 const char *ga_device_id(const gpualloc_device *device, char text[static GA_DEVICE_ID_SIZE]);
-/* The ids of several, "0-3,1:7:0", as a list is read; as snprintf. Three in a row are a range. */
+/*
+ * The ids of several in the form in which a list is read, "0-3,1:7:0"; as snprintf. Three
+ * consecutive indices make a range.
+ */
 size_t ga_device_ids(const gpualloc_device *const *devices, size_t count, char *text, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of devices as bits; those behind the last place are always 0. See device_set.h. */
+/* Sets of devices as bits; the bits after the last place are always 0. See device_set.h. */
 #include "device_set.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set of devices of one machine, by their place in it: any number, not 64. Iterates in order;
- * operations want two sets of one size.
+ * A set of devices of one machine, by their place in it: any number, not just 64. Iterates in
+ * order. Operations on two sets need sets of the same size.
  */
 #ifndef GA_MACHINE_DEVICE_SET_H
 #define GA_MACHINE_DEVICE_SET_H
@@ -15,7 +15,7 @@ struct ga_device_set {
 	uint64_t *words;
 };
 
-/* An empty set of size places; false when there is no memory. */
+/* An empty set of size places; false when out of memory. */
 bool ga_device_set_init(struct ga_device_set *set, size_t size);
 void ga_device_set_free(struct ga_device_set *set);
 #define ga_auto_device_set ga_cleanup(ga_device_set_free)
@@ -26,7 +26,7 @@ void ga_device_set_add_all(struct ga_device_set *set);
 bool ga_device_set_has(const struct ga_device_set *set, size_t place);
 size_t ga_device_set_count(const struct ga_device_set *set);
 
-/* The first member at or behind place, set->size where there is none. */
+/* The first member at or after place; set->size if there is none. */
 size_t ga_device_set_next(const struct ga_device_set *set, size_t place);
 
 bool ga_device_set_equal(const struct ga_device_set *a, const struct ga_device_set *b);

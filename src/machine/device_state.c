@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What an idle GPU may show as used: driver 450 to 610 show 0 to 600 MiB without a program. */
+/*
+ * How much an idle GPU may show as used: drivers 450 to 610 show 0 to 600 MiB without any program.
+ */
 static const int64_t usual_idle_memory = INT64_C(640) << 20;
 
 static const char *const state_names[] = {"free",      "leased",   "in-use",   "intruder",
@@ -17,15 +19,15 @@ static const char *const health_sentences[] = {
 	[GPUALLOC_HEALTH_NEEDS_RESET] = "the GPU needs a reset",
 	[GPUALLOC_HEALTH_ROW_REMAP_FAILED] =
 		"remapping a row of its memory failed; replace the GPU",
-	[GPUALLOC_HEALTH_RETIRED_PENDING] = "memory pages wait to be retired; reset the GPU",
+	[GPUALLOC_HEALTH_RETIRED_PENDING] = "memory pages are waiting to be retired; reset the GPU",
 	[GPUALLOC_HEALTH_UNRESPONSIVE] = "does not answer",
 	[GPUALLOC_HEALTH_NO_PERMISSION] = "this user has no permission to use the GPU",
-	[GPUALLOC_HEALTH_BLOCKED] = "the operating system (a cgroup, say) blocks the GPU",
+	[GPUALLOC_HEALTH_BLOCKED] = "the operating system blocks the GPU, perhaps by a cgroup",
 	[GPUALLOC_HEALTH_NO_POWER] = "its power cables are not plugged in properly",
 	[GPUALLOC_HEALTH_INTERRUPT] =
-		"the kernel has a problem with its interrupts; see its log (dmesg)",
+		"the kernel has a problem with its interrupts; see the kernel's log (dmesg)",
 	[GPUALLOC_HEALTH_FABRIC_NOT_READY] =
-		"the NVLink fabric is not ready for CUDA; see to nvidia-fabricmanager",
+		"the NVLink fabric is not ready for CUDA; check nvidia-fabricmanager",
 	[GPUALLOC_HEALTH_FAILED] = "the driver cannot use this GPU; see the kernel's log (dmesg)",
 };
 
@@ -66,20 +68,22 @@ static bool hides_a_user(const struct gpualloc_device *device)
 {
 	int64_t idle = device->idle_memory > 0 ? device->idle_memory : usual_idle_memory;
 
-	/* The host's programs are in unified memory too. */
+	/* Unified memory holds the host's programs too. */
 	return (device->processes_hidden || !device->processes_known) && !device->memory_unified &&
 	       device->memory.used > idle;
 }
 
-/* Somebody is on the GPU, and of this instance nobody knows whether it is here. */
+/* Somebody uses the GPU, and it is not known whether they use this instance. */
 static bool may_hide_a_user(const struct gpualloc_device *device)
 {
 	return device->parent && device->memory.used < 0 && !device->processes_known &&
 	       hides_a_user(device->parent);
 }
 
-/* Whose computing keeps it from being free: its own, or its GPU's where nobody knows which
- * instance. */
+/*
+ * The device whose processes keep this one from being free: itself, or its GPU if nobody knows
+ * which instance they use.
+ */
 static const struct gpualloc_device *user_of(const struct gpualloc_device *device)
 {
 	if (first_computing(device))
@@ -89,7 +93,7 @@ static const struct gpualloc_device *user_of(const struct gpualloc_device *devic
 	return NULL;
 }
 
-/* Whether a user is among the holders, whose names are joined by commas. */
+/* Whether a user is among the holders, a list of names with commas. */
 bool ga_device_is_holder(const struct gpualloc_device *device, const char *user)
 {
 	size_t length = strlen(user);
@@ -102,7 +106,7 @@ bool ga_device_is_holder(const struct gpualloc_device *device, const char *user)
 	return false;
 }
 
-/* Whoever is not known is no intruder. */
+/* An unknown user does not count as an intruder. */
 static const struct gpualloc_process *first_intruder(const struct gpualloc_device *device)
 {
 	for (size_t i = 0; device->lease.user && i < device->process_count; i++) {
@@ -115,7 +119,7 @@ static const struct gpualloc_process *first_intruder(const struct gpualloc_devic
 	return NULL;
 }
 
-/* Of a holder's process it cannot be told what is within the budget: all of it. */
+/* For a holder's process it cannot be told how much is within the budget, so all of it counts. */
 static int64_t foreign_memory(const struct gpualloc_device *device)
 {
 	int64_t sum = 0;
@@ -193,10 +197,10 @@ static size_t lease_reason(const struct gpualloc_device *device, char *text, siz
 
 	if (!intruder)
 		return (size_t)snprintf(text, size, "%s", holder);
-	return (size_t)snprintf(
-		text, size, "process %lld of %s%s%s%s is on it, and it is leased %s",
-		(long long)intruder->pid, intruder->user, intruder->name ? " (" : "",
-		intruder->name ? intruder->name : "", intruder->name ? ")" : "", holder);
+	return (size_t)snprintf(text, size, "process %lld of %s%s%s%s uses it, but it is leased %s",
+				(long long)intruder->pid, intruder->user,
+				intruder->name ? " (" : "", intruder->name ? intruder->name : "",
+				intruder->name ? ")" : "", holder);
 }
 
 static size_t process_reason(const struct gpualloc_device *user, bool elsewhere, char *text,
@@ -212,7 +216,7 @@ static size_t process_reason(const struct gpualloc_device *user, bool elsewhere,
 				process->user ? " of " : "", process->user ? process->user : "",
 				process->name ? " (" : "", process->name ? process->name : "",
 				process->name ? ")" : "", others,
-				elsewhere ? ", on which instance is not known" : "");
+				elsewhere ? ", on an unknown instance" : "");
 }
 
 static size_t use_reason(const struct gpualloc_device *device, char *text, size_t size)
@@ -223,16 +227,16 @@ static size_t use_reason(const struct gpualloc_device *device, char *text, size_
 	if (user)
 		return process_reason(user, device->parent && user == device->parent, text, size);
 	if (may_hide_a_user(device))
-		return (size_t)snprintf(text, size,
-					"%lld MiB of its GPU in use, on which instance and by whom "
-					"cannot be seen from here",
-					(long long)(whole->memory.used >> 20));
+		return (size_t)snprintf(
+			text, size,
+			"%lld MiB of its GPU in use; which instance, and by whom, cannot be seen from here",
+			(long long)(whole->memory.used >> 20));
 	return (size_t)snprintf(text, size,
 				"%lld MiB in use by processes that cannot be seen from here",
 				(long long)(device->memory.used >> 20));
 }
 
-/* Why the administrator took it out, and who has it nevertheless. */
+/* Why the administrator took it out of use, and who still has it. */
 static size_t excluded_reason(const struct gpualloc_device *device, char *text, size_t size)
 {
 	char holder[1024];
@@ -262,7 +266,7 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 	case GPUALLOC_STATE_EXCLUDED:
 		if (device->mig_enabled)
 			return (size_t)snprintf(text, size,
-						"in MIG mode: only its %zu instances can be had",
+						"in MIG mode: only its %zu instances can be used",
 						device->mig_count);
 		if (device->excluded)
 			return excluded_reason(device, text, size);

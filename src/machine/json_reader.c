@@ -93,11 +93,11 @@ int ga_json_read_bool(struct ga_json_reader *reader, const json_t *object, const
 int ga_json_unknown_word(struct ga_json_reader *reader, const char *path, const char *key,
 			 const char *word, const char *known)
 {
-	return ga_error_set(reader->error, GPUALLOC_EDATA, "%s%s: \"%s\" is none of %s", path, key,
-			    word, known);
+	return ga_error_set(reader->error, GPUALLOC_EDATA, "%s%s: \"%s\" is not one of %s", path,
+			    key, word, known);
 }
 
-/* A list of at most most entries; *ret_list is NULL where the key is absent. */
+/* A list of no more than most entries; *ret_list is NULL if the key is absent. */
 int ga_json_read_list(struct ga_json_reader *reader, const json_t *object, const char *path,
 		      const char *key, size_t most, const json_t **ret_list)
 {

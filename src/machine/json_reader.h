@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fields of JSON objects, checked for type and range. A refusal is GPUALLOC_EDATA and names the
- * field by its path in the document; a field that is not there leaves the result as it was.
+ * field by its path in the document; a missing field leaves the result unchanged.
  */
 #ifndef GA_MACHINE_JSON_READER_H
 #define GA_MACHINE_JSON_READER_H
@@ -33,7 +33,7 @@ int ga_json_read_number(struct ga_json_reader *reader, const json_t *object, con
 			const char *key, int64_t least, int64_t most, int64_t *ret_number);
 int ga_json_read_bool(struct ga_json_reader *reader, const json_t *object, const char *path,
 		      const char *key, bool *ret_value, bool *ret_found);
-/* A list of at most most entries; *ret_list is NULL where the key is absent. */
+/* A list of no more than most entries; *ret_list is NULL if the key is absent. */
 int ga_json_read_list(struct ga_json_reader *reader, const json_t *object, const char *path,
 		      const char *key, size_t most, const json_t **ret_list);
 

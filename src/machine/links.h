@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The links between count devices: for each pair the PCIe level, the number of NVLinks, whether
- * the level was concluded, and whether the two have peer-to-peer. Always symmetric: a pair is set,
- * never a cell.
+ * The links between count devices: for each pair the PCIe level, the number of NVLinks, whether the
+ * level was inferred, and whether the two have peer-to-peer. Always symmetric: values are set by
+ * pair, never by cell.
  */
 #ifndef GA_MACHINE_LINKS_H
 #define GA_MACHINE_LINKS_H
@@ -19,10 +19,10 @@ struct ga_links {
 	int16_t *nvlinks; /* -1: not known */
 	uint8_t *inferred;
 	uint8_t *p2p;          /* enum gpualloc_p2p, as it was read */
-	uint8_t *p2p_inferred; /* enum gpualloc_p2p, concluded; counts where nothing was read */
+	uint8_t *p2p_inferred; /* enum gpualloc_p2p, inferred; counts if nothing was read */
 };
 
-/* No level is known, and there is no NVLink; false when there is no memory. */
+/* No level is known, and there is no NVLink; false when out of memory. */
 bool ga_links_init(struct ga_links *links, size_t count);
 void ga_links_free(struct ga_links *links);
 
@@ -59,7 +59,7 @@ static inline bool ga_links_p2p_inferred(const struct ga_links *links, size_t i,
 	       links->p2p_inferred[i * links->count + j] != GPUALLOC_P2P_UNKNOWN;
 }
 
-/* What was read, else what was concluded; unknown is to be taken for ok. */
+/* What was read, else what was inferred; treat unknown as ok. */
 static inline enum gpualloc_p2p ga_links_p2p(const struct ga_links *links, size_t i, size_t j)
 {
 	return ga_links_p2p_inferred(links, i, j)
@@ -71,7 +71,7 @@ static inline enum gpualloc_p2p ga_links_p2p(const struct ga_links *links, size_
 const char *ga_p2p_name(enum gpualloc_p2p p2p);
 
 const char *ga_level_name(enum gpualloc_level level);
-/* "SYS", "NODE" … and the old "SOC" for SYS; SELF, UNKNOWN and what is no level are refused. */
+/* "SYS", "NODE" … and the old "SOC" for SYS; SELF, UNKNOWN and anything else are refused. */
 bool ga_level_find(const char *text, size_t size, enum gpualloc_level *ret_level);
 
 #endif

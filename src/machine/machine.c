@@ -132,7 +132,10 @@ int ga_machine_new(size_t count, gpualloc_machine **ret_machine, gpualloc_error 
 	return 0;
 }
 
-/* Room for one more of size bytes behind count in *array, which doubles at powers of two. */
+/*
+ * Makes room for one more element of size bytes after the count in *array, which doubles at powers
+ * of two.
+ */
 static void *grow(void *array_pointer, size_t count, size_t size)
 {
 	void **array = array_pointer;
@@ -289,7 +292,7 @@ int ga_machine_note(gpualloc_machine *machine, const char *format, ...)
 	return 0;
 }
 
-/* ---- checks that hold for every machine, whoever made it ---- */
+/* ---- checks for every machine, whoever made it ---- */
 
 struct place {
 	const char *uuid;
@@ -323,8 +326,8 @@ static int check_uuids(struct place *places, size_t count, gpualloc_error *error
 			continue;
 		(void)describe(one, sizeof one, in_order ? a : b);
 		(void)describe(other, sizeof other, in_order ? b : a);
-		return ga_error_set(error, GPUALLOC_EDATA,
-				    "%s: the UUID %s again, it is %s already", other, a->uuid, one);
+		return ga_error_set(error, GPUALLOC_EDATA, "%s: the UUID %s is already that of %s",
+				    other, a->uuid, one);
 	}
 	return 0;
 }

@@ -16,10 +16,10 @@
 
 enum { GA_UNKNOWN = -1 };
 
-/* The most of anything that is believed; see the machine file. */
+/* The largest counts that are accepted; see the machine file. */
 enum { GA_DEVICES_MAX = 4096, GA_MIG_MAX = 64, GA_PROCESSES_MAX = 65536 };
 
-/* The numbers of instances, of which hardware uses the lowest 16 and 8. Higher ones say nothing. */
+/* Limits for instance numbers. Hardware uses the lowest 16 and 8; higher ones mean nothing. */
 enum { GA_GI_MOST = 62, GA_CI_MOST = 7 };
 
 enum ga_process_type {
@@ -35,7 +35,7 @@ struct gpualloc_process {
 	int64_t memory;
 	char *user;
 	char *name;
-	bool ignored; /* the administrator says that it is no use of the device */
+	bool ignored; /* the administrator says that it does not count as use */
 };
 
 enum ga_compute_mode {
@@ -52,18 +52,18 @@ struct ga_memory {
 	int64_t used; /* without what is reserved */
 };
 
-/* What the leases of a store say of a device. */
+/* What the leases of a store say about a device. */
 struct ga_device_lease {
 	bool held;        /* some of it, by somebody */
-	bool whole;       /* so that nobody else can have any of it */
-	int64_t left;     /* bytes that budgets can still have, by the ledger; GA_UNKNOWN: all */
-	int64_t most;     /* bytes that can be had in all from inside a lease; GA_UNKNOWN: all */
-	char *id;         /* of one of them; NULL where there is no record */
-	char *user;       /* who has it: names with commas; NULL where there is no record */
+	bool whole;       /* all of it, so nobody else can have any */
+	int64_t left;     /* bytes left for budgets, by the ledger; GA_UNKNOWN: all */
+	int64_t most;     /* total bytes available from inside a lease; GA_UNKNOWN: all */
+	char *id;         /* of one of them; NULL if there is no record */
+	char *user;       /* who has it: names with commas; NULL if there is no record */
 	char *reason;     /* the holder in words */
-	int64_t promised; /* bytes that are kept for who has waited longer */
-	char *kept;       /* for whom, who has waited longer, all is kept; NULL: for nobody */
-	char *barred;     /* why no lease on it can be had from here; NULL: it can */
+	int64_t promised; /* bytes kept for those who have waited longer */
+	char *kept;       /* who has waited longer and gets all of it; NULL: nobody */
+	char *barred;     /* why it cannot be leased from here; NULL: it can */
 };
 
 struct gpualloc_device {
@@ -78,14 +78,14 @@ struct gpualloc_device {
 	int64_t nvlink_version;
 	int display; /* 1, 0 or -1 */
 	struct ga_memory memory;
-	bool memory_unified; /* it is the machine's: what is used says nothing of who computes */
+	bool memory_unified; /* it is main memory: its use does not show who computes */
 	int64_t utilization;
 	enum ga_compute_mode compute_mode;
 	enum gpualloc_health health;
-	char *reason; /* what the source said of its health, beyond the word */
+	char *reason; /* details about its health from the source */
 
 	bool processes_known;
-	bool processes_hidden; /* the list cannot be trusted to be whole: other pid namespaces */
+	bool processes_hidden; /* the list may be incomplete: other pid namespaces */
 	struct gpualloc_process *processes;
 	size_t process_count;
 
@@ -97,10 +97,10 @@ struct gpualloc_device {
 	int64_t gi;
 	int64_t ci;
 
-	char *excluded;      /* why the administrator lets nobody here have it; NULL: he does */
-	bool is_drained;     /* excluded for everybody, and who has it may finish */
-	bool is_for_others;  /* excluded for us, while a group that we are not in may have it */
-	int64_t idle_memory; /* what it may show as used without a program; 0: the usual */
+	char *excluded;      /* why the administrator keeps it from us; NULL: he does not */
+	bool is_drained;     /* excluded for everybody, but its users may finish */
+	bool is_for_others;  /* excluded for us, but not for a group that we are not in */
+	int64_t idle_memory; /* how much it may show as used when idle; 0: the default */
 
 	struct ga_device_lease lease;
 };
@@ -109,7 +109,7 @@ struct gpualloc_machine {
 	char *name;
 	char *source; /* who saw it first: "nvml", "nvidia-smi", "topo", "builtin", … */
 	char *driver;
-	bool is_here; /* the machine that we run on, and just asked */
+	bool is_here; /* the machine that we run on, just read */
 	int64_t sockets;
 	int64_t cores_per_socket;
 	int64_t threads_per_core;
@@ -120,11 +120,11 @@ struct gpualloc_machine {
 	size_t note_count;
 };
 
-/* A machine with count devices that nothing is known of but that their indices are 0, 1, … */
+/* A machine with count devices of which only the indices are known: 0, 1, … */
 int ga_machine_new(size_t count, gpualloc_machine **ret_machine, gpualloc_error *error);
 /*
- * For whoever learns of the devices one by one: appends one of which not even the index is known
- * (NULL when there is no memory). ga_machine_link() then makes the links, all unknown.
+ * For a source that learns of the devices one by one: appends a device of which not even the index
+ * is known (NULL when out of memory). ga_machine_link() then makes the links, all unknown.
  */
 struct gpualloc_device *ga_machine_add_device(gpualloc_machine *machine);
 int ga_machine_link(gpualloc_machine *machine, gpualloc_error *error);
@@ -133,28 +133,30 @@ void ga_machine_free_pointer(gpualloc_machine **machine);
 void ga_machine_free(gpualloc_machine *machine);
 
 /*
- * The last step of whoever makes a machine: MIG instances learn their parent, and pairs whether
- * their models have peer-to-peer where nobody told. Refuses a duplicate index or UUID and indices
- * out of order, naming both places.
+ * The last step in making a machine: gives MIG instances their parent, and infers peer-to-peer from
+ * the models where it was not read. Refuses duplicate indices or UUIDs and indices out of order,
+ * naming both places.
  */
 int ga_machine_finish(gpualloc_machine *machine, gpualloc_error *error);
 
-/* Whether no such hardware was seen, be it made here or read from a file that was. */
+/* Whether it was never real hardware: made here, or read from a file of such a machine. */
 bool ga_machine_is_simulated(const gpualloc_machine *machine);
 
-/* Both append one, about which nothing is known, and return it; NULL when there is no memory. */
+/* Both append one about which nothing is known, and return it; NULL when out of memory. */
 struct gpualloc_process *ga_device_add_process(struct gpualloc_device *device);
 struct gpualloc_device *ga_device_add_mig(struct gpualloc_device *device);
 void ga_device_remove_mig(struct gpualloc_device *device, size_t i);
 
-/* Replaces a string by a clean copy; an empty one counts as not known. GPUALLOC_ENOMEM or 0. */
+/* Replaces a string by a clean copy; an empty one counts as unknown. GPUALLOC_ENOMEM or 0. */
 int ga_set_text(char **field, const char *text);
 int ga_set_text_sized(char **field, const char *text, size_t size);
-/* "7:0.0", "0000:07:00.0", "0x00000000:07:00.0" become 00000000:07:00.0; false where it is no PCI
- * address. */
+/*
+ * "7:0.0", "0000:07:00.0", "0x00000000:07:00.0" become 00000000:07:00.0; false if it is not a PCI
+ * address.
+ */
 bool ga_pci_normalise(const char *text, size_t size, char ret_pci[static 20]);
 
-/* Whether it is known where an instance lies on its GPU; true for a GPU. */
+/* Whether an instance's place on its GPU is known; true for a GPU. */
 bool ga_device_is_placed(const struct gpualloc_device *device);
 
 /* Back to "nobody leases it". */

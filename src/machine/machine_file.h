@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine file: JSON in and out. What is written here reads back to the same bytes. The
- * complete form also carries what only this process family needs (reasons, notes, what is hidden):
- * it is how a query child hands its machine to its parent.
+ * Reads and writes the machine file, which is JSON. A file written here, read and written again
+ * gives the same bytes. The complete form also has what only parent and child processes need
+ * (reasons, notes, what is hidden): a query child passes its machine to its parent this way.
  */
 #ifndef GA_MACHINE_MACHINE_FILE_H
 #define GA_MACHINE_MACHINE_FILE_H
@@ -18,7 +18,7 @@ enum ga_machine_form {
 /* 64 MiB hold some 2,500 devices; a larger text is refused before it is parsed. */
 enum { GA_MACHINE_FILE_MAX = 64 << 20 };
 
-/* Messages name the field ("devices[3].memory.total: …") or the line where it is no JSON. */
+/* Messages name the field ("devices[3].memory.total: …"), or the line if it is not JSON. */
 int ga_machine_file_read(const char *text, size_t size, enum ga_machine_form form,
 			 gpualloc_machine **ret_machine, gpualloc_error *error);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The links of the machine file: square, symmetric matrices, and the pairs that were concluded. */
+/* The links of the machine file: square, symmetric matrices, and the pairs that were inferred. */
 #include "json_reader.h"
 #include "text.h"
 
 #include <stdio.h>
 
-/* Checks the shape and returns row i of a matrix, NULL with an error where it is none. */
+/* Checks the shape and returns row i of a matrix, or NULL with an error if the shape is wrong. */
 static const json_t *matrix_row(struct ga_json_reader *reader, const json_t *matrix,
 				const char *key, size_t i, size_t count)
 {
@@ -55,7 +55,7 @@ static int level_cell(struct ga_json_reader *reader, const json_t *json, size_t 
 					    "", word, "X, BOARD, PIX, PXB, PHB, NODE, SYS");
 	if ((*ret_level == GPUALLOC_LEVEL_SELF) != (i == j))
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    i == j ? "pcie[%zu][%zu]: \"%s\" where \"X\" belongs"
+				    i == j ? "pcie[%zu][%zu]: \"%s\" where \"X\" is expected"
 					   : "pcie[%zu][%zu]: \"%s\" off the diagonal",
 				    i, j, word);
 	return 0;
@@ -64,8 +64,8 @@ static int level_cell(struct ga_json_reader *reader, const json_t *json, size_t 
 static int not_symmetric(struct ga_json_reader *reader, const char *key, size_t i, size_t j)
 {
 	return ga_error_set(reader->error, GPUALLOC_EDATA,
-			    "%s[%zu][%zu]: differs from %s[%zu][%zu], a link has two equal ends",
-			    key, i, j, key, j, i);
+			    "%s[%zu][%zu]: differs from %s[%zu][%zu], but both must be equal", key,
+			    i, j, key, j, i);
 }
 
 static int read_levels(struct ga_json_reader *reader, const json_t *root, struct ga_links *links)
@@ -165,7 +165,7 @@ static int p2p_cell(struct ga_json_reader *reader, const json_t *json, size_t i,
 		return ga_json_unknown_word(reader, path.text, "", word, "X, ok, no");
 	if (is_self != (i == j))
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    i == j ? "%s: \"%s\" where \"X\" belongs"
+				    i == j ? "%s: \"%s\" where \"X\" is expected"
 					   : "%s: \"%s\" off the diagonal",
 				    path.text, word);
 	return 0;
@@ -218,7 +218,7 @@ static int read_inferred(struct ga_json_reader *reader, const json_t *root, stru
 		    a == b)
 			return ga_error_set(
 				reader->error, GPUALLOC_EDATA,
-				"inferred[%zu]: %lld and %lld are no pair of %zu devices", i,
+				"inferred[%zu]: %lld and %lld are not a pair of %zu devices", i,
 				(long long)a, (long long)b, links->count);
 		ga_links_set_inferred(links, (size_t)a, (size_t)b, true);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the machine file. Every byte is hostile until here: types, ranges and shapes are checked
- * field by field, and a refusal names the field. Unknown keys are ignored.
+ * Reads the machine file. Every byte is hostile until it has been checked here: types, ranges and
+ * shapes are checked field by field, and an error names the field. Unknown keys are ignored.
  */
 #include "cleanup.h"
 #include "json_reader.h"
@@ -236,7 +236,7 @@ static int read_device(struct ga_json_reader *reader, const json_t *json, const 
 	return result;
 }
 
-/* ---- devices may stand in any order; the machine has them in order of index ---- */
+/* ---- devices may come in any order; the machine has them in order of index ---- */
 
 struct order {
 	int64_t index;
@@ -279,7 +279,7 @@ static int read_order(struct ga_json_reader *reader, const json_t *list, struct 
 		if (order[i].index == order[i - 1].index)
 			return ga_error_set(
 				reader->error, GPUALLOC_EDATA,
-				"devices[%zu].index: %lld again, it is devices[%zu] already",
+				"devices[%zu].index: %lld is already the index of devices[%zu]",
 				order[i].position, (long long)order[i].index,
 				order[i - 1].position);
 	return 0;
@@ -367,7 +367,7 @@ static int read_document(struct ga_json_reader *reader, const json_t *root,
 	result = ga_json_read_number(reader, root, "", "gpualloc_machine", 1, 1, &version);
 	if (result == 0 && version < 0)
 		result = ga_error_set(reader->error, GPUALLOC_EDATA,
-				      "gpualloc_machine: is required, this is no machine file");
+				      "gpualloc_machine: is required; this is not a machine file");
 	if (result == 0)
 		result = read_devices(reader, root, &machine);
 	if (result == 0)
@@ -389,7 +389,7 @@ static int read_document(struct ga_json_reader *reader, const json_t *root,
 	return result;
 }
 
-/* Every value but the first of a list or object comes behind a comma or opens something. */
+/* Every value follows a comma or an opening bracket. */
 static bool too_many_values(const char *text, size_t size)
 {
 	size_t values = 0;
@@ -400,8 +400,8 @@ static bool too_many_values(const char *text, size_t size)
 }
 
 /*
- * jansson calls it a mistake in the text when it runs out of memory in the middle of a word. A
- * real mistake comes again at the same place, so a text that fails is parsed a second time.
+ * jansson reports a syntax error when it runs out of memory in the middle of a word. A real error
+ * appears again in the same place, so a text that fails is parsed a second time.
  */
 static int parse(const char *text, size_t size, json_t **ret_root, gpualloc_error *error)
 {
@@ -418,8 +418,8 @@ static int parse(const char *text, size_t size, json_t **ret_root, gpualloc_erro
 	if (wrong.position != again.position || wrong.line < 0 ||
 	    json_error_code(&wrong) == json_error_out_of_memory)
 		return ga_error_memory(error);
-	return ga_error_set(error, GPUALLOC_EDATA, "line %d, column %d: no JSON: %s", wrong.line,
-			    wrong.column, wrong.text);
+	return ga_error_set(error, GPUALLOC_EDATA, "line %d, column %d: not valid JSON: %s",
+			    wrong.line, wrong.column, wrong.text);
 }
 
 int ga_machine_file_read(const char *text, size_t size, enum ga_machine_form form,

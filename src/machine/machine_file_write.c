@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the machine file: one GPU, one process list, one matrix row a line. */
+/* Writes the machine file: one GPU, one process list or one matrix row per line. */
 #include "json_writer.h"
 #include "machine_file.h"
 
@@ -144,7 +144,7 @@ static void write_nvlinks(struct ga_json *json, const struct ga_links *links)
 	ga_json_close(json, ']');
 }
 
-/* Only what was read: what was concluded is concluded again. */
+/* Only what was read: the rest is inferred again. */
 static void write_p2p(struct ga_json *json, const struct ga_links *links)
 {
 	bool any = false;

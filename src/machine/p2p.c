@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which pairs have peer-to-peer and which have none, where nobody said so: concluded from the
- * models, and only where that is certain. What was read is never touched.
+ * Which pairs have peer-to-peer and which do not, if it was not read: inferred from the models, and
+ * only where that is certain. Values that were read are never changed.
  */
 #include "p2p.h"
 
@@ -12,13 +12,13 @@
 #include <string.h>
 
 /*
- * Words of the names, and where it was seen that the driver refuses peer-to-peer:
+ * Parts of model names, and where it was seen that the driver refuses peer-to-peer:
  *   RTX 20  NVIDIA/nccl-tests#117: p2pBandwidthLatencyTest on eight RTX 2080 Ti, no pair
  *   RTX 30  NVIDIA/nccl#1127: the same on eight RTX 3090
  *   RTX 40  NVIDIA/nccl-tests#307, tinygrad/open-gpu-kernel-modules#17: eight RTX 4090
  *   RTX 50  tinygrad/open-gpu-kernel-modules#29, NVIDIA/nccl#1637: RTX 5090
- * Those that can have an NVLink bridge have peer-to-peer across it (Puget Systems, labs article
- * 1253, RTX 2080 Ti). A driver that was changed to allow more is read, not concluded.
+ * Models that can have an NVLink bridge have peer-to-peer across it (Puget Systems, labs article
+ * 1253, RTX 2080 Ti). A driver that was modified to allow more is read, not inferred.
  */
 static const struct {
 	const char *words;
@@ -37,7 +37,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "GeForce RTX 20" and two more digits, and nothing like "GeForce RTX 200". */
+/* "GeForce RTX 20" followed by exactly two digits; not "GeForce RTX 200". */
 static bool has_words(const char *name, const char *words)
 {
 	const char *found = name ? strstr(name, words) : NULL;

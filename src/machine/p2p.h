@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peer-to-peer that nobody told of, concluded from the models. */
+/* Peer-to-peer that was not read, inferred from the models. */
 #ifndef GA_MACHINE_P2P_H
 #define GA_MACHINE_P2P_H
 

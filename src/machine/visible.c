@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* "Fastest first" is the order of PCI addresses too where all are of one model. */
+/* "Fastest first" is also the order of PCI addresses if all GPUs are of one model. */
 static int check_models(const gpualloc_machine *machine, const struct ga_environment *environment,
 			gpualloc_error *error)
 {
@@ -20,15 +20,11 @@ static int check_models(const gpualloc_machine *machine, const struct ga_environ
 		return 0;
 	for (size_t i = 0; i < machine->device_count; i++)
 		if (!ga_text_same(machine->devices[i].name, machine->devices[0].name))
-			return ga_error_set(error, GPUALLOC_EUSAGE,
-					    environment->visible_devices
-						    ? "CUDA_VISIBLE_DEVICES has indices, and on a "
-						      "machine with several models they mean "
-						      "nothing certain: set "
-						      "CUDA_DEVICE_ORDER=PCI_BUS_ID, or use UUIDs"
-						    : "on a machine with several models a "
-						      "framework's numbers mean nothing certain: "
-						      "set CUDA_DEVICE_ORDER=PCI_BUS_ID");
+			return ga_error_set(
+				error, GPUALLOC_EUSAGE,
+				environment->visible_devices
+					? "CUDA_VISIBLE_DEVICES has indices, which are ambiguous on a machine with several models: set CUDA_DEVICE_ORDER=PCI_BUS_ID, or use UUIDs"
+					: "a framework's numbers are ambiguous on a machine with several models: set CUDA_DEVICE_ORDER=PCI_BUS_ID");
 	return 0;
 }
 
@@ -58,7 +54,7 @@ static const gpualloc_device *shown_as(const gpualloc_device *gpu)
 	return gpu->mig_enabled && gpu->mig_count > 0 ? &gpu->mig[0] : gpu;
 }
 
-/* As strtol() would: a number at the start counts, and what follows it does not. */
+/* As strtol() does: reads a number at the start and ignores what follows. */
 static bool leading_number(struct ga_view word, int64_t *ret_number)
 {
 	size_t sign = word.size > 0 && (word.text[0] == '+' || word.text[0] == '-');
@@ -144,7 +140,7 @@ static int read_list(const gpualloc_machine *machine, const char *text,
 	}
 }
 
-/* A list that begins with neither a UUID nor an index ("", "-1", "NoDevFiles") shows nothing. */
+/* A list that starts with neither a UUID nor an index ("", "-1", "NoDevFiles") shows nothing. */
 static bool shows_nothing(const char *text)
 {
 	struct ga_view first = ga_view_trim(text, strcspn(text, ","));

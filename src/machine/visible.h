@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What CUDA_VISIBLE_DEVICES lets a program see, read as the driver reads it: the list ends at the
- * first thing that names nothing, and a device named twice leaves nothing at all.
+ * first entry that names nothing, and if a device is named twice nothing is visible at all.
  */
 #ifndef GA_MACHINE_VISIBLE_H
 #define GA_MACHINE_VISIBLE_H
@@ -15,10 +15,10 @@ struct ga_environment {
 };
 
 /*
- * The devices that are visible, in the order in which a framework numbers them. With
- * visible_devices NULL these are all GPUs (of a GPU in MIG mode its first instance, as the driver
- * shows it). Where indices mean nothing certain (several models that are not numbered by PCI, or
- * ga_cuda_order() refuses), GPUALLOC_EUSAGE; GPUALLOC_EIMPOSSIBLE where the user gave no numbers.
+ * The visible devices, in the order in which a framework numbers them. With visible_devices NULL
+ * these are all GPUs (for a GPU in MIG mode its first instance, as the driver shows it). If indices
+ * are ambiguous (several models that are not numbered by PCI, or ga_cuda_order() refuses), it fails
+ * with GPUALLOC_EUSAGE, or GPUALLOC_EIMPOSSIBLE if the user gave no numbers.
  */
 int ga_visible_devices(const gpualloc_machine *machine, const struct ga_environment *environment,
 		       struct ga_device_list *ret_list, gpualloc_error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was read, and what was wrong with it; see config.h. */
+/* The configuration as read, and its mistakes; see config.h. */
 #include "config.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A message has 4096 bytes; the last sentence counts what had no room. */
+/* A message has 4096 bytes; its last sentence counts the mistakes that did not fit. */
 enum { MISTAKES_MAX = 3700, MISTAKE_MAX = 400 };
 
 static void free_texts(char **texts, size_t count)
@@ -36,7 +36,7 @@ void ga_config_free(struct ga_config *config)
 
 const char *ga_config_path(bool is_here)
 {
-	/* secure_getenv() knows nothing in a set-uid process. */
+	/* secure_getenv() answers NULL in a set-uid process. */
 	const char *named = secure_getenv("GPUALLOC_CONFIG");
 
 	return named && *named ? named : is_here ? GA_CONFIG_DEFAULT : NULL;
@@ -79,7 +79,7 @@ int ga_config_check(const struct ga_config *config, gpualloc_error *error)
 		return ga_error_memory(error);
 	said = lines_in(config->mistakes.data);
 	if (config->mistake_count > said)
-		(void)snprintf(more, sizeof more, "\nand %zu mistakes more",
+		(void)snprintf(more, sizeof more, "\nand %zu more mistakes",
 			       config->mistake_count - said);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE, "%s%s", config->mistakes.data, more);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the administrator says, in /etc/gpualloc.conf: devices that nobody or only a group may have,
- * limits, and what does not count as use. It is about the machine that it lies on: a machine file
- * and a built-in machine heed only a file that GPUALLOC_CONFIG names.
+ * What the administrator says in /etc/gpualloc.conf: devices that nobody or only a group may have,
+ * limits, and what does not count as use. It is about the machine it is on: for a machine file or a
+ * built-in machine, only a file that GPUALLOC_CONFIG names counts.
  *
- * Nothing in it is passed over: every mistake is collected, with file and line. Who gives devices
- * stops there; who only shows them goes on with what could be understood.
+ * Nothing is silently ignored: every mistake is collected, with file and line. Code that gives out
+ * devices stops there; code that only shows them continues with what could be understood.
  */
 #ifndef GA_SITE_CONFIG_H
 #define GA_SITE_CONFIG_H
@@ -16,18 +16,18 @@
 
 #define GA_CONFIG_DEFAULT "/etc/gpualloc.conf"
 
-/* Of one device, or of several that one ID names: nobody may have it, or only a group. */
+/* A rule for one device, or for several that one ID names: nobody may have it, or only a group. */
 struct ga_rule {
 	unsigned line;
 	char *id;
 	char *reason;    /* of an exclusion */
 	char *group;     /* NULL: an exclusion */
 	bool is_for_us;  /* this process is in the group */
-	bool names_none; /* no device of the machine */
+	bool names_none; /* matches no device of the machine */
 };
 
 struct ga_config {
-	char *path; /* NULL: no file, nothing said */
+	char *path; /* NULL: there is no file */
 	struct ga_rule *rules;
 	size_t rule_count;
 	char **processes; /* names of those that do not count as use */
@@ -35,11 +35,11 @@ struct ga_config {
 	char *allow_list; /* the file; NULL: everything may be leased */
 	char **allowed;   /* UUIDs, and nothing else */
 	size_t allowed_count;
-	int64_t max_devices; /* these four are GA_UNKNOWN where nothing is said */
+	int64_t max_devices; /* these four are GA_UNKNOWN if not set */
 	int64_t max_hold_ms;
 	int64_t keep_ms;
 	int64_t idle_memory;
-	char *log; /* the socket that is told of leases; NULL: none */
+	char *log; /* the socket to which leases are logged; NULL: none */
 	struct ga_buffer mistakes;
 	size_t mistake_count;
 };
@@ -47,20 +47,19 @@ struct ga_config {
 void ga_config_free(struct ga_config *config);
 #define ga_auto_config ga_cleanup(ga_config_free)
 
-/* The file that counts; NULL for a machine that is not this one where the environment names none.
- */
+/* The file that applies; NULL for another machine if the environment names no file. */
 const char *ga_config_path(bool is_here);
-/* Reads path (NULL: none); a file that is not there says nothing. Fails without memory only. */
+/* Reads path (NULL: none); a missing file is like an empty one. Fails only when out of memory. */
 int ga_config_read(const char *path, struct ga_config *ret_config, gpualloc_error *error);
-/* Notes on the devices what is said of them. Fails without memory only. */
+/* Records on the devices what the configuration says about them. Fails only when out of memory. */
 int ga_config_apply(struct ga_config *config, gpualloc_machine *machine, gpualloc_error *error);
-/* GPUALLOC_EIMPOSSIBLE with every mistake on a line of its own. */
+/* GPUALLOC_EIMPOSSIBLE if there are mistakes, each on a line of its own. */
 int ga_config_check(const struct ga_config *config, gpualloc_error *error);
-/* All three, for a machine as it was opened; *ret_config is filled in whatever comes of it. */
+/* All three, for a machine that was opened; *ret_config is filled in even on failure. */
 int ga_config_settle(gpualloc_machine *machine, struct ga_config *ret_config,
 		     gpualloc_error *error);
 
-/* "FILE:LINE: " and what is wrong there; line 0: the file itself. */
+/* Adds "FILE:LINE: " and what is wrong there; line 0: the file itself. */
 void ga_config_mistake(struct ga_config *config, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

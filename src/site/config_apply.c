@@ -17,7 +17,10 @@ static bool is_uuid(const char *id)
 	       ga_text_is_bare_uuid(id, strlen(id));
 }
 
-/* A beginning that several have names them all: better one too many out of use than one too few. */
+/*
+ * A prefix that several devices share names them all: better one too many out of use than one too
+ * few.
+ */
 static bool has_uuid(const struct gpualloc_device *device, const char *id)
 {
 	return device->uuid && strncasecmp(device->uuid, id, strlen(id)) == 0;
@@ -79,14 +82,14 @@ static int apply_allow_list(const struct ga_config *config, struct gpualloc_devi
 {
 	char text[GA_TEXT_MAX];
 
-	/* Of a GPU in MIG mode only the instances can be had, and they have lines of their own. */
+	/* Of a GPU in MIG mode only the instances can be used, and they have their own lines. */
 	if (device->mig_enabled || is_allowed(config, device))
 		return 0;
 	(void)snprintf(text, sizeof text, "not listed in %s", config->allow_list);
 	return exclude(device, false, text, error);
 }
 
-/* A name is the last part of a path, for the driver says the whole. */
+/* A name is compared with the last part of a path, because the driver gives the whole path. */
 static bool is_ignored(const struct ga_config *config, const struct gpualloc_process *process)
 {
 	const char *slash = process->name ? strrchr(process->name, '/') : NULL;
@@ -106,7 +109,7 @@ static int apply_to(struct ga_config *config, const struct ga_device_list *lists
 
 	for (size_t i = 0; i < device->process_count; i++)
 		device->processes[i].ignored = is_ignored(config, &device->processes[i]);
-	/* 0 would stand for the usual. */
+	/* 0 would mean the default. */
 	if (config->idle_memory >= 0)
 		device->idle_memory = config->idle_memory > 0 ? config->idle_memory : 1;
 	for (size_t i = 0; result == 0 && i < config->rule_count; i++) {
@@ -124,7 +127,7 @@ static int apply_to(struct ga_config *config, const struct ga_device_list *lists
 
 /* ---- the machine ---- */
 
-/* A UUID may be one of a GPU that has fallen off its bus: that is no reason to stop everything. */
+/* A UUID may belong to a GPU that has fallen off its bus, which is no reason to stop everything. */
 static int find_devices(struct ga_config *config, const gpualloc_machine *machine,
 			struct ga_device_list *lists, gpualloc_error *error)
 {
@@ -149,8 +152,8 @@ static int note_absent(const struct ga_config *config, gpualloc_machine *machine
 {
 	for (size_t i = 0; i < config->rule_count; i++)
 		if (config->rules[i].names_none &&
-		    ga_machine_note(machine, "%s:%u: no device %s is on this machine", config->path,
-				    config->rules[i].line, config->rules[i].id) < 0)
+		    ga_machine_note(machine, "%s:%u: there is no device %s on this machine",
+				    config->path, config->rules[i].line, config->rules[i].id) < 0)
 			return ga_error_memory(error);
 	return 0;
 }

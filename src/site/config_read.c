@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading what the administrator says; see config.h. */
+/* Reads the configuration; see config.h. */
 #include "config.h"
 
 #include "duration.h"
@@ -19,15 +19,15 @@ enum { FILE_MAX = 1 << 20, GROUPS_MAX = 65536 };
 struct reading {
 	struct ga_config *config;
 	unsigned line;
-	uint64_t seen; /* a bit a directive */
+	uint64_t seen; /* one bit for each directive */
 	const char *name;
-	char *value;   /* clean, "" where there is none */
-	char *comment; /* clean, "" where there is none */
+	char *value;   /* clean; "" if there is none */
+	char *comment; /* clean; "" if there is none */
 };
 
 /* ---- files that can be trusted ---- */
 
-/* Whoever could write in it would say who gets which GPU. 0, or an errno with the reason. */
+/* Anybody who can write to the file decides who gets which GPU. 0, or an errno with the reason. */
 static int open_trusted(const char *path, int *ret_fd, size_t *ret_size, const char **ret_reason)
 {
 	ga_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -37,13 +37,13 @@ static int open_trusted(const char *path, int *ret_fd, size_t *ret_size, const c
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return errno;
 	if (!S_ISREG(status.st_mode))
-		*ret_reason = "is no regular file";
+		*ret_reason = "is not a regular file";
 	else if (!ga_is_trusted_owner(fd, &status))
-		*ret_reason = "belongs neither to root nor to you";
+		*ret_reason = "belongs to neither root nor you";
 	else if (status.st_mode & (S_IWGRP | S_IWOTH))
-		*ret_reason = "can be written by others than its owner";
+		*ret_reason = "can be written by users other than its owner";
 	else if (status.st_size > FILE_MAX)
-		*ret_reason = "has more than 1 MiB";
+		*ret_reason = "is larger than 1 MiB";
 	if (*ret_reason)
 		return EPERM;
 	*ret_size = (size_t)status.st_size;
@@ -52,7 +52,7 @@ static int open_trusted(const char *path, int *ret_fd, size_t *ret_size, const c
 	return 0;
 }
 
-/* False where it could not be read; then that is a mistake, but for ENOENT with may_lack. */
+/* False if it could not be read. That counts as a mistake, except ENOENT with may_lack. */
 static bool read_trusted(struct ga_config *config, unsigned line, const char *path, bool may_lack,
 			 struct ga_buffer *content)
 {
@@ -106,8 +106,10 @@ static bool is_uuid(const char *text)
 		!strpbrk(text, ", \t"));
 }
 
-/* Whether it could be one; the machine says whether it is. One alone: of a list of which a part is
-   not there it could not be told what is meant. */
+/*
+ * Whether it could be a device; the machine says whether it is. Only a single one is allowed: if
+ * part of a list were missing, its meaning would be unclear.
+ */
 static bool is_id(const char *text)
 {
 	return is_uuid(text) || (isxdigit((unsigned char)*text) &&
@@ -136,10 +138,10 @@ static int add_rule(const struct reading *reading, const char *id, const char *g
 
 static int no_id(const struct reading *reading, const char *id)
 {
-	ga_config_mistake(reading->config, reading->line,
-			  "%s: \"%.60s\" names no device; give an index, a UUID, a PCI address, or "
-			  "GPU:GI:CI of an instance, one a line",
-			  reading->name, id);
+	ga_config_mistake(
+		reading->config, reading->line,
+		"%s: \"%.60s\" is not a device; give one index, UUID, PCI address, or GPU:GI:CI of an instance per line",
+		reading->name, id);
 	return 0;
 }
 
@@ -165,7 +167,7 @@ static bool is_in_group(gid_t group)
 	return false;
 }
 
-/* A group of many members does not fit into little space. */
+/* A group with many members needs more space. */
 static int find_group(const char *name, gid_t *ret_group)
 {
 	for (size_t size = 4096; size <= (size_t)1 << 22; size *= 4) {
@@ -204,8 +206,8 @@ static int read_group(struct reading *reading)
 	result = find_group(name, &group);
 	if (result == GPUALLOC_EUSAGE) {
 		ga_config_mistake(reading->config, reading->line,
-				  "group: no group is called \"%.60s\"", name);
-		/* Of whom it is we do not know, but it is not everybody's. */
+				  "group: there is no group called \"%.60s\"", name);
+		/* We do not know whose it is, but it is not for everybody. */
 		return add_rule(reading, reading->value, name, false);
 	}
 	return result < 0 ? result : add_rule(reading, reading->value, name, is_in_group(group));
@@ -219,7 +221,8 @@ static int read_max_devices(struct reading *reading)
 		reading->config->max_devices = number;
 	else
 		ga_config_mistake(reading->config, reading->line,
-				  "max-devices: \"%.60s\" is no number of devices", reading->value);
+				  "max-devices: \"%.60s\" is not a number of devices",
+				  reading->value);
 	return 0;
 }
 
@@ -299,9 +302,10 @@ static int read_allow_list(struct reading *reading)
 		if (!*uuid)
 			continue;
 		if (!is_uuid(uuid))
-			ga_config_mistake(config, reading->line,
-					  "%s:%u: \"%.60s\" is no UUID of a GPU or an instance",
-					  config->allow_list, number, uuid);
+			ga_config_mistake(
+				config, reading->line,
+				"%s:%u: \"%.60s\" is not the UUID of a GPU or an instance",
+				config->allow_list, number, uuid);
 		else
 			result = add_text(&config->allowed, &config->allowed_count, uuid);
 	}
@@ -332,17 +336,15 @@ static int read_directive(struct reading *reading)
 		if (strcmp(directives[i].name, reading->name) != 0)
 			continue;
 		if (directives[i].once && reading->seen & (UINT64_C(1) << i)) {
-			ga_config_mistake(reading->config, reading->line,
-					  "%s is said for the second time", reading->name);
+			ga_config_mistake(reading->config, reading->line, "%s appears twice",
+					  reading->name);
 			return 0;
 		}
 		reading->seen |= UINT64_C(1) << i;
 		return directives[i].read(reading);
 	}
-	ga_config_mistake(
-		reading->config, reading->line,
-		"\"%.60s\" is nothing that can be said here; gpualloc.conf(5) has what can",
-		reading->name);
+	ga_config_mistake(reading->config, reading->line,
+			  "\"%.60s\" is not a known setting; see gpualloc.conf(5)", reading->name);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Growing bytes with a mandatory limit; see buffer.h. */
+/* A growing buffer with a mandatory limit; see buffer.h. */
 #include "buffer.h"
 
 #include <stdarg.h>

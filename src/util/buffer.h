@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes that grow up to a limit set beforehand. A failed append (no memory, or past the limit)
- * leaves the buffer marked; later appends do nothing, so that a writer checks once, at the end.
+ * A buffer that grows up to a limit set beforehand. A failed append (no memory, or past the limit)
+ * marks the buffer, and later appends do nothing, so a writer only needs to check once, at the end.
  */
 #ifndef GA_UTIL_BUFFER_H
 #define GA_UTIL_BUFFER_H
@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct ga_buffer {
-	char *data; /* NUL after the last byte once anything was appended */
+	char *data; /* ends in NUL once anything has been appended */
 	size_t size;
 	size_t capacity;
 	size_t limit;
@@ -20,7 +20,7 @@ struct ga_buffer {
 };
 
 #define GA_BUFFER_INIT(most) ((struct ga_buffer){.limit = (most)})
-/* For what a program prints of a machine: more than any has. */
+/* For what a program prints about a machine: more than any machine needs. */
 #define GA_BUFFER_OUTPUT GA_BUFFER_INIT((size_t)1 << 30)
 
 void ga_buffer_free(struct ga_buffer *buffer);
@@ -30,7 +30,9 @@ void ga_buffer_char(struct ga_buffer *buffer, char c);
 void ga_buffer_repeat(struct ga_buffer *buffer, char c, size_t count);
 void ga_buffer_format(struct ga_buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Room for size more bytes behind the last, or NULL; ga_buffer_grew() says how many were used. */
+/*
+ * Room for size more bytes at the end, or NULL; then call ga_buffer_grew() with how many were used.
+ */
 char *ga_buffer_room(struct ga_buffer *buffer, size_t size);
 void ga_buffer_grew(struct ga_buffer *buffer, size_t size);
 /* Hands the bytes to the caller, who frees them; NULL when an append failed. */

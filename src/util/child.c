@@ -20,7 +20,7 @@
 
 enum { ERRORS_LIMIT = 1 << 16, STATUS_OPEN = 125 };
 
-/* Said together with that status by a child that could not let go of what its parent has open. */
+/* What a child writes, and the status it ends with, if it cannot close what its parent has open. */
 static const char still_open[] = "gpualloc: cannot close inherited descriptors: ";
 
 void ga_child_result_free(struct ga_child_result *result)
@@ -29,8 +29,10 @@ void ga_child_result_free(struct ga_child_result *result)
 	ga_buffer_free(&result->errors);
 }
 
-/* Nobody is to be asked for who has gone meanwhile. The first of a pid namespace has no parent in
- * it. */
+/*
+ * If the parent has already gone, nobody wants the answer. The first process of a pid namespace has
+ * no parent in it.
+ */
 static void end_with(pid_t parent)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -48,14 +50,16 @@ static void close_the_rest(void)
 	_exit(STATUS_OPEN);
 }
 
-/* In the child: 0 is empty, 1 and 2 are the pipes, nothing else is open, signals as at birth. err
- * -1: 2 is nowhere. */
+/*
+ * In the child: descriptor 0 is empty, 1 and 2 are the pipes, nothing else is open, and signals
+ * have their defaults. err -1: 2 is /dev/null.
+ */
 static void isolate(int out, int err)
 {
 	sigset_t none;
 	int null;
 
-	/* The pipes' own numbers may be 0, 1 or 2 where the caller had closed those. */
+	/* The pipes' own numbers may be 0, 1 or 2 if the caller had closed those. */
 	null = open("/dev/null", O_RDWR);
 	out = fcntl(out, F_DUPFD, 3);
 	err = fcntl(err < 0 ? null : err, F_DUPFD, 3);
@@ -117,7 +121,9 @@ static int collect(int out, int err, int64_t until, struct ga_child_result *resu
 	return failure;
 }
 
-/* Whether the child was reaped before the time was up; -1 as status where somebody else did. */
+/*
+ * Whether the child was reaped before the time was up. The status is -1 if somebody else reaped it.
+ */
 static bool reap(pid_t child, int64_t until, int *ret_status)
 {
 	struct timespec pause = {.tv_nsec = 200000};
@@ -139,7 +145,7 @@ static bool reap(pid_t child, int64_t until, int *ret_status)
 	}
 }
 
-/* Nothing was asked: a child that hangs would keep the leases of this process. */
+/* Nothing was asked, because a child that hangs would keep this process's leases alive. */
 static bool has_stayed_open(const struct ga_child_result *result)
 {
 	return result->exit_status == STATUS_OPEN && result->errors.data &&
@@ -153,7 +159,7 @@ static int parent_side(const char *name, pid_t child, int out, int err, unsigned
 	int failure = collect(out, err, until, result);
 	int status = 0;
 
-	/* Its output is complete once the pipes are closed; it has only to end. */
+	/* Its output is complete once the pipes are closed; it only has to end now. */
 	if (!failure && !reap(child, until, &status))
 		failure = -ETIMEDOUT;
 	if (failure) {
@@ -172,9 +178,7 @@ static int parent_side(const char *name, pid_t child, int out, int err, unsigned
 	if (has_stayed_open(result))
 		return ga_error_set(
 			error, GPUALLOC_EIO,
-			"%s: not asked, for a child could not close what this process has "
-			"open, leases among it: it needs close_range(), which Linux has "
-			"since 5.9, or /proc",
+			"%s: not asked, because a child process could not close the descriptors and leases of this one: this needs Linux 5.9 or later, for close_range(), or /proc",
 			name);
 	return 0;
 }

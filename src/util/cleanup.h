@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owning locals: ga_auto_… releases at the end of the scope, ga_steal hands ownership on. */
+/*
+ * Locals that own something: ga_auto_… releases it at the end of the scope, ga_steal passes
+ * ownership on.
+ */
 #ifndef GA_UTIL_CLEANUP_H
 #define GA_UTIL_CLEANUP_H
 
@@ -22,7 +25,7 @@ static inline void ga_close_fd(const int *fd)
 #define ga_auto_free ga_cleanup(ga_free_pointer)
 #define ga_auto_close ga_cleanup(ga_close_fd)
 
-/* ga_steal(&pointer): its value, with nothing left behind to be released. */
+/* ga_steal(&pointer): its value; the pointer itself becomes NULL, so nothing is released. */
 static inline void *ga_steal(void *pointer)
 {
 	void *value = *(void **)pointer;

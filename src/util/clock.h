@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clock by which one waits. Never compared with another process's: namespaces may differ. */
+/* The clock for waiting. Do not compare it with another process's: namespaces may differ. */
 #ifndef GA_UTIL_CLOCK_H
 #define GA_UTIL_CLOCK_H
 
@@ -19,13 +19,14 @@ static inline int64_t ga_clock_ms(void)
 	return ga_clock_read_ms(CLOCK_MONOTONIC);
 }
 
-/* Runs on while the machine sleeps: for what was promised to people until a time. */
+/* Keeps running while the machine sleeps: for times that were promised to people. */
 static inline int64_t ga_clock_awake_or_not_ms(void)
 {
 	return ga_clock_read_ms(CLOCK_BOOTTIME);
 }
 
-/* What this thread has cost the processor: a bound for work, which a busy machine does not shorten.
+/*
+ * The processor time of this thread: a limit on work that does not get tighter on a busy machine.
  */
 static inline int64_t ga_clock_work_us(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Closing whatever is open; see descriptors.h. */
+/* Closes whatever is open; see descriptors.h. */
 #include "descriptors.h"
 
 #include <dirent.h>
@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* A folder of that name that is not the kernel's own says nothing of what is open. */
+/* A folder of that name that is not the kernel's does not say what is open. */
 static DIR *open_list(int *ret_errno)
 {
 	DIR *list = opendir("/proc/self/fd");
@@ -26,7 +26,9 @@ static DIR *open_list(int *ret_errno)
 	return NULL;
 }
 
-/* How many it closed; the list itself goes last. A negative errno where it cannot be read. */
+/*
+ * How many it closed; it closes the list itself last. A negative errno if the list cannot be read.
+ */
 static int close_listed(int first)
 {
 	const struct dirent *entry;
@@ -39,7 +41,7 @@ static int close_listed(int first)
 		char *end;
 		long fd = strtol(entry->d_name, &end, 10);
 
-		/* An error of close() is of the file: the descriptor is gone all the same. */
+		/* An error of close() is about the file: the descriptor is closed even so. */
 		if (end != entry->d_name && !*end && fd >= first && fd != dirfd(list)) {
 			(void)close((int)fd);
 			closed++;
@@ -56,9 +58,9 @@ int ga_descriptors_close(int first)
 
 	if (close_range((unsigned)first, ~0U, 0) == 0)
 		return 0;
-	/* The list needs a number, and there may be none left. */
+	/* Opening the list needs a descriptor, and there may be none left. */
 	(void)close(first);
-	/* A list that changes while it is read may leave some out. */
+	/* The list changes while it is read and may leave some out. */
 	do
 		closed = close_listed(first);
 	while (closed > 0);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Closing all descriptors from a number on. Whoever must hold nothing of its parent's goes on only
- * where this said 0: one that stayed open could keep a lease.
+ * Closes all descriptors from a number upwards. A process that must hold nothing of its parent's
+ * may continue only if this returned 0: a descriptor that stayed open could keep a lease.
  */
 #ifndef GA_UTIL_DESCRIPTORS_H
 #define GA_UTIL_DESCRIPTORS_H
 
 /*
- * By close_range(), or where the kernel has none or a filter forbids it, one by one as
- * /proc/self/fd names them. 0, or the negative errno of what kept it from both.
+ * Uses close_range(), or if the kernel lacks it or a filter forbids it, closes what /proc/self/fd
+ * lists one by one. Returns 0, or a negative errno if neither worked.
  */
 int ga_descriptors_close(int first);
 

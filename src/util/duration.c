@@ -20,7 +20,7 @@ static size_t count_digits(const char *text)
 	return strspn(text, "0123456789");
 }
 
-/* A number and its unit, one of those behind *unit; the text behind it, or NULL. */
+/* Reads a number and its unit, one of those from *unit on. Returns the text after it, or NULL. */
 static const char *read_part(const char *text, int64_t most_ms, size_t *unit, int64_t *ret_ms)
 {
 	size_t digits = count_digits(text), letters = strcspn(text + digits, "0123456789");
@@ -73,18 +73,17 @@ static int refuse(const char *text, gpualloc_error *error)
 
 	if (digits > 0 && digits < 10 && !text[digits])
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "\"%s\" is no duration without a unit; did you mean %ss, %sm "
-				    "or %sh?",
-				    text, text, text, text);
+				    "\"%s\" has no unit; did you mean %ss, %sm or %sh?", text, text,
+				    text, text);
 	more = digits > 0 && text[digits] == ':' ? count_digits(text + digits + 1) : 0;
 	if (more > 0 && digits + more < 10 && !text[digits + 1 + more])
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "\"%s\" is no duration: hours and minutes, or minutes and "
-				    "seconds? Write %.*sh%sm or %.*sm%ss",
-				    text, (int)digits, text, text + digits + 1, (int)digits, text,
-				    text + digits + 1);
+		return ga_error_set(
+			error, GPUALLOC_EUSAGE,
+			"\"%s\" could be hours and minutes or minutes and seconds; write %.*sh%sm or %.*sm%ss",
+			text, (int)digits, text, text + digits + 1, (int)digits, text,
+			text + digits + 1);
 	return ga_error_set(error, GPUALLOC_EUSAGE,
-			    "\"%.60s\" is no duration; write 90s, 30m, 2h, 1d, 1h30m or 1:30:00",
+			    "\"%.60s\" is not a duration; write 90s, 30m, 2h, 1d, 1h30m or 1:30:00",
 			    text);
 }
 
@@ -98,12 +97,11 @@ int ga_duration_parse(const char *text, int64_t most_ms, int64_t *ret_ms, gpuall
 		return refuse(text, error);
 	if (ms == 0)
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "\"%.60s\" is no time at all; at least 1ms is possible", text);
+				    "\"%.60s\" is too short; the shortest is 1ms", text);
 	if (ms > most_ms)
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "\"%.60s\" is too long; at most %lld%s "
-				    "is possible",
-				    text, (long long)(most_ms / (most_ms > 2 * DAY ? DAY : HOUR)),
+				    "\"%.60s\" is too long; the longest is %lld%s", text,
+				    (long long)(most_ms / (most_ms > 2 * DAY ? DAY : HOUR)),
 				    most_ms > 2 * DAY ? "d" : "h");
 	*ret_ms = ms;
 	return 0;

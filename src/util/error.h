@@ -22,13 +22,12 @@ int ga_error_set(gpualloc_error *error, int status, const char *format, ...)
 /* Puts context in front: "FILE: " before "devices[0]: expected an object". */
 int ga_error_prefix(gpualloc_error *error, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Adds what may help to what was just set; returns status. Context that is put in front keeps it.
- */
+/* Adds what may help to the error just set; returns status. Context put in front later keeps it. */
 int ga_error_remedy(gpualloc_error *error, int status, unsigned remedies);
 int ga_error_memory(gpualloc_error *error);
-/* GPUALLOC_EUSAGE: a call of the library was given NULL for what it works on. */
+/* GPUALLOC_EUSAGE: a call was given NULL for something it needs. */
 int ga_error_missing(gpualloc_error *error, const char *what);
-/* As ga_error_set, with what errno stands for at the end. */
+/* As ga_error_set, with the text of errno at the end. */
 int ga_error_errno(gpualloc_error *error, int status, int number, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

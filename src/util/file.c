@@ -20,7 +20,7 @@ static int read_all(int fd, const char *path, struct ga_buffer *content, gpuallo
 	enum { CHUNK = 1 << 16 };
 
 	for (;;) {
-		/* One byte more than the limit may be asked for: that is how too much shows. */
+		/* Asks for up to one byte more than the limit, to see if there is too much. */
 		size_t left = content->limit - content->size;
 		size_t want = left < CHUNK ? left + 1 : CHUNK;
 		char spare[1];
@@ -38,10 +38,9 @@ static int read_all(int fd, const char *path, struct ga_buffer *content, gpuallo
 		if (got == 0)
 			return 0;
 		if (left == 0)
-			return ga_error_set(
-				error, GPUALLOC_EDATA,
-				"%s: more than %zu bytes, too large for what it should be", path,
-				content->limit);
+			return ga_error_set(error, GPUALLOC_EDATA,
+					    "%s: more than %zu bytes, which is too large", path,
+					    content->limit);
 		ga_buffer_grew(content, (size_t)got);
 	}
 }
@@ -72,7 +71,7 @@ int ga_file_read_at(int folder, const char *path, size_t limit, struct ga_buffer
 		return ga_error_set(error, GPUALLOC_EDATA, "%s: is a directory, not a file", path);
 	if (S_ISREG(status.st_mode) && (uintmax_t)status.st_size > limit)
 		return ga_error_set(error, GPUALLOC_EDATA,
-				    "%s: %jd bytes, more than the %zu that are read", path,
+				    "%s: too large: %jd bytes, at most %zu are read", path,
 				    (intmax_t)status.st_size, limit);
 	result = read_all(fd, path, &content, error);
 	if (result < 0)
@@ -124,9 +123,9 @@ bool ga_file_exists(const char *root, const char *path)
 /* ---- writing ---- */
 
 /*
- * A process may have a limit on how large its files become (RLIMIT_FSIZE), and the kernel ends it
- * with SIGXFSZ where a write would pass that. A library is not what ends its program: the signal is
- * kept away from this thread and taken off again, unless it was there before.
+ * A process may have a limit on the size of its files (RLIMIT_FSIZE), and the kernel ends it with
+ * SIGXFSZ if a write would exceed it. A library must not end its program, so the signal is blocked
+ * in this thread and then cleared, unless it was pending before.
  */
 struct limit_signal {
 	sigset_t one, before;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON whose bytes are ours; see json_writer.h. */
+/* Writes JSON byte by byte; see json_writer.h. */
 #include "json_writer.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owning locals of the public objects, for programs: auto_… releases at the end of the scope. */
+/* Locals that own public objects, for programs: auto_… releases them at the end of the scope. */
 #ifndef GA_UTIL_OWNED_H
 #define GA_UTIL_OWNED_H
 

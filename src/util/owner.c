@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whose a file is, also where the kernel hides that; see owner.h. */
+/* Who owns a file, even if the kernel hides that; see owner.h. */
 #include "owner.h"
 
 #include "file.h"
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 /*
- * In a user namespace root of outside shows as the overflow uid, and so does everybody else who is
- * not mapped: without any mapping even we.
+ * In a user namespace the outer root shows as the overflow uid, and so does everybody else who is
+ * not mapped. Without any mapping, so do we.
  */
 bool ga_is_nameless_owner(const struct stat *status)
 {
@@ -30,7 +30,7 @@ bool ga_is_nameless_owner(const struct stat *status)
 		!(inside == 0 && outside == 0 && count == UINT32_MAX));
 }
 
-/* The kernel knows: nobody but its owner may open a thing like this. */
+/* The kernel knows: only the owner may open a file in this way. */
 bool ga_is_opened_as_owner(int fd)
 {
 	char path[32];
@@ -43,7 +43,7 @@ bool ga_is_opened_as_owner(int fd)
 	return probe >= 0;
 }
 
-/* What belongs to nobody whom we know, and what we cannot write, is taken for root's. */
+/* If we do not know the owner and cannot write the file, we assume that it is root's. */
 bool ga_is_trusted_owner(int fd, const struct stat *status)
 {
 	if (ga_is_nameless_owner(status))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom to trust: files of root's and of our own, also inside a user namespace. */
+/* Whom to trust: files owned by root or by us, even inside a user namespace. */
 #ifndef GA_UTIL_OWNER_H
 #define GA_UTIL_OWNER_H
 

@@ -37,7 +37,7 @@ static bool is_digit(char c)
 static int refuse(const char *text, gpualloc_error *error)
 {
 	return ga_error_set(error, GPUALLOC_EUSAGE,
-			    "\"%.40s\" is no size; write 8GiB, 800MB or 512M (MiB)", text);
+			    "\"%.40s\" is not a size; write 8GiB, 800MB or 512M (MiB)", text);
 }
 
 int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
@@ -49,8 +49,7 @@ int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
 		return refuse(text, error);
 	for (; is_digit(*rest); rest++) {
 		if (whole > (bytes_max - (*rest - '0')) / 10)
-			return ga_error_set(error, GPUALLOC_EUSAGE,
-					    "\"%.40s\" is more than there can be", text);
+			return ga_error_set(error, GPUALLOC_EUSAGE, "\"%.40s\" is too large", text);
 		whole = whole * 10 + (*rest - '0');
 	}
 	if (*rest == '.' && is_digit(rest[1]))
@@ -66,15 +65,14 @@ int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
 	if (unit == 0 || (unit == 1 && scale > 1))
 		return refuse(text, error);
 	if (whole > bytes_max / unit - 1)
-		return ga_error_set(error, GPUALLOC_EUSAGE, "\"%.40s\" is more than there can be",
-				    text);
-	/* No GPU has so little to give: "800" was meant to be something else. */
+		return ga_error_set(error, GPUALLOC_EUSAGE, "\"%.40s\" is too large", text);
+	/* Nobody means so few bytes: "800" must be short for something else. */
 	if (!*rest && whole > 0 && whole < 1 << 20)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "\"%s\" is a number of bytes, and few; did you mean %lldMB? "
-				    "(%lldB for bytes)",
-				    text, (long long)whole, (long long)whole);
-	/* A fraction of a byte counts as a whole one: a request is never met by less. */
+		return ga_error_set(
+			error, GPUALLOC_EUSAGE,
+			"\"%s\" would be only a few bytes; did you mean %lldMB? (write %lldB for bytes)",
+			text, (long long)whole, (long long)whole);
+	/* Rounds a fraction of a byte up, so that a request never gets less than it asked for. */
 	*ret_bytes = whole * unit +
 		     (tenths * (unit / scale) + (tenths * (unit % scale) + scale - 1) / scale);
 	return 0;

@@ -6,8 +6,8 @@
 #include "error.h"
 
 /*
- * "8GiB", "800MB", "512M" (MiB, as K, G and T), "1.5GiB", "8 gb", or plain bytes, 1 MiB of them at
- * least, or 0. What is no size, and more than 2^62 bytes, is GPUALLOC_EUSAGE.
+ * "8GiB", "800MB", "512M" (MiB, as K, G and T), "1.5GiB", "8 gb", or plain bytes (0, or at least 1
+ * MiB). Anything else, and more than 2^62 bytes, is GPUALLOC_EUSAGE.
  */
 int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error);
 

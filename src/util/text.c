@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text from outside, read strictly and made fit to show; see text.h. */
+/* Reads text from outside strictly and makes it safe to show; see text.h. */
 #include "text.h"
 
 #include <stdlib.h>
@@ -11,9 +11,9 @@ static bool is_blank(char c)
 }
 
 /*
- * What is not drawn but changes what is: controls, the ends of lines, and Unicode's format
- * characters. With them a note can turn the rest of a line around (U+202E), or two names that
- * differ can look the same (U+200B).
+ * Characters that are not drawn but change what is: controls, line ends, and Unicode's format
+ * characters. With them a note can reverse the rest of a line (U+202E), or two different names can
+ * look the same (U+200B).
  */
 static bool is_invisible(uint32_t code)
 {
@@ -35,7 +35,7 @@ static bool is_invisible(uint32_t code)
 	return false;
 }
 
-/* The length of the UTF-8 sequence at text, 0 where there is none that may be shown. */
+/* The length of the UTF-8 sequence at text; 0 if it is invalid or must not be shown. */
 static size_t character_length(const unsigned char *text, size_t size)
 {
 	unsigned char first = text[0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text from outside: numbers read strictly, bytes made fit to be shown and stored. */
+/* Text from outside: reads numbers strictly, makes bytes safe to show and store. */
 #ifndef GA_UTIL_TEXT_H
 #define GA_UTIL_TEXT_H
 
@@ -8,31 +8,32 @@
 #include <stdint.h>
 
 /*
- * A copy that is valid UTF-8, without control characters and Unicode's format characters (those
- * that turn text around or are not drawn), and with neither end blank: what was not becomes '?'.
- * NULL when there is no memory. At most GA_TEXT_MAX bytes are kept.
+ * A copy that is valid UTF-8, without control characters and without Unicode's format characters
+ * (which reverse text or are not drawn): each of these becomes '?'. Blanks at both ends are
+ * removed. NULL when out of memory. At most GA_TEXT_MAX bytes are kept.
  */
 enum { GA_TEXT_MAX = 1024 };
 char *ga_text_clean(const char *text, size_t size);
 /* Whether ga_text_clean() would change nothing. */
 bool ga_text_is_clean(const char *text, size_t size);
-/* The length of the character that text begins with; 0 where it is none that may be shown. */
+/* The length of the first character of text; 0 if it must not be shown. */
 size_t ga_text_character(const char *text, size_t size);
 
 /*
- * Whether a byte could make a terminal do something. Messages quote what came from outside, so
- * ga_text_disarm() makes those '?' before a message is shown; lines may end in it.
+ * Whether a byte could make a terminal do something. Messages quote text from outside, so
+ * ga_text_disarm() turns such bytes into '?' before a message is shown, except line ends.
  */
 bool ga_text_is_control(char c);
 void ga_text_disarm(char *message);
 
-/* Reads size bytes as a whole decimal number in 0…most; nothing else may be there. */
+/* Reads all size bytes as a decimal number from 0 to most; nothing else may be there. */
 bool ga_text_number(const char *text, size_t size, int64_t most, int64_t *ret_number);
 bool ga_text_unsigned(const char *text, size_t size, uint64_t most, uint64_t *ret_number);
-/* Takes the number that *text begins with off it. */
+/* Removes the number that *text begins with. */
 bool ga_text_take_number(const char **text, int64_t most, int64_t *ret_number);
 
-/* "a9485f58-0a6e-5a97-b73d-87cdf435c65e": a UUID without the "GPU-" that most GPUs have before it.
+/*
+ * "a9485f58-0a6e-5a97-b73d-87cdf435c65e": a UUID without the "GPU-" that usually comes before it.
  */
 bool ga_text_is_bare_uuid(const char *text, size_t size);
 

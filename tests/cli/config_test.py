@@ -107,7 +107,7 @@ def mistakes_stop_who_gives_and_not_who_shows():
 def who_else_could_write_it_is_not_obeyed():
     with ruled("exclude = 3") as one:
         os.chmod(one.file, 0o666)
-        one.refused(78, "true", says=["can be written by others"])
+        one.refused(78, "true", says=["can be written by users other than its owner"])
 
 
 @case

@@ -45,7 +45,7 @@ def durations_are_read_strictly():
     for word in ("10", "s", "-1s", "1.5s", "10 s", "10S", "0s", "25h", "1:30", "", "99999999999ms",
                  "0x10s", "+1s", "30m1h"):
         refused(64, "list", "--machine", "dgx2", f"--deadline={word}",
-                says=[f'--deadline: "{word}" is '])
+                says=[f'--deadline: "{word}" '])
     refused(64, "list", "--machine", "dgx2", "--deadline=10", says=["did you mean 10s"])
     for word in ("1ms", "500ms", "10s", "2m", "24h", "1m30s", "0:00:10"):
         ok("list", "--machine", "dgx2", "--deadline", word)

@@ -91,16 +91,16 @@ def by_memory_finds_what_fits():
 
 @case
 def by_memory_tells_no_gpu_from_none_that_fits():
-    refuses(78, "too small: has 24.0 GiB, 1.0 TiB are asked for", BY_MEMORY, "1TiB", "best-fit",
+    refuses(78, "too small: has 24.0 GiB, but 1.0 TiB are asked for", BY_MEMORY, "1TiB", "best-fit",
             LAB)
-    refuses(75, "has 18.0 GiB free, 47.0 GiB are asked for", BY_MEMORY, "47GiB", "best-fit", LAB,
+    refuses(75, "has 18.0 GiB free, but 47.0 GiB are asked for", BY_MEMORY, "47GiB", "best-fit", LAB,
             env={"CUDA_VISIBLE_DEVICES": "GPU-33cc4444"})
-    refuses(69, "no GPU is on this machine", BY_MEMORY, "1GiB", "best-fit",
+    refuses(69, "this machine has no GPU", BY_MEMORY, "1GiB", "best-fit",
             machine_file("empty.json"))
     refuses(69, "no GPU found", BY_MEMORY, "1GiB",
             env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"})
     for size in ("8Gigs", "-1", "much", ""):
-        refuses(64, "is no size", BY_MEMORY, size, "best-fit", LAB)
+        refuses(64, "is not a size", BY_MEMORY, size, "best-fit", LAB)
     refuses(64, "usage:", BY_MEMORY)
 
 

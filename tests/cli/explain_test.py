@@ -47,7 +47,7 @@ NEXT BEST
   0,3,4    40.0 GB/s, score 450, value 40000: 20.0 GB/s less
 
 NOT CHOSEN
-  1        left out by the request
+  1        excluded by the request
   4        free, but in place of 2: 40.0 GB/s, score 450, value 40000
   5        free, but in place of 0: 6.0 GB/s, score 270, value 6000
   6,7      free, but in place of 0: 20.0 GB/s, score 370, value 20000
@@ -135,7 +135,7 @@ def reasons_name_what_stands_in_the_way():
     text = explain(LAB, "-p", "best-fit", "-m", "1GiB")
     assert "has 48.0 GiB free; policy best-fit took others first" in text, text
     text = explain("dgx1-volta", "-n", "2", "-p", "static-dgx1-volta", "--require", "0")
-    assert "policy static-dgx1-volta has no set of it" in text, text
+    assert "policy static-dgx1-volta has no set of this device" in text, text
     assert "NEXT BEST" not in text, text
     text = explain("a100-mig", "--mig", "-n", "2")
     assert "0        a whole GPU, not in MIG mode" in text and "GB/s" not in text, text
@@ -183,7 +183,7 @@ def json_has_every_key_in_order():
     explained = document("rtx8000x4", "-n", "2", "-p", "best-effort", "--exclude", "2")
     assert explained["rejected"] == [
         {"device": "1", "reason": "free, but in place of 3: 9.0 GB/s, score 20, value 20"},
-        {"device": "2", "reason": "left out by the request"}], explained["rejected"]
+        {"device": "2", "reason": "excluded by the request"}], explained["rejected"]
     assert explained["alternatives"][0] == \
         {"devices": ["0", "1"], "value": 20, "score": 20, "bandwidth": 9000}
 

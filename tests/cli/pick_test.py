@@ -90,7 +90,7 @@ def models():
     assert indices(LAB, "--model", "rtx 3090", "-n", "2", "-p", "simple") == "1,0"
     assert indices(LAB, "-n", "3", "--mixed", "-p", "simple") == "1,3,0"
     no(75, LAB, "-n", "3", says=["of one model", "--mixed"])
-    no(78, LAB, "-n", "4", "--ignore-processes", says=["of one model there are 3", "--mixed"])
+    no(78, LAB, "-n", "4", "--ignore-processes", says=["there are only 3 of one model", "--mixed"])
     no(64, LAB, "--require", "1,3", says=["several models", "--mixed"])
     no(78, LAB, "--model", "H100", says=["0-2: another model: NVIDIA GeForce RTX 3090"])
     no(64, LAB, "--model", "", says=["part of a GPU's name"])
@@ -101,9 +101,9 @@ def memory_is_strict():
     assert indices(LAB, "-m", "24GiB", "--model", "3090") == "1", "the display has some"
     assert indices(LAB, "-m", "25769803776", "-p", "simple") == "1"
     no(75, LAB, "--model", "3090", "-m", "24GiB", "-n", "2",
-       says=["0: has 23.5 GiB free, 24.0 GiB are asked for", "process 4711 of alice (train.py)"])
+       says=["0: has 23.5 GiB free, but 24.0 GiB are asked for", "process 4711 of alice (train.py)"])
     no(78, LAB, "--model", "3090", "-m", "25769803777",
-       says=["too small: has 25769803776 bytes, 25769803777 are asked for"])
+       says=["too small: has 25769803776 bytes, but 25769803777 are asked for"])
     no(78, LAB, "-m", "1TiB", says=["too small", "unhealthy"])
     no(78, ODD, "-m", "1B", "--only", "0", says=["its free memory is not known"])
 
@@ -133,11 +133,11 @@ def processes_are_tolerated_up_to_a_size():
     assert indices(LAB, "--require", "2", "--ignore-processes") == "2"
     assert indices(LAB, "--require", "2", "--ignore-processes=8GiB") == "2"
     no(75, LAB, "--require", "2", "--ignore-processes=1GiB",
-       says=["processes have 7.5 GiB, tolerated are 1.0 GiB"])
+       says=["processes use 7.5 GiB, but only 1.0 GiB is tolerated"])
     no(75, MIG, "--only", "0", "--ignore-processes=1G", says=["process 4711"])
     no(64, LAB, "--ignore-processes", "1GiB", says=["did you mean --ignore-processes=1GiB?"])
     no(64, LAB, "--ignore-processes=", says=["--ignore-processes=SIZE"])
-    no(64, LAB, "--ignore-processes=some", says=['--ignore-processes: "some" is no size'])
+    no(64, LAB, "--ignore-processes=some", says=['--ignore-processes: "some" is not a size'])
 
 
 @case
@@ -219,20 +219,20 @@ def policies_that_are_none():
 @case
 def lists():
     for option in ("--only", "--exclude", "--require"):
-        no(64, "dgx1-volta", option, "", says=[option, "empty list"])
-        no(64, "dgx1-volta", option, "0,,1", says=[option, "empty place"])
+        no(64, "dgx1-volta", option, "", says=[option, "the list of devices is empty"])
+        no(64, "dgx1-volta", option, "0,,1", says=[option, "the list of devices has an empty entry"])
         no(64, "dgx1-volta", option, "8", says=[option, 'no device "8"', "gpualloc list"])
-        no(64, "dgx1-volta", option, "3-1", says=[option, "upward"])
-        no(64, "dgx1-volta", option, "GPU-", says=[option, "beginning of 8 UUIDs"])
+        no(64, "dgx1-volta", option, "3-1", says=[option, "must go from low to high"])
+        no(64, "dgx1-volta", option, "GPU-", says=[option, "start of 8 UUIDs"])
         no(64, "dgx1-volta", option, "GPU-ffff", says=[option, "no device"])
     for word in ("5", "5-5", "GPU-5bb9", "gpu-5BB9ED26", "86:00.0", "0000:86:00.0",
                  "00000000:86:00.0", " 5 "):
         assert indices("dgx1-volta", "--only", word) == "5", word
     no(64, "dgx1-volta", "--require", "3", "--exclude", "2-4",
-       says=["device 3 is required, but left out by the request"])
+       says=["device 3 is required, but excluded by the request"])
     no(64, "dgx1-volta", "--require", "3", "--only", "0-2", says=["not one of those asked for"])
     no(78, "dgx1-volta", "--only", "0-3", "-n", "5", says=["only 4", "4-7: not one of those asked for"])
-    no(78, "dgx1-volta", "--exclude", "0-7", says=["none can ever be had", "0-7: left out by"])
+    no(78, "dgx1-volta", "--exclude", "0-7", says=["none can ever be available", "0-7: excluded by"])
 
 
 @case
@@ -243,12 +243,12 @@ def busy_is_75_and_names_who_blocks_and_what_overrides():
     no(75, LAB, "--require", "4", says=["device 4 is required", "process 5000 of bob"])
     no(78, LAB, "--require", "5", says=["device 5 is required", "unhealthy", "lost"])
     no(75, LAB, "-n", "5", "--mixed", says=["5 GPUs asked for, 3 free now", "5: unhealthy"])
-    no(78, LAB, "-n", "6", "--mixed", says=["only 5 can ever be had"])
+    no(78, LAB, "-n", "6", "--mixed", says=["only 5 can ever be available"])
 
 
 @case
 def no_gpu_is_69():
-    no(69, machine_file("empty.json"), says=["no GPU is on this machine"])
+    no(69, machine_file("empty.json"), says=["this machine has no GPU"])
     refused(69, "pick", env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"},
             says=["--machine dgx1-volta"])
 

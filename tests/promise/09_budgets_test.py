@@ -87,7 +87,7 @@ def a_grant_in_pieces_can_be_shared_out_within():
         assert outer.said == "in"
         outer.end()
         said = one.run(*share("30GiB"), "sh", "-c", f"{inner} 31GiB true; echo $?")
-        assert said.out == "78\n" and "has 30.0 GiB, 31.0 GiB are asked for" in said.err, said
+        assert said.out == "78\n" and "has 30.0 GiB, but 31.0 GiB are asked for" in said.err, said
         said = one.run(*share("30GiB"), "sh", "-c",
                        f"{inner} 20GiB sh -c '{inner} 10GiB true && {inner} 20GiB true'; echo $?")
         assert said.out == "0\n", said

@@ -147,7 +147,7 @@ static void giving_back_what_is_not_held_changes_nothing(void)
 
 	CHECK_TEXT(take(allocator, 2), "0 1");
 	CHECK_INT(gpualloc_allocator_give_back(allocator, devices, 2, error), GPUALLOC_EUSAGE);
-	CHECK_HAS(gpualloc_error_message(error), "not taken, and so not given back: 5");
+	CHECK_HAS(gpualloc_error_message(error), "not taken, so not given back: 5");
 	CHECK_INT(count_available(allocator), 6);
 	CHECK_INT(gpualloc_allocator_give_back(allocator, devices, 1, NULL), 0);
 	CHECK_INT(count_available(allocator), 7);

@@ -123,11 +123,11 @@ static const struct {
 	{"two models only when mixed",
 	 {.count = 3},
 	 GPUALLOC_EIMPOSSIBLE,
-	 "of one model there are 2"},
+	 "there are only 2 of one model"},
 	{"the required are of two models",
 	 {.require = "0,2"},
 	 GPUALLOC_EUSAGE,
-	 "the required devices are of several models"},
+	 "the required devices are not all of the same model"},
 	{"three, mixed", {.count = 3, .mixed = true, .policy = "simple"}, 0, "GPU-2 GPU-0 GPU-3"},
 	{"--only gives the order",
 	 {.only = "3,0,2", .count = 3, .mixed = true, .policy = "simple"},
@@ -145,7 +145,7 @@ static const struct {
 	{"free is less than total",
 	 {.memory = "38000000001", .model = "big"},
 	 GPUALLOC_EBUSY,
-	 "has 38000000000 bytes free, 38000000001 are asked for"},
+	 "has 38000000000 bytes free, but 38000000001 are asked for"},
 	{"free is less than total, exactly", {.memory = "38000000000", .only = "0"}, 0, "GPU-0"},
 	{"too small for ever", {.memory = "50GB"}, GPUALLOC_EIMPOSSIBLE, "too small"},
 	{"best fit", {.policy = "best-fit", .memory = "1GB"}, 0, "GPU-2"},
@@ -159,14 +159,14 @@ static const struct {
 	{"required but excluded",
 	 {.require = "3", .exclude = "2-3"},
 	 GPUALLOC_EUSAGE,
-	 "device 3 is required, but left out by the request"},
+	 "device 3 is required, but excluded by the request"},
 	{"required but in use", {.require = "1"}, GPUALLOC_EBUSY, "process 77"},
 	{"required but lost", {.require = "5"}, GPUALLOC_EIMPOSSIBLE, "device 5 is required"},
 	{"more required than asked",
 	 {.require = "2,3", .count = 1},
 	 GPUALLOC_EUSAGE,
-	 "2 devices are required, only 1"},
-	{"no such device", {.only = "7"}, GPUALLOC_EUSAGE, "--only: no device \"7\""},
+	 "2 devices are required, but only 1"},
+	{"no such device", {.only = "7"}, GPUALLOC_EUSAGE, "--only: there is no device \"7\""},
 	{"the environment restricts", {.visible = "GPU-3"}, 0, "GPU-3"},
 	{"the environment's numbers are not certain",
 	 {.visible = "3"},
@@ -180,10 +180,10 @@ static const struct {
 	 GPUALLOC_EUSAGE,
 	 "this machine has 1g.5gb, 1c.2g.10gb"},
 	{"several instances, one of each GPU instance", {.mig = "", .count = 2}, 0, "MIG-a MIG-b"},
-	{"never two of one GPU instance",
+	{"never two on the same GPU instance",
 	 {.mig = "", .count = 3},
 	 GPUALLOC_EIMPOSSIBLE,
-	 "one program can open only one"},
+	 "a program can open only one"},
 	{"two required of one GPU instance",
 	 {.mig = "", .require = "MIG-b,MIG-c"},
 	 GPUALLOC_EIMPOSSIBLE,
@@ -201,7 +201,10 @@ static const struct {
 	 {.share = true, .memory = "1GB", .policy = "best-effort"},
 	 GPUALLOC_EUSAGE,
 	 "shares do not have"},
-	{"a share of nothing", {.share = true}, GPUALLOC_EUSAGE, "of how much memory"},
+	{"a share of nothing",
+	 {.share = true},
+	 GPUALLOC_EUSAGE,
+	 "a share needs an amount of memory"},
 	{"a share beside a process", {.share = true, .memory = "1GB", .only = "1"}, 0, "GPU-1"},
 };
 
@@ -232,7 +235,7 @@ static void several_instances_need_a_new_driver(void)
 	memcpy(strstr(old, "570.10"), "565.10", 6);
 	machine = open_text(old);
 	CHECK_HAS(answer(machine, &(struct wish){.mig = "", .count = 2}, &status),
-		  "only one MIG instance with driver 565.10");
+		  "with driver 565.10 a program can open only one MIG instance");
 	CHECK_INT(status, GPUALLOC_EIMPOSSIBLE);
 	gpualloc_machine_free(machine);
 	free(old);

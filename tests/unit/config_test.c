@@ -92,33 +92,33 @@ static const struct {
 	const char *line, *says;
 } mistakes[] = {
 	{"exclude", "\"exclude\": expected NAME = VALUE"},
-	{"= 3", "\"\" is nothing that can be said here"},
-	{"exlude = 3", "\"exlude\" is nothing that can be said here"},
-	{"exclude =", "exclude: \"\" names no device"},
-	{"exclude = foo", "exclude: \"foo\" names no device"},
-	{"exclude = GPU-", "exclude: \"GPU-\" names no device"},
-	{"exclude = 0,1", "exclude: \"0,1\" names no device"},
+	{"= 3", "\"\" is not a known setting"},
+	{"exlude = 3", "\"exlude\" is not a known setting"},
+	{"exclude =", "exclude: \"\" is not a device"},
+	{"exclude = foo", "exclude: \"foo\" is not a device"},
+	{"exclude = GPU-", "exclude: \"GPU-\" is not a device"},
+	{"exclude = 0,1", "exclude: \"0,1\" is not a device"},
 	{"group = 0", "group: give a device and the name of a group"},
 	{"group = 0 a b", "group: give a device and the name of a group"},
-	{"group = x root", "group: \"x\" names no device"},
-	{"group = 0 no-such-group-here", "no group is called \"no-such-group-here\""},
-	{"max-devices = -1", "max-devices: \"-1\" is no number of devices"},
-	{"max-devices = many", "max-devices: \"many\" is no number of devices"},
-	{"max-hold = 2", "max-hold: \"2\" is no duration"},
-	{"max-hold = 0s", "max-hold: \"0s\" is no time"},
-	{"max-hold = 1:30", "Write 1h30m or 1m30s"},
-	{"max-hold = h", "max-hold: \"h\" is no duration"},
-	{"keep = 99999999999999999999d", "keep: \"99999999999999999999d\" is no duration"},
-	{"keep =", "keep: \"\" is no duration"},
+	{"group = x root", "group: \"x\" is not a device"},
+	{"group = 0 no-such-group-here", "there is no group called \"no-such-group-here\""},
+	{"max-devices = -1", "max-devices: \"-1\" is not a number of devices"},
+	{"max-devices = many", "max-devices: \"many\" is not a number of devices"},
+	{"max-hold = 2", "max-hold: \"2\" has no unit"},
+	{"max-hold = 0s", "max-hold: \"0s\" is too short"},
+	{"max-hold = 1:30", "write 1h30m or 1m30s"},
+	{"max-hold = h", "max-hold: \"h\" is not a duration"},
+	{"keep = 99999999999999999999d", "keep: \"99999999999999999999d\" is not a duration"},
+	{"keep =", "keep: \"\" is not a duration"},
 	{"ignore-process =", "ignore-process: give the name of a program"},
 	{"ignore-process = /usr/bin/X", "ignore-process: give the name of a program"},
 	{"idle-memory = lots", "idle-memory: "},
 	{"idle-memory = 600", "did you mean 600MB?"},
 	{"allow-list = ids", "allow-list: give a path from the root"},
 	{"allow-list = /nonexistent/ids", "/nonexistent/ids: No such file or directory"},
-	{"allow-list = /dev", "/dev: is no regular file"},
+	{"allow-list = /dev", "/dev: is not a regular file"},
 	{"log =", "log: give a path from the root"},
-	{"keep = 1s\nkeep = 2s", "keep is said for the second time"},
+	{"keep = 1s\nkeep = 2s", "keep appears twice"},
 	{"\x01\x02\xff", "expected NAME = VALUE"},
 };
 
@@ -152,8 +152,8 @@ static void all_mistakes_are_named_at_once(void)
 	begin();
 	read_config("a = 1\nmax-devices = 2\nb = 2\n", &config);
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
-	CHECK_HAS(error.message, "c:1: \"a\" is nothing");
-	CHECK_HAS(error.message, "c:3: \"b\" is nothing");
+	CHECK_HAS(error.message, "c:1: \"a\" is not a known setting");
+	CHECK_HAS(error.message, "c:3: \"b\" is not a known setting");
 	CHECK_INT(config.max_devices, 2); /* what was right is known all the same */
 	ga_config_free(&config);
 	for (int i = 0; i < 300; i++)
@@ -161,7 +161,7 @@ static void all_mistakes_are_named_at_once(void)
 	read_config(text, &config);
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
 	CHECK_INT(config.mistake_count, 300);
-	CHECK_HAS(error.message, " mistakes more");
+	CHECK_HAS(error.message, " more mistakes");
 	end(&config);
 }
 
@@ -176,8 +176,8 @@ static void a_list_of_what_is_allowed_is_checked_too(void)
 	(void)snprintf(text, sizeof text, "allow-list = %s\n", list);
 	read_config(text, &config);
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
-	CHECK_HAS(error.message, "ids:2: \"0\" is no UUID");
-	CHECK_HAS(error.message, "ids:3: \"nonsense\" is no UUID");
+	CHECK_HAS(error.message, "ids:2: \"0\" is not the UUID");
+	CHECK_HAS(error.message, "ids:3: \"nonsense\" is not the UUID");
 	CHECK_INT(config.allowed_count, 1);
 	end(&config);
 }
@@ -192,7 +192,7 @@ static void what_others_can_write_is_not_believed(void)
 	CHECK_INT(chmod(path, 0664), 0);
 	CHECK_INT(ga_config_read(path, &config, NULL), 0);
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
-	CHECK_HAS(error.message, "c: can be written by others than its owner");
+	CHECK_HAS(error.message, "c: can be written by users other than its owner");
 	CHECK_INT(config.max_devices, GA_UNKNOWN);
 	ga_config_free(&config);
 	if (geteuid() == 0) {
@@ -200,14 +200,14 @@ static void what_others_can_write_is_not_believed(void)
 		CHECK_INT(chown(path, 65534, 65534), 0);
 		CHECK_INT(ga_config_read(path, &config, NULL), 0);
 		CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
-		CHECK_HAS(error.message, "c: belongs neither to root nor to you");
+		CHECK_HAS(error.message, "c: belongs to neither root nor you");
 		ga_config_free(&config);
 	}
 	CHECK_INT(unlink(path), 0);
 	CHECK_INT(mkfifo(path, 0600), 0);
 	CHECK_INT(ga_config_read(path, &config, NULL), 0);
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
-	CHECK_HAS(error.message, "c: is no regular file");
+	CHECK_HAS(error.message, "c: is not a regular file");
 	end(&config);
 }
 
@@ -263,7 +263,7 @@ static void rules_reach_devices(void)
 	check_device(&machine->devices[2], "");
 	check_device(&machine->devices[3].mig[0], "taken out of use");
 	check_device(&machine->devices[3].mig[1], "");
-	CHECK_HAS(machine->notes[0], "c:5: no device GPU-gone is on this machine");
+	CHECK_HAS(machine->notes[0], "c:5: there is no device GPU-gone on this machine");
 	ga_machine_free(machine);
 	end(&config);
 }

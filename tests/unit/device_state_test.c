@@ -24,7 +24,7 @@ static const struct {
 	{"\"health\":\"unresponsive\",\"reason\":\"NVML said nothing\"", GPUALLOC_STATE_UNHEALTHY,
 	 "does not answer: NVML said nothing"},
 	{"\"health\":\"blocked\"", GPUALLOC_STATE_UNHEALTHY,
-	 "the operating system (a cgroup, say) blocks the GPU"},
+	 "the operating system blocks the GPU, perhaps by a cgroup"},
 	{"\"processes\":[{\"pid\":1,\"type\":\"G\"}]", GPUALLOC_STATE_FREE, ""},
 	{"\"processes\":[{\"pid\":1,\"type\":\"C\"}]", GPUALLOC_STATE_IN_USE, "process 1"},
 	{"\"processes\":[{\"pid\":8,\"type\":\"G\"},{\"pid\":9,\"type\":\"C+G\",\"user\":\"eve\","
@@ -88,7 +88,7 @@ static void an_instance_is_busy_by_its_own_processes(void)
 	check_device(&device->mig[0], GPUALLOC_STATE_FREE, "");
 	check_device(&device->mig[1], GPUALLOC_STATE_IN_USE, "process 5");
 	check_device(device, GPUALLOC_STATE_EXCLUDED,
-		     "in MIG mode: only its 2 instances can be had");
+		     "in MIG mode: only its 2 instances can be used");
 }
 
 static void a_process_of_no_known_instance_blocks_those_not_known(void)
@@ -97,8 +97,7 @@ static void a_process_of_no_known_instance_blocks_those_not_known(void)
 		"\"processes\":[{\"pid\":5,\"type\":\"C\"}],\"mig\":[{},{\"processes\":[]}]");
 	const struct gpualloc_device *device = &machine->devices[0];
 
-	check_device(&device->mig[0], GPUALLOC_STATE_IN_USE,
-		     "process 5, on which instance is not known");
+	check_device(&device->mig[0], GPUALLOC_STATE_IN_USE, "process 5, on an unknown instance");
 	check_device(&device->mig[1], GPUALLOC_STATE_FREE, "");
 }
 
@@ -111,8 +110,7 @@ static void hidden_use_of_a_gpu_blocks_instances_of_which_nothing_is_known(void)
 
 	check_device(
 		&device->mig[0], GPUALLOC_STATE_IN_USE,
-		"2048 MiB of its GPU in use, on which instance and by whom cannot be seen from "
-		"here");
+		"2048 MiB of its GPU in use; which instance, and by whom, cannot be seen from here");
 	check_device(&device->mig[1], GPUALLOC_STATE_FREE, "");
 	check_device(&device->mig[2], GPUALLOC_STATE_FREE, "");
 }

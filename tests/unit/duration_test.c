@@ -40,34 +40,34 @@ static const struct {
 	const char *text;
 	const char *says;
 } no_durations[] = {
-	{"", "no duration"},
+	{"", "not a duration"},
 	{"10", "did you mean 10s, 10m or 10h?"},
-	{"1:30", "Write 1h30m or 1m30s"},
-	{"1:30:0", "no duration"},
-	{"1:60:00", "no duration"},
-	{"1:30:60", "no duration"},
-	{":30:00", "no duration"},
-	{"1:30:00s", "no duration"},
-	{"0s", "no time at all"},
-	{"0:00:00", "no time at all"},
-	{"s", "no duration"},
-	{"-1s", "no duration"},
-	{"+1s", "no duration"},
-	{"1.5h", "no duration"},
-	{"10 s", "no duration"},
-	{"10S", "no duration"},
-	{"30m1h", "no duration"},
-	{"1h1h", "no duration"},
-	{"1h30", "no duration"},
-	{"1hm", "no duration"},
-	{"5mm", "no duration"},
-	{"0x10s", "no duration"},
-	{"367d", "no duration"},
-	{"99999999999999999999d", "no duration"},
-	{"25h", "too long; at most 24h"},
+	{"1:30", "write 1h30m or 1m30s"},
+	{"1:30:0", "not a duration"},
+	{"1:60:00", "not a duration"},
+	{"1:30:60", "not a duration"},
+	{":30:00", "not a duration"},
+	{"1:30:00s", "not a duration"},
+	{"0s", "too short; the shortest is 1ms"},
+	{"0:00:00", "too short; the shortest is 1ms"},
+	{"s", "not a duration"},
+	{"-1s", "not a duration"},
+	{"+1s", "not a duration"},
+	{"1.5h", "not a duration"},
+	{"10 s", "not a duration"},
+	{"10S", "not a duration"},
+	{"30m1h", "not a duration"},
+	{"1h1h", "not a duration"},
+	{"1h30", "not a duration"},
+	{"1hm", "not a duration"},
+	{"5mm", "not a duration"},
+	{"0x10s", "not a duration"},
+	{"367d", "not a duration"},
+	{"99999999999999999999d", "not a duration"},
+	{"25h", "too long; the longest is 24h"},
 };
 
-static void what_is_no_duration_is_refused_with_an_example(void)
+static void anything_else_is_refused_with_an_example(void)
 {
 	for (size_t i = 0; i < sizeof no_durations / sizeof *no_durations; i++) {
 		gpualloc_error error = {0};
@@ -84,8 +84,7 @@ static void what_is_no_duration_is_refused_with_an_example(void)
 
 static const struct test_case cases[] = {
 	{"durations are read", durations_are_read},
-	{"what is no duration is refused with an example",
-	 what_is_no_duration_is_refused_with_an_example},
+	{"anything else is refused with an example", anything_else_is_refused_with_an_example},
 };
 
 TEST_MAIN(cases)

@@ -45,7 +45,7 @@ static const char *const no_sizes[] = {
 	"800",       "1048575", "8 G B", "0x10", "9223372036854775808",
 	"99999999T", "8  GiB"};
 
-static void what_is_no_size_is_refused_with_an_example(void)
+static void anything_else_is_refused_with_an_example(void)
 {
 	for (size_t i = 0; i < sizeof no_sizes / sizeof *no_sizes; i++) {
 		gpualloc_error error = {0};
@@ -81,7 +81,7 @@ static void sizes_are_shown_and_never_rounded_up(void)
 
 static const struct test_case cases[] = {
 	{"sizes are read", sizes_are_read},
-	{"what is no size is refused with an example", what_is_no_size_is_refused_with_an_example},
+	{"anything else is refused with an example", anything_else_is_refused_with_an_example},
 	{"a bare small number is asked about", a_bare_small_number_is_asked_about},
 	{"sizes are shown and never rounded up", sizes_are_shown_and_never_rounded_up},
 };
