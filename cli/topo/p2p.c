@@ -56,8 +56,9 @@ bool p2p_sentence(struct ga_buffer *text, const struct p2p_seen *seen)
 			       "no peer-to-peer: data between two of them goes through the host's "
 			       "memory");
 	else
-		ga_buffer_format(text, "peer-to-peer between %zu of %zu pairs", all - seen->no,
-				 all);
+		ga_buffer_format(text, "peer-to-peer between %zu of %zu pairs", seen->ok, all);
+	if (seen->unknown)
+		ga_buffer_format(text, ", not known for %zu", seen->unknown);
 	if (seen->inferred == all)
 		ga_buffer_text(text, " (inferred from the model, not read)");
 	else if (seen->inferred)

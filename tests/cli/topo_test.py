@@ -116,6 +116,8 @@ def peer_to_peer_is_shown_and_what_was_inferred_is_marked():
             p2p=[["X", None, "no"], [None, "X", "no"], ["no", "no", "X"]]))
         assert "Peer-to-peer between 1 of 3 pairs (1 inferred from the model" in mixed, mixed
         assert re.search(r"^GPU1  OK     X    NS$", mixed, re.M), mixed
+        unknown = ok("topo", "--machine", of_models(where, card, *["NVIDIA L4"] * 2))
+        assert "\nPeer-to-peer between 0 of 3 pairs, not known for 1 (2 inferred" in unknown, unknown
         read = ok("topo", "--machine", of_models(where, card, card,
                                                  p2p=[["X", "ok"], ["ok", "X"]]))
         assert "\nPeer-to-peer between any two.\n" in read, read
