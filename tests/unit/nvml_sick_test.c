@@ -141,6 +141,12 @@ static void a_library_that_crashes_costs_its_gpu(void)
 	machine = ask(NVML_DEADLINE_MS);
 	only_these_are_sick(machine, expected, "60",
 			    "the driver's library crashed (signal 9, Killed) when asked for");
+	ga_machine_free(ga_steal(&machine));
+	CHECK_INT(unsetenv("FAKE_CRASH"), 0);
+	CHECK_INT(setenv("FAKE_EXIT", "6,0", 1), 0);
+	machine = ask(NVML_DEADLINE_MS);
+	only_these_are_sick(machine, expected, "60",
+			    "the driver's library ended (status 0) when asked for");
 }
 
 static void what_happens_at_the_end_costs_nothing(void)
@@ -285,6 +291,33 @@ static void a_link_that_sleeps_is_up(void)
 	}
 }
 
+/* A handle may still be given, and nothing be behind it. */
+static void a_gpu_that_vanishes_between_calls_is_not_free(void)
+{
+	static const struct {
+		const char *answer;
+		enum gpualloc_health health;
+	} plays[] = {{"1:2", GPUALLOC_HEALTH_FAILED},     {"2:2", GPUALLOC_HEALTH_FAILED},
+		     {"8:2", GPUALLOC_HEALTH_NO_POWER},   {"10:2", GPUALLOC_HEALTH_UNRESPONSIVE},
+		     {"11:2", GPUALLOC_HEALTH_INTERRUPT}, {"17:2", GPUALLOC_HEALTH_BLOCKED},
+		     {"15:2", GPUALLOC_HEALTH_LOST},      {"999:2", GPUALLOC_HEALTH_FAILED}};
+	static const char *const parts[][2] = {{"UUID", "its UUID"}, {"MemoryInfo", "its memory"}};
+
+	nvml_show_spec("dgx1-volta");
+	for (size_t i = 0; i < sizeof plays / sizeof *plays; i++)
+		for (size_t p = 0; p < 2; p++) {
+			ga_auto_machine gpualloc_machine *machine = NULL;
+
+			test_about("%s: %s", parts[p][0], plays[i].answer);
+			CHECK_INT(setenv("FAKE_ANSWER", plays[i].answer, 1), 0);
+			CHECK_INT(setenv("FAKE_ANSWER_IN", parts[p][0], 1), 0);
+			machine = nvml_ask(NULL);
+			CHECK_INT(machine->devices[2].health, plays[i].health);
+			CHECK_HAS(machine->devices[2].reason, parts[p][1]);
+			CHECK_INT(ga_device_state(&machine->devices[1]), GPUALLOC_STATE_FREE);
+		}
+}
+
 /* ---- what a list of processes is worth ---- */
 
 static void an_unknown_list_is_not_an_empty_one(void)
@@ -294,6 +327,7 @@ static void an_unknown_list_is_not_an_empty_one(void)
 	} plays[] = {{"FAKE_PROCESSES", "denied"},
 		     {"FAKE_PROCESSES", "unsupported"},
 		     {"FAKE_PROCESSES", "no-mps"},
+		     {"FAKE_PROCESSES", "too-many"},
 		     {"FAKE_VGPU", "1"}};
 	ga_auto_machine gpualloc_machine *shown = nvml_open_machine("dgx1-volta");
 
@@ -315,6 +349,31 @@ static void an_unknown_list_is_not_an_empty_one(void)
 	ga_machine_free(ga_steal(&shown));
 	shown = nvml_ask(NULL);
 	CHECK_INT(ga_device_state(&shown->devices[0]), GPUALLOC_STATE_FREE);
+}
+
+/* 4 refuses, as a driver does that tells it to root only; the others have the list and fail. */
+static void a_list_that_fails_is_not_an_empty_one(void)
+{
+	static const char *const answers[] = {"4:0", "10:0", "17:0", "999:0"};
+	static const char *const lists[] = {"Compute", "Graphics", "MPS"};
+	ga_auto_machine gpualloc_machine *shown = nvml_open_machine("dgx1-volta");
+
+	shown->devices[0].memory.used = INT64_C(700) << 20;
+	shown->devices[0].processes_known = true;
+	nvml_show(shown);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t l = 0; l < 3; l++) {
+			ga_auto_machine gpualloc_machine *machine = NULL;
+			char name[64];
+
+			test_about("%s: %s", lists[l], answers[i]);
+			(void)snprintf(name, sizeof name, "Get%sRunningProcesses",
+				       l == 2 ? "MPSCompute" : lists[l]);
+			CHECK_INT(setenv("FAKE_ANSWER", answers[i], 1), 0);
+			CHECK_INT(setenv("FAKE_ANSWER_IN", name, 1), 0);
+			machine = nvml_ask(NULL);
+			CHECK_INT(ga_device_state(&machine->devices[0]), GPUALLOC_STATE_IN_USE);
+		}
 }
 
 static void unified_memory_is_the_systems(void)
@@ -373,9 +432,12 @@ static const struct test_case cases[] = {
 	{"a slow start is waited for", a_slow_start_is_waited_for},
 	{"a start may take three times the usual", a_start_may_take_three_times_the_usual},
 	{"what is refused is told by its name", what_is_refused_is_told_by_its_name},
+	{"a GPU that vanishes between calls is not free",
+	 a_gpu_that_vanishes_between_calls_is_not_free},
 	{"a fabric that is not ready is a reason", a_fabric_that_is_not_ready_is_a_reason},
 	{"a link that sleeps is up", a_link_that_sleeps_is_up},
 	{"an unknown list is not an empty one", an_unknown_list_is_not_an_empty_one},
+	{"a list that fails is not an empty one", a_list_that_fails_is_not_an_empty_one},
 	{"unified memory is the system's", unified_memory_is_the_systems},
 	{"settings of NVML are not ours", settings_of_nvml_are_not_ours},
 	{"peer-to-peer is asked both ways", peer_to_peer_is_asked_both_ways},

@@ -138,7 +138,7 @@ static int take_handle(struct ga_nvml_gpu *gpu)
 	ga_nvml_announce(gpu, "a handle");
 	result = gpu->nvml->handle_by_index((unsigned)gpu->index, &handle);
 	if (result != GA_NVML_SUCCESS || !handle)
-		return ga_nvml_no_handle(gpu, result ? result : GA_NVML_UNKNOWN);
+		return ga_nvml_unusable(gpu, result ? result : GA_NVML_UNKNOWN, "a handle");
 	gpu->handle = handle;
 	return ga_nvml_read_identity(gpu);
 }

@@ -28,7 +28,7 @@ enum {
 /* What is known of a GPU beside the machine. */
 struct suspect {
 	bool bad;
-	int status; /* as ga_child_stop() has it where it ended the library; 0: it said nothing */
+	int status; /* as ga_child_stop() has it where it ended the library; -1: it said nothing */
 	char doing[GA_NVML_DOING_SIZE];
 };
 
@@ -111,6 +111,9 @@ static int whole_is_dead(const struct asking *asking, gpualloc_error *error)
 				    "NVML: the driver's library crashed (signal %d, %s); the "
 				    "library and the kernel module may not belong together",
 				    status - 128, strsignal(status - 128));
+	if (status < 0)
+		return ga_error_set(error, GPUALLOC_ENOSOURCE,
+				    "NVML: the query said what makes no sense");
 	return ga_error_set(error, GPUALLOC_ENOSOURCE,
 			    "NVML: the query ended without an answer (exit status %d)", status);
 }
@@ -316,7 +319,7 @@ static void describe(const struct asking *asking, const struct suspect *suspect,
 		(void)snprintf(text, size,
 			       "the driver's library crashed (signal %d, %s) when asked for %s",
 			       suspect->status - 128, strsignal(suspect->status - 128), doing);
-	else if (suspect->status != 0)
+	else if (suspect->bad && suspect->status >= 0)
 		(void)snprintf(text, size,
 			       "the driver's library ended (status %d) when asked for %s",
 			       suspect->status, doing);

@@ -36,8 +36,8 @@ bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing)
 	return false;
 }
 
-/* What keeps the driver from giving a handle; nothing but "GPU is lost" is a lost GPU. */
-static enum gpualloc_health health_without_handle(int result)
+/* What keeps the driver from answering; nothing but "GPU is lost" is a lost GPU. */
+static enum gpualloc_health health_by(int result)
 {
 	switch (result) {
 	case GA_NVML_NO_PERMISSION: return GPUALLOC_HEALTH_NO_PERMISSION;
@@ -49,16 +49,16 @@ static enum gpualloc_health health_without_handle(int result)
 	}
 }
 
-int ga_nvml_no_handle(struct ga_nvml_gpu *gpu, int result)
+int ga_nvml_unusable(struct ga_nvml_gpu *gpu, int result, const char *doing)
 {
 	char reason[256];
 
-	if (ga_nvml_worked(gpu, result, "a handle") || gpu->sick)
+	if (ga_nvml_worked(gpu, result, doing) || gpu->sick)
 		return 0;
 	gpu->sick = result;
-	gpu->device->health = health_without_handle(result);
-	(void)snprintf(reason, sizeof reason, "NVML says \"%s\" when asked for a handle",
-		       ga_nvml_text(gpu->nvml, result));
+	gpu->device->health = health_by(result);
+	(void)snprintf(reason, sizeof reason, "NVML says \"%s\" when asked for %s",
+		       ga_nvml_text(gpu->nvml, result), doing);
 	return ga_set_text(&gpu->device->reason, reason);
 }
 
@@ -91,9 +91,21 @@ static int set_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, const char
 	return ga_nvml_ask_text(gpu, call, gpu->handle, doing, text) ? ga_set_text(field, text) : 0;
 }
 
+/* A driver may lack a question; one that has it and cannot answer has no GPU behind the handle. */
+static bool is_no_answer(int result)
+{
+	return result != GA_NVML_SUCCESS && result != GA_NVML_NOT_SUPPORTED &&
+	       result != GA_NVML_FUNCTION_NOT_FOUND && result != GA_NVML_ARGUMENT_VERSION_MISMATCH;
+}
+
 static int read_uuid(struct ga_nvml_gpu *gpu)
 {
-	return set_text(gpu, gpu->nvml->uuid, "its UUID", &gpu->device->uuid);
+	char text[GA_NVML_NAME_SIZE] = "";
+	int result = gpu->nvml->uuid(gpu->handle, text, sizeof text - 1);
+
+	if (is_no_answer(result))
+		return ga_nvml_unusable(gpu, result, "its UUID");
+	return result == GA_NVML_SUCCESS && *text ? ga_set_text(&gpu->device->uuid, text) : 0;
 }
 
 static int read_name(struct ga_nvml_gpu *gpu)
@@ -199,8 +211,8 @@ static int64_t bytes(uint64_t number)
 	return number <= bytes_max ? (int64_t)number : GA_UNKNOWN;
 }
 
-bool ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
-			 struct ga_memory *ret_memory)
+int ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+			struct ga_memory *ret_memory)
 {
 	const struct ga_nvml *nvml = gpu->nvml;
 	struct ga_nvml_memory_v2 new = {.version = GA_NVML_VERSION(new, 2)};
@@ -212,23 +224,38 @@ bool ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 		ret_memory->total = bytes(new.total);
 		ret_memory->reserved = bytes(new.reserved);
 		ret_memory->used = bytes(new.used);
-		return false;
+		return GA_NVML_SUCCESS;
 	}
 	/* A driver may have the newer call and refuse it; and here used may contain the reserve. */
 	if (gpu->sick || !nvml->memory_v1)
-		return false;
+		return GA_NVML_FUNCTION_NOT_FOUND;
 	result = nvml->memory_v1(handle, &old);
 	if (!ga_nvml_worked(gpu, result, "its memory") || old.total == 0)
-		return result == GA_NVML_SUCCESS || result == GA_NVML_NOT_SUPPORTED;
+		return result == GA_NVML_SUCCESS ? GA_NVML_NOT_SUPPORTED : result;
 	ret_memory->total = bytes(old.total);
 	ret_memory->used = bytes(old.used);
-	return false;
+	return GA_NVML_SUCCESS;
+}
+
+/* Then only root is told of the whole GPU, and its instances tell of themselves. */
+static bool is_in_mig_mode(const struct ga_nvml_gpu *gpu)
+{
+	unsigned current = 0, pending = 0;
+
+	return gpu->nvml->mig_mode &&
+	       gpu->nvml->mig_mode(gpu->handle, &current, &pending) == GA_NVML_SUCCESS &&
+	       current == 1;
 }
 
 static int read_memory(struct ga_nvml_gpu *gpu)
 {
-	gpu->device->memory_unified = ga_nvml_read_memory(gpu, gpu->handle, &gpu->device->memory);
-	return 0;
+	int result = ga_nvml_read_memory(gpu, gpu->handle, &gpu->device->memory);
+
+	gpu->device->memory_unified = result == GA_NVML_NOT_SUPPORTED;
+	if (gpu->sick || !is_no_answer(result) || result == GA_NVML_NO_PERMISSION ||
+	    is_in_mig_mode(gpu))
+		return 0;
+	return ga_nvml_unusable(gpu, result, "its memory");
 }
 
 static int read_use(struct ga_nvml_gpu *gpu)

@@ -29,8 +29,8 @@ struct ga_nvml_gpu {
 /* Whether a call worked; keeps in mind that it told of a sick GPU. doing completes a sentence. */
 bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing);
 
-/* The driver gave no handle, and this is why: the device is unhealthy. */
-int ga_nvml_no_handle(struct ga_nvml_gpu *gpu, int result);
+/* Without this answer the GPU cannot be used, and this is why: the device is unhealthy. */
+int ga_nvml_unusable(struct ga_nvml_gpu *gpu, int result, const char *doing);
 
 /* Says what is asked for next, in answer.c. Nothing of a GPU that is asked nothing more. */
 void ga_nvml_announce(const struct ga_nvml_gpu *gpu, const char *doing);
@@ -39,10 +39,10 @@ void ga_nvml_announce(const struct ga_nvml_gpu *gpu, const char *doing);
 int ga_nvml_read_identity(struct ga_nvml_gpu *gpu);
 int ga_nvml_read_state(struct ga_nvml_gpu *gpu);
 
-/* Of a GPU or of an instance, whose handle is given. Whether the driver says that it has none of
- * its own, as where CPU and GPU share theirs. */
-bool ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
-			 struct ga_memory *ret_memory);
+/* Of a GPU or of an instance, whose handle is given. The driver's result: GA_NVML_NOT_SUPPORTED
+ * where it has none of its own, as where CPU and GPU share theirs. */
+int ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
+			struct ga_memory *ret_memory);
 /* ret_text has GA_NVML_NAME_SIZE bytes and always ends in NUL. */
 bool ga_nvml_ask_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, ga_nvml_handle handle,
 		      const char *doing, char *ret_text);

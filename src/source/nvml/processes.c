@@ -56,6 +56,9 @@ static int fetch(const struct list_call *list, ga_nvml_handle handle, struct rec
 			return GPUALLOC_ENOMEM;
 		result = list->call(handle, &count, ret_records->data);
 		ret_records->count = count < room ? count : room;
+		/* A list that worked and did not fit cannot be believed. */
+		if (result == GA_NVML_SUCCESS && count > room)
+			result = GA_NVML_INSUFFICIENT_SIZE;
 		if (result != GA_NVML_INSUFFICIENT_SIZE)
 			return result;
 		if (room >= GA_PROCESSES_MAX)
@@ -108,6 +111,13 @@ static int read_list(struct ga_nvml_gpu *gpu, ga_nvml_handle handle, const struc
 	return ga_nvml_worked(gpu, result, "its processes") ? append(processes, &records, list) : 0;
 }
 
+/* What the driver has and does not tell; a GPU that cannot have such processes has no list. */
+static bool is_withheld(int result)
+{
+	return result != GA_NVML_SUCCESS && result != GA_NVML_NOT_SUPPORTED &&
+	       result != GA_NVML_FUNCTION_NOT_FOUND && result != GA_NVML_INVALID_ARGUMENT;
+}
+
 int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 			   struct ga_nvml_processes *ret_processes)
 {
@@ -136,7 +146,7 @@ int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 		 */
 		if (i == 0)
 			processes.known = told == GA_NVML_SUCCESS;
-		else if (told == GA_NVML_NO_PERMISSION)
+		else if (is_withheld(told))
 			processes.known = false;
 	}
 	*ret_processes = processes;

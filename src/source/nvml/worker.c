@@ -26,6 +26,7 @@ int ga_nvml_worker_start(struct ga_nvml_worker *worker, const struct ga_nvml_que
 		.text = GA_BUFFER_INIT(2 * (size_t)GA_MACHINE_FILE_MAX),
 		.count = GA_UNKNOWN,
 		.index = GA_UNKNOWN,
+		.status = GA_UNKNOWN,
 		.heard_ms = ga_clock_ms(),
 	};
 	result = ga_child_start("NVML", ga_nvml_answer, &worker->question, &worker->child, error);

@@ -10,7 +10,11 @@
  *                                never returns
  *   FAKE_HANG_IN=NAME            and only in functions whose names have this in them
  *   FAKE_CRASH=INDEX[,INDEX…]|shutdown  a question to these GPUs, or the end, ends the process
+ *   FAKE_EXIT=INDEX[,INDEX…]     a question to these GPUs ends the process as if all were well
  *   FAKE_HANDLE=RESULT:INDEX[,INDEX…]  no handle for these, with this result
+ *   FAKE_ANSWER=RESULT:INDEX[,INDEX…]  every question to these is answered with this result,
+ *                                once their handles were given
+ *   FAKE_ANSWER_IN=NAME          and only in functions whose names have this in them
  *   FAKE_SLOW=MS                 the beginning takes so long
  *   FAKE_SLOW_GPU=MS             the first handle of each GPU takes so long
  *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
@@ -26,11 +30,12 @@
  *   FAKE_SLEEPING_LINKS=1        NVLinks that are up sleep
  *   FAKE_FABRIC=STATE|error|refused  the state of every GPU's fabric (1: not started, 2: in
  *                                progress, 3: completed), completed with an error, or not told
- *   FAKE_PROCESSES=denied|unsupported|no-mps  no process list, or none of MPS for lack of
- * permission FAKE_VGPU=1                  the GPUs are a guest's shares of GPUs FAKE_NO_MEMORY=1
- * the GPUs have no memory of their own NVML_MPS_DEVICE_ENUMERATION=1  which is the real one's: most
- * calls are refused FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each
- * function
+ *   FAKE_PROCESSES=denied|unsupported|no-mps|too-many  no process list; none of MPS for lack of
+ *                                permission; more than there was room for, as if all were well
+ *   FAKE_VGPU=1                  the GPUs are a guest's shares of GPUs
+ *   FAKE_NO_MEMORY=1             the GPUs have no memory of their own
+ *   NVML_MPS_DEVICE_ENUMERATION=1  which is the real one's: most calls are refused
+ *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
  *
  * NVLinks in a machine file are counts for pairs. A GPU has 18 links at most, so a machine with a
  * GPU whose counts add up to more has NVSwitches: then each GPU has as many links as its largest
@@ -57,10 +62,12 @@ struct fake_gpu {
 	bool needs_reset;
 	bool hangs;
 	bool crashes;
+	bool exits;
 	bool links_unknown;
 	bool first_link_down;
 	bool started;  /* its first handle was taken */
 	int no_handle; /* the result instead of one */
+	int answer;    /* the result of every question */
 	struct fake_link links[FAKE_LINKS_MAX];
 	unsigned link_count; /* that are up */
 	unsigned clique;

@@ -75,6 +75,10 @@ static int list_processes(const char *function, ga_nvml_handle handle, enum list
 	if (fake.processes && (strcmp(fake.processes, "denied") == 0 ||
 			       (list == MPS && strcmp(fake.processes, "no-mps") == 0)))
 		return GA_NVML_NO_PERMISSION;
+	if (fake.processes && strcmp(fake.processes, "too-many") == 0) {
+		*count = UINT32_MAX;
+		return GA_NVML_SUCCESS;
+	}
 	if (!device->processes_known ||
 	    (fake.processes && strcmp(fake.processes, "unsupported") == 0))
 		return GA_NVML_NOT_SUPPORTED;

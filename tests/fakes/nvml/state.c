@@ -76,9 +76,9 @@ static bool is_listed(const char *variable, size_t number)
 }
 
 /* "4:1,2" is result 4 for GPUs 1 and 2. */
-static int result_for(size_t number)
+static int result_for(const char *variable, size_t number)
 {
-	const char *play = getenv("FAKE_HANDLE"), *list = play ? strchr(play, ':') : NULL;
+	const char *play = getenv(variable), *list = play ? strchr(play, ':') : NULL;
 	int64_t result = 0;
 
 	if (!list || !has_number(list + 1, number) ||
@@ -142,7 +142,9 @@ static void read_play(void)
 			health == GPUALLOC_HEALTH_NEEDS_RESET || is_listed("FAKE_RESET", i);
 		fake.gpus[i].hangs = is_listed("FAKE_HANG", i);
 		fake.gpus[i].crashes = is_listed("FAKE_CRASH", i);
-		fake.gpus[i].no_handle = result_for(i);
+		fake.gpus[i].exits = is_listed("FAKE_EXIT", i);
+		fake.gpus[i].no_handle = result_for("FAKE_HANDLE", i);
+		fake.gpus[i].answer = result_for("FAKE_ANSWER", i);
 		fake.gpus[i].first_link_down = is_listed("FAKE_DEAD_LINK", i);
 		fake.gpus[i].links_unknown = is_listed("FAKE_LINKS_UNREADABLE", i);
 	}
@@ -243,10 +245,10 @@ struct fake_gpu *fake_gpu_of(const struct gpualloc_device *device)
 	return &fake.gpus[gpu - fake.machine->devices];
 }
 
-/* Whether this is the function that is not to return; NULL is a second GPU of some function. */
-static bool hangs_in(const char *function)
+/* Whether a play is for this function, too; NULL is a second GPU of some function. */
+static bool is_played_in(const char *variable, const char *function)
 {
-	const char *only = getenv("FAKE_HANG_IN");
+	const char *only = getenv(variable);
 
 	return !only || (function && strstr(function, only));
 }
@@ -255,16 +257,20 @@ static int play(const char *function, const struct gpualloc_device *device)
 {
 	const struct fake_gpu *gpu = fake_gpu_of(device);
 
-	if (gpu->hangs && hangs_in(function))
+	if (gpu->hangs && is_played_in("FAKE_HANG_IN", function))
 		hang();
 	if (fake.enumerates_only && function)
 		return GA_NVML_NOT_SUPPORTED;
 	if (gpu->crashes)
 		(void)raise(SIGKILL);
+	if (gpu->exits)
+		_exit(0);
 	if (gpu->lost)
 		return GA_NVML_GPU_IS_LOST;
 	if (gpu->needs_reset)
 		return GA_NVML_RESET_REQUIRED;
+	if (gpu->answer && is_played_in("FAKE_ANSWER_IN", function))
+		return gpu->answer;
 	/* The two results with which drivers say that an instance is gone. */
 	if (device->parent && fake.mig_vanishes)
 		return device->index % 2 ? GA_NVML_NOT_FOUND : GA_NVML_INVALID_ARGUMENT;
