@@ -96,7 +96,7 @@ struct suspect {
 	unsigned looks;
 };
 
-static void look_who_has_it(struct suspect *suspect, int fd)
+static void watch_the_holder(struct suspect *suspect, int fd)
 {
 	long pid = holder_pid(fd);
 
@@ -119,7 +119,7 @@ static bool lock_within(int fd, unsigned patience_ms, struct suspect *suspect)
 			return false;
 		/* The last look is when patience ends. Without patience nobody is suspected. */
 		if (spent * LOOKS >= (int64_t)patience_ms * (suspect->looks + 1) && patience_ms > 0)
-			look_who_has_it(suspect, fd);
+			watch_the_holder(suspect, fd);
 		if (spent >= patience_ms)
 			return false;
 		ga_clock_sleep_us(pause_us);

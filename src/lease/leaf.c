@@ -143,7 +143,7 @@ int ga_leaf_each(int folder, int (*each)(void *context, const char *name), void 
 	for (errno = 0; result == 0 && (entry = readdir(list)); errno = 0)
 		if (strlen(entry->d_name) < GA_LEAF_NAME && entry->d_name[0] != '.')
 			result = each(context, entry->d_name);
-	/* A folder that ends early is none that was read. */
+	/* A folder that ends early has not been read. */
 	if (result == 0 && errno != 0)
 		result = GPUALLOC_EIO;
 	(void)closedir(list);

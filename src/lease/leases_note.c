@@ -33,7 +33,7 @@ static bool holds(struct ga_range outer, struct ga_range inner)
 }
 
 /* A record says whatever its writer likes: only ranges that really lie in this device count. */
-static bool keep_what_is_there(struct ga_range whole, struct ga_room *room)
+static bool keep_ranges_in(struct ga_range whole, struct ga_room *room)
 {
 	off_t start = room->range.start, end = start + room->range.length;
 
@@ -62,7 +62,7 @@ bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, b
 	whole = ga_ledger_device(device, outer ? ga_ledger_level(room.range) : 0);
 	if (!outer)
 		room.range = whole;
-	else if (!keep_what_is_there(whole, &room))
+	else if (!keep_ranges_in(whole, &room))
 		return false;
 	/* Inside a lease of the whole device, a budget goes where budgets always go. */
 	if (share && !room.is_part)

@@ -102,7 +102,7 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 /* Keeps the lowest numbers of each user, because the folder is in no order. */
-static void keep_what_counts(const struct ga_store *store, struct numbers *numbers)
+static void keep_the_lowest(const struct ga_store *store, struct numbers *numbers)
 {
 	struct ga_crowd crowd = {0};
 	char name[GA_LEAF_NAME];
@@ -123,7 +123,7 @@ static int read_numbers(const struct ga_store *store, struct numbers *numbers)
 	if (result == 0 && numbers->count > 1)
 		qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
 	if (!numbers->all)
-		keep_what_counts(store, numbers);
+		keep_the_lowest(store, numbers);
 	return result;
 }
 

@@ -264,7 +264,7 @@ int ga_store_set_up(const char *path, gpualloc_error *error)
 	return 0;
 }
 
-/* ---- a store of one's own ---- */
+/* ---- the private store ---- */
 
 /*
  * The session's runtime folder would vanish at the last logout while jobs go on, and a home folder

@@ -58,7 +58,7 @@ static bool is_there(const struct ga_view_of_queue *view, uint64_t number)
 	return false;
 }
 
-static void forget_who_has_gone(struct ga_view_of_queue *view)
+static void forget_those_gone(struct ga_view_of_queue *view)
 {
 	for (size_t i = 0; i < view->turn_count;)
 		if (is_there(view, view->turns[i].number))
@@ -79,7 +79,7 @@ int ga_view_refresh(struct ga_view_of_queue *view, gpualloc_error *error)
 	if (result == 0)
 		result = ga_queue_follow(view->store, &view->ahead, &view->tickets, error);
 	if (result == 0)
-		forget_who_has_gone(view);
+		forget_those_gone(view);
 	return result;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parts of chaos share: a plan says all that will happen to one process, so a seed says
- * all that will be tried. Nothing here knows how leases work; only the public header is used.
+ * What the parts of chaos share: a plan says everything that will happen to one process, so a seed
+ * decides everything that will be tried. Nothing here knows how leases work; only the public header
+ * is used.
  */
 #ifndef CHAOS_H
 #define CHAOS_H
@@ -17,7 +18,7 @@
 enum {
 	MOST_AT_ONCE = 256,
 	MOST_FROZEN = 8,  /* cgroups to freeze; a place beyond them is stopped by signal */
-	IDS_A_RUNNER = 8, /* its own lease's, and those within */
+	IDS_A_RUNNER = 8, /* its own lease's, and those of leases inside it */
 	MOST_WITHIN = 3,
 	US = 1000,
 	MS = 1000 * US
@@ -41,7 +42,7 @@ struct plan {
 	bool is_apart;                   /* in a pid namespace of its own */
 	struct within {
 		int64_t count, memory, wait_ms, hold;
-		bool by_name;  /* it has not the descriptor of the lease that it is in */
+		bool by_name;  /* it does not have the descriptor of the lease around it */
 		bool outlives; /* lets go of that lease first */
 		bool dies;
 	} within[MOST_WITHIN];
@@ -59,7 +60,7 @@ struct chaos {
 	uint64_t random;
 	struct shared *shared;
 	long variants;
-	bool has_frozen, has_apart; /* whether that can be had here */
+	bool has_frozen, has_apart; /* whether these work here */
 	bool setup_runs, setup_was_killed;
 	int frozen[MOST_FROZEN], freezers[MOST_FROZEN]; /* the cgroup, its switch */
 	char cgroup[3072];

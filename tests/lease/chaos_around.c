@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lies around the processes of chaos: cgroups that are frozen, pid namespaces, and the files
- * that say what the machine is. What cannot be had here is done without: a signal stops where no
- * cgroup can be made. All that is made here is removed by chaos_clean_up().
+ * that say what the machine is. If something does not work here we go on without it: if no cgroup
+ * can be made, a signal stops processes instead. chaos_clean_up() removes everything that is made
+ * here.
  */
 #include "chaos.h"
 

@@ -47,13 +47,16 @@ static enum ending some_ending(struct chaos *chaos)
 			   : LEAVES_CHILD;
 }
 
-/* A list of names says nothing of memory, and an instance of unknown place cannot be shared. */
+/*
+ * A list of names says nothing about memory, and an instance without a known place cannot be
+ * shared.
+ */
 static bool can_share(const struct plan *plan)
 {
 	return plan->form == FULL || (plan->form == UNPLACED && !plan->mig);
 }
 
-/* Leases within, of which some outlive the lease that they are in. */
+/* Leases within; some of them outlive the lease around them. */
 static void plan_within(struct chaos *chaos, struct plan *plan)
 {
 	plan->within_count = 1 + (size_t)chaos_below(chaos, MOST_WITHIN);
@@ -89,7 +92,7 @@ static void plan_blows(struct chaos *chaos, struct plan *plan)
 
 static struct plan plan_setup(struct chaos *chaos, struct plan plan)
 {
-	/* What one that was killed left undone, --check would say. */
+	/* --check would report what a killed setup left undone. */
 	plan.kind = chaos->setup_was_killed || chaos_percent(chaos, 60) ? SETS_UP : CHECKS;
 	if (plan.kind == SETS_UP && chaos_percent(chaos, 30))
 		plan.kill_at = chaos_below(chaos, 2 * MS);
@@ -107,14 +110,17 @@ struct plan chaos_make_plan(struct chaos *chaos)
 	plan.form = luck < 75 ? FULL : luck < 85 ? UNPLACED : LISTED;
 	plan.mig = chaos_percent(chaos, 35);
 	plan.count = how_many(chaos);
-	/* A list tells of no driver, so not whether a program can open several instances. */
+	/*
+	 * A list does not name the driver, so we cannot know whether a program can open several
+	 * instances.
+	 */
 	if (plan.mig && plan.count > 4)
 		plan.count = 4;
 	if (plan.mig && plan.form == LISTED)
 		plan.count = 1;
 	if (can_share(&plan) && chaos_percent(chaos, 40))
 		plan.memory = how_much(chaos, plan.mig ? 4500 : 30000);
-	/* Few that do not wait: each stands aside for a while for those that do. */
+	/* Only a few that do not wait: each lets waiters go first for a while. */
 	luck = chaos_below(chaos, 100);
 	plan.wait_ms = luck < 10 ? 0 : luck < 75 ? -1 : 20 + chaos_below(chaos, 500);
 	plan.ending = some_ending(chaos);

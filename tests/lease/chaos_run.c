@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One process of chaos: it asks for a lease, tells the witness what it got, perhaps lets others
- * lease within, and ends as its plan says. It tells of a grant after it has it and of an end before
- * it lets go, so nobody is accused who has done nothing.
+ * lease within, and ends as its plan says. It reports a grant after it has it, and an end before it
+ * lets go, so the innocent are never accused.
  */
 #include "chaos.h"
 
@@ -23,14 +23,14 @@ static void pass(int64_t time)
 		;
 }
 
-/* Not raise(): it believes to be the thread that chaos_fork() started it from. */
+/* Not raise(): that thinks it is the thread that called chaos_fork(). */
 static _Noreturn void die(void)
 {
 	(void)kill(getpid(), SIGKILL);
 	_exit(0); /* the first process of a pid namespace does not die of its own signals */
 }
 
-/* That the lease which the environment names has ended. */
+/* Whether the note says that the lease which the environment names has ended. */
 static bool is_ignored(const char *note)
 {
 	return strstr(note, "GPUALLOC_LEASE") && strstr(note, "ignored");
@@ -103,8 +103,10 @@ static void let_go(const struct chaos *chaos, unsigned long outer, gpualloc_leas
 	gpualloc_lease_free(lease);
 }
 
-/* The machine changes, so what the outer lease is of may not be there; and without its descriptor
-   it may be over. */
+/*
+ * The machine changes, so the outer lease's devices may not be there; and without its descriptor it
+ * may have ended.
+ */
 static bool may_fail_within(const struct within *within, int status)
 {
 	return status == GPUALLOC_EIMPOSSIBLE || (within->by_name && status == GPUALLOC_EPERM);
@@ -167,7 +169,7 @@ static void start_within(const struct chaos *chaos, const struct plan *plan, gpu
 static _Noreturn void end(const struct chaos *chaos, const struct plan *plan, gpualloc_lease *lease,
 			  gpualloc_error *error)
 {
-	/* To be released is the end for all who have it, those within too. */
+	/* A release ends it for everybody who has it, including those inside. */
 	bool releases = plan->ending == RELEASES && plan->within_count == 0;
 
 	start_within(chaos, plan, lease, error);

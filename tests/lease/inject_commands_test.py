@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The commands that lease are refused something: each system call in turn ends with an error, each
-allocation in turn. A command then says what is wrong, or succeeds all the same; nobody gets what
-another has; and the store is right afterwards: the next one gets everything, and `setup --check` finds
-nothing. `make hard` takes every call, the test an even choice."""
+allocation in turn. A command then says what is wrong, or still succeeds; nobody gets what another has; and
+the store is right afterwards: the next one gets everything, and `setup --check` finds nothing. `make hard`
+takes every call, the test an even choice."""
 import contextlib
 import json
 import os
@@ -52,7 +52,7 @@ ERRORS = {
 
 
 class Bench:
-    """A store, and one command at a time that is refused something."""
+    """A store, and commands that are refused something, one at a time."""
 
     def __init__(self, make=True):
         self.folder = tempfile.TemporaryDirectory(prefix="gpualloc-inject-")
@@ -210,7 +210,7 @@ def points_of(bench, calls):
             if name == "read" and re.match(r"read\(\d+<(pipe|socket):", line):
                 errors = ["EINTR"]
             found.setdefault((name, counts[pid, name]), errors)
-    # What a command does again and again while it waits is not tried each time.
+    # Calls that a command repeats while it waits are not tried each time.
     return [(name, number, error) for (name, number), errors in found.items() for error in errors
             if number <= REPEATED]
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that leases for as long as it lives, in one process: each line of its input is a round
- * of leases of every kind, after which it says how many it had. What the library does not give back
- * adds up here. Of a word in LEAKS it does not give back something itself, to be found out:
- * "memory" or "descriptors".
- *
+ * of leases of every kind, after which it says how many it had. Anything that the library does not
+ * give back adds up here. With LEAKS, "memory" or "descriptors", the program itself leaks that, and
+ * the test must notice.
  *   soak_one MACHINE STORE
  */
 #include <gpualloc/gpualloc.h>

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Soaking: leases of every kind for an hour (`make soak`, SOAK=10m shortens it), or for ROUNDS rounds
-as a test. Some holders, keepers and waiters live all the time beside chaos in the same store. After
-each round their memory and descriptors and what lies in the store are sampled, and in the end all
-of that has to be flat. Ctrl-C ends it early and the figures are printed all the same."""
+"""Soaking: leases of every kind for an hour (`make soak`, SOAK=10m shortens it), or for ROUNDS rounds as a
+test. Some holders, keepers and waiters stay alive the whole time beside chaos in the same store. After each
+round it samples their memory and descriptors and what is in the store; in the end all of these must be
+flat. Ctrl-C ends it early and still prints the figures."""
 import contextlib
 import itertools
 import json
