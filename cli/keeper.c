@@ -214,7 +214,9 @@ int keeper_main(char *const *words)
 	int door = atoi(words[1]);
 	struct keeping keeping = {.lease = atoi(words[0]), .start = ga_clock_awake_or_not_ms()};
 
-	ga_orphan_say_runs();
+	/* SIGPIPE may be ignored, and what nobody was told of is not held. */
+	if (!ga_orphan_say_runs())
+		return 0;
 	keeping.end = keeping.start + atoll(words[2]);
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);

@@ -180,8 +180,9 @@ int main(int argc, char **argv)
 	int result;
 
 	if (argc == 4 && strcmp(argv[1], KEEPER_WORD) == 0) {
-		ga_orphan_say_runs();
-		watch_users(argv[3], atoll(argv[2]));
+		/* SIGPIPE may be ignored, and what nobody was told of is not held. */
+		if (ga_orphan_say_runs())
+			watch_users(argv[3], atoll(argv[2]));
 		return 0;
 	}
 	if (argc > 2)

@@ -296,56 +296,92 @@ static int read_variables(pid_t pid, const struct ga_record *record, const char 
 	return environment.failed || ret_variables->failed ? GPUALLOC_ENOMEM : is_in;
 }
 
+/* A descriptor, or -errno. */
 static int copy_descriptor(const struct ga_holder *holder)
 {
-	int process = (int)syscall(SYS_pidfd_open, holder->pid, 0), fd;
+	ga_auto_close int process = (int)syscall(SYS_pidfd_open, holder->pid, 0);
+	int fd = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, holder->fd, 0);
 
-	if (process < 0)
-		return -1;
-	fd = (int)syscall(SYS_pidfd_getfd, process, holder->fd, 0);
-	close(process);
-	return fd;
+	return fd < 0 ? -errno : fd;
 }
 
-/* The number may have become that of another file in the meantime. */
-static int join_one(const struct ga_store *store, const struct ga_record *record,
-		    const struct ga_holder *holder)
+/* Where the kernel, or what guards this system, lets no process take another's descriptor. */
+static bool is_forbidden(int reason)
 {
-	int fd = copy_descriptor(holder);
-
-	if (fd < 0 || ga_holders_check(store, record, &(struct ga_holder){0, fd}) > 0)
-		return fd;
-	close(fd);
-	return -1;
+	return reason == EPERM || reason == EACCES || reason == ENOSYS;
 }
 
-/* 1 if one could be joined, 0 if none of them was told about the lease. */
+/*
+ * 1 with the lease's descriptor, or with -1 where descriptors cannot be taken and the process still
+ * has the lease; 0 if it has it no longer; or a negative GPUALLOC_E…. The process may end at any
+ * moment, and the number may have become that of another file.
+ */
+static int join_one(const struct ga_store *store, const struct ga_record *record,
+		    const struct ga_holder *holder, int *ret_fd, gpualloc_error *error)
+{
+	int fd = copy_descriptor(holder), result;
+
+	if (fd < 0 && !is_forbidden(-fd))
+		return fd == -ESRCH || fd == -EBADF || fd == -EINVAL
+			       ? 0
+			       : ga_error_errno(error, GPUALLOC_EIO, -fd,
+						"cannot take over the lease's descriptor");
+	result = ga_holders_check(store, record, fd < 0 ? holder : &(struct ga_holder){0, fd});
+	if (result > 0)
+		*ret_fd = fd < 0 ? -1 : fd;
+	else if (fd >= 0)
+		close(fd);
+	return result < 0 ? ga_error_memory(error) : result;
+}
+
+/* 1 if one could be joined, 0 if none was told about the lease or all of them have ended. */
 static int join_any(const struct ga_store *store, const struct ga_record *record,
 		    bool (*counts)(const char *entry), const struct ga_holders *holders,
-		    int *ret_fd, char **ret_variables)
+		    int *ret_fd, char **ret_variables, gpualloc_error *error)
 {
 	char id[GA_ID_TEXT];
 
 	ga_id_text(record->id, id);
 	for (size_t i = 0; i < holders->count; i++) {
 		ga_auto_buffer struct ga_buffer variables = GA_BUFFER_INIT(ENVIRONMENT_MAX);
-		int told = read_variables(holders->list[i].pid, record, id, counts, &variables);
+		int result = read_variables(holders->list[i].pid, record, id, counts, &variables);
 
-		if (told < 0)
-			return told;
-		if (told == 0)
+		if (result < 0)
+			return ga_error_memory(error);
+		if (result > 0)
+			result = join_one(store, record, &holders->list[i], ret_fd, error);
+		if (result < 0)
+			return result;
+		if (result == 0)
 			continue;
-		*ret_fd = join_one(store, record, &holders->list[i]);
 		*ret_variables = ga_steal(&variables.data);
 		return 1;
 	}
 	return 0;
 }
 
+static int nobody_told(const struct ga_store *store, const struct ga_record *record, const char *id,
+		       gpualloc_error *error)
+{
+	struct ga_range part;
+
+	if (ga_ledger_is_held(store->probe, ga_ledger_id(record->id), &part) == 0)
+		return ga_error_remedy(
+			error, ga_error_set(error, GPUALLOC_EPERM, "lease %s has just ended", id),
+			GPUALLOC_REMEDY_SHOW_LEASES);
+	return ga_error_remedy(
+		error,
+		ga_error_set(error, GPUALLOC_EPERM,
+			     "no program was told about lease %s, so there is nothing to join; set "
+			     "GPUALLOC_LEASE=%s in the environment to lease inside it",
+			     id, id),
+		GPUALLOC_REMEDY_LEASE_WITHIN);
+}
+
 int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)(const char *entry),
 		    int *ret_fd, char **ret_variables, gpualloc_error *error)
 {
-	ga_auto_holders struct ga_holders holders = {0};
+	enum { LOOKS = 3 }; /* those that one look found may have ended, and left children */
 	ga_auto_record struct ga_record record = {0};
 	struct search search = {.store = store, .record = &record};
 	int result = ga_id_parse(id, &search.id) ? ga_record_read(store, search.id, &record) : 0;
@@ -357,17 +393,17 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 			error,
 			ga_error_set(error, GPUALLOC_EPERM, "you have no lease \"%.40s\"", id),
 			GPUALLOC_REMEDY_SHOW_LEASES);
-	result = find(&search, &holders, error);
-	if (result < 0)
-		return result;
-	result = join_any(store, &record, counts, &holders, ret_fd, ret_variables);
+	result = 0;
+	for (int i = 0; result == 0 && i < LOOKS; i++) {
+		ga_auto_holders struct ga_holders holders = {0};
+
+		search.found = (struct ga_holders){0};
+		result = find(&search, &holders, error);
+		if (result == 0)
+			result = join_any(store, &record, counts, &holders, ret_fd, ret_variables,
+					  error);
+	}
 	if (result != 0)
-		return result < 0 ? ga_error_memory(error) : 0;
-	return ga_error_remedy(
-		error,
-		ga_error_set(error, GPUALLOC_EPERM,
-			     "no program was told about lease %s, so there is nothing to join; set "
-			     "GPUALLOC_LEASE=%s in the environment to lease inside it",
-			     id, id),
-		GPUALLOC_REMEDY_LEASE_WITHIN);
+		return result < 0 ? result : 0;
+	return nobody_told(store, &record, id, error);
 }

@@ -2,6 +2,7 @@
 /* Taking, writing, reading and counting tickets; see queue.h. */
 #include "queue.h"
 
+#include "clock.h"
 #include "gaps.h"
 #include "leaf.h"
 #include "machine.h"
@@ -194,9 +195,13 @@ static uint64_t highest_alive(const struct ga_store *store)
 	return highest;
 }
 
-/* The first number above it that no file is named after and nobody has locked. */
+/*
+ * The first number above it that no file is named after and nobody has locked; when the time is up
+ * a number that may be locked, or absurd. One lock of a stranger may cover all numbers, and many of
+ * them make each look slow.
+ */
 static uint64_t next_free(const struct ga_store *store, const struct numbers *numbers,
-			  uint64_t number)
+			  uint64_t number, int64_t until_us)
 {
 	struct ga_range part;
 	size_t i = 0;
@@ -207,7 +212,7 @@ static uint64_t next_free(const struct ga_store *store, const struct numbers *nu
 			i++;
 		for (; i < numbers->count && numbers->list[i] == number; i++)
 			number++;
-	} while (number < absurd &&
+	} while (number < absurd && ga_clock_work_us() < until_us &&
 		 ga_ledger_is_held(store->probe, ga_ledger_ticket(number), &part) == 1);
 	return number;
 }
@@ -267,15 +272,19 @@ static int take_number(const struct ga_store *store, int ledger, struct ga_ticke
 int ga_queue_join(const struct ga_store *store, int ledger, struct ga_ticket *ticket,
 		  gpualloc_error *error)
 {
-	enum { TRIES = 1000 };
+	enum { TRIES = 1000, WORK_US = 20000 };
 	struct numbers numbers = {.all = true};
+	int64_t until_us;
 	int result = 1;
 
 	/* If this fails, trying each number shows whether it is taken. */
 	(void)read_numbers(store, &numbers);
 	ticket->number = highest_alive(store);
-	for (int i = 0; i < TRIES && result == 1; i++) {
-		ticket->number = next_free(store, &numbers, ticket->number);
+	/* Others wait for the arbiter meanwhile. */
+	until_us = ga_clock_work_us() + WORK_US;
+	for (int i = 0; i < TRIES && result == 1 && (i == 0 || ga_clock_work_us() < until_us);
+	     i++) {
+		ticket->number = next_free(store, &numbers, ticket->number, until_us);
 		if (ticket->number >= absurd)
 			break;
 		result = take_number(store, ledger, ticket, error);

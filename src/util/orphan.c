@@ -69,13 +69,16 @@ int ga_orphan_hand_on(void)
 	return fcntl(GA_ORPHAN_ANSWER, F_SETFD, 0) < 0 ? errno : 0;
 }
 
-void ga_orphan_say_runs(void)
+bool ga_orphan_say_runs(void)
 {
 	const char word = GA_ORPHAN_RUNS;
+	ssize_t said;
 
-	while (write(GA_ORPHAN_ANSWER, &word, 1) < 0 && errno == EINTR)
-		continue;
+	do
+		said = write(GA_ORPHAN_ANSWER, &word, 1);
+	while (said < 0 && errno == EINTR);
 	close(GA_ORPHAN_ANSWER);
+	return said == 1;
 }
 
 ssize_t ga_orphan_read(int from, void *data, size_t size)

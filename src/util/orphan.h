@@ -8,6 +8,7 @@
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* In the orphan the pipe to its maker; close-on-exec. */
@@ -28,7 +29,7 @@ int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), v
  */
 enum { GA_ORPHAN_RUNS = 'k' };
 int ga_orphan_hand_on(void);
-void ga_orphan_say_runs(void);
+bool ga_orphan_say_runs(void); /* false where nobody is there to hear it */
 
 /* As read(), past interruptions. */
 ssize_t ga_orphan_read(int from, void *data, size_t size);

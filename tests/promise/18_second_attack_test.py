@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a second attack found, by other means than the first: a lease that ends while somebody joins
+it, queue numbers that one lock covers, keepers of whom nobody was told, records under other
+people's names, and descriptors that were slipped to somebody."""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+
+import cli
+from cli import GPUALLOC, Skip, case, main
+from leasing import PATIENCE, line_of, store
+from people import python, shared_store, two_people
+
+
+def env_of(one, **more):
+    return {"GPUALLOC_STATE_DIR": one.path, **more}
+
+
+def child(*words, **options):
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **options)
+
+
+# ---- joining ----
+
+TOLD = ["sh", "-c", "echo $GPUALLOC_LEASE; read line; exit 0"]
+SAY = ["sh", "-c", "echo in $CUDA_VISIBLE_DEVICES with $GPUALLOC_FD"]
+
+
+def joins(one, lease, fault):
+    """run --in, to whom the kernel says this when it takes over a descriptor."""
+    strace = shutil.which("strace")
+    if not strace or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True,
+                                    check=False).returncode != 0:
+        raise Skip("no strace, or it may not trace")
+    words = [strace, "-o", "/dev/null", "-e", "trace=pidfd_getfd", "-e",
+             f"inject=pidfd_getfd:{fault}", GPUALLOC, "run", "--in", lease, *SAY]
+    done = subprocess.run(words, env=one.environment(ASAN_OPTIONS="detect_leaks=0"),
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@case
+def nothing_runs_in_a_lease_that_ends_meanwhile():
+    """What EBADF says: the process has just closed the descriptor, and with it the lease."""
+    with store() as one:
+        holder = one.hold("-n", "8", command=TOLD)
+        code, out, err = joins(one, holder.said, "error=EBADF")
+        assert (code, out) == (77, ""), (code, out, err)
+        code, out, err = joins(one, holder.said, "error=EMFILE")
+        assert code == 74 and out == "" and "descriptor" in err, (code, out, err)
+        # One that has ended may have left children, which have the lease.
+        code, out, err = joins(one, holder.said, "error=ESRCH:when=1")
+        assert code == 0 and out.split()[0] == "in" and len(out.split()) == 4, (code, out, err)
+        # Where nobody may take descriptors, the command runs, and says that it prolongs nothing.
+        code, out, err = joins(one, holder.said, "error=EPERM")
+        assert code == 0 and len(out.split()) == 3 and "does not prolong" in err, (code, out, err)
+        holder.end()
+
+
+# ---- the queue ----
+
+LOCK_ALL = r"""
+import fcntl, os, struct, sys
+ledger = os.open(sys.argv[1], os.O_RDWR)
+lock = fcntl.F_RDLCK if sys.argv[2] == "read" else fcntl.F_WRLCK
+fcntl.fcntl(ledger, 37, struct.pack("hhqqiq", lock, 0, (1 << 62) + (1 << 40), 1 << 40, 0, 0))
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@case
+def one_lock_on_all_numbers_makes_nobody_search_for_ever():
+    with two_people() as (ada, bob), shared_store() as one:
+        for kind in ("read", "write"):
+            holder = one.hold("-n", "8", **ada.as_them())
+            liar = child(python(bob), "-c", LOCK_ALL, os.path.join(one.path, "ledger"), kind,
+                         **bob.as_them())
+            assert line_of(liar) == "locked\n"
+            waiter = child(GPUALLOC, "run", "--machine", one.machine, "--wait=1s", "true",
+                           env=one.environment(), **ada.as_them())
+            try:
+                _, err = waiter.communicate(timeout=PATIENCE)
+            finally:
+                waiter.kill()
+                liar.communicate()
+            assert waiter.returncode == 124 and "without a place" in err, (kind, err)
+            assert holder.end() == 0
+
+
+# ---- keepers ----
+
+def keeps(words, answer):
+    """A keeper as it is executed, with its answer's pipe as descriptor 3, and SIGPIPE ignored."""
+    def become():
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        os.dup2(answer, 3)
+
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, preexec_fn=become,
+                            close_fds=False, restore_signals=False)
+
+
+@case
+def a_keeper_of_whom_nobody_was_told_ends():
+    compat = os.environ["COMPAT"]
+    with contextlib.ExitStack() as files:
+        nothing = os.open("/dev/null", os.O_RDWR)
+        files.callback(os.close, nothing)
+        for words in ([GPUALLOC, "--keep", str(nothing), str(nothing), "3600000", "x"],
+                      [os.path.join(compat, "getgpu"), "--keep", "3600000", "GPU-nobody's"]):
+            reading, writing = os.pipe()
+            os.close(reading)
+            keeper = keeps(words, writing)
+            os.close(writing)
+            try:
+                assert keeper.wait(timeout=PATIENCE) == 0, words
+            finally:
+                keeper.kill()
+                keeper.wait()
+
+
+main()
