@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a policy answers: its beginning, and the check that it is an answer to what was asked. */
+/* A policy's answer: how it starts, and the check that it answers the question. */
 #include "answer.h"
 
 #include "cleanup.h"
@@ -21,7 +21,7 @@ int ga_answer_check(const char *name, const struct ga_question *question,
 
 	if (answer->count != question->want)
 		return ga_error_set(error, GPUALLOC_EDATA,
-				    "policy %s: chose %zu devices, %zu were asked for", name,
+				    "policy %s: chose %zu devices, but %zu were asked for", name,
 				    answer->count, question->want);
 	if (seen.size > sizeof few * 8) {
 		if (!ga_device_set_init(&many, seen.size))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of balanced's weighing that are the same for every set; see balance.h. */
+/* The parts of balanced's values that are the same for every set; see balance.h. */
 #include "balance.h"
 
 #include "cleanup.h"
@@ -35,7 +35,7 @@ int32_t ga_balance_lag_impossible(const struct ga_balance *balance, size_t size)
 	return ga_balance_lag(balance->ideal[size], slowest / 2);
 }
 
-/* The most that any set of this size has on the machine, whoever holds what. */
+/* The most bandwidth of any set of this size on the machine, whoever holds what. */
 static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget,
 		      int64_t *ret_ideal)
 {
@@ -64,7 +64,7 @@ static int find_ideal(const struct ga_field *whole, size_t size, uint64_t budget
 	return 0;
 }
 
-/* The field of a question for which everything is on offer. */
+/* The field of a question in which everything is on offer. */
 static int whole_machine(const gpualloc_machine *machine, struct ga_field *ret_whole)
 {
 	ga_auto_free struct ga_candidate *all = calloc(machine->device_count + 1, sizeof *all);
@@ -81,7 +81,7 @@ static int whole_machine(const gpualloc_machine *machine, struct ga_field *ret_w
 	return ga_field_init(&question, ret_whole);
 }
 
-/* For what comes later only where the table will not show it by itself. */
+/* For later jobs, only if the table does not show it anyway. */
 static int find_ideals(const gpualloc_machine *machine, const struct ga_field *field,
 		       uint64_t budget, struct ga_balance *balance)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the jobs to come could still have. On small machines tables answer for every set that
+ * What future jobs could still get. On small machines a table has the answer for every set that
  * remains; on large ones a set is grown.
  */
 #include "balance.h"
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* Bandwidths become lags, by rank; the last rank is that of a size that does not fit any more. */
+/* Bandwidths become lags, by rank; the last rank means a size that does not fit any more. */
 static void turn_into_lags(struct ga_balance *balance, size_t size, int32_t *lags)
 {
 	const struct ga_set_within *within = &balance->within;
@@ -43,7 +43,7 @@ int ga_balance_fill_table(struct ga_balance *balance)
 	return 0;
 }
 
-/* Adds the vertex that the pair scores tie most to those taken. */
+/* Adds the vertex with the highest pair scores to those taken. */
 static size_t next_vertex(const struct ga_balance *balance, const size_t *rest, size_t count)
 {
 	size_t best = count;

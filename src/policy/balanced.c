@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * balanced: the set that makes up for this job and those to come together, as balance.h weighs
- * them; for one device only those to come, so the one whose loss hurts least. Of equal ones as
- * bandwidth decides: pair scores, NUMA nodes, what remains, the order offered.
+ * balanced: the set that is best for this job and future ones together, as balance.h weighs them.
+ * For one device only future jobs count, so it takes the one whose loss hurts least. Ties are
+ * decided as by bandwidth: pair scores, NUMA nodes, what remains, the order offered.
  *
  * Its value is what is left of the ideal bandwidth, the harmonic mean over this job and those to
  * come, in millionths.
@@ -10,10 +10,10 @@
 #include "balance.h"
 #include "cleanup.h"
 
-/* This job counts as much as all sizes to come together. */
+/* This job counts as much as all future sizes together. */
 enum { OWN_WEIGHT = GA_LATER_LAST - GA_LATER_FIRST + 1, MILLION = 1000000 };
 
-/* A search maximises: from here lags are taken off. */
+/* A search maximises, so lags are subtracted from this. */
 static const int64_t ceiling = INT64_C(1) << 40;
 
 static bool own_counts(const struct ga_balance *balance)
@@ -32,7 +32,7 @@ static int64_t bandwidth_for(const struct ga_balance *balance, int64_t allowed)
 	return allowed < GA_LAG_MAX ? balance->ideal_own * GA_LAG_NONE / (allowed + 1) + 1 : 0;
 }
 
-/* Lag of the set itself; where that is certain to be above allowed, anything above allowed. */
+/* Lag of the set itself; any value above allowed if it is certain to be above allowed. */
 static int64_t own_lag(const struct ga_balance *balance, const size_t *set, int64_t allowed)
 {
 	int64_t floor, bandwidth;
@@ -104,7 +104,7 @@ static int64_t value_by_growing(void *context, const size_t *set, int64_t floor)
 	return ceiling - lags;
 }
 
-/* The least that all to come can lag: as if nothing had been taken. */
+/* The least lag of all future jobs: as if nothing had been taken. */
 static int64_t later_lags(const struct ga_balance *balance)
 {
 	int64_t lags = 0;
@@ -114,7 +114,7 @@ static int64_t later_lags(const struct ga_balance *balance)
 	return lags;
 }
 
-/* The least lag of all: this set at its own bound, the others as if nothing had been taken. */
+/* The least total lag: this set at its own bound, the others as if nothing had been taken. */
 static int64_t least_lags(const struct ga_balance *balance, int64_t most_bandwidth)
 {
 	int64_t lags = later_lags(balance);
@@ -124,7 +124,7 @@ static int64_t least_lags(const struct ga_balance *balance, int64_t most_bandwid
 	return lags;
 }
 
-/* At best those to come lag as if this set had been taken from nobody. */
+/* At best, future jobs lag as if this set had not been taken. */
 static int64_t links_for(void *context, int64_t floor)
 {
 	const struct ga_balance *balance = context;
@@ -133,7 +133,7 @@ static int64_t links_for(void *context, int64_t floor)
 	return own_counts(balance) && allowed >= GA_LAG_NONE ? bandwidth_for(balance, allowed) : 0;
 }
 
-/* The mean that lags stand for; not known where there is neither a set nor anything to come. */
+/* The mean that the lags stand for; unknown if there is neither a set nor any future job. */
 static int64_t share_of_ideal(const struct ga_balance *balance, int64_t value)
 {
 	int64_t weights = own_counts(balance) ? OWN_WEIGHT : 0;
@@ -194,7 +194,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 
 const struct ga_policy ga_policy_balanced = {
 	.name = "balanced",
-	.description = "good for this job and for those that come later",
+	.description = "good for this job and for later ones",
 	.by_topology = true,
 	.choose = choose,
 };

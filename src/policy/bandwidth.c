@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bandwidth: the set that a collective runs fastest on, now. Of equal ones the highest sum of pair
- * scores, the fewest NUMA nodes, the one that takes the fewest near neighbours from those that
- * stay idle, the order offered. Its value is in MB/s.
+ * bandwidth: the set on which a collective runs fastest now. Ties are decided by the highest sum of
+ * pair scores, then the fewest NUMA nodes, then the fewest near neighbours taken from devices that
+ * stay idle, then the order offered. Its value is in MB/s.
  */
 #include "cleanup.h"
 #include "field.h"

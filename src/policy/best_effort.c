@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * best-effort: of all partitions of the candidates into groups of the size wanted, the one of
- * highest total pair score; of its full groups that hold what is required the one of highest score.
- * So a choice also leaves good groups behind. Ties go to what comes first in the order given.
- * Values are totals of partitions: 0 for one device, the set's score where all are wanted.
+ * best-effort: takes the partition of the candidates into groups of the wanted size with the
+ * highest total pair score, and from it the full group with the highest score that holds the
+ * required devices. So a choice also leaves good groups behind. Ties go to the first in the order
+ * given. Values are totals of partitions: 0 for one device, the set's score if all are wanted.
  */
 #include "policy.h"
 
 #include "cleanup.h"
 #include "partition/partition.h"
 
-enum { FEW = 8 }; /* for so many, everything but the answer is on the stack */
+enum { FEW = 8 }; /* up to this many, everything but the answer is on the stack */
 
 static void fill_weights(const struct ga_question *question, int32_t *weights)
 {
@@ -54,7 +54,9 @@ static bool is_full(const struct ga_part_problem *problem, const uint16_t *group
 	return members == problem->size;
 }
 
-/* The first of the full groups with the highest weight, or the one that holds the required. */
+/*
+ * The first of the full groups with the highest weight, or the one that holds the required devices.
+ */
 static uint16_t pick_group(const struct ga_part_problem *problem, const uint16_t *groups)
 {
 	const size_t group_count = (problem->count + problem->size - 1) / problem->size;
@@ -107,7 +109,7 @@ static int choose_by_partition(const struct ga_question *question, int32_t *weig
 	return 0;
 }
 
-/* One device, or all: there is nothing to search. */
+/* For one device, or all, there is nothing to search. */
 static void choose_directly(const struct ga_question *question, struct ga_answer *answer)
 {
 	const size_t count = question->candidate_count;
@@ -128,7 +130,7 @@ static void choose_directly(const struct ga_question *question, struct ga_answer
 	answer->bound = answer->value;
 }
 
-/* More devices than anybody has seen in one machine: the required, then the first, unproven. */
+/* More devices than any known machine has: takes the required, then the first ones, unproven. */
 static void choose_first(const struct ga_question *question, struct ga_answer *answer)
 {
 	const size_t count = question->candidate_count;
@@ -160,7 +162,7 @@ static int choose_among_many(const struct ga_question *question, struct ga_answe
 	return choose_by_partition(question, weights, groups, answer, error);
 }
 
-/* Whether there is an answer at all; whoever asks has checked it and said why not. */
+/* Whether there is an answer at all. The caller has checked this and reported why not. */
 static bool makes_sense(const struct ga_question *question)
 {
 	if (question->want == 0 || question->want > question->candidate_count ||
@@ -181,7 +183,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 
 	if (!makes_sense(question))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "%zu devices of %zu, %zu of them required, cannot be chosen",
+				    "cannot choose %zu devices of %zu with %zu of them required",
 				    question->want, count, question->required_count);
 	answer.chosen = calloc(question->want, sizeof *answer.chosen);
 	if (!answer.chosen)
@@ -207,7 +209,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 
 const struct ga_policy ga_policy_best_effort = {
 	.name = "best-effort",
-	.description = "as go-gpuallocator: the best partition into groups of the size wanted",
+	.description = "like go-gpuallocator: the best partition into groups of the wanted size",
 	.by_topology = true,
 	.by_partition = true,
 	.choose = choose,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order by free memory, ties by index. A device whose free memory nobody knows comes last either
- * way: it may well be full, so it is taken only where nothing better is left; a request for memory
- * never gets to offer it.
+ * Orders by free memory, then by index. A device whose free memory is unknown comes last in both
+ * directions: it may be full, so it is taken only if nothing better is left. A request for memory
+ * never offers it.
  */
 #include "by_memory.h"
 

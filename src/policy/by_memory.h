@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For best-fit and worst-fit: the required, then the others by their free memory. */
+/* For best-fit and worst-fit: the required devices, then the others by free memory. */
 #ifndef GA_POLICY_BY_MEMORY_H
 #define GA_POLICY_BY_MEMORY_H
 

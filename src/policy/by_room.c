@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Candidates by the GPU they are on, each GPU with the room that is left there after what this
- * answer has taken already. On one GPU the order offered decides.
+ * Groups candidates by the GPU they are on. Each GPU has the room that is left after what this
+ * answer has already taken. Within a GPU the order offered decides.
  */
 #include "by_room.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions as graphs, and bandwidth as what is searched for; see field.h. */
+/* Turns questions into graphs, and sets up the search for bandwidth; see field.h. */
 #include "field.h"
 
 #include "cleanup.h"
@@ -55,9 +55,9 @@ static bool is_whole(const struct ga_field *field, const struct ga_question *que
 }
 
 /*
- * What losing a link costs those that stay behind: eight times as much as one of the level below,
- * so that a device without a near neighbour goes before one half of a pair, however many distant
- * ones it has.
+ * What losing a link costs those that stay behind. Each level costs eight times as much as the one
+ * below, so that a device without a near neighbour goes before half of a pair, however many distant
+ * neighbours it has.
  */
 static int64_t price_of(int32_t score)
 {
@@ -67,7 +67,7 @@ static int64_t price_of(int32_t score)
 	return (INT64_C(1) << 3 * level) + ((int64_t)nvlinks << 3 * GPUALLOC_LEVEL_BOARD);
 }
 
-/* Nothing is lost with what is not idle. */
+/* A device that is not idle is no loss. */
 static int64_t loss_of(const struct ga_field *field, size_t v)
 {
 	int64_t loss = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A question as the policies by topology see it: one graph of the candidates and of what else is
- * idle, and the search for the set of highest bandwidth in it.
+ * A question as topology policies see it: a graph of the candidates and the other idle GPUs, and
+ * the search for the set with the highest bandwidth in it.
  */
 #ifndef GA_POLICY_FIELD_H
 #define GA_POLICY_FIELD_H
@@ -10,21 +10,21 @@
 #include "set/search.h"
 
 struct ga_field {
-	struct ga_set_graph
-		graph;    /* vertex i is candidate i; behind them idle GPUs that are none */
-	size_t *vertices; /* 0, 1, … */
-	bool *required;   /* by vertex */
-	bool *idle;       /* others could ask for it later */
-	int64_t *loss;    /* of what idle ones have with each other, near ones above all */
-	bool whole;       /* every GPU of the machine is in it once, and idle */
+	struct ga_set_graph graph; /* vertex i is candidate i; after them come idle GPUs that are
+				      not candidates */
+	size_t *vertices;          /* 0, 1, … */
+	bool *required;            /* by vertex */
+	bool *idle;                /* others could ask for it later */
+	int64_t *loss;             /* cost of the links between idle GPUs, near ones above all */
+	bool whole;                /* every GPU of the machine is in it once, and idle */
 };
 int ga_field_init(const struct ga_question *question, struct ga_field *ret_field);
 void ga_field_free(struct ga_field *field);
 #define ga_auto_field ga_cleanup(ga_field_free)
 
 /*
- * Completes a search that says what may be chosen: value, bound and cost become those of
- * bandwidth, and its context, which must live as long.
+ * Completes a search that says what may be chosen: sets value, bound and cost to those of
+ * bandwidth, and the context, which must outlive the search.
  */
 struct ga_bandwidth_value {
 	const struct ga_set_graph *graph;

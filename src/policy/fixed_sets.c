@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Choosing among fixed sets: the first that is wholly on offer and holds the required. A set that
- * no machine of this shape has is impossible, one of which somebody holds a part is busy.
+ * Chooses the first of the fixed sets that is completely on offer and holds the required devices.
+ * If no machine of this kind has such a set, it is impossible; if part of it is held by somebody,
+ * it is busy.
  */
 #include "fixed_sets.h"
 
@@ -29,7 +30,7 @@ static int refuse_size(const struct ga_fixed_sets *sets, size_t want, gpualloc_e
 		(void)snprintf(sizes + at, sizeof sizes - at, "%s%zu", before, sets->sizes[i].size);
 	}
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "policy %s has only sets of %s devices, %zu were asked for",
+			    "policy %s only has sets of %s devices, but %zu were asked for",
 			    sets->policy, sizes, want);
 }
 
@@ -91,7 +92,7 @@ int ga_fixed_choose(const struct ga_fixed_sets *sets, const struct ga_question *
 
 	if (question->machine->device_count < sets->device_count)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "policy %s is for machines of %zu GPUs, this one has %zu",
+				    "policy %s is for machines with %zu GPUs, but this one has %zu",
 				    sets->policy, sets->device_count,
 				    question->machine->device_count);
 	if (!fixed)
@@ -106,10 +107,11 @@ int ga_fixed_choose(const struct ga_fixed_sets *sets, const struct ga_question *
 			return take(question, numbers, ret_answer, error);
 	}
 	if (!possible)
-		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "policy %s has no set of %zu with all the required devices",
-				    sets->policy, question->want);
+		return ga_error_set(
+			error, GPUALLOC_EIMPOSSIBLE,
+			"policy %s has no set of %zu devices with all the required ones",
+			sets->policy, question->want);
 	return ga_error_set(error, GPUALLOC_EBUSY,
-			    "policy %s: none of its sets of %zu is wholly available", sets->policy,
-			    question->want);
+			    "policy %s: none of its sets of %zu devices is completely free",
+			    sets->policy, question->want);
 }

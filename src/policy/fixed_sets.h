@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the static policies: a machine's sets, fixed once and for all, by device index. */
+/* For the static policies: the fixed sets of a machine, by device index. */
 #ifndef GA_POLICY_FIXED_SETS_H
 #define GA_POLICY_FIXED_SETS_H
 
@@ -7,7 +7,7 @@
 
 enum { GA_FIXED_MAX = 16 };
 
-/* Sets of one size, one behind the other: devices holds size × count indices. */
+/* Sets of one size, one after the other: devices holds size × count indices. */
 struct ga_fixed_size {
 	size_t size;
 	size_t count;
@@ -16,7 +16,7 @@ struct ga_fixed_size {
 
 struct ga_fixed_sets {
 	const char *policy;
-	size_t device_count; /* a machine with fewer is another */
+	size_t device_count; /* a machine with fewer is a different kind */
 	const struct ga_fixed_size *sizes;
 	size_t size_count;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Levels and links become weights; see machine_graph.h. */
+/* Turns levels and links into weights; see machine_graph.h. */
 #include "machine_graph.h"
 
 #include "cleanup.h"
@@ -15,8 +15,7 @@ static bool is_shared(const struct ga_links *links, size_t a, size_t b)
 }
 
 /*
- * Where they share uplinks, those that are far from each other go well together. Not known is worst
- * in any case.
+ * If they share uplinks, GPUs far from each other go well together. Unknown is always the worst.
  */
 static int32_t score_of(const gpualloc_machine *machine, size_t a, size_t b)
 {
@@ -43,8 +42,8 @@ static void set_pair(const gpualloc_machine *machine, const size_t *places, cons
 }
 
 /*
- * Which switch, or which socket, each GPU is below: the first vertex that it reaches without
- * leaving it. Levels are those of a tree; where they are not, the earlier vertex decides.
+ * Which switch or socket each GPU is below, named by the first vertex that it reaches without
+ * leaving it. Levels normally form a tree; if not, the earlier vertex decides.
  */
 static void set_uplinks(const gpualloc_machine *machine, const size_t *places,
 			struct ga_set_graph *graph)
@@ -82,7 +81,7 @@ static void set_nodes(const gpualloc_machine *machine, const size_t *places,
 	}
 }
 
-/* Of each GPU; those of one model, which mostly lie side by side, are looked up once. */
+/* For each GPU. GPUs of one model, which are mostly next to each other, are looked up once. */
 static void set_rates(const gpualloc_machine *machine, const size_t *places, size_t count,
 		      int32_t *rates)
 {

@@ -7,12 +7,13 @@
 #include "set/graph.h"
 
 /*
- * Of the GPUs at these places of the machine; one place may come twice (two MIG instances). Links
- * are in MB/s, scores are those of pairs, nodes are NUMA nodes; not known is a node too.
+ * The graph of the GPUs at these places of the machine. A place may appear twice (two MIG
+ * instances). Links are in MB/s, scores are pair scores, nodes are NUMA nodes; unknown counts as a
+ * node too.
  */
 int ga_graph_of_machine(const gpualloc_machine *machine, const size_t *places, size_t count,
 			struct ga_set_graph *ret_graph);
-/* The same where it is these together that are asked about, once. */
+/* The same, if only the whole set is asked about, once. */
 int ga_graph_of_set(const gpualloc_machine *machine, const size_t *places, size_t count,
 		    struct ga_set_graph *ret_graph);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pack: where least room is left, so that others find GPUs with much of it. MIG instances count by
- * their number, then by memory; whole GPUs (shares) so by memory alone.
+ * pack: takes the GPUs with the least room, so that others find GPUs with plenty. Room is the
+ * number of MIG instances, then memory; for whole GPUs (shares) it is just memory.
  */
 #include "by_room.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What best-effort and static policies count: scores of pairs and of sets; see policy.h. */
+/* The scores of pairs and sets, which best-effort and the static policies use; see policy.h. */
 #include "policy.h"
 
 int64_t ga_pair_score(const gpualloc_machine *machine, size_t a, size_t b)
 {
-	/* Two instances of one GPU are at least as near as two GPUs of one board. */
+	/* Two instances of one GPU are at least as near as two GPUs on one board. */
 	if (a == b)
 		return GA_SCORE_A_LEVEL * (int64_t)GPUALLOC_LEVEL_BOARD;
 

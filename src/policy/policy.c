@@ -32,8 +32,8 @@ int ga_policy_unknown(const char *name, gpualloc_error *error)
 	for (size_t i = 0; i < POLICY_COUNT && length < sizeof known; i++)
 		length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
 					   i ? ", " : "", policies[i]->name);
-	return ga_error_set(error, GPUALLOC_EUSAGE, "no policy \"%.80s\"; there are %s", name,
-			    known);
+	return ga_error_set(error, GPUALLOC_EUSAGE,
+			    "there is no policy \"%.80s\"; the policies are %s", name, known);
 }
 
 static int check_question(const struct ga_question *question, gpualloc_error *error)
@@ -44,11 +44,11 @@ static int check_question(const struct ga_question *question, gpualloc_error *er
 		return ga_error_set(error, GPUALLOC_EUSAGE, "0 devices were asked for");
 	if (question->want > question->candidate_count)
 		return ga_error_set(error, GPUALLOC_EBUSY,
-				    "%zu devices were asked for, %zu are there", question->want,
+				    "%zu devices were asked for, but there are %zu", question->want,
 				    question->candidate_count);
 	if (question->required_count > question->want)
 		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "%zu devices are required, only %zu were asked for",
+				    "%zu devices are required, but only %zu were asked for",
 				    question->required_count, question->want);
 	if (question->required_count == 0)
 		return 0;

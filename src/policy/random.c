@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * random: any set as likely as any other. A pure function of its seed; whoever wants to be
- * unpredictable brings a seed that is.
+ * random: all sets are equally likely. It is a pure function of its seed; for an unpredictable
+ * choice, use an unpredictable seed.
  */
 #include "answer.h"
 #include "cleanup.h"
@@ -18,7 +18,9 @@ static uint64_t next(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* Below limit, each as likely: what is above the last whole multiple is drawn again. */
+/*
+ * A number below limit, all equally likely: numbers above the last whole multiple are drawn again.
+ */
 static uint64_t below(uint64_t *state, uint64_t limit)
 {
 	uint64_t surplus = (UINT64_MAX % limit + 1) % limit;
@@ -30,7 +32,10 @@ static uint64_t below(uint64_t *state, uint64_t limit)
 	return number % limit;
 }
 
-/* Of all that are left to look at, each is taken with the chance it needs (Knuth's selection). */
+/*
+ * Takes each of the remaining candidates with the probability it needs (Knuth's selection
+ * sampling).
+ */
 static int choose(const struct ga_question *question, struct ga_answer *ret_answer,
 		  gpualloc_error *error)
 {
@@ -49,7 +54,7 @@ static int choose(const struct ga_question *question, struct ga_answer *ret_answ
 
 const struct ga_policy ga_policy_random = {
 	.name = "random",
-	.description = "any, each set as likely as another",
+	.description = "any devices, all sets equally likely",
 	.by_memory = true,
 	.by_chance = true,
 	.choose = choose,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The constants of predicted bandwidth. What counts is their order and their ratio: they decide
- * between sets, they promise nothing to a program.
+ * The constants of predicted bandwidth. Only their order and ratio matter: they decide between sets
+ * and promise nothing to a program.
  *
- * NVLink, for each link one way: what NCCL reckons with (graph/topo.h), some 4/5 of the nominal
- * rate. Measured: 18.4 GB/s on one link between two P100 (Tartan), 208 of 240 on the 12 of two
- * bridged A100.
+ * NVLink, for each link one way: what NCCL assumes (graph/topo.h), about 4/5 of the nominal rate.
+ * Measured: 18.4 GB/s on one link between two P100 (Tartan), 208 of 240 on the 12 of two bridged
+ * A100.
  *
  * PCIe: a Gen3 x16 slot carries 12 GB/s (NCCL again; 11.9 to 12.4 measured). Through the host
  * bridge it is 5/6 of that, as Intel's peer-to-peer writes are; across the sockets 6, as QPI
@@ -15,9 +15,9 @@
  *
  * Without peer-to-peer: all-reduce on eight RTX 4090 (PCIe Gen4; arXiv 2506.15595). One GPU below
  * each switch 10.9 GB/s; two, three and four 7.6, 5.5 and 4.2 each, so 15.2, 16.5 and 16.8
- * together, of which 16 is the round mean. Across the sockets it is no less than 10.9. What a
- * socket carries beside its switches nobody has measured: two switches' worth keeps sets apart
- * where GPUs hang on the root complex, and costs nothing where one switch has them all.
+ * together, of which 16 is the round mean. Across the sockets it is no less than 10.9. Nobody has
+ * measured what a socket carries besides its switches. Two switches' worth keeps sets apart if GPUs
+ * are on the root complex, and changes nothing if one switch has them all.
  */
 #include "rates.h"
 
@@ -74,7 +74,7 @@ static const struct {
 };
 enum { MODEL_COUNT = sizeof models / sizeof *models };
 
-/* As a word of its own: no "A10" in "A100", no "V100" in "GV100". */
+/* As a separate word: "A10" does not match "A100", nor "V100" "GV100". */
 static bool names_model(const char *name, const char *model)
 {
 	size_t size = strlen(model);

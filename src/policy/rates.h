@@ -5,7 +5,7 @@
 
 #include "machine.h"
 
-/* No PCIe path is faster, and no NVLink is slower. */
+/* No PCIe path is faster than this, and no NVLink is slower. */
 enum { GA_RATE_PCIE_MAX = 12000 };
 /*
  * Without peer-to-peer, through host memory: of one GPU, and what the GPUs below a switch, or in a

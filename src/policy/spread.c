@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spread: where most room is left, so that neighbours disturb each other least. Where room ties,
- * on a GPU that this answer has not used yet.
+ * spread: takes the GPUs with the most room, so that neighbours disturb each other least. Ties go
+ * to a GPU that this answer has not used yet.
  */
 #include "by_room.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worst-fit: the most free memory, for who may need more than was asked. */
+/* worst-fit: the most free memory, for jobs that may need more than they asked for. */
 #include "by_memory.h"
 
 static int choose(const struct ga_question *question, struct ga_answer *ret_answer,

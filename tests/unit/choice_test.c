@@ -283,7 +283,7 @@ static const struct {
 	const char *message; /* NULL where it is right */
 } own_answers[] = {
 	{2, {1, 0}, NULL},
-	{1, {1}, "chose 1 devices, 2 were asked for"},
+	{1, {1}, "chose 1 devices, but 2 were asked for"},
 	{3, {1, 0, 2}, "chose 3 devices"},
 	{2, {1, 1}, "twice"},
 	{2, {1, 9}, "was not offered"},

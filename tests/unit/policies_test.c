@@ -111,11 +111,11 @@ static void what_no_fixed_set_gives_is_refused(void)
 
 	check_refused(volta, dgx1, eight, "", 3, GPUALLOC_EIMPOSSIBLE, "1, 2, 4 or 8 devices");
 	check_refused(volta, dgx1, eight, "0 1", 2, GPUALLOC_EIMPOSSIBLE, "required");
-	check_refused(volta, dgx1, "0 1 4 5", "", 2, GPUALLOC_EBUSY, "wholly available");
-	check_refused(volta, dgx1, "0 1 2 4 5 6", "", 4, GPUALLOC_EBUSY, "wholly available");
-	check_refused(volta, dgx1, "1 2 5 6 7", "7", 2, GPUALLOC_EBUSY, "wholly available");
+	check_refused(volta, dgx1, "0 1 4 5", "", 2, GPUALLOC_EBUSY, "completely free");
+	check_refused(volta, dgx1, "0 1 2 4 5 6", "", 4, GPUALLOC_EBUSY, "completely free");
+	check_refused(volta, dgx1, "1 2 5 6 7", "7", 2, GPUALLOC_EBUSY, "completely free");
 	check_refused(volta, four, "0 1 2 3", "", 2, GPUALLOC_EIMPOSSIBLE,
-		      "8 GPUs, this one has 4");
+		      "8 GPUs, but this one has 4");
 	check_refused(&ga_policy_static_dgx1_pascal, four, "0 1", "", 1, GPUALLOC_EIMPOSSIBLE,
 		      "8 GPUs");
 	check_refused(&ga_policy_static_dgx2, dgx1, eight, "", 8, GPUALLOC_EIMPOSSIBLE, "16 GPUs");
