@@ -7,13 +7,14 @@ MESON_TEST ?=
 
 export CC
 
+LINT_BUILD ?= build-lint
 CHAOS_BUILD ?= build-chaos
 FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
 SOAK ?= 1h
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install soak
+.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install lint soak
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -29,6 +30,7 @@ help:
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
+	@echo 'make lint     clang-tidy, cppcheck, gcc -fanalyzer, shellcheck and pyflakes, without a finding'
 	@echo 'make format   put the sources in their form'
 
 deps:
@@ -105,5 +107,12 @@ install: all
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
+# Always with gcc, whose analyzer it is; nothing is built for it.
+lint:
+	@tools/install-deps all
+	@test -e $(LINT_BUILD)/build.ninja || CC=gcc meson setup $(LINT_BUILD) -Dtests=false >/dev/null
+	@meson setup --reconfigure $(LINT_BUILD) >/dev/null
+	tools/lint $(LINT_BUILD)
+
 clean:
-	rm -rf $(BUILD) $(BUILD)-bench $(CHAOS_BUILD) $(FUZZ_BUILD)
+	rm -rf $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(CHAOS_BUILD) $(FUZZ_BUILD)

@@ -21,8 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { STATUS_DIED = 74 };
 
 /* What the keeper-to-be is told. */

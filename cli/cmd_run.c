@@ -22,8 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* Shells overwrite low numbers, and at exit the highest is closed first. */
 enum { FD_OF_LEASES = 512 };
 

@@ -20,8 +20,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* What a visitor says to a keeper: a single byte. */
 enum { SAY_JOIN = 'j', SAY_EXTEND = 'e', VARIABLES_MAX = 1 << 16, PATIENCE_SECONDS = 2 };
 /* The kernel makes names of five letters. */

@@ -12,7 +12,7 @@ struct waiting {
 
 void waiting_begin(struct waiting *waiting, bool quiet);
 /* For gpualloc_lease_wish_set_wait(). */
-int waiting_tell(void *waiting, size_t place, const char *sentence);
+int waiting_tell(void *context, size_t place, const char *sentence);
 /* Removes the line. If a signal ended the waiting, it ends this process too, so the caller must own
  * nothing by then. Returns that signal, or 0. */
 int waiting_end(struct waiting *waiting);

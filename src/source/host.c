@@ -213,8 +213,6 @@ int ga_host_processes(const char *root, gpualloc_machine *machine)
 /* What a user sets for his programs is nothing for us: some make the library refuse most calls. */
 void ga_host_forget_nvml_settings(void)
 {
-	extern char **environ;
-
 	for (char **entry = environ; entry && *entry;) {
 		char name[128];
 		size_t length = strcspn(*entry, "=");

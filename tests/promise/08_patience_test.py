@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import struct
-import sys
 import time
 
 import cli

@@ -26,7 +26,7 @@ struct crew {
 /* ---- in the daemon ---- */
 
 /* As the user the job belongs to. */
-int crew_open(struct crew *crew, const char *store, unsigned tasks, gpualloc_error *error);
+int crew_open(struct crew *crew, const char *path, unsigned tasks, gpualloc_error *error);
 void crew_close(struct crew *crew);
 /* A task has been forked; after the last one only tasks can write to the pipe. */
 void crew_forked(struct crew *crew);

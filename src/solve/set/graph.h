@@ -94,7 +94,7 @@ int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, s
 			  int32_t floor);
 /* The same where the slowest pair, which any ring reaches, is known. */
 int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *set, size_t count,
-			       int32_t slowest, int32_t floor);
+			       int32_t reached, int32_t floor);
 /* Of a ring that passes shared uplinks; where it need not, the bottleneck. */
 int64_t ga_set_over_uplinks(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
