@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 
-import cli
 from cli import GPUALLOC, Skip, case, main
 from leasing import PATIENCE, line_of, store
 from people import python, shared_store, two_people
