@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One device of those allowed; see common.h. */
+/* Leases one of the allowed devices; see common.h. */
 #include "common.h"
 
 #include "file.h"
@@ -49,7 +49,7 @@ int fail_error(const struct one_device *one, int status)
 		message = "out of memory";
 	return fail(one, gpualloc_exit_status(status), "%s%s", message,
 		    gpualloc_error_remedies(one->error) & GPUALLOC_REMEDY_SET_UP_STORE
-			    ? "; `sudo gpualloc setup` makes or mends it for everybody"
+			    ? "; `sudo gpualloc setup` makes or repairs it for everybody"
 			    : "");
 }
 
@@ -105,7 +105,10 @@ bool is_allowed(const struct one_device *one, const gpualloc_device *device)
 	       (uuid && is_listed(one->allowed, (struct ga_view){uuid, strlen(uuid)}));
 }
 
-/* Only what the machine has: an id of a card that was taken out is no mistake of who calls. */
+/*
+ * Ignores ids that the machine does not have: if a card was taken out, that is not the caller's
+ * mistake.
+ */
 static bool is_there(const struct one_device *one, struct ga_view uuid)
 {
 	const gpualloc_device *device;
@@ -119,7 +122,7 @@ static bool is_there(const struct one_device *one, struct ga_view uuid)
 	return false;
 }
 
-/* Where there is no list everything is allowed; an unreadable one allows nothing. */
+/* Without a list everything is allowed; with an unreadable list nothing is. */
 int read_allowed(struct one_device *one)
 {
 	ga_auto_buffer struct ga_buffer content = {0}, allowed = GA_BUFFER_INIT(LIST_MAX);
@@ -196,7 +199,7 @@ static int fill_request(struct one_device *one, const char *policy)
 	return result;
 }
 
-/* Nothing of it hinders; that others do not see who has the device is worth a line. */
+/* None of this is fatal, but if others cannot see who has the device, that deserves a line. */
 static void say_notes(const struct one_device *one)
 {
 	const char *note;

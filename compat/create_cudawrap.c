@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * create_cudawrap: puts cudawrap in front of programs. A program keeps its file, under another
- * name in its own folder, with owner, mode and times; in its place a link is renamed, so that at no
- * moment the name is missing, and a failure at any step leaves it as it was.
+ * create_cudawrap: puts cudawrap in front of programs. The program's file gets another name in the
+ * same folder and keeps its owner, mode and times. A link is renamed into its place, so the name is
+ * never missing, and a failure at any step leaves the program as it was.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static int open_program(const char *path, struct program *program)
 		(void)snprintf(folder, sizeof folder, "%.*s",
 			       slash == path ? 1 : (int)(slash - path), path);
 	if (!*name || strlen(name) + 32 > NAME_MAX)
-		return refuse(path, "no name of a program");
+		return refuse(path, "not the name of a program");
 	program->path = path;
 	(void)snprintf(program->name, sizeof program->name, "%s", name);
 	(void)snprintf(program->wrapped, sizeof program->wrapped, PREFIX "%.200s", name);
@@ -66,7 +66,7 @@ static bool is_there(const struct program *program, const char *name, struct sta
 	return fstatat(program->folder, name, status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* cudawrap beside this program, however this one was called. */
+/* cudawrap in the folder of this program, however this one was called. */
 static int find_cudawrap(char path[static PATH_MAX])
 {
 	ssize_t size = readlink("/proc/self/exe", path, PATH_MAX - 16);
@@ -88,23 +88,25 @@ static int check_unwrapped(const struct program *program)
 
 	if (!is_there(program, program->name, &status))
 		return refuse_errno(program->path, errno);
-	/* A link there is what a wrapping left that was interrupted. */
+	/* A link there was left by an interrupted wrapping. */
 	if (is_there(program, program->wrapped, &other) && S_ISLNK(other.st_mode) &&
 	    S_ISREG(status.st_mode))
 		(void)unlinkat(program->folder, program->wrapped, 0);
 	else if (is_there(program, program->wrapped, &other))
-		return refuse(program->path, "it is wrapped already");
+		return refuse(program->path, "it is already wrapped");
 	if (strncmp(program->name, PREFIX, strlen(PREFIX)) == 0)
-		return refuse(program->path, "it is what was wrapped");
+		return refuse(program->path, "it is the original file of a wrapped program");
 	if (S_ISLNK(status.st_mode))
-		return refuse(program->path, "it is a link; wrap what it points to");
+		return refuse(program->path, "it is a link; wrap the file it points to");
 	if (!S_ISREG(status.st_mode) || !(status.st_mode & 0111))
-		return refuse(program->path, "it is no executable file");
+		return refuse(program->path, "it is not an executable file");
 	return 0;
 }
 
-/* Where the file system cannot exchange names: a second name for the program, then a link renamed
- * over the first. */
+/*
+ * For file systems that cannot exchange names: gives the program a second name, then renames a link
+ * over the first.
+ */
 static int wrap_by_link(const struct program *program, const char *cudawrap)
 {
 	int reason = 0;
@@ -122,7 +124,7 @@ static int wrap_by_link(const struct program *program, const char *cudawrap)
 	return reason;
 }
 
-/* A link under the new name, and both names are exchanged in one step. 0 or an errno. */
+/* Makes a link under the new name, then exchanges both names in one step. 0 or an errno. */
 static int put_in_front(const struct program *program, const char *cudawrap)
 {
 	int reason;
@@ -161,7 +163,7 @@ static int unwrap(const struct program *program)
 		return refuse(program->path, "it is not wrapped");
 	if (is_there(program, program->name, &status) && !S_ISLNK(status.st_mode))
 		return refuse(program->path,
-			      "in its place is a file and no link; nothing was done");
+			      "there is a file in its place, not a link; nothing was done");
 	if (renameat(program->folder, program->wrapped, program->folder, program->name) < 0)
 		return refuse_errno(program->path, errno);
 	return 0;
@@ -179,8 +181,8 @@ static int show(const struct program *program)
 static int usage(int status)
 {
 	(void)fputs("usage: create_cudawrap [--undo|--list] PATH...\n"
-		    "Puts cudawrap in front of programs, so that each runs on a GPU of its own; "
-		    "--undo takes it\nback, --list prints those that are wrapped.\n",
+		    "Puts cudawrap in front of programs, so that each runs on its own GPU; --undo "
+		    "removes it,\n--list prints the programs that are wrapped.\n",
 		    status ? stderr : stdout);
 	return status;
 }

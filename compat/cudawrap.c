@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cudawrap: called by the name of a link to it, leases one device and becomes CUDAWRAP_<name> in
- * the link's folder. Who starts the program notices nothing.
+ * cudawrap: called through a link, it leases one device and becomes CUDAWRAP_<name> in the link's
+ * folder. The user of the program notices nothing.
  */
 #include "common.h"
 
@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-/* /bin/tool becomes /bin/CUDAWRAP_tool; NULL when there is no memory. */
+/* /bin/tool becomes /bin/CUDAWRAP_tool; NULL when out of memory. */
 static char *wrapped_path(const char *link)
 {
 	const char *slash = strrchr(link, '/');
@@ -23,7 +23,7 @@ static char *wrapped_path(const char *link)
 	return path;
 }
 
-/* Where the link is that this was called by. */
+/* The path of the link through which this was called. */
 static int find_wrapped(struct one_device *one, const char *called, char **ret_path)
 {
 	char *link = NULL;
@@ -36,7 +36,7 @@ static int find_wrapped(struct one_device *one, const char *called, char **ret_p
 	return *ret_path ? 0 : fail_error(one, GPUALLOC_ENOMEM);
 }
 
-/* Also what cannot be run is told before anything is leased. */
+/* A program that cannot be run is also reported before anything is leased. */
 static int check_wrapped(struct one_device *one, const char *path)
 {
 	char *found = NULL;
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	name = name ? name + 1 : argc > 0 ? argv[0] : "cudawrap";
 	if (strcmp(name, "cudawrap") == 0)
 		return fail(&one, STATUS_USAGE,
-			    "runs a program on a GPU of its own when it is called by a link to it; "
+			    "runs a program on its own GPU when called through a link; "
 			    "`create_cudawrap PROGRAM` makes such a link");
 	one.error = gpualloc_error_new();
 	result = find_wrapped(&one, argv[0], &path);

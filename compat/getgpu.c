@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * getgpu: prints a MIG instance (a GPU where there are none) that is free, for
- * CUDA_VISIBLE_DEVICES=$(getgpu) PROGRAM, and leaves a keeper behind that holds it until the
- * program has come and gone. getgpu N prints the N-th and holds nothing.
+ * getgpu: prints a free MIG instance (or GPU, if there are no instances), for
+ * CUDA_VISIBLE_DEVICES=$(getgpu) PROGRAM, and leaves a keeper process that holds it until the
+ * program has started and ended. getgpu N prints the N-th and holds nothing.
  */
 #include "common.h"
 #include "duration.h"
@@ -22,7 +22,7 @@
 
 enum { UUID_SIZE = 256, HOLD_MS = 30000, HOLD_MOST_MS = 24 * 60 * 60 * 1000 };
 
-/* What the keeper-to-be tells who called. */
+/* What the future keeper tells its caller. */
 struct answer {
 	int status;
 	pid_t pid;
@@ -45,7 +45,7 @@ static int print_numbered(struct one_device *one, const char *word)
 	int result;
 
 	if (!ga_text_number(word, strlen(word), 999999, &number))
-		return fail(one, STATUS_USAGE, "\"%s\" is no number; usage: getgpu [N]", word);
+		return fail(one, STATUS_USAGE, "\"%s\" is not a number; usage: getgpu [N]", word);
 	result = look(one);
 	if (result)
 		return result;
@@ -62,7 +62,7 @@ static int print_numbered(struct one_device *one, const char *word)
 
 /* ---- the keeper ---- */
 
-/* What is no duration is the default. */
+/* Anything that is not a duration means the default. */
 static int64_t hold_ms(void)
 {
 	const char *word = getenv("GPUALLOC_HOLD");
@@ -71,7 +71,7 @@ static int64_t hold_ms(void)
 	return word && ga_duration_parse(word, HOLD_MOST_MS, &ms, NULL) == 0 ? ms : HOLD_MS;
 }
 
-/* Executed again, it is small, and has a name that says what it is. */
+/* It executes itself again to be small and to have a name that says what it is. */
 static int become_keeper(const char *uuid, int fd)
 {
 	char title[UUID_SIZE + 32], time[24], name[] = KEEPER_WORD, id[UUID_SIZE];
@@ -79,7 +79,7 @@ static int become_keeper(const char *uuid, int fd)
 	char *nothing_more[] = {NULL};
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	(void)fd; /* inherited, and that is all it is for */
+	(void)fd; /* only needs to be inherited */
 	(void)snprintf(title, sizeof title, "getgpu-hold");
 	(void)snprintf(time, sizeof time, "%lld", (long long)hold_ms());
 	(void)snprintf(id, sizeof id, "%s", uuid);
@@ -103,7 +103,7 @@ static int keep(struct one_device *one, struct answer *answer)
 		result = lease_one(one, "random", "getgpu");
 	if (result)
 		return result;
-	/* The machine was looked at before the claim: somebody may have come in between. */
+	/* The machine was read before the claim; somebody may have got in between. */
 	result = gpualloc_lease_settle(one->lease, NULL, 0, one->error);
 	if (result < 0)
 		return fail_error(one, result);
@@ -113,12 +113,12 @@ static int keep(struct one_device *one, struct answer *answer)
 	if (result < 0)
 		return fail_error(one, result);
 	if (write(GA_ORPHAN_ANSWER, answer, sizeof *answer) != (ssize_t)sizeof *answer)
-		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", strerror(errno));
-	return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s",
+		return fail(one, STATUS_OUTPUT, "cannot start a keeper: %s", strerror(errno));
+	return fail(one, STATUS_OUTPUT, "cannot start a keeper: %s",
 		    strerror(become_keeper(answer->uuid, fd)));
 }
 
-/* The lease is acquired in the process that keeps it, so that it is its lease. */
+/* The process that keeps the lease acquires it, so that it owns the lease. */
 static int be_keeper(void *context, const gpualloc_error *trouble)
 {
 	struct one_device *one = context;
@@ -135,7 +135,8 @@ static int be_keeper(void *context, const gpualloc_error *trouble)
 
 static int no_word(const struct one_device *one)
 {
-	return fail(one, STATUS_OUTPUT, "the keeper ended before it said what it holds; try again");
+	return fail(one, STATUS_OUTPUT,
+		    "the keeper ended before it said which device it holds; try again");
 }
 
 static int take_answer(const struct one_device *one, int from)
@@ -150,13 +151,13 @@ static int take_answer(const struct one_device *one, int from)
 		return no_word(one);
 	if (answer.status)
 		return answer.status;
-	/* A word and the end come when it is a keeper; more when it could not become one. */
+	/* If it became a keeper, it writes one word and closes the pipe; if not, it writes more. */
 	got = ga_orphan_read(from, words, sizeof words);
 	is_keeper = got == 1 && *words == GA_ORPHAN_RUNS &&
 		    ga_orphan_read(from, words, sizeof words) == 0;
 	answer.uuid[UUID_SIZE - 1] = '\0';
 	result = is_keeper ? print_uuid(one, answer.uuid) : no_word(one);
-	/* What nobody was told of is not to be held. */
+	/* If nobody was told of the device, do not hold it. */
 	if (result)
 		(void)kill(answer.pid, SIGTERM);
 	return result;
@@ -168,7 +169,7 @@ static int get(struct one_device *one)
 	int from, result = ga_orphan_start(be_keeper, one, &from, &why);
 
 	if (result < 0)
-		return fail(one, STATUS_OUTPUT, "cannot leave a keeper: %s", why.message);
+		return fail(one, STATUS_OUTPUT, "cannot start a keeper: %s", why.message);
 	result = take_answer(one, from);
 	close(from);
 	return result;
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
 	int result;
 
 	if (argc == 4 && strcmp(argv[1], KEEPER_WORD) == 0) {
-		/* SIGPIPE may be ignored, and what nobody was told of is not held. */
+		/* SIGPIPE may be ignored. If nobody was told of the device, it is not held. */
 		if (ga_orphan_say_runs())
 			watch_users(argv[3], atoll(argv[2]));
 		return 0;

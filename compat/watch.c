@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Watching who uses a device; see watch.h. */
+/* Watches who uses a device; see watch.h. */
 #include "watch.h"
 
 #include "clock.h"
@@ -16,7 +16,7 @@
 
 enum { LOOK_MS = 100, READ_SIZE = 1 << 16 };
 
-/* Looks through a whole file of a process, a piece overlapping the one before. */
+/* Searches a whole file of a process in overlapping pieces. */
 static bool file_has(int folder, const char *name, const char *uuid)
 {
 	static char piece[READ_SIZE]; /* a keeper is one thread and small */
@@ -52,7 +52,7 @@ static bool is_user(int proc, const char *pid, const char *uuid)
 	return found;
 }
 
-/* Some process with the device, but this one; 0 when there is none. */
+/* Some process with the device, other than this one; 0 if there is none. */
 static pid_t find_user(const char *uuid)
 {
 	DIR *proc = opendir("/proc");
@@ -74,7 +74,7 @@ static void sleep_until_end(pid_t pid)
 {
 	struct pollfd ending = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
 
-	/* Where processes cannot be watched, it is looked again. */
+	/* If processes cannot be watched, looks again from time to time. */
 	(void)poll(&ending, 1, ending.fd >= 0 ? -1 : LOOK_MS);
 	if (ending.fd >= 0)
 		close(ending.fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which processes of one's own use a device: those that were told of it. */
+/* Which of the user's processes use a device: those that were told of it. */
 #ifndef COMPAT_WATCH_H
 #define COMPAT_WATCH_H
 

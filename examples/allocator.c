@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Giving GPUs to jobs within one program, as a scheduler's agent on a node does.
+ * Gives GPUs to jobs within one program, as a scheduler's agent on a node does.
  *
  *   allocator [MACHINE [POLICY]]
  *
- * Takes two well connected GPUs, then two given ones, shows what is left, gives the first back.
+ * Takes two well-connected GPUs, then two particular ones, shows what is left, and gives the first
+ * two back.
  */
 #include <gpualloc/gpualloc.h>
 
@@ -53,7 +54,7 @@ int main(int argc, char **argv)
 				    &allocator, error) < 0)
 		return fail(error);
 
-	/* As many as one likes, chosen by the policy. */
+	/* Any number, chosen by the policy. */
 	if (gpualloc_allocator_take(allocator, 2, pair, error) < 0) {
 		gpualloc_allocator_free(allocator);
 		return fail(error);

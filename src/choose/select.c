@@ -225,7 +225,8 @@ static bool is_too_small(struct selecting *selecting, const gpualloc_device *dev
 	if (request->share && !ga_device_is_placed(device))
 		return reject(
 			selecting, device, false,
-			"its place on its GPU (GI and CI) is not known, so it can be used whole but not shared");
+			"its place on its GPU (GI and CI) is not known, so it can be used whole "
+			"but not shared");
 	if (most < 0 || ga_device_memory_free(device) < 0)
 		return reject(selecting, device, false, "its free memory is not known");
 	return most < wanted && reject(selecting, device, false, "too small: %s",
@@ -481,10 +482,12 @@ static int keep_one_of_each_instance(struct selecting *selecting)
 			if (first && second)
 				return ga_error_set(
 					selecting->error, GPUALLOC_EIMPOSSIBLE,
-					"two compute instances of one GPU instance are required, but no program can open both");
+					"two compute instances of one GPU instance are required, "
+					"but no program can open both");
 			(void)reject(
 				selecting, second ? a : b, false,
-				"another compute instance of its GPU instance is offered, and a program can open only one of them");
+				"another compute instance of its GPU instance is offered, and a "
+				"program can open only one of them");
 			remove_candidate(selection, second ? i : j);
 			j = i + 1;
 		}
@@ -502,7 +505,8 @@ static int check_mig_rule(struct selecting *selecting)
 		return keep_one_of_each_instance(selecting);
 	return ga_error_set(
 		selecting->error, GPUALLOC_EIMPOSSIBLE,
-		"with driver %s a program can open only one MIG instance; several need driver %d or later",
+		"with driver %s a program can open only one MIG instance; several need driver %d "
+		"or later",
 		selecting->machine->driver ? selecting->machine->driver : "(not known)",
 		SEVERAL_SINCE);
 }

@@ -114,7 +114,8 @@ static int add_device(struct binding *b, const gpualloc_device *device, gpualloc
 		return ga_error_set(
 			error, GPUALLOC_EIMPOSSIBLE,
 			gpu->cpus
-				? "cannot bind: the CPUs near GPU %lld are not given as a list of CPUs"
+				? "cannot bind: the CPUs near GPU %lld are not given as a list of "
+				  "CPUs"
 				: "cannot bind: which CPUs are near GPU %lld is not "
 				  "known",
 			(long long)gpu->index);

@@ -60,7 +60,8 @@ static int check_numbers(const struct ga_job *job, const struct naming *naming, 
 				error,
 				ga_error_set(
 					error, GPUALLOC_EIMPOSSIBLE,
-					"a MIG instance has no CUDA index; it can only be named by UUID"),
+					"a MIG instance has no CUDA index; it can only be named "
+					"by UUID"),
 				GPUALLOC_REMEDY_USE_UUIDS);
 		if (number_of(job, naming, job->devices[i]) == job->machine->device_count)
 			return ga_error_set(error, GPUALLOC_EUSAGE,
@@ -77,7 +78,7 @@ static int check_uuids(const struct ga_job *job, int certain, gpualloc_error *er
 		if (certain < 0)
 			return ga_error_prefix(
 				error, GPUALLOC_EIMPOSSIBLE,
-				"a program cannot find a chosen device: its UUID is not known, and  ");
+				"a program cannot find a chosen device: its UUID is not known, and ");
 		return ga_error_remedy(
 			error,
 			ga_error_set(

@@ -38,12 +38,14 @@ static int check_counted(const gpualloc_machine *machine, gpualloc_error *error)
 		if (!is_counted(gpu))
 			return ga_error_set(
 				error, GPUALLOC_EIMPOSSIBLE,
-				"CUDA's numbering is not certain: CUDA may leave out GPU %lld, whose health is \"%s\"",
+				"CUDA's numbering is not certain: CUDA may leave out GPU %lld, "
+				"whose health is \"%s\"",
 				(long long)gpu->index, ga_health_name(gpu->health));
 		if (!gpu->pci && machine->device_count > 1)
 			return ga_error_set(
 				error, GPUALLOC_EIMPOSSIBLE,
-				"CUDA's numbering is not certain: the PCI address of GPU %lld is not known",
+				"CUDA's numbering is not certain: the PCI address of GPU %lld is "
+				"not known",
 				(long long)gpu->index);
 	}
 	return 0;

@@ -229,7 +229,8 @@ static size_t use_reason(const struct gpualloc_device *device, char *text, size_
 	if (may_hide_a_user(device))
 		return (size_t)snprintf(
 			text, size,
-			"%lld MiB of its GPU in use; which instance, and by whom, cannot be seen from here",
+			"%lld MiB of its GPU in use; which instance, and by whom, cannot be seen "
+			"from here",
 			(long long)(whole->memory.used >> 20));
 	return (size_t)snprintf(text, size,
 				"%lld MiB in use by processes that cannot be seen from here",

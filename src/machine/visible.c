@@ -23,8 +23,11 @@ static int check_models(const gpualloc_machine *machine, const struct ga_environ
 			return ga_error_set(
 				error, GPUALLOC_EUSAGE,
 				environment->visible_devices
-					? "CUDA_VISIBLE_DEVICES has indices, which are ambiguous on a machine with several models: set CUDA_DEVICE_ORDER=PCI_BUS_ID, or use UUIDs"
-					: "a framework's numbers are ambiguous on a machine with several models: set CUDA_DEVICE_ORDER=PCI_BUS_ID");
+					? "CUDA_VISIBLE_DEVICES has indices, which are ambiguous "
+					  "on a machine with several models: set "
+					  "CUDA_DEVICE_ORDER=PCI_BUS_ID, or use UUIDs"
+					: "a framework's numbers are ambiguous on a machine with "
+					  "several models: set CUDA_DEVICE_ORDER=PCI_BUS_ID");
 	return 0;
 }
 

@@ -140,7 +140,8 @@ static int no_id(const struct reading *reading, const char *id)
 {
 	ga_config_mistake(
 		reading->config, reading->line,
-		"%s: \"%.60s\" is not a device; give one index, UUID, PCI address, or GPU:GI:CI of an instance per line",
+		"%s: \"%.60s\" is not a device; give one index, UUID, PCI address, or GPU:GI:CI "
+		"of an instance per line",
 		reading->name, id);
 	return 0;
 }

@@ -178,7 +178,9 @@ static int parent_side(const char *name, pid_t child, int out, int err, unsigned
 	if (has_stayed_open(result))
 		return ga_error_set(
 			error, GPUALLOC_EIO,
-			"%s: not asked, because a child process could not close the descriptors and leases of this one: this needs Linux 5.9 or later, for close_range(), or /proc",
+			"%s: not asked, because a child process could not close the descriptors "
+			"and leases of this one: this needs Linux 5.9 or later, for "
+			"close_range(), or /proc",
 			name);
 	return 0;
 }

@@ -79,7 +79,8 @@ static int refuse(const char *text, gpualloc_error *error)
 	if (more > 0 && digits + more < 10 && !text[digits + 1 + more])
 		return ga_error_set(
 			error, GPUALLOC_EUSAGE,
-			"\"%s\" could be hours and minutes or minutes and seconds; write %.*sh%sm or %.*sm%ss",
+			"\"%s\" could be hours and minutes or minutes and seconds; write %.*sh%sm "
+			"or %.*sm%ss",
 			text, (int)digits, text, text + digits + 1, (int)digits, text,
 			text + digits + 1);
 	return ga_error_set(error, GPUALLOC_EUSAGE,

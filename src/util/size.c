@@ -70,7 +70,8 @@ int ga_size_parse(const char *text, int64_t *ret_bytes, gpualloc_error *error)
 	if (!*rest && whole > 0 && whole < 1 << 20)
 		return ga_error_set(
 			error, GPUALLOC_EUSAGE,
-			"\"%s\" would be only a few bytes; did you mean %lldMB? (write %lldB for bytes)",
+			"\"%s\" would be only a few bytes; did you mean %lldMB? (write %lldB for "
+			"bytes)",
 			text, (long long)whole, (long long)whole);
 	/* Rounds a fraction of a byte up, so that a request never gets less than it asked for. */
 	*ret_bytes = whole * unit +

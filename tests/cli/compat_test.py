@@ -177,7 +177,7 @@ def program(where, name="my tool"):
 
 
 @case
-def a_wrapped_program_runs_on_an_instance_of_its_own():
+def a_wrapped_program_runs_on_its_own_instance():
     with store("a100-mig") as one:
         path = program(one.where)
         before = os.stat(path)
@@ -195,14 +195,14 @@ def a_wrapped_program_runs_on_an_instance_of_its_own():
         assert subprocess.run(["my tool"], capture_output=True, env=env, check=False).returncode == 7
         assert tool(one, "create_cudawrap", "--list", path, "/bin/true").stdout == path + "\n"
         done = tool(one, "create_cudawrap", path)
-        assert done.returncode != 0 and "wrapped already" in done.stderr
+        assert done.returncode != 0 and "already wrapped" in done.stderr
         assert tool(one, "create_cudawrap", "--undo", path).returncode == 0
         assert not os.path.islink(path) and os.stat(path).st_ino == before.st_ino
         assert sorted(os.listdir(one.where)) == ["my tool", "store"]
 
 
 @case
-def links_of_the_old_scripts_work_and_what_is_missing_is_said():
+def links_of_the_old_scripts_work_and_missing_files_are_reported():
     with store("a100-mig") as one:
         path = program(one.where, "CUDAWRAP_old")
         os.symlink(os.path.join(TOOLS, "cudawrap"), os.path.join(one.where, "cudawrap"))
@@ -216,15 +216,15 @@ def links_of_the_old_scripts_work_and_what_is_missing_is_said():
 
 
 @case
-def what_cannot_be_wrapped_stays_as_it_is():
+def a_file_that_cannot_be_wrapped_stays_as_it_is():
     with store() as one, folder() as where:
         link = os.path.join(where, "link")
         os.symlink("/bin/true", link)
         text = os.path.join(where, "text")
         with open(text, "w", encoding="utf-8"):
             pass
-        for path, why in ((link, "it is a link"), (text, "no executable"),
-                          (where, "no executable"), (where + "/none", "No such file")):
+        for path, why in ((link, "it is a link"), (text, "not an executable file"),
+                          (where, "not an executable file"), (where + "/none", "No such file")):
             done = tool(one, "create_cudawrap", path)
             assert done.returncode != 0 and why in done.stderr, done
             assert tool(one, "create_cudawrap", "--undo", path).returncode != 0
@@ -241,7 +241,7 @@ def what_cannot_be_wrapped_stays_as_it_is():
 
 
 @case
-def wrapping_is_for_who_may_change_the_folder():
+def wrapping_needs_the_right_to_change_the_folder():
     with two_people() as (ada, bob), shared_store("a100-mig") as one:
         where = os.path.join(one.where, "some  folder")
         os.mkdir(where)

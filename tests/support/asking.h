@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asking policies about machines by places, for tests. What goes wrong in the asking ends the case.
- */
+/* Asks policies about machines by places, for tests. If asking goes wrong, the case ends. */
 #ifndef ASKING_H
 #define ASKING_H
 
@@ -44,12 +43,12 @@ gpualloc_machine *machine_empty(size_t count);
 gpualloc_machine *machine_bridged_pairs(void);
 
 /*
- * Eight of a GeForce in two sockets, a switch in each, without peer-to-peer: PIX between the first
- * two of a socket, PXB among its four, SYS across. pairs: bridged by NVLink, 0-1, 2-3, …
+ * Eight GeForce GPUs in two sockets, with a switch in each, without peer-to-peer: PIX between the
+ * first two of a socket, PXB among its four, SYS across. pairs: bridged by NVLink, 0-1, 2-3, …
  */
 gpualloc_machine *machine_geforce(size_t pairs);
 
-/* Random numbers that are the same everywhere. */
+/* Random numbers, the same on every machine. */
 uint32_t test_random(uint64_t *state, uint32_t below);
 /* Links of every kind: nothing regular about them, NVLinks between density of 100 pairs. */
 gpualloc_machine *machine_random(uint64_t *state, size_t count, uint32_t density);

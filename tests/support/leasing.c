@@ -117,7 +117,7 @@ struct leasing_child leasing_hold(gpualloc_store *store, const char *machine, in
 	child.pid = fork();
 	CHECK(child.pid >= 0);
 	if (child.pid == 0) {
-		/* A test that fails leaves nobody behind. */
+		/* A failing test leaves no process behind. */
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(say[0]);
 		close(tell[1]);

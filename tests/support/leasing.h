@@ -10,18 +10,18 @@
 
 #include <sys/types.h>
 
-/* A store for everybody, in a new folder; it goes with the process that made it. */
+/* A store for everybody, in a new folder. It is removed when the process that made it ends. */
 const char *leasing_folder(void);
 gpualloc_store *leasing_store(void);
 
-/* Asks for count devices of a machine, waiting so long; error may be NULL. */
+/* Asks for count devices of a machine, waiting up to the time given; error may be NULL. */
 int leasing_ask(gpualloc_store *store, const char *machine, int64_t count, int64_t wait_ms,
 		gpualloc_lease **ret_lease, gpualloc_error *error);
-/* So much of one device's memory, named by --only. */
+/* Asks for that much memory of one device, named as for --only. */
 int leasing_share(gpualloc_store *store, const char *machine, const char *only, int64_t bytes,
 		  gpualloc_lease **ret_lease, gpualloc_error *error);
 
-/* A child that leases count devices, says so, and holds them until it is told to end. */
+/* A child that leases count devices, reports it, and holds them until it is told to end. */
 struct leasing_child {
 	pid_t pid;
 	int say;  /* a byte comes: 'y' leased, 'n' refused, 't' timed out */
@@ -29,7 +29,7 @@ struct leasing_child {
 };
 struct leasing_child leasing_hold(gpualloc_store *store, const char *machine, int64_t count,
 				  int64_t wait_ms);
-/* What it says, 0 where it ended without a word or says none for a minute. */
+/* What it reports; 0 if it ended silently or says nothing for a minute. */
 char leasing_said(const struct leasing_child *child);
 /* Lets it end, or kills it, and waits until it is gone. */
 void leasing_end(struct leasing_child *child);

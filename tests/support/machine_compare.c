@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two machines, field by field; see machine_compare.h. */
+/* Compares two machines field by field; see machine_compare.h. */
 #include "machine_compare.h"
 
 #include "device_state.h"
@@ -56,7 +56,7 @@ static void same_bytes(const struct comparison *comparison, const char *field, u
 		same_number(comparison, field, gap, actual, expected);
 }
 
-/* Who does not tell the reserve apart counts it as used, or not as memory at all. */
+/* A source that does not report the reserve counts it as used, or not as memory at all. */
 static void same_memory(struct comparison *comparison, const struct gpualloc_device *actual,
 			const struct gpualloc_device *expected, unsigned gap)
 {
@@ -114,7 +114,7 @@ static void same_processes(struct comparison *comparison, const struct gpualloc_
 
 	if (has_gap(comparison, gap) && !actual->processes_known)
 		return;
-	/* The list of the whole GPU also tells what runs on its instances. */
+	/* The list of the whole GPU also shows what runs on its instances. */
 	if (expected->parent && !expected->processes_known && expected->parent->processes_known)
 		return;
 	say(comparison, "processes");
@@ -191,7 +191,7 @@ static void same_health(struct comparison *comparison, const struct gpualloc_dev
 static void same_facts(struct comparison *comparison, const struct gpualloc_device *actual,
 		       const struct gpualloc_device *expected)
 {
-	/* Everything may be absent from a GPU that does not answer. */
+	/* Everything may be missing for a GPU that does not answer. */
 	unsigned silent = is_silent(expected) ? ~0u : 0;
 	unsigned parent = silent | (expected->mig_enabled ? (unsigned)GAP_MIG_PARENT : 0);
 

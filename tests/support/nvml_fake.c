@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Showing machines to the NVML source, and asking it; see nvml_fake.h. */
+/* Shows machines to the NVML source and asks it; see nvml_fake.h. */
 #include "nvml_fake.h"
 
 #include "cleanup.h"
@@ -76,7 +76,7 @@ gpualloc_machine *nvml_open_machine(const char *spec)
 
 /* ---- showing ---- */
 
-/* The fake reads a file, so a machine is written to one that has no name any more at the end. */
+/* The fake reads a file, so the machine is written to a file that is unlinked at the end. */
 void nvml_show(const gpualloc_machine *machine)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_MACHINE_FILE_MAX);
@@ -89,7 +89,7 @@ void nvml_show(const gpualloc_machine *machine)
 	CHECK(file != NULL);
 	CHECK_INT(ga_machine_file_write(machine, GA_FORM_FILE, &text, NULL), 0);
 	CHECK(fwrite(text.data, 1, text.size, file) == text.size && fflush(file) == 0);
-	/* The child that reads it has closed its descriptors; its parent has not. */
+	/* The child that reads it has closed its descriptors, but its parent has not. */
 	(void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fileno(file));
 	CHECK_INT(setenv("FAKE_MACHINE", path, 1), 0);
 }

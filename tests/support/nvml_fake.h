@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines shown through our own libnvidia-ml.so.1 (tests/fakes/nvml): a test shows one, sets what
- * the fake plays (FAKE_… in its environment) and asks. Whatever fails ends the test case.
+ * Machines shown through our own libnvidia-ml.so.1 (tests/fakes/nvml): a test shows one, sets how
+ * the fake behaves (FAKE_… in its environment) and asks. Any failure ends the test case.
  */
 #ifndef NVML_FAKE_H
 #define NVML_FAKE_H
@@ -10,8 +10,7 @@
 
 enum { NVML_DEADLINE_MS = 60000 };
 
-/* The drivers that the fakes play, oldest first, the usual one last, and what each of them cannot
- * know. */
+/* The drivers that the fakes imitate, oldest first, the default last, and what each cannot know. */
 struct nvml_driver {
 	const char *name; /* NULL is 580, the usual one */
 	unsigned gaps;
@@ -21,7 +20,7 @@ struct nvml_driver {
 enum { NVML_DRIVER_COUNT = 9 };
 extern const struct nvml_driver nvml_drivers[NVML_DRIVER_COUNT];
 
-/* Shows a machine: one that is there, or a spec as --machine takes it. */
+/* Shows a machine: an existing one, or a spec as for --machine. */
 void nvml_show(const gpualloc_machine *machine);
 void nvml_show_spec(const char *spec);
 /* The machine of a spec, which the caller frees; the second also shows it. */

@@ -18,7 +18,10 @@ void question_of_shape_new(struct question_of_shape *ret, size_t count, const si
 			   size_t asked);
 void question_of_shape_free(struct question_of_shape *asked);
 
-/* GPUs in nested groups: sizes[0] in the smallest, sizes[1] of those in the next, up to a 0. */
+/*
+ * GPUs in nested groups: sizes[0] GPUs in the smallest, sizes[1] of those in the next, and so on up
+ * to a 0.
+ */
 void shape_tree(gpualloc_machine *machine, const size_t *sizes, const int *nvlinks);
 
 struct shapes {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asking the nvidia-smi of our own, or a program in its place; see smi_fake.h. */
+/* Asks our own nvidia-smi, or a program in its place; see smi_fake.h. */
 #include "smi_fake.h"
 
 #include "buffer.h"
@@ -102,7 +102,7 @@ gpualloc_machine *smi_ask(void)
 	(void)smi_ask_program(getenv("TEST_NVIDIA_SMI"), 20000, &machine, &error);
 	CHECK_TEXT(error.message, "");
 	CHECK_TEXT(machine->source, "nvidia-smi");
-	/* The level under NV# is not shown; what was concluded is the matrix reader's affair. */
+	/* The level under NV# is not shown; inferred levels are the matrix reader's business. */
 	for (size_t i = 0; i < machine->device_count; i++)
 		for (size_t j = 0; j < i; j++)
 			if (ga_links_inferred(&machine->links, i, j))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests as TAP, one process a case; see test.h. */
+/* Runs tests and prints TAP, with one process for each case; see test.h. */
 #include "test.h"
 
 #include <stdarg.h>

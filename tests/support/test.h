@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tests as TAP: each case runs in a process of its own, so that a crash is one red line. A check
- * that fails names the expression and both values and ends its case.
+ * Tests that print TAP. Each case runs in its own process, so a crash is just one red line. A
+ * failing check names the expression and both values, and ends its case.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -28,7 +28,7 @@ int test_main(const struct test_case *cases, size_t count, int argc, char **argv
 	test_check_int(__FILE__, __LINE__, #actual, (int64_t)(actual), (int64_t)(expected))
 #define CHECK_TEXT(actual, expected) \
 	test_check_text(__FILE__, __LINE__, #actual, (actual), (expected))
-/* That a text contains a part. */
+/* Checks that a text contains a part. */
 #define CHECK_HAS(actual, part) test_check_has(__FILE__, __LINE__, #actual, (actual), (part))
 
 void test_check(const char *file, int line, const char *expression, bool condition);
@@ -38,7 +38,7 @@ void test_check_text(const char *file, int line, const char *expression, const c
 		     const char *expected);
 void test_check_has(const char *file, int line, const char *expression, const char *actual,
 		    const char *part);
-/* Said before the next check, so that a failure in a loop tells which round it was. */
+/* A note for the next check, so that a failure in a loop shows which round it was. */
 void test_about(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void test_skip(const char *why);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading test vectors; see vector.h. They are ours: what is wrong is refused, not explained. */
+/*
+ * Reading test vectors; see vector.h. They are our own files: mistakes are refused, not explained.
+ */
 #include "vector.h"
 
 #include <jansson.h>
@@ -63,8 +65,10 @@ static bool offer_candidates(struct vector *vector, const size_t *available, siz
 	return true;
 }
 
-/* The file names the required by place, a question by their number among the candidates; one that
-   is not among them gets a number that no candidate has. */
+/*
+ * The file names required devices by place, but a question needs indices of candidates. A place
+ * that is not a candidate gets an index that no candidate has.
+ */
 static void number_required(struct vector *vector)
 {
 	for (size_t i = 0; i < vector->question.required_count; i++) {

@@ -15,7 +15,7 @@ struct vector {
 	struct ga_question question; /* of the above */
 };
 
-/* False where the line is no such case, or there is no memory. */
+/* False if the line is not such a case, or when out of memory. */
 bool vector_read(const char *line, size_t size, struct vector *ret_vector);
 void vector_free(struct vector *vector);
 
