@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines known by name, for those who have none: demonstrations, tests, questions about a machine
- * not yet bought. Links, places and sizes are those of the real ones, identities are made up.
- * Nothing is running on them and everything about them is known.
+ * Machines known by name, for people without one: for demonstrations, tests and questions about a
+ * machine not yet bought. Links, places and sizes are those of the real machines; identities are
+ * made up. Nothing runs on them and everything about them is known.
  */
 #include "source.h"
 
@@ -14,7 +14,7 @@
 
 /*
  * GPUs whose seats agree when divided by size are joined at this level or closer. A machine's
- * table goes from close to far; seats that agree nowhere have no PCIe path between them.
+ * table goes from close to far; seats that never agree have no PCIe path between them.
  */
 struct span {
 	size_t size;
@@ -34,19 +34,19 @@ struct builtin {
 	const char *model;
 	size_t count;
 	int total, reserved; /* MiB */
-	int nvlink_version;  /* 0: no NVLinks */
+	int nvlink_version;  /* 0 for no NVLinks */
 	int nvlinks;         /* between any two, */
 	const char *mesh;    /* or for each pair a digit, row by row */
-	const char *seats;   /* seat of each GPU as a digit; NULL: its index */
+	const char *seats;   /* seat of each GPU as a digit; NULL for its index */
 	struct span spans[5];
 	int sockets, cores_per_socket, threads_per_core;
 	int nodes;           /* NUMA nodes, with an equal share of the cores each */
-	const char *node_of; /* node of each GPU as a digit; NULL: equal shares in order */
-	const char *pci;     /* bus of each GPU; NULL: a domain each, as in a Grace tray */
+	const char *node_of; /* node of each GPU as a digit; NULL for equal shares in order */
+	const char *pci;     /* bus of each GPU; NULL for a domain each, as in a Grace tray */
 	const struct instance *instances; /* the last GPU is cut into these */
 };
 
-/* By GPU instance, as the driver lists them; 2g before 1g is how both fit. */
+/* By GPU instance, as the driver lists them; both fit only with 2g before 1g. */
 static const struct instance a100_mig_instances[] = {
 	{"2g.10gb", 3, 9856}, {"2g.10gb", 5, 9856}, {"1g.5gb", 9, 4864},
 	{"1g.5gb", 10, 4864}, {"1g.5gb", 13, 4864}, {NULL, 0, 0},
@@ -61,7 +61,7 @@ static const struct instance a100_mig_instances[] = {
 static const struct builtin machines[] = {
 	{
 		.name = "a100-mig",
-		.description = "2 A100, one whole, one cut into 5 MIG instances",
+		.description = "2 A100, one whole, one split into 5 MIG instances",
 		.driver = "570.172.08",
 		.model = "NVIDIA A100-PCIE-40GB",
 		.count = 2,
@@ -261,7 +261,7 @@ static void set_links(const struct builtin *builtin, struct ga_links *links)
 
 /*
  * No driver makes UUIDs like these: zeros, the machine, the device. Only the first group differs
- * from one to the next (odd factor, so never twice), that it may serve as a short name.
+ * from one to the next (odd factor, so never twice), so that it can be used as a short name.
  */
 static int set_uuid(char **field, const char *kind, size_t machine, size_t number)
 {
@@ -307,7 +307,7 @@ static int cut_into_instances(size_t machine, struct gpualloc_device *device)
 	const struct builtin *builtin = &machines[machine];
 
 	device->mig_enabled = true;
-	device->utilization = GA_UNKNOWN; /* the driver does not tell it of a GPU in MIG mode */
+	device->utilization = GA_UNKNOWN; /* the driver does not report it for a GPU in MIG mode */
 	for (const struct instance *instance = builtin->instances; instance->profile; instance++) {
 		size_t number = builtin->count + (size_t)(instance - builtin->instances);
 		struct gpualloc_device *mig = ga_device_add_mig(device);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* How many CPUs a list such as "0-15,32-47" names; 0 where it is none. */
+/* How many CPUs a list such as "0-15,32-47" names; 0 if it is not a list. */
 static int64_t count_cpus(const char *list)
 {
 	int64_t count = 0, first, last;
@@ -62,7 +62,7 @@ int ga_host_describe(const char *root, gpualloc_machine *machine)
 	return 0;
 }
 
-/* The file's first line where the PCI device has it; Linux spells domains with four digits. */
+/* The file's first line, if the PCI device has it; Linux writes domains with four digits. */
 bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
 			   size_t size)
 {
@@ -114,9 +114,9 @@ int ga_host_unified_memory(const char *root, gpualloc_machine *machine)
 	if (unified == 0)
 		return 0;
 	return ga_machine_note(machine,
-			       "GPU and CPUs share one memory: it is shown as the system has it, "
-			       "and what is used of it says nothing of who computes; processes and "
-			       "leases decide whether the GPU is free");
+			       "the GPU and the CPUs share one memory: the system's numbers are "
+			       "shown, but memory in use does not show who uses the GPU; processes "
+			       "and leases decide whether it is free");
 }
 
 int ga_host_places(const char *root, gpualloc_machine *machine)
@@ -144,7 +144,7 @@ bool ga_host_sees_all_processes(const char *root)
 	char path[PATH_MAX], link[64];
 	ssize_t length;
 
-	/* Under WSL 2 the list has no program of Windows, nor of other distributions. */
+	/* Under WSL 2 the list lacks programs of Windows and of other distributions. */
 	if (ga_file_exists(root, "/dev/dxg"))
 		return false;
 	if ((size_t)snprintf(path, sizeof path, "%s/proc/self/ns/pid", root) >= sizeof path)
@@ -210,7 +210,8 @@ int ga_host_processes(const char *root, gpualloc_machine *machine)
 	return result;
 }
 
-/* What a user sets for his programs is nothing for us: some make the library refuse most calls. */
+/* Variables that a user sets for other programs are not for us: some make the library refuse most
+ * calls. */
 void ga_host_forget_nvml_settings(void)
 {
 	for (char **entry = environ; entry && *entry;) {
@@ -223,7 +224,7 @@ void ga_host_forget_nvml_settings(void)
 		}
 		memcpy(name, *entry, length);
 		name[length] = '\0';
-		/* The next one takes its place. */
+		/* The next variable takes its place. */
 		if (unsetenv(name) < 0)
 			entry++;
 	}

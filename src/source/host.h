@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the host says about itself and its processes, from /proc and /sys below a root. Everything
- * here only fills in what a live source could not know; nothing is ever overwritten.
+ * What the host says about itself and its processes, from /proc and /sys below a root. All of it
+ * only fills in what a live source could not know, and never overwrites anything.
  */
 #ifndef GA_SOURCE_HOST_H
 #define GA_SOURCE_HOST_H
@@ -12,21 +12,21 @@
 int ga_host_describe(const char *root, gpualloc_machine *machine);
 /* NUMA node and CPUs of each GPU, by PCI address. */
 int ga_host_places(const char *root, gpualloc_machine *machine);
-/* The system's memory for GPUs that have none of their own, with a note. */
+/* Gives GPUs without memory of their own the system's memory, with a note. */
 int ga_host_unified_memory(const char *root, gpualloc_machine *machine);
 /* In a child: takes NVML_… out of the environment. */
 void ga_host_forget_nvml_settings(void);
-/* What Linux says of a PCI device, "class" say; false where it does not have it. */
+/* What Linux says about a PCI device, for example its "class"; false if it says nothing. */
 bool ga_host_pci_attribute(const char *root, const char *pci, const char *attribute, char *text,
 			   size_t size);
 /*
- * Whether the pids we see are those of the kernel's first namespace, as the driver's are, and the
- * driver's list has everybody: not so under WSL 2.
+ * Whether our pids are those of the kernel's first namespace, as the driver's are, and the driver
+ * lists everybody's processes; it does not under WSL 2.
  */
 bool ga_host_sees_all_processes(const char *root);
 /*
- * Users and names of the processes on every device. In a pid namespace of its own the driver's
- * pids mean other processes: there nothing is looked up, and the lists are marked as hidden.
+ * Users and names of the processes on every device. In another pid namespace the driver's pids mean
+ * other processes: then nothing is looked up, and the lists are marked as hidden.
  */
 int ga_host_processes(const char *root, gpualloc_machine *machine);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine file as a source; what it looks like is known in machine_file_read.c. */
+/* The machine file as a source; machine_file_read.c knows what it looks like. */
 #include "machine_file.h"
 
 #include "source.h"
@@ -20,7 +20,7 @@ static int read_file(const char *text, size_t size, gpualloc_machine **ret_machi
 
 const struct ga_source ga_source_machine_file = {
 	.name = "machine file",
-	.description = "JSON, as a snapshot is written",
+	.description = "the JSON of a snapshot",
 	.recognises = recognises,
 	.read = read_file,
 };

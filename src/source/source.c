@@ -82,12 +82,12 @@ int ga_source_read(const char *text, size_t size, const char *name, gpualloc_mac
 			       : result;
 	}
 	return ga_error_set(error, GPUALLOC_EDATA,
-			    "%s: line 1: this is no machine file (JSON) and no output of "
+			    "%s: line 1: this is neither a machine file (JSON) nor output of "
 			    "`nvidia-smi topo -m`, `-q -x` or `-L`",
 			    name);
 }
 
-/* The file's own name, without folders and the last ending, for a machine that has no name. */
+/* The file's own name, without folders and its last extension, for a machine that has no name. */
 static int name_by_path(gpualloc_machine *machine, const char *path, gpualloc_error *error)
 {
 	const char *start = strrchr(path, '/'), *end;
@@ -110,7 +110,7 @@ static int open_file(const char *path, gpualloc_machine **ret_machine, gpualloc_
 
 	if (result == 0)
 		result = ga_source_read(content.data, content.size, path, &machine, error);
-	/* A machine file says its name or has none: it must read back to the same bytes. */
+	/* A machine file gives its name or has none: it must read back to the same bytes. */
 	if (result == 0 && !ga_source_machine_file.recognises(content.data, content.size))
 		result = name_by_path(machine, path, error);
 	if (result == 0)
@@ -128,10 +128,12 @@ static int unknown_spec(const char *spec, gpualloc_error *error)
 		length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
 					   i ? ", " : "", name);
 	return ga_error_set(error, GPUALLOC_EUSAGE,
-			    "no machine \"%s\": it is no file here, and none of %s", spec, known);
+			    "no machine \"%s\": there is no such file, and the built-in names are "
+			    "%s",
+			    spec, known);
 }
 
-/* Says on the machine that a better source was asked before, and why it did not answer. */
+/* Adds a note to the machine that a better source was asked first, and why it did not answer. */
 static int note_failed(gpualloc_machine *machine, const struct ga_source *source,
 		       const char *reason, gpualloc_error *error)
 {
@@ -141,7 +143,7 @@ static int note_failed(gpualloc_machine *machine, const struct ga_source *source
 	return ga_error_memory(error);
 }
 
-/* Each in turn; where none answers, what was tried and why it failed, and what to do next. */
+/* Tries each in turn. If none answers, says what was tried, why it failed and what to do next. */
 static int open_automatically(const struct ga_source_request *request,
 			      gpualloc_machine **ret_machine, gpualloc_error *error)
 {
@@ -227,7 +229,7 @@ int ga_source_open_telling(const char *spec, unsigned deadline_ms,
 			   gpualloc_waiting_function *waiting, void *context,
 			   gpualloc_machine **ret_machine, gpualloc_error *error)
 {
-	/* secure_getenv() knows nothing in a set-uid process. */
+	/* secure_getenv() finds nothing in a set-uid process. */
 	struct ga_source_request request = {
 		.root = "",
 		.nvml_library = secure_getenv("GPUALLOC_NVML"),

@@ -9,20 +9,21 @@
 
 #include "machine.h"
 
-/* What a live source is told; environment and defaults have been settled by then. */
+/* What a live source is told; by then the environment and defaults have been read. */
 struct ga_source_request {
-	const char *root; /* where /proc and /sys are looked for: "" on the machine itself */
+	const char *root;         /* the folder above /proc and /sys: "" on the machine itself */
 	const char *nvml_library; /* GPUALLOC_NVML, or NULL for the usual soname */
 	const char *nvidia_smi;   /* GPUALLOC_NVIDIA_SMI, or NULL for the usual name */
-	unsigned deadline_ms;     /* of silence; one that goes on answering may take longer */
-	/* Called each second once it takes long, with what is asked; NULL text: it is over. */
+	unsigned deadline_ms;     /* of silence; a driver that keeps answering may take longer */
+	/* Called each second once it takes long, with what is being asked; a NULL text means that
+	 * it is over. */
 	gpualloc_waiting_function *waiting;
 	void *waiting_context;
 };
 
 /*
- * How long a driver may be silent before its first word, when it starts all GPUs: as long as it may
- * be later, or where nobody set a shorter deadline than the usual, three times the usual.
+ * How long a driver may be silent before its first word, while it starts all GPUs: as long as later
+ * on, or three times the default if nobody set a deadline below the default.
  */
 int64_t ga_source_start_patience(unsigned deadline_ms);
 
@@ -30,16 +31,16 @@ struct ga_source {
 	const char *name;        /* as --machine takes it */
 	const char *description; /* a line for --help */
 
-	/* Asks the machine it runs on. Sources with this are tried in the order of the table. */
+	/* Asks the machine it runs on. Sources that can are tried in the order of the table. */
 	int (*query)(const struct ga_source_request *request, gpualloc_machine **ret_machine,
 		     gpualloc_error *error);
 
-	/* A text whose beginning looks like its own, and reading it. */
+	/* Whether a text begins like one of its own, and reading such a text. */
 	bool (*recognises)(const char *text, size_t size);
 	int (*read)(const char *text, size_t size, gpualloc_machine **ret_machine,
 		    gpualloc_error *error);
 
-	/* Machines it has by name: the i-th, NULL after the last. */
+	/* Machines it has by name: the i-th; NULL after the last. */
 	const char *(*machine_name)(size_t i);
 	const char *(*machine_description)(size_t i);
 	int (*make)(size_t i, gpualloc_machine **ret_machine, gpualloc_error *error);
@@ -51,21 +52,21 @@ extern const struct ga_source ga_source_nvidia_smi;
 extern const struct ga_source ga_source_nvml;
 extern const struct ga_source ga_source_topo_matrix;
 
-/* spec as gpualloc_machine_open() takes it, but no environment is looked at; NULL is automatic. */
+/* spec is as for gpualloc_machine_open(), but the environment is ignored; NULL is automatic. */
 int ga_source_open(const char *spec, const struct ga_source_request *request,
 		   gpualloc_machine **ret_machine, gpualloc_error *error);
-/* As gpualloc_machine_open(): with what the environment says. */
+/* Like gpualloc_machine_open(), with the environment. */
 int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
 			gpualloc_error *error);
-/* The same, telling who waits what is asked. */
+/* The same, but tells the caller what is being asked while it waits. */
 int ga_source_open_telling(const char *spec, unsigned deadline_ms,
 			   gpualloc_waiting_function *waiting, void *context,
 			   gpualloc_machine **ret_machine, gpualloc_error *error);
-/* Any text that a source recognises; name is put in front of messages. */
+/* Reads any text that a source recognises; name goes in front of messages. */
 int ga_source_read(const char *text, size_t size, const char *name, gpualloc_machine **ret_machine,
 		   gpualloc_error *error);
 
-/* Whether it means what is in this machine; NULL or "" as the environment says. */
+/* Whether spec means the GPUs of this machine; NULL or "" means what the environment says. */
 bool ga_source_is_live(const char *spec);
 /* What --machine takes besides paths, in the order of the table. */
 const char *ga_source_spec_name(size_t i);

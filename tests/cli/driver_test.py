@@ -48,13 +48,13 @@ def who_waits_on_a_terminal_sees_what_is_asked():
     with folder() as where:
         env = driver(where, FAKE_SLOW_GPU="400")
         shown = on_terminal("list", env=env)
-        assert "\r\033[Kgpualloc: the driver (NVML) answers slowly: asking GPU " in shown, shown
+        assert "\r\033[Kgpualloc: the driver (NVML) is slow to answer: asking GPU " in shown, shown
         assert " for a handle, 1 s\r\033[K" in shown, shown
-        assert "answers slowly" not in on_terminal("list", "-q", env=env)
+        assert "is slow to answer" not in on_terminal("list", "-q", env=env)
         result = run("list", env=env)
         assert result.code == 0 and result.err == "", result
         shown = on_terminal("run", "--private", "true", env={**env, "XDG_RUNTIME_DIR": where})
-        assert "answers slowly: asking GPU " in shown, shown
+        assert "is slow to answer: asking GPU " in shown, shown
 
 
 @case

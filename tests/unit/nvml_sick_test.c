@@ -80,7 +80,7 @@ static void a_hung_gpu_costs_itself_only(void)
 		CHECK_INT(setenv("FAKE_HANG", sick[i], 1), 0);
 		machine = ask(PATIENCE_MS);
 		only_these_are_sick(machine, expected, sick[i],
-				    "NVML said nothing for 2 s when asked for a handle");
+				    "NVML was silent for 2 s when asked for a handle");
 	}
 }
 
@@ -200,7 +200,7 @@ static void a_slow_start_is_waited_for(void)
 	CHECK_INT(ga_source_nvml.query(&request, &machine, &error), 0);
 	check_same_machine("slow", machine, expected, GAP_NONE);
 	CHECK(heard.times >= 1 && heard.ends == 1);
-	CHECK_HAS(heard.last, "the driver (NVML) answers slowly: asking GPU ");
+	CHECK_HAS(heard.last, "the driver (NVML) is slow to answer: asking GPU ");
 	ga_machine_free(ga_steal(&machine));
 	/* And with one that hangs among them. */
 	CHECK_INT(setenv("FAKE_HANG", "4", 1), 0);

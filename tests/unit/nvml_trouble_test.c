@@ -110,7 +110,7 @@ static void a_driver_that_hangs_at_the_start_is_given_up(void)
 	descriptors = count_descriptors();
 	CHECK_INT(setenv("FAKE_HANG", "init", 1), 0);
 	expect_failure(NULL, SHORT_DEADLINE_MS,
-		       "did not answer within 0.3 s when it was to start: without persistence mode "
+		       "did not answer within 0.3 s when asked to start: without persistence mode "
 		       "a driver may need seconds for each GPU (`nvidia-smi -pm 1`, or "
 		       "nvidia-persistenced");
 	check_nothing_is_left(descriptors);
@@ -134,8 +134,7 @@ static void a_mismatch_says_what_to_do(void)
 	CHECK_INT(setenv("FAKE_MISMATCH", "1", 1), 0);
 	expect_failure(
 		NULL, NVML_DEADLINE_MS,
-		"\"Driver/library version mismatch\" (18): the library is newer or older than "
-		"the loaded kernel module, as after an update; reboot");
+		"\"Driver/library version mismatch\" (18): the library does not match the loaded kernel module, as after an update; reboot");
 }
 
 static void no_kernel_module_says_what_to_do(void)
@@ -205,7 +204,8 @@ static void what_is_no_nvml_is_refused(void)
 	CHECK_HAS(error.message, "NVML: the driver's library cannot be loaded (/nowhere/");
 	request.nvml_library = "libm.so.6";
 	CHECK_INT(ga_source_nvml.query(&request, &machine, &error), GPUALLOC_ENOSOURCE);
-	CHECK_HAS(error.message, "NVML: the library libm.so.6 has no nvmlInit_v2: it is no NVML");
+	CHECK_HAS(error.message,
+		  "NVML: the library libm.so.6 has no nvmlInit_v2, so it is not NVML");
 }
 
 static const struct test_case cases[] = {
@@ -220,7 +220,7 @@ static const struct test_case cases[] = {
 	{"the host tells what the driver does not", the_host_tells_what_the_driver_does_not},
 	{"the library is tried without a file of the driver",
 	 the_library_is_tried_without_a_file_of_the_driver},
-	{"what is no NVML is refused", what_is_no_nvml_is_refused},
+	{"a library that is not NVML is refused", what_is_no_nvml_is_refused},
 };
 
 TEST_MAIN(cases)

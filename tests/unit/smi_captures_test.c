@@ -366,7 +366,7 @@ static void rows_without_a_header_are_read_as_asked(void)
 	CHECK_INT(part->devices[0].utilization, 100);
 	CHECK_INT(part->devices[0].health, GPUALLOC_HEALTH_OK);
 	CHECK_INT(ga_smi_csv_read(text, size, gb10, 3, &other, &error), GPUALLOC_EDATA);
-	CHECK_TEXT(error.message, "row 1 has 4 cells where there are 3 columns");
+	CHECK_TEXT(error.message, "row 1 has 4 cells, but there are 3 columns");
 	second = test_read("machines/query/gb10-memory-na-nounits.csv", &size);
 	CHECK_INT(ga_smi_csv_read(second, size, gb10, 3, &other, &error), 0);
 	CHECK_INT(other->devices[0].memory.used, GA_UNKNOWN);
@@ -464,7 +464,7 @@ static void an_instance_without_its_gpu_is_refused(void)
 	ga_auto_free char *text = test_read("machines/L/b200-mig-oneline-FRAGMENT.txt", &size);
 
 	CHECK_INT(ga_source_read(text, size, "b200", &machine, &error), GPUALLOC_EDATA);
-	CHECK_TEXT(error.message, "b200: line 1: a MIG instance without the GPU it is on");
+	CHECK_TEXT(error.message, "b200: line 1: a MIG instance with no GPU above it");
 }
 
 /* ---- cut short ---- */

@@ -184,7 +184,7 @@ static void instances_that_vanished_are_not_shown(void)
 	CHECK_INT(actual->devices[0].mig_count, 1);
 	CHECK_TEXT(actual->devices[0].mig[0].uuid, NULL);
 	CHECK_INT(actual->devices[0].mig[0].gi, 3);
-	CHECK_HAS(actual->notes[0], "GPU 0: nvidia-smi -L lists 2 MIG devices where -q -x has 1");
+	CHECK_HAS(actual->notes[0], "GPU 0: nvidia-smi -L lists 2 MIG devices but -q -x has 1");
 }
 
 static void a_second_look_settles_what_changed(void)

@@ -274,7 +274,7 @@ static void long_names_and_texts_are_bounded(void)
 	memset(room, 'x', 2000);
 	ga_buffer_grew(&text, 2000);
 	ga_buffer_text(&text, "/></gpu></nvidia_smi_log>");
-	refuses_text(text.data, "too long names");
+	refuses_text(text.data, "names that are too long");
 }
 
 static void too_many_of_anything_are_refused(void)

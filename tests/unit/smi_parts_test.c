@@ -203,8 +203,8 @@ static void broken_tables_are_refused(void)
 	} tables[] = {
 		{"", "no row"},
 		{"index, uuid\n", "no row"},
-		{"index, uuid, name\n0, GPU-1\n", "row 1 has 2 cells where there are 3 columns"},
-		{"index, uuid\n0, GPU-1, more\n", "row 1 has 3 cells where there are 2 columns"},
+		{"index, uuid, name\n0, GPU-1\n", "row 1 has 2 cells, but there are 3 columns"},
+		{"index, uuid\n0, GPU-1, more\n", "row 1 has 3 cells, but there are 2 columns"},
 		{"No devices were found\n", "no row"},
 	};
 
@@ -267,8 +267,8 @@ static void lines_may_have_a_prefix(void)
 static void broken_lists_are_refused(void)
 {
 	refuses_text("", "line 1");
-	refuses_text("nothing here\n", "line 1: no GPU is listed");
-	refuses_text("GPU 0: A (UUID: GPU-a\n", "line 1: the entry ends before its UUID");
+	refuses_text("nothing here\n", "line 1: the list has no GPU");
+	refuses_text("GPU 0: A (UUID: GPU-a\n", "line 1: the entry ends in the middle of its UUID");
 	refuses_text("GPU 0: A (UUID: GPU-a)\nGPU 1: B\n", "line 2: the entry ends");
 	refuses_text("GPU 0: A (UUID: GPU-a)\n  MIG 1g.5gb\n", "line 2: the entry ends");
 }
@@ -402,7 +402,7 @@ static void instances_that_changed_get_no_others_uuid(void)
 	CHECK_INT(ga_smi_merge_instances(log, list, NULL), 0);
 	CHECK_TEXT(log->devices[0].mig[0].uuid, NULL);
 	CHECK_TEXT(log->devices[0].mig[1].uuid, NULL);
-	CHECK_HAS(log->notes[0], "lists 3 MIG devices where -q -x has 2");
+	CHECK_HAS(log->notes[0], "lists 3 MIG devices but -q -x has 2");
 }
 
 /* As many, but one went and another came: no ordinal can be trusted. */

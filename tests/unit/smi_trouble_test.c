@@ -99,7 +99,7 @@ static void refusals_come_to_an_end(void)
 			  "#!/bin/sh\n"
 			  "field=${1#*=}; field=${field%%,*}\n"
 			  "echo \"Field \\\"$field\\\" is not a valid field to query.\"; exit 2\n"),
-		  5000, "it knows none of the fields asked for");
+		  5000, "it knows none of the fields we ask for");
 	smi_fails(smi_script(
 			  "#!/bin/sh\necho 'Field \"a\" is not a valid field to query.'; exit 2\n"),
 		  5000, "Field \"a\" is not a valid field to query.");

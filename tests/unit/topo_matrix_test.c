@@ -186,11 +186,11 @@ static const struct {
 	const char *file;
 	const char *reason;
 } refused[] = {
-	{"b200-dead-nvlink-gpu2-FRAGMENT.txt", "line 1: a row of GPU0 without the header above it"},
-	{"dgx2-FRAGMENT.txt", "line 6: the text ends here, and the row of GPU5 is missing (the "
-			      "header in line 1 has 16 GPUs, 5 rows are there)"},
+	{"b200-dead-nvlink-gpu2-FRAGMENT.txt", "line 1: a row of GPU0 with no header above it"},
+	{"dgx2-FRAGMENT.txt", "line 6: the text ends here, but the row of GPU5 is missing (the "
+			      "header in line 1 has 16 GPUs, and there are 5 rows)"},
 	{"err-win-rtx2080super-591.txt",
-	 "line 1: no matrix as `nvidia-smi topo -m` prints it; the text starts with \"ERROR: Option "
+	 "line 1: this is not a matrix as `nvidia-smi topo -m` prints it; the text starts with \"ERROR: Option "
 	 "-m is missing its value."},
 };
 

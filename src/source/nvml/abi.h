@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of NVML's binary interface that is used here, in declarations of our own: numbers and
- * layouts are those of drivers 390 to 615 on 64-bit Linux. Nothing in it depends on NVIDIA's
- * header, whose macros change their values from release to release.
+ * The part of NVML's binary interface that we use, in our own declarations: numbers and layouts are
+ * those of drivers 390 to 615 on 64-bit Linux. Nothing depends on NVIDIA's header, whose macros
+ * change their values from release to release.
  */
 #ifndef GA_SOURCE_NVML_ABI_H
 #define GA_SOURCE_NVML_ABI_H
@@ -28,7 +28,7 @@ enum ga_nvml_result {
 	GA_NVML_FUNCTION_NOT_FOUND = 13,
 	GA_NVML_GPU_IS_LOST = 15,
 	GA_NVML_RESET_REQUIRED = 16,
-	GA_NVML_OPERATING_SYSTEM = 17, /* blocked by it: a cgroup of devices */
+	GA_NVML_OPERATING_SYSTEM = 17, /* blocked by it, for example by a cgroup of devices */
 	GA_NVML_VERSION_MISMATCH = 18, /* of library and kernel module */
 	GA_NVML_ARGUMENT_VERSION_MISMATCH = 25,
 	GA_NVML_UNKNOWN = 999,
@@ -44,7 +44,7 @@ enum {
 	GA_NVML_FABRIC_UUID_SIZE = 16,
 };
 
-/* The version word that a struct starts with where it has one. */
+/* The version word at the start of a struct that has one. */
 #define GA_NVML_VERSION(type, number) ((unsigned)sizeof(type) | (unsigned)(number) << 24)
 
 struct ga_nvml_pci {
@@ -77,8 +77,8 @@ struct ga_nvml_utilization {
 };
 
 /*
- * Processes come as 16, 24 or 32 bytes each, and what a call writes does not follow from its name
- * alone: each record starts like the one before it.
+ * A process takes 16, 24 or 32 bytes, and a call's name alone does not say which it writes. Each
+ * larger record starts like the smaller one.
  */
 struct ga_nvml_process_v1 {
 	unsigned pid;
@@ -130,7 +130,7 @@ struct ga_nvml_field {
 
 enum { GA_NVML_FIELD_NVLINK_STATE = 165 };
 
-/* Driver 525; what comes later has a version in front and a health word behind. */
+/* Driver 525; later ones have a version in front and a health word at the end. */
 struct ga_nvml_fabric_v1 {
 	unsigned char cluster[GA_NVML_FABRIC_UUID_SIZE];
 	int status;
@@ -164,7 +164,7 @@ struct ga_nvml_clique {
 	unsigned id;
 };
 
-/* Driver 615, by a call of its own: no version in front, and a clique for each kind of access. */
+/* Driver 615, with its own call: no version in front, and a clique for each kind of access. */
 struct ga_nvml_fabric_v4 {
 	unsigned char cluster[GA_NVML_FABRIC_UUID_SIZE];
 	int status;
@@ -175,7 +175,7 @@ struct ga_nvml_fabric_v4 {
 	unsigned char summary;
 };
 
-/* Of the kinds, the one that older drivers had alone: reading and writing by address. */
+/* The only kind of access in older drivers: reading and writing by address. */
 enum { GA_NVML_CLIQUE_POINTER = 0 };
 
 enum ga_nvml_fabric_state {
@@ -207,7 +207,7 @@ enum ga_nvml_p2p_status {
 	GA_NVML_P2P_UNKNOWN = 6,
 };
 
-enum { GA_NVML_VIRTUAL_GPU = 2 }; /* of the virtualization modes: a guest's share of a GPU */
+enum { GA_NVML_VIRTUAL_GPU = 2 }; /* one of the virtualization modes: a guest's share of a GPU */
 
 enum ga_nvml_ancestor {
 	GA_NVML_ANCESTOR_BOARD = 0,

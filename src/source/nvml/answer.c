@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The child's side of a query: loads the library, asks it, says what it asks and what it learned.
- * A question may hang for ever or end the process, so before each GPU, and before the next part of
- * one, the parent is told.
+ * The child's side of a query: loads the library, asks it, and reports what it asks and what it
+ * learned. A question may hang for ever or end the process, so the parent is told before each GPU
+ * and before each part of one.
  */
 #include "answer.h"
 
@@ -24,7 +24,7 @@ struct query {
 	int out;
 };
 
-/* ---- what is said ---- */
+/* ---- reporting ---- */
 
 static int write_all(int fd, const char *data, size_t size)
 {
@@ -71,7 +71,7 @@ static int say_machine(const struct query *query, const gpualloc_machine *machin
 	return 0;
 }
 
-/* A sandbox (gVisor) has a driver and shows none: so the library is tried all the same. */
+/* A sandbox (gVisor) has a driver but does not show it, so the library is tried all the same. */
 static bool shows_driver(const struct ga_source_request *request)
 {
 	return request->nvml_library ||
@@ -93,8 +93,8 @@ static int init_failed(const struct ga_nvml *nvml, int result, gpualloc_error *e
 
 	switch (result) {
 	case GA_NVML_VERSION_MISMATCH:
-		advice = "the library is newer or older than the loaded kernel module, as after an "
-			 "update; reboot, or unload and load the nvidia module";
+		advice = "the library does not match the loaded kernel module, as after an update; "
+			 "reboot, or reload the nvidia module";
 		break;
 	case GA_NVML_DRIVER_NOT_LOADED:
 		advice = "the nvidia kernel module is not loaded, or its device files are missing; "
@@ -105,7 +105,7 @@ static int init_failed(const struct ga_nvml *nvml, int result, gpualloc_error *e
 		advice = "the operating system (a cgroup, say) blocks the GPUs";
 		break;
 	case GA_NVML_LIBRARY_NOT_FOUND:
-		advice = "a library that it needs is missing; install the driver again";
+		advice = "a library that it needs is missing; reinstall the driver";
 		break;
 	default:
 		advice = "the kernel's log (dmesg) may say more; in a container, restart it";
@@ -157,7 +157,7 @@ static int read_state(struct ga_nvml_gpu *gpu)
 	return ga_nvml_read_mig_and_processes(gpu);
 }
 
-/* What the parent knows of a GPU that is not to be asked. */
+/* What the parent knows about a GPU that must not be asked. */
 static int skip(const struct ga_nvml_skipped *skipped, struct ga_nvml_gpu *gpu)
 {
 	gpu->sick = GA_NVML_TIMEOUT;
@@ -165,7 +165,7 @@ static int skip(const struct ga_nvml_skipped *skipped, struct ga_nvml_gpu *gpu)
 	return *skipped->pci ? ga_set_text(&gpu->device->pci, skipped->pci) : 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all GPUs ---- */
 
 static int read_gpus(const struct query *query, gpualloc_machine *machine)
 {
@@ -224,7 +224,8 @@ static int build_machine(const struct query *query, gpualloc_machine **ret_machi
 				    ga_nvml_text(&query->nvml, result), result);
 	if (count > GA_DEVICES_MAX)
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
-				    "NVML: counts %u GPUs, more than the %d that are believed",
+				    "NVML: reports %u GPUs, which is more than the %d that can be "
+				    "true",
 				    count, GA_DEVICES_MAX);
 	say(query->out, '#', count, "GPUs");
 	result = ga_machine_new(only >= 0 ? 1 : count, &machine, error);
@@ -260,13 +261,13 @@ static int ask_library(struct query *query, gpualloc_error *error)
 	result = build_machine(query, &machine, error);
 	if (result == 0)
 		result = say_machine(query, machine, '=', error);
-	/* It may hang in there: all has been said by then. */
+	/* It may hang in there, but by then everything has been reported. */
 	if (result == 0)
 		(void)query->nvml.shutdown();
 	return result;
 }
 
-/* The answer keeps the pipe to itself: a library that prints to standard output is not heard. */
+/* Only the answer goes into the pipe: a library that prints to standard output is not heard. */
 static int keep_pipe(int out)
 {
 	int pipe = fcntl(out, F_DUPFD_CLOEXEC, 3);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is asked when, and what counts in the end; see ask.h. The deadline is one of silence: a
- * driver that needs seconds for each GPU, as without persistence mode, is waited for. "Whole" below
- * is the child that asks for all GPUs, "relief" the one that does so without the sick ones.
+ * Which child asks when, and which answer counts; see ask.h. The deadline is for silence: a driver
+ * that needs seconds for each GPU, as without persistence mode, gets them. Below, "whole" is the
+ * child that asks for all GPUs, and "relief" the one that asks again without the sick ones.
  */
 #include "ask.h"
 
@@ -19,16 +19,16 @@
 #include <string.h>
 
 enum {
-	PROBES_MAX = 256,      /* on a larger machine the sick are found one after the other */
-	SLOW_MS = 1000,        /* from then on whoever waits is told */
-	SHUTDOWN_MS = 500,     /* for a library to end, once all has been said */
-	LEAST_TOTAL_MS = 5000, /* a GPU, beside four times the deadline */
+	PROBES_MAX = 256,      /* on a larger machine sick GPUs are found one after the other */
+	SLOW_MS = 1000,        /* from then on the caller is told why it waits */
+	SHUTDOWN_MS = 500,     /* for a library to end once everything has been reported */
+	LEAST_TOTAL_MS = 5000, /* per GPU, in addition to four times the deadline */
 };
 
-/* What is known of a GPU beside the machine. */
+/* What is known about a GPU besides the machine. */
 struct suspect {
 	bool bad;
-	int status; /* as ga_child_stop() has it where it ended the library; -1: it said nothing */
+	int status; /* as from ga_child_stop() if it ended the library; -1 if it fell silent */
 	char doing[GA_NVML_DOING_SIZE];
 };
 
@@ -65,13 +65,13 @@ static int64_t patience(const struct asking *asking)
 	return asking->request->deadline_ms;
 }
 
-/* Before it is believed that a GPU hangs, it is asked beside the others. */
+/* Before a GPU is taken to hang, it is asked side by side with the others. */
 static int64_t doubt(const struct asking *asking)
 {
 	return patience(asking) / 4;
 }
 
-/* A driver that keeps talking is waited for as long, whatever it says. */
+/* How long to wait for a driver that keeps talking, whatever it says. */
 static int64_t total(const struct asking *asking)
 {
 	return 4 * patience(asking) + LEAST_TOTAL_MS * (int64_t)asking->count;
@@ -94,11 +94,10 @@ static int whole_is_silent(const struct asking *asking, gpualloc_error *error)
 		error,
 		ga_error_set(
 			error, GPUALLOC_ENOSOURCE,
-			"NVML: did not answer within %g s%s: without persistence mode a driver "
-			"may need seconds for each GPU (`nvidia-smi -pm 1`, or "
-			"nvidia-persistenced); else it hangs, and the kernel's log (dmesg) "
-			"says why",
-			(double)allowed / 1000.0, starts ? " when it was to start" : ""),
+			"NVML: did not answer within %g s%s: without persistence mode a driver may "
+			"need seconds for each GPU (`nvidia-smi -pm 1`, or nvidia-persistenced); "
+			"otherwise it hangs, and the kernel's log (dmesg) says why",
+			(double)allowed / 1000.0, starts ? " when asked to start" : ""),
 		GPUALLOC_REMEDY_MORE_TIME);
 }
 
@@ -109,7 +108,7 @@ static int whole_is_dead(const struct asking *asking, gpualloc_error *error)
 	if (status > 128)
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
 				    "NVML: the driver's library crashed (signal %d, %s); the "
-				    "library and the kernel module may not belong together",
+				    "library and the kernel module may not match",
 				    status - 128, strsignal(status - 128));
 	if (status < 0)
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
@@ -121,7 +120,7 @@ static int whole_is_dead(const struct asking *asking, gpualloc_error *error)
 static int too_long(const struct asking *asking, gpualloc_error *error)
 {
 	return ga_error_set(error, GPUALLOC_ENOSOURCE,
-			    "NVML: was not done after %lld s, when it was asked for %s; without "
+			    "NVML: not finished after %lld s, when asked for %s; without "
 			    "persistence mode each GPU takes seconds: `nvidia-smi -pm 1`, or "
 			    "nvidia-persistenced",
 			    (long long)(total(asking) / 1000), asking->whole.doing);
@@ -139,7 +138,8 @@ static int make_room(struct asking *asking)
 	return asking->suspects && asking->skipped ? 0 : GPUALLOC_ENOMEM;
 }
 
-/* The GPU that a worker fell silent or died at cannot be asked; false where it was at none. */
+/* Marks the GPU at which a worker fell silent or died as one that cannot be asked; false if the
+ * worker was at none. */
 static bool suspect(struct asking *asking, const struct ga_nvml_worker *worker)
 {
 	struct suspect *suspect;
@@ -170,14 +170,14 @@ static int start_probes(struct asking *asking, gpualloc_error *error)
 
 		result = ga_nvml_worker_start(&asking->probes[i], &question, error);
 		asking->probes[i].index = (int64_t)i;
-		/* Of the one that is waited for already the time counts from then. */
+		/* For a GPU that we already wait for, the time counts from when that began. */
 		if (asking->whole.state == GA_NVML_ASKING && asking->whole.index == (int64_t)i)
 			asking->probes[i].heard_ms = asking->whole.heard_ms;
 	}
 	return result;
 }
 
-/* A probe that cannot even count is at its GPU all the same. */
+/* A probe that cannot even count the GPUs still counts as stuck at its own. */
 static void judge_probe(struct asking *asking, size_t i, int64_t now)
 {
 	struct ga_nvml_worker *probe = &asking->probes[i];
@@ -207,7 +207,7 @@ static bool all_decided(const struct asking *asking)
 	return true;
 }
 
-/* Whether those that are not decided yet look as if they never will be. */
+/* Whether the undecided ones look as if they will never answer. */
 static bool rest_is_quiet(const struct asking *asking, int64_t now)
 {
 	for (size_t i = 0; i < asking->count; i++)
@@ -227,7 +227,7 @@ static bool relief_is_right(const struct asking *asking)
 	return true;
 }
 
-/* Where a probe got far enough to learn its GPU's place, for its neighbours' links. */
+/* The GPU's place, if a probe got far enough to learn it, for its neighbours' links. */
 static int learn_place(const struct asking *asking, size_t i)
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;
@@ -261,7 +261,7 @@ static int start_relief(struct asking *asking, gpualloc_error *error)
 	return ga_nvml_worker_start(&asking->relief, &question, error);
 }
 
-/* Where nobody is sick the whole one is only slow. */
+/* If no GPU is sick, the whole one is only slow. */
 static bool any_skipped(const struct asking *asking)
 {
 	for (size_t i = 0; i < asking->count; i++)
@@ -285,7 +285,7 @@ static int drive_relief(struct asking *asking, int64_t now, gpualloc_error *erro
 		ga_nvml_worker_free(relief);
 		if (!found)
 			return ga_error_set(error, GPUALLOC_ENOSOURCE,
-					    "NVML: answered once and then no more; the kernel's "
+					    "NVML: answered once and then stopped; the kernel's "
 					    "log (dmesg) may say why");
 	}
 	if (whole_speaks || !any_skipped(asking) || !rest_is_quiet(asking, now) ||
@@ -325,7 +325,7 @@ static void describe(const struct asking *asking, const struct suspect *suspect,
 			       suspect->status, doing);
 	else
 		(void)snprintf(text, size,
-			       "NVML said nothing for %g s when asked for %s; the kernel's log "
+			       "NVML was silent for %g s when asked for %s; the kernel's log "
 			       "(dmesg) may say why, and without persistence mode (`nvidia-smi -pm "
 			       "1`, nvidia-persistenced) a GPU takes long to start",
 			       (double)patience(asking) / 1000.0, doing);
@@ -368,7 +368,8 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 		return result;
 	if (worker == &asking->relief && tell_sick(asking, machine) < 0)
 		return ga_error_memory(error);
-	/* Two GPUs may have told the same UUID: what was put together is checked once more. */
+	/* Two GPUs may have reported the same UUID, so the assembled machine is checked once more.
+	 */
 	result = ga_machine_finish(machine, error);
 	if (result < 0)
 		return ga_error_prefix(error, GPUALLOC_ENOSOURCE,
@@ -379,7 +380,8 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 
 /* ---- one round ---- */
 
-/* The whole child has fallen silent for good, or died. *ret_over: and that is the end of it. */
+/* The whole child has fallen silent for good, or died. *ret_over says whether the query ends with
+ * it. */
 static int judge_whole(struct asking *asking, int64_t now, bool *ret_over, gpualloc_error *error)
 {
 	struct ga_nvml_worker *whole = &asking->whole;
@@ -402,7 +404,7 @@ static int judge_whole(struct asking *asking, int64_t now, bool *ret_over, gpual
 	return asking->probing ? 0 : start_probes(asking, error);
 }
 
-/* What counts now; *ret_over where that is the end, be it good or bad. */
+/* Takes the answer that counts now; *ret_over is set if that ends the query, for good or bad. */
 static int judge(struct asking *asking, bool *ret_over, gpualloc_machine **ret_machine,
 		 gpualloc_error *error)
 {
@@ -438,7 +440,7 @@ static void add_fd(struct pollfd *fds, struct ga_nvml_worker **workers, size_t *
 	workers[(*count)++] = worker;
 }
 
-/* Whoever waits is told, each second, once it takes long. */
+/* Once it takes long, the caller is told each second. */
 static void tell_waiting(struct asking *asking, int64_t now)
 {
 	const struct ga_source_request *request = asking->request;
@@ -452,7 +454,7 @@ static void tell_waiting(struct asking *asking, int64_t now)
 	if (whole->index >= 0)
 		(void)snprintf(of, sizeof of, " GPU %lld", (long long)whole->index);
 	(void)snprintf(text, sizeof text,
-		       "the driver (NVML) answers slowly: asking%s for %s, %lld s", of,
+		       "the driver (NVML) is slow to answer: asking%s for %s, %lld s", of,
 		       whole->count < 0 ? "it to start" : whole->doing,
 		       (long long)((now - asking->started_ms) / 1000));
 	request->waiting(request->waiting_context, text);
@@ -516,7 +518,8 @@ int ga_nvml_ask(const struct ga_source_request *request, gpualloc_machine **ret_
 	result = go_on(&asking, ret_machine, error);
 	if (request->waiting && asking.told_ms)
 		request->waiting(request->waiting_context, NULL);
-	/* Who has said all may put the library in order, and is not waited for much longer. */
+	/* A child that has reported everything may close the library, but gets little time for it.
+	 */
 	if (asking.whole.state == GA_NVML_ANSWERED)
 		ga_nvml_worker_stop(&asking.whole, ga_clock_ms() + SHUTDOWN_MS);
 	if (asking.relief.state == GA_NVML_ANSWERED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One GPU: who and where it is, its memory, how it is used and how it feels; see nvml_gpu.h. */
+/* One GPU: its identity and place, its memory, its use and its health; see gpu.h. */
 #include "gpu.h"
 
 #include "cleanup.h"
@@ -11,11 +11,11 @@
 
 enum {
 	WORD_BITS = sizeof(unsigned long) * CHAR_BIT,
-	CPU_WORDS = 8192 / WORD_BITS, /* what the kernel can count to */
+	CPU_WORDS = 8192 / WORD_BITS, /* the most that the kernel counts to */
 	NODE_WORDS = 1024 / WORD_BITS,
 };
 
-/* The most that the machine file takes for a number of bytes. */
+/* The most bytes that the machine file accepts. */
 static const uint64_t bytes_max = UINT64_C(1) << 56;
 
 bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing)
@@ -31,12 +31,12 @@ bool ga_nvml_worked(struct ga_nvml_gpu *gpu, int result, const char *doing)
 		result == GA_NVML_GPU_IS_LOST ? GPUALLOC_HEALTH_LOST : GPUALLOC_HEALTH_NEEDS_RESET;
 	(void)snprintf(reason, sizeof reason, "NVML says \"%s\" when asked for %s",
 		       ga_nvml_text(gpu->nvml, result), doing);
-	/* Without memory the sentence is missing, the health is not. */
+	/* Without memory only the sentence is lost, not the health. */
 	(void)ga_set_text(&gpu->device->reason, reason);
 	return false;
 }
 
-/* What keeps the driver from answering; nothing but "GPU is lost" is a lost GPU. */
+/* Why the driver does not answer; only "GPU is lost" means a lost GPU. */
 static enum gpualloc_health health_by(int result)
 {
 	switch (result) {
@@ -81,7 +81,7 @@ int64_t ga_nvml_ask_number(struct ga_nvml_gpu *gpu, ga_nvml_number_call *call,
 	return number;
 }
 
-/* ---- who and where ---- */
+/* ---- identity and place ---- */
 
 static int set_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, const char *doing,
 		    char **field)
@@ -151,7 +151,7 @@ static bool has_bit(const unsigned long *mask, size_t bit)
 	return mask[bit / WORD_BITS] >> bit % WORD_BITS & 1;
 }
 
-/* The mask as "0-15,32-47"; false where it is empty or would not fit. */
+/* The mask as "0-15,32-47"; false if it is empty or would not fit. */
 static bool list_bits(const unsigned long *mask, size_t bits, char *text, size_t size)
 {
 	size_t length = 0;
@@ -181,7 +181,7 @@ static int read_cpus(struct ga_nvml_gpu *gpu)
 	return ga_set_text(&gpu->device->cpus, text);
 }
 
-/* Only where the driver names exactly one node; what it leaves open, the host may know. */
+/* Only if the driver names exactly one node; otherwise the host may know. */
 static int read_numa(struct ga_nvml_gpu *gpu)
 {
 	unsigned long mask[NODE_WORDS] = {0};
@@ -226,7 +226,8 @@ int ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 		ret_memory->used = bytes(new.used);
 		return GA_NVML_SUCCESS;
 	}
-	/* A driver may have the newer call and refuse it; and here used may contain the reserve. */
+	/* A driver may have the newer call but refuse it. In the old one the reserve may count as
+	 * used. */
 	if (gpu->sick || !nvml->memory_v1)
 		return GA_NVML_FUNCTION_NOT_FOUND;
 	result = nvml->memory_v1(handle, &old);
@@ -237,7 +238,7 @@ int ga_nvml_read_memory(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 	return GA_NVML_SUCCESS;
 }
 
-/* Then only root is told of the whole GPU, and its instances tell of themselves. */
+/* Then only root is told about the whole GPU; its instances report for themselves. */
 static bool is_in_mig_mode(const struct ga_nvml_gpu *gpu)
 {
 	unsigned current = 0, pending = 0;
@@ -298,7 +299,7 @@ static int read_health(struct ga_nvml_gpu *gpu)
 	return 0;
 }
 
-/* A guest's share of a GPU: who else computes on it nobody tells in there. */
+/* A guest's share of a GPU: inside the guest nobody can tell who else computes on it. */
 static int read_virtualization(struct ga_nvml_gpu *gpu)
 {
 	if (ga_nvml_ask_number(gpu, gpu->nvml->virtualization, gpu->handle, "its virtualization",

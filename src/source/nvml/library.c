@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One table says which function fills which pointer, newest name first. An unversioned name is
- * always the oldest form of a call, so a name stands beside another only where both write the same.
+ * always the oldest form of a call, so two names share a row only if both write the same.
  */
 #include "library.h"
 
@@ -87,7 +87,8 @@ static const struct symbol symbols[] = {
 	OPTIONAL(attributes, "nvmlDeviceGetAttributes_v2"),
 };
 
-/* Where the loader does not look by itself: WSL 2, NixOS, Container-Optimized OS, GKE, containers.
+/* Places where the loader does not look by itself: WSL 2, NixOS, Container-Optimized OS, GKE,
+ * containers.
  */
 static const char *const folders[] = {
 	"/usr/lib/wsl/lib",        "/run/opengl-driver/lib",
@@ -95,7 +96,7 @@ static const char *const folders[] = {
 	"/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
 };
 
-/* What the loader says of its own search is what is told where nothing is found. */
+/* If nothing is found, the user sees what the loader said about its own search. */
 static void *open_library(const char *path, const char *root, char *why, size_t size)
 {
 	static const char soname[] = "libnvidia-ml.so.1";
@@ -121,8 +122,8 @@ int ga_nvml_load(const char *path, const char *root, struct ga_nvml *ret_nvml,
 
 	if (!nvml.library)
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
-				    "NVML: the driver's library cannot be loaded (%s); install it "
-				    "in the driver's version, or name it in GPUALLOC_NVML",
+				    "NVML: the driver's library cannot be loaded (%s); install the "
+				    "driver's version of it, or name it in GPUALLOC_NVML",
 				    why);
 	for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
 		void *address = NULL;
@@ -132,10 +133,11 @@ int ga_nvml_load(const char *path, const char *root, struct ga_nvml *ret_nvml,
 		if (!address && symbols[i].required) {
 			ga_nvml_unload(&nvml);
 			return ga_error_set(error, GPUALLOC_ENOSOURCE,
-					    "NVML: the library%s%s has no %s: it is no NVML",
+					    "NVML: the library%s%s has no %s, so it is not NVML",
 					    path ? " " : "", path ? path : "", symbols[i].names[0]);
 		}
-		/* A function's address comes as a void *; only its bytes can be taken over. */
+		/* dlsym() gives a function's address as a void *; C allows only its bytes to be
+		 * copied. */
 		memcpy((char *)&nvml + symbols[i].place, &address, sizeof address);
 	}
 	*ret_nvml = nvml;
@@ -159,8 +161,8 @@ const char *ga_nvml_text(const struct ga_nvml *nvml, int result)
 size_t ga_nvml_process_stride(const struct ga_nvml *nvml)
 {
 	/*
-	 * 535 appended a word under an unchanged name and took it back within its own branch; the
-	 * functions that came and went beside it tell the two apart.
+	 * 535 appended a word under an unchanged name and removed it again within its own branch;
+	 * functions that came and went with it tell the two apart.
 	 */
 	bool wide = nvml->compute_processes_v3 && nvml->confidential_memory &&
 		    !nvml->process_detail_list;

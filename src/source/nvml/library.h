@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NVML's library, opened at run time and never linked: a pointer for each function that is used,
- * NULL where this driver has none. Everything but the six required ones may be missing.
+ * NVML's library, opened at run time and never linked: a pointer for each function that we use,
+ * NULL if this driver lacks it. Everything but the six required ones may be missing.
  */
 #ifndef GA_SOURCE_NVML_LIBRARY_H
 #define GA_SOURCE_NVML_LIBRARY_H
@@ -54,7 +54,7 @@ struct ga_nvml {
 	ga_nvml_processes_call *compute_processes_v1;
 	ga_nvml_processes_call *graphics_processes_v1;
 	ga_nvml_processes_call *mps_processes_v1;
-	void *compute_processes_v3; /* only whether they are there counts */
+	void *compute_processes_v3; /* all that matters is whether they exist */
 	void *confidential_memory;
 	void *process_detail_list;
 
@@ -79,9 +79,9 @@ struct ga_nvml {
 };
 
 /*
- * Opens the library: path where it is one, else the usual soname, and then, below root, where
- * systems have it that do not tell the loader.
- * GPUALLOC_ENOSOURCE when there is none, or it lacks what is required.
+ * Opens the library: path if given, otherwise the usual soname, and then, below root, the places
+ * that some systems do not tell the loader. GPUALLOC_ENOSOURCE if there is none, or it lacks a
+ * required function.
  */
 int ga_nvml_load(const char *path, const char *root, struct ga_nvml *ret_nvml,
 		 gpualloc_error *error);
@@ -91,7 +91,7 @@ void ga_nvml_unload(struct ga_nvml *nvml);
 /* What the library calls a result: "GPU is lost". Never NULL. */
 const char *ga_nvml_text(const struct ga_nvml *nvml, int result);
 
-/* How many bytes a record of compute_processes and its like has: 24, or 32 in the first 535. */
+/* The bytes in a record of compute_processes and its like: 24, or 32 in the first 535. */
 size_t ga_nvml_process_stride(const struct ga_nvml *nvml);
 
 #endif

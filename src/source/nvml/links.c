@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The links between the GPUs. Each pair is asked once for its PCIe level and each NVLink of each
- * GPU once for its state; what is at its other end then counts for the pair, or as a way into the
- * switches. The number of links is found by asking, never taken from a macro of the header.
+ * The links between the GPUs. Each pair is asked once for its PCIe level, and each NVLink of each
+ * GPU once for its state. What is at the link's other end decides whether it counts for a pair or
+ * as a way into the switches. The number of links is found by asking, never taken from a macro of
+ * the header.
  */
 #include "gpu.h"
 
@@ -48,7 +49,7 @@ static bool answers(const struct ga_nvml_gpu *gpu)
 
 /* ---- peer-to-peer ---- */
 
-/* Which of the two is sick a failure does not say: then, and where it says U, nothing is known. */
+/* A failure does not say which of the two is sick. After a failure or a U, nothing is known. */
 static enum gpualloc_p2p ask_p2p(const struct ga_nvml_gpu *one, const struct ga_nvml_gpu *other,
 				 int index)
 {
@@ -60,7 +61,7 @@ static enum gpualloc_p2p ask_p2p(const struct ga_nvml_gpu *one, const struct ga_
 	return status == GA_NVML_P2P_OK ? GPUALLOC_P2P_OK : GPUALLOC_P2P_NO;
 }
 
-/* Both ways are needed; where one is refused the other is not asked for. */
+/* Both directions are needed; if one is refused the other is not asked. */
 static enum gpualloc_p2p read_p2p(const struct ga_nvml_gpu *one, const struct ga_nvml_gpu *other)
 {
 	enum gpualloc_p2p p2p = GPUALLOC_P2P_UNKNOWN;
@@ -108,7 +109,7 @@ static bool has_fields(const struct ga_nvml_gpu *gpu)
 	       major >= SM_WITH_STATE_FIELD;
 }
 
-/* From compute capability 9.0 on; all links in one call. false where it tells nothing. */
+/* From compute capability 9.0 on: all links in one call. False if it says nothing. */
 static bool active_by_fields(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 {
 	const struct ga_nvml *nvml = gpu->nvml;
@@ -133,7 +134,7 @@ static bool active_by_fields(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 	return any;
 }
 
-/* Link by link until there is no such link; one that is not supported is not the last. */
+/* Link by link until there is no such link; an unsupported one is not the last. */
 static bool active_by_calls(struct ga_nvml_gpu *gpu, uint64_t *ret_active)
 {
 	*ret_active = 0;
@@ -165,12 +166,12 @@ static void read_version(struct ga_nvml_gpu *gpu, unsigned link)
 		gpu->device->nvlink_version = generations[version];
 }
 
-/* ---- what is at the other end of a link ---- */
+/* ---- the other end of a link ---- */
 
 /*
- * A device that is none of our GPUs: a switch, unless Linux knows better, for which a GPU that is
- * hidden from us or lost is still on the bus. What Linux does not have either is a switch beyond a
- * virtual machine, or a GPU of ours of which only the index is known.
+ * A device that is not one of our GPUs is a switch, unless Linux knows better: it still sees a GPU
+ * on the bus that is hidden from us or lost. A device that Linux does not see either is a switch
+ * outside a virtual machine, or one of our GPUs of which only the index is known.
  */
 static bool is_switch(const char *root, const gpualloc_machine *machine, const char *pci)
 {
@@ -236,7 +237,7 @@ static void read_remote(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine
 
 /* ---- the fabric behind the switches ---- */
 
-/* What every version of the call tells. */
+/* What every version of the call reports. */
 struct fabric {
 	const unsigned char *cluster;
 	int status;
@@ -248,7 +249,8 @@ static void join_fabric(struct ends *ends, const struct fabric *fabric)
 {
 	static const unsigned char none[GA_NVML_FABRIC_UUID_SIZE];
 
-	/* Completed with an error, or in a cluster without a name, is how it looks without one. */
+	/* A GPU without a fabric reports "completed" with an error, or in a cluster without a name.
+	 */
 	if (fabric->state != GA_NVML_FABRIC_COMPLETED || fabric->status != GA_NVML_SUCCESS ||
 	    memcmp(fabric->cluster, none, sizeof none) == 0)
 		return;
@@ -257,7 +259,7 @@ static void join_fabric(struct ends *ends, const struct fabric *fabric)
 	memcpy(ends->cluster, fabric->cluster, sizeof ends->cluster);
 }
 
-/* Without its fabric CUDA does not start on a GPU (error 802), though its links look up. */
+/* Without its fabric CUDA does not start on a GPU (error 802), although its links look up. */
 static void judge_fabric(struct ga_nvml_gpu *gpu, const struct fabric *fabric)
 {
 	struct gpualloc_device *device = gpu->device;
@@ -280,7 +282,7 @@ static void judge_fabric(struct ga_nvml_gpu *gpu, const struct fabric *fabric)
 	(void)ga_set_text(&device->reason, reason);
 }
 
-/* Of the cliques the one of plain addresses, which is what those of older drivers were. */
+/* Takes the clique for plain addresses, which is the kind that older drivers had. */
 static unsigned clique_of(const struct ga_nvml_fabric_v4 *fabric)
 {
 	for (size_t i = 0; i < fabric->clique_count && i < GA_NVML_FABRIC_CLIQUES; i++)
@@ -296,7 +298,7 @@ static bool take_fabric(struct ga_nvml_gpu *gpu, struct ends *ends, const struct
 	return true;
 }
 
-/* A driver may have the newer call and refuse it. */
+/* A driver may have the newer call but refuse it. */
 static bool read_fabric_v4(struct ga_nvml_gpu *gpu, struct ends *ends)
 {
 	struct ga_nvml_fabric_v4 is = {0};
@@ -346,7 +348,7 @@ static bool one_fabric(const struct ends *one, const struct ends *other)
 		memcmp(one->cluster, other->cluster, sizeof one->cluster) == 0);
 }
 
-/* ---- all of it ---- */
+/* ---- the whole ---- */
 
 static void read_ends(struct ga_nvml_gpu *gpu, const gpualloc_machine *machine, struct ends *ends)
 {
@@ -372,7 +374,7 @@ static int least(unsigned one, unsigned other)
 	return (int)(one < other ? one : other);
 }
 
-/* A link counts where both its ends are up; of an end that could not be read the other tells. */
+/* A link counts if both its ends are up; if one end could not be read, the other decides. */
 static int joined(const struct ga_nvml_gpu *gpus, const struct ends *ends, size_t i, size_t j)
 {
 	const struct ends *one = &ends[i], *other = &ends[j];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MIG: the instances of a GPU, and whose processes run where. Without privileges a GPU in MIG mode
- * tells nothing of its memory and processes; its instances do. An instance may be destroyed while
- * it is asked: then it is left out, quietly.
+ * MIG: the instances of a GPU, and which processes run where. Without privileges a GPU in MIG mode
+ * does not report its memory and processes, but its instances do. An instance may be destroyed
+ * while it is asked: then it is silently left out.
  */
 #include "gpu.h"
 
@@ -15,7 +15,7 @@
 
 enum { INSTANCE_MOST = INT16_MAX };
 
-/* ---- what an instance is called ---- */
+/* ---- the name of an instance ---- */
 
 static const char *skip_number(const char *text, char unit)
 {
@@ -24,7 +24,7 @@ static const char *skip_number(const char *text, char unit)
 	return end > text && *end == unit ? end + 1 : NULL;
 }
 
-/* The length of "1g.5gb", "1c.3g.20gb", "1g.10gb+me" at the beginning of text, else 0. */
+/* The length of "1g.5gb", "1c.3g.20gb", "1g.10gb+me" at the beginning of text, or 0. */
 static size_t profile_length(const char *text)
 {
 	const char *end = skip_number(text, 'c');
@@ -75,16 +75,16 @@ static int read_profile(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 
 /* ---- one instance ---- */
 
-/* Then an instance had no UUID of its own, and MIG-GPU-…/gi/ci was its name. */
+/* In those drivers an instance had no UUID of its own, and MIG-GPU-…/gi/ci was its name. */
 static bool is_before_470(const struct ga_nvml *nvml)
 {
-	/* The call came with 470; a branch's symbols say more than its version, which is text. */
+	/* The call came with 470; the symbols say more than the version, which is text. */
 	return !nvml->link_remote_type;
 }
 
 /*
- * The UUID comes last: with GI and CI asked first, an instance that went in between shows itself,
- * and so does a handle that was given to another one.
+ * Asks for the UUID last, after GI and CI: this reveals an instance that went away in between, and
+ * a handle that now belongs to another one.
  */
 static int read_uuid(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 		     struct gpualloc_device *instance, bool *ret_there)
@@ -150,7 +150,7 @@ static int read_instance(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 	return result;
 }
 
-/* A handle that was given to another instance meanwhile tells of one that was there already. */
+/* A handle that now belongs to another instance reports one that we already have. */
 static bool is_again(const struct gpualloc_device *device, const struct gpualloc_device *instance)
 {
 	for (const struct gpualloc_device *other = device->mig; other < instance; other++)
@@ -173,7 +173,7 @@ static int read_instances(struct ga_nvml_gpu *gpu)
 		struct gpualloc_device *instance;
 		bool there;
 
-		/* The numbers have holes: what is not found is not the end. */
+		/* The numbers have gaps: a missing one is not the end. */
 		if (!ga_nvml_worked(gpu, nvml->mig_handle(gpu->handle, i, &handle),
 				    "an instance") ||
 		    !handle)
@@ -202,11 +202,11 @@ static int read_mig(struct ga_nvml_gpu *gpu)
 	return nvml->mig_handle ? read_instances(gpu) : 0;
 }
 
-/* ---- processes, to where they run ---- */
+/* ---- processes and where they run ---- */
 
 static bool runs_on(const struct ga_nvml_process *process, const struct gpualloc_device *instance)
 {
-	/* 16-byte records name no instance; there the instance's own list tells. */
+	/* 16-byte records do not name an instance; then the instance's own list is used. */
 	if (process->gi == GA_NVML_NO_INSTANCE) {
 		for (size_t i = 0; i < instance->process_count; i++)
 			if (instance->processes[i].pid == process->pid)
@@ -217,7 +217,8 @@ static bool runs_on(const struct ga_nvml_process *process, const struct gpualloc
 	       (process->ci == instance->ci || process->ci == GA_NVML_NO_INSTANCE);
 }
 
-/* From the whole GPU's list to the instance where it runs, or to the GPU where none is known. */
+/* Moves a process from the whole GPU's list to the instance where it runs, or to the GPU if none is
+ * known. */
 static int place_process(struct ga_nvml_gpu *gpu, const struct ga_nvml_process *process)
 {
 	struct gpualloc_device *device = gpu->device;
@@ -239,7 +240,7 @@ int ga_nvml_read_mig_and_processes(struct ga_nvml_gpu *gpu)
 	for (size_t i = 0; result == 0 && i < processes.count; i++)
 		result = place_process(gpu, &processes.list[i]);
 	device->processes_known = processes.known;
-	/* A whole list that names instances is a whole list of each of them. */
+	/* A complete list that names instances is a complete list of each of them. */
 	if (processes.known && gpu->nvml->compute_processes)
 		for (size_t m = 0; m < device->mig_count; m++)
 			device->mig[m].processes_known = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NVML as a source. A sick driver hangs in the kernel for ever and takes who asks it along, so
- * children ask (answer.c) while their parent waits (ask.c); the library is never loaded into the
- * program that uses us.
+ * NVML as a source. A sick driver hangs in the kernel for ever, together with the process that asks
+ * it. So children ask (answer.c) while their parent waits (ask.c), and the library is never loaded
+ * into the program that uses us.
  */
 #include "ask.h"
 

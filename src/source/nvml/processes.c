@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who computes or draws on a GPU or an instance. The driver's records have 16, 24 or 32 bytes;
- * what it says of their number is believed up to a limit only.
+ * The processes that compute or draw on a GPU or an instance. The driver's records have 16, 24 or
+ * 32 bytes; the number it gives is trusted only up to a limit.
  */
 #include "gpu.h"
 
@@ -39,8 +39,8 @@ static void free_records(struct records *records)
 
 /*
  * Asks with more room until the list fits: it may grow between two calls. GPUALLOC_ENOMEM, or the
- * driver's result. There is room for the widest records whatever we expect, so that a driver that
- * surprises us writes nothing into other memory; and what it does not write is 0.
+ * driver's result. There is always room for the widest records, so that a driver that surprises us
+ * does not write into other memory. Bytes that it does not write are 0.
  */
 static int fetch(const struct list_call *list, ga_nvml_handle handle, struct records *ret_records)
 {
@@ -64,7 +64,7 @@ static int fetch(const struct list_call *list, ga_nvml_handle handle, struct rec
 		if (room >= GA_PROCESSES_MAX)
 			return result;
 		room = count > room ? count : room;
-		/* Some more than it said, for those that start meanwhile. */
+		/* A few more than it said, for processes that start in between. */
 		room = room < GA_PROCESSES_MAX / 2 ? room * 2 : GA_PROCESSES_MAX;
 	}
 	return GA_NVML_INSUFFICIENT_SIZE;
@@ -142,7 +142,8 @@ int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 
 		if (result < 0)
 			return result;
-		/* Who computes is what matters; the other lists may be missing, but not withheld.
+		/* The list of computing processes is what matters; the other lists may be missing,
+		 * but not withheld.
 		 */
 		if (i == 0)
 			processes.known = told == GA_NVML_SUCCESS;
@@ -156,7 +157,7 @@ int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 
 /* ---- into the machine ---- */
 
-/* What a path, and arguments some programs have behind it, mean to a person: the last word. */
+/* The part of a path, and of any arguments after it, that people know: the last word. */
 static int set_name(const struct ga_nvml *nvml, unsigned pid, char **name)
 {
 	char text[GA_TEXT_MAX + 1] = "";
@@ -200,7 +201,7 @@ int ga_nvml_add_process(struct ga_nvml_gpu *gpu, const struct ga_nvml_process *p
 	if (process->pid > INT32_MAX || (!known && device->process_count >= GA_PROCESSES_MAX))
 		return 0;
 	if (known) {
-		/* The lists tell of one and the same memory. */
+		/* The lists describe the same memory. */
 		known->memory = memory > known->memory ? memory : known->memory;
 		known->type = merge_types(known->type, process->type);
 		return 0;

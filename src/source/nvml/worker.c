@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One child and what it says; see worker.h. */
+/* One child and its reports; see worker.h. */
 #include "worker.h"
 
 #include "cleanup.h"
@@ -37,7 +37,7 @@ int ga_nvml_worker_start(struct ga_nvml_worker *worker, const struct ga_nvml_que
 	return 0;
 }
 
-/* ---- what it says ---- */
+/* ---- its reports ---- */
 
 /* "3 its name" */
 static bool parse_question(struct ga_nvml_worker *worker, struct ga_view line)
@@ -65,7 +65,8 @@ static bool parse_count(struct ga_nvml_worker *worker, struct ga_view line)
 				       &worker->count);
 }
 
-/* A line that a machine follows: whether all of it is here, or it is none at all. */
+/* A line that a machine follows: checks whether all of it is here, or whether it is not such a
+ * line. */
 enum followed { NOT_YET, FOLLOWED, NONSENSE };
 
 static enum followed parse_machine(struct ga_nvml_worker *worker, struct ga_view line, size_t from)
@@ -86,7 +87,7 @@ static enum followed parse_machine(struct ga_nvml_worker *worker, struct ga_view
 	return FOLLOWED;
 }
 
-/* One more thing that was said whole; false where there is none yet. */
+/* Takes one more complete report; false if there is none yet. */
 static bool parse_one(struct ga_nvml_worker *worker)
 {
 	struct ga_view rest = {worker->text.data + worker->parsed,

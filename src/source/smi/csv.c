@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of `nvidia-smi --query-gpu`. Columns are found by the names in its header, in any
- * order and among any others; lines in front of the header are skipped. Where a GPU stands in
- * several rows (a query in a loop) the last one counts, as it is the newest.
+ * The table of `nvidia-smi --query-gpu`. Columns are found by the names in its header, in any order
+ * and among any others; lines before the header are skipped. If a GPU has several rows (a query in
+ * a loop), the last one counts, because it is the newest.
  */
 #include "smi.h"
 
@@ -17,11 +17,11 @@ enum {
 };
 
 struct table {
-	const struct ga_smi_field *columns[COLUMNS_MAX]; /* NULL: not one of ours */
+	const struct ga_smi_field *columns[COLUMNS_MAX]; /* NULL if not one of ours */
 	size_t column_count;
-	size_t driver; /* the column of driver_version; COLUMNS_MAX where there is none */
+	size_t driver; /* the column of driver_version; COLUMNS_MAX if there is none */
 	struct ga_view *rows;
-	struct ga_view *keys; /* of each row what tells its GPU from others, or nothing */
+	struct ga_view *keys; /* for each row the cell that tells its GPU from others, if any */
 	size_t row_count;
 };
 
@@ -50,7 +50,7 @@ static struct ga_view next_cell(struct ga_view *rest, bool *ret_more)
 	return ga_view_trim(cell.text, cell.size);
 }
 
-/* The cells of a line, at most room of them; their whole number is returned. */
+/* The cells of a line, at most room of them; returns how many the line has. */
 static size_t split(struct ga_view line, struct ga_view *cells, size_t room)
 {
 	size_t count = 0;
@@ -65,7 +65,7 @@ static size_t split(struct ga_view line, struct ga_view *cells, size_t room)
 	return count;
 }
 
-/* "memory.total [MiB]" is memory.total; a blank elsewhere means that it is no field at all. */
+/* "memory.total [MiB]" is memory.total; a blank elsewhere means that it is not a field. */
 static bool is_field_name(struct ga_view cell, struct ga_view *ret_name)
 {
 	const char *unit = memchr(cell.text, '[', cell.size);
@@ -90,7 +90,7 @@ static void set_column(struct table *table, size_t i, struct ga_view name)
 		table->driver = i;
 }
 
-/* A header has nothing but field names, and one of ours among them: its columns, else 0. */
+/* A header has only field names, one of them ours: returns its number of columns, or 0. */
 static size_t header_names(struct ga_view line, struct ga_view names[static COLUMNS_MAX])
 {
 	size_t count = split(line, names, COLUMNS_MAX), ours = 0;
@@ -127,8 +127,8 @@ static void columns_as_asked(struct table *table, const char *const *asked, size
 }
 
 /*
- * The cells of a row, as many as there are columns: nvidia-smi does not quote, so that cells too
- * many are commas in the name, the one text that may have them. False where it is no such row.
+ * The cells of a row, as many as there are columns. nvidia-smi does not quote, so extra cells come
+ * from commas in the name, the one text that may have them. False if it is not such a row.
  */
 static bool row_cells(const struct table *table, struct ga_view line,
 		      struct ga_view cells[static COLUMNS_MAX])
@@ -152,7 +152,8 @@ static bool row_cells(const struct table *table, struct ga_view line,
 	return true;
 }
 
-/* The cell that tells which GPU a row is of: the first of index, uuid and address with a value. */
+/* The cell that says which GPU a row is about: the first of index, uuid and address with a value.
+ */
 static struct ga_view key_of(const struct table *table, const struct ga_view *cells)
 {
 	static const char *const names[] = {"index", "uuid", "pci.bus_id"};
@@ -182,7 +183,8 @@ static int add_row(struct table *table, struct ga_view line, struct ga_view key,
 	return 0;
 }
 
-/* Sentences stand between the rows when something is wrong: "WARNING: infoROM is corrupted …". */
+/* When something is wrong there are sentences between the rows: "WARNING: infoROM is corrupted …".
+ */
 static bool is_sentence(struct ga_view line)
 {
 	struct ga_view first;
@@ -207,7 +209,7 @@ static int gather_rows(struct table *table, struct ga_view rest, gpualloc_error 
 			continue;
 		if (!row_cells(table, line, cells))
 			return ga_error_set(error, GPUALLOC_EDATA,
-					    "row %zu has %zu cells where there are %zu columns",
+					    "row %zu has %zu cells, but there are %zu columns",
 					    seen + 1, split(line, cells, 0), table->column_count);
 		if (++seen > ROWS_MAX)
 			return ga_error_set(error, GPUALLOC_EDATA, "more than %d rows", ROWS_MAX);
@@ -254,7 +256,7 @@ int ga_smi_csv_read(const char *text, size_t size, const char *const *asked, siz
 		if (take_row(&table, table.rows[i], part) < 0)
 			result = ga_error_memory(error);
 	if (result == 0 && part->device_count == 0)
-		result = ga_error_set(error, GPUALLOC_EDATA, "no row of a GPU in the table");
+		result = ga_error_set(error, GPUALLOC_EDATA, "the table has no row for a GPU");
 	if (result == 0)
 		*ret_part = ga_steal(&part);
 	return result;

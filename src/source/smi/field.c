@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cells of nvidia-smi: which words are no value, which tell of a sick GPU, and one table of the
+ * The cells of nvidia-smi: which words mean no value, which mean a sick GPU, and one table of the
  * fields we read with their names in both the CSV and the XML.
  */
 #include "smi.h"
@@ -13,7 +13,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* The driver's words for its error codes, and what the tool and those who mask its output add. */
+/* The driver's words for its error codes, and words added by the tool and by people who mask its
+ * output. */
 static const char *const no_values[] = {
 	"N/A",
 	"Argument version mismatch",
@@ -65,7 +66,7 @@ enum ga_smi_word ga_smi_word(struct ga_view cell)
 	bracketed = cell.size >= 2 && cell.text[0] == '[' && cell.text[cell.size - 1] == ']';
 	if (bracketed)
 		cell = ga_view_trim(cell.text + 1, cell.size - 2);
-	/* "GPU is lost", and in some versions what to do about it behind it. */
+	/* "GPU is lost", in some versions followed by what to do about it. */
 	if (starts_with(cell, "GPU is lost"))
 		return GA_SMI_LOST;
 	if (starts_with(cell, "GPU requires reset"))
@@ -103,7 +104,7 @@ bool ga_smi_bytes(struct ga_view cell, int64_t *ret_bytes)
 	return false;
 }
 
-/* The place of a health among all, the worst being 0. */
+/* The rank of a health; the worst is 0. */
 static size_t worse_first(enum gpualloc_health health)
 {
 	static const enum gpualloc_health order[] = {
@@ -158,7 +159,7 @@ static int take_minor(struct gpualloc_device *device, struct ga_view value)
 	return take_number(&device->minor, value, INT32_MAX);
 }
 
-/* Something else in its place is no UUID, and must not end up as the name of a lease. */
+/* Anything else in its place is not a UUID, and must not become the name of a lease. */
 static int take_uuid(struct gpualloc_device *device, struct ga_view value)
 {
 	if ((!starts_with(value, "GPU-") || memchr(value.text, ' ', value.size)) &&
@@ -256,7 +257,8 @@ static int take_reset(struct gpualloc_device *device, struct ga_view value)
 		       : 0;
 }
 
-/* "None", "Reset", "Reboot", "Drain P2P", "Drain and Reset": no job belongs on the others. */
+/* "None", "Reset", "Reboot", "Drain P2P", "Drain and Reset": all but "None" mean that no job
+ * belongs there. */
 static int take_recovery(struct gpualloc_device *device, struct ga_view value)
 {
 	char reason[64];
@@ -276,14 +278,14 @@ static int take_fabric(struct gpualloc_device *device, struct ga_view value)
 	if (device->mig_enabled ||
 	    (!same_word(value, "Not Started") && !same_word(value, "In Progress")))
 		return 0;
-	(void)snprintf(reason, sizeof reason, "nvidia-smi says \"%.*s\" of it",
+	(void)snprintf(reason, sizeof reason, "nvidia-smi reports \"%.*s\" for it",
 		       (int)(value.size < 32 ? value.size : 32), value.text);
 	return ga_smi_ail(device, GPUALLOC_HEALTH_FABRIC_NOT_READY, reason);
 }
 
 /*
- * In the order of the query. display_active and not display_mode: the latter says whether a
- * monitor could be plugged in on some versions, and is deprecated on the newest.
+ * In the order of the query. display_active, not display_mode: in some versions the latter says
+ * whether a monitor could be plugged in, and in the newest it is deprecated.
  */
 static const struct ga_smi_field fields[] = {
 	{"index", NULL, NULL, true, take_index},

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of `nvidia-smi -L`: GPUs, and below each its MIG instances, in all forms since driver
- * 450. Several lists behind each other (of containers on one node) add up; a line that starts as an
- * entry and is not whole means that the text was cut, and is refused. A MIG instance in front of
- * any GPU is refused too: it could be leased although nobody knows where it is.
+ * 450. Several lists in a row (from containers on one node) add up. A line that starts an entry but
+ * is not whole means that the text was cut, and is refused. So is a MIG instance before any GPU: it
+ * could be leased although nobody knows where it is.
  */
 #include "smi.h"
 
@@ -26,7 +26,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Where in line the last "GPU 7:" is, and what stands behind it; a prefix may stand before. */
+/* Finds the last "GPU 7:" in line, and what follows it; there may be a prefix before it. */
 static bool find_gpu(struct ga_view line, int64_t *ret_number, struct ga_view *ret_name)
 {
 	static const char word[] = "GPU ";
@@ -71,7 +71,7 @@ static bool find_instance(struct ga_view line, int64_t *ret_number, struct ga_vi
 
 enum line_kind { NO_ENTRY, ENTRY, CUT_ENTRY };
 
-/* Whether a line without a whole UUID is what is left of an entry. */
+/* Whether a line without a whole UUID is the rest of a cut entry. */
 static enum line_kind kind_of_rest(struct ga_view line)
 {
 	line = ga_view_trim(line.text, line.size);
@@ -102,7 +102,7 @@ static enum line_kind parse_line(struct ga_view line, struct entry *ret_entry)
 	return ENTRY;
 }
 
-/* "MIG-GPU-<uuid>/<gi>/<ci>", as drivers before 470 name instances, tells where they are. */
+/* "MIG-GPU-<uuid>/<gi>/<ci>", as drivers before 470 name instances, says where they are. */
 static void take_place(struct gpualloc_device *instance, struct ga_view uuid)
 {
 	const char *last = memrchr(uuid.text, '/', uuid.size), *first = NULL;
@@ -169,7 +169,7 @@ static int add_gpu(gpualloc_machine *part, const struct entry *entry, size_t *re
 	return 0;
 }
 
-/* Lists behind each other repeat indices; a different GPU under a used one gets another. */
+/* Lists in a row repeat indices; a different GPU with a used index gets another one. */
 static int read_lines(struct ga_view rest, gpualloc_machine *part, gpualloc_error *error)
 {
 	struct ga_view line;
@@ -184,11 +184,11 @@ static int read_lines(struct ga_view rest, gpualloc_machine *part, gpualloc_erro
 			continue;
 		if (kind == CUT_ENTRY)
 			return ga_error_set(error, GPUALLOC_EDATA,
-					    "line %zu: the entry ends before its UUID does",
+					    "line %zu: the entry ends in the middle of its UUID",
 					    number);
 		if (entry.is_mig && place == SIZE_MAX)
 			return ga_error_set(error, GPUALLOC_EDATA,
-					    "line %zu: a MIG instance without the GPU it is on",
+					    "line %zu: a MIG instance with no GPU above it",
 					    number);
 		if (++entries > ENTRIES_MAX)
 			return ga_error_set(error, GPUALLOC_EDATA, "more than %d entries",
@@ -210,7 +210,7 @@ int ga_smi_list_read(const char *text, size_t size, gpualloc_machine **ret_part,
 	if (result == 0)
 		result = read_lines((struct ga_view){text, size}, part, error);
 	if (result == 0 && part->device_count == 0)
-		result = ga_error_set(error, GPUALLOC_EDATA, "line 1: no GPU is listed");
+		result = ga_error_set(error, GPUALLOC_EDATA, "line 1: the list has no GPU");
 	if (result == 0 && ga_smi_lost_read(text, size, part) < 0)
 		result = ga_error_memory(error);
 	if (result == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs that fell off the bus or that the driver gives to nobody here: nvidia-smi says so in a line
- * of its own, among or before its usual output, and leaves the GPU out of everything else.
+ * GPUs that fell off the bus or that the driver gives to nobody here. nvidia-smi says so on a
+ * separate line, before or within its usual output, and leaves the GPU out of everything else.
  */
 #include "smi.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What one such line tells; the parts that it does not have are empty or unknown. */
+/* What one such line says; missing parts are empty or unknown. */
 struct lost {
 	char pci[20];
 	int64_t index;
@@ -68,7 +68,7 @@ static struct gpualloc_device *find(gpualloc_machine *part, const struct lost *l
 	return NULL;
 }
 
-/* By the driver's word; "Unknown Error" is what newer versions say of one that fell off the bus. */
+/* By the driver's words; newer versions say "Unknown Error" of one that fell off the bus. */
 static enum gpualloc_health health_of(const char *reason)
 {
 	static const struct {

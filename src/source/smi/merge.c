@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes one machine of what several outputs tell. What one output told is never replaced by
- * another's; a GPU is recognised by its PCI address, else its UUID, else its place.
+ * Makes one machine out of several outputs. What one output said is never replaced by another's. A
+ * GPU is recognised by its PCI address, or else its UUID, or else its place.
  */
 #include "smi.h"
 
@@ -27,7 +27,7 @@ static bool comparable(const struct gpualloc_device *a, const struct gpualloc_de
 }
 
 /*
- * The machine's device that part's i-th is, or NULL. Masked UUIDs may all be one: of several that
+ * The machine's device that is part's i-th, or NULL. Masked UUIDs may all be the same: if several
  * fit, the index decides, and then the place in the output, which is the same everywhere.
  */
 static struct gpualloc_device *counterpart(gpualloc_machine *machine, const gpualloc_machine *part,
@@ -49,7 +49,7 @@ static struct gpualloc_device *counterpart(gpualloc_machine *machine, const gpua
 		there = &machine->devices[i];
 	if (first)
 		return there && same_gpu(there, wanted) ? there : first;
-	/* Where one of them tells nothing that the other could be compared with. */
+	/* If one of them says nothing that can be compared with the other. */
 	return there && !comparable(there, wanted) ? there : NULL;
 }
 
@@ -136,7 +136,7 @@ static struct gpualloc_device *instance_at(struct gpualloc_device *device, int64
 	return NULL;
 }
 
-/* Whether the list says by its UUIDs (of the old form) which instance each of them is. */
+/* Whether the list's UUIDs (in the old form) say which instance each of them is. */
 static bool tells_places(const struct gpualloc_device *listed)
 {
 	for (size_t i = 0; i < listed->mig_count; i++)
@@ -178,8 +178,8 @@ static int note_difference(gpualloc_machine *machine, const struct gpualloc_devi
 			   const struct gpualloc_device *listed)
 {
 	return ga_machine_note(machine,
-			       "GPU %lld: nvidia-smi -L lists %zu MIG devices where -q -x has %zu; "
-			       "they changed meanwhile, and which is which is not known of all",
+			       "GPU %lld: nvidia-smi -L lists %zu MIG devices but -q -x has %zu; "
+			       "they changed between the two calls, so some cannot be matched",
 			       (long long)listed->index, listed->mig_count, device->mig_count);
 }
 
@@ -224,7 +224,7 @@ static int by_index(const void *a, const void *b)
 	int64_t one = ((const struct gpualloc_device *)a)->index;
 	int64_t other = ((const struct gpualloc_device *)b)->index;
 
-	/* Those without an index come behind all others. */
+	/* Those without an index come after all others. */
 	if ((one < 0) != (other < 0))
 		return one < 0 ? 1 : -1;
 	if (one == other && ((const struct gpualloc_device *)a)->pci &&
@@ -239,7 +239,7 @@ static void sort(gpualloc_machine *machine, int (*compare)(const void *, const v
 		qsort(machine->devices, machine->device_count, sizeof *machine->devices, compare);
 }
 
-/* The log alone tells no index: the driver counts GPUs in the order of their PCI addresses. */
+/* The log alone has no index: the driver counts GPUs in the order of their PCI addresses. */
 static void number_by_address(gpualloc_machine *machine)
 {
 	for (size_t i = 0; i < machine->device_count; i++)
@@ -254,7 +254,7 @@ static void number_by_address(gpualloc_machine *machine)
 		machine->devices[i].index = (int64_t)i;
 }
 
-/* An index that another GPU has already is none; who comes first keeps it. */
+/* An index that another GPU already has does not count; the first GPU keeps it. */
 static int drop_repeated_indices(gpualloc_machine *machine)
 {
 	int64_t last = GA_UNKNOWN;
@@ -265,7 +265,7 @@ static int drop_repeated_indices(gpualloc_machine *machine)
 		if (device->index >= 0 && device->index == last) {
 			if (ga_machine_note(machine,
 					    "several GPUs have the index %lld; all but one are "
-					    "shown under another",
+					    "shown with another index",
 					    (long long)last) < 0)
 				return GPUALLOC_ENOMEM;
 			device->index = GA_UNKNOWN;
@@ -276,7 +276,7 @@ static int drop_repeated_indices(gpualloc_machine *machine)
 	return 0;
 }
 
-/* GPUs without an index are in the holes between the others (there a lost one was), or behind. */
+/* GPUs without an index fill the gaps between the others (where a lost one was), or come last. */
 static void fill_holes(gpualloc_machine *machine)
 {
 	size_t known = 0;
@@ -324,7 +324,8 @@ static size_t gather_uuids(gpualloc_machine *machine, char ***places)
 	return count;
 }
 
-/* Who publishes an output often masks its UUIDs: one that several devices have names none. */
+/* People who publish an output often mask its UUIDs: one that several devices share names none of
+ * them. */
 static size_t drop_repeated_uuids(char ***places, size_t count)
 {
 	size_t dropped = 0;
@@ -358,7 +359,7 @@ static int settle_uuids(gpualloc_machine *machine)
 			       dropped);
 }
 
-/* Of these the memory is the machine's, and its cells are all [N/A]. */
+/* These use the machine's memory, and their memory cells are all [N/A]. */
 static void find_unified_memory(gpualloc_machine *machine)
 {
 	static const char *const models[] = {"GB10", "Jetson", "Orin", "Tegra",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nvidia-smi as a source: asked live with what each of its outputs knows best, or read from a text
- * that somebody has kept. A table (--query-gpu) tells indices and memory, the log (-q -x) processes
- * and MIG instances, the list (-L) the UUIDs of those, topo -m the links. Whichever answers tells
- * the GPUs; what did not answer becomes a note.
+ * nvidia-smi as a source: asked live, each of its outputs for what it knows best, or read from a
+ * text that somebody has kept. The table (--query-gpu) gives indices and memory, the log (-q -x)
+ * processes and MIG instances, the list (-L) the UUIDs of instances, topo -m the links. Any of them
+ * gives the GPUs; an output that fails becomes a note.
  */
 #include "buffer.h"
 #include "child.h"
@@ -22,13 +22,13 @@ enum { FIELDS_MAX = 32 };
 struct inquiry {
 	struct ga_smi_tool tool;
 	gpualloc_machine *machine;
-	gpualloc_error failure; /* the first, which says why where nothing answers */
-	bool hopeless;          /* nothing more will come */
+	gpualloc_error failure; /* the first, which says why if nothing answers */
+	bool hopeless;          /* no call will bring more */
 };
 
 /* ---- one output ---- */
 
-/* Notes that a part is missing and goes on; only no memory ends the inquiry. */
+/* Notes that a part is missing and goes on; only lack of memory ends the query. */
 static int miss(struct inquiry *inquiry, const char *part, const gpualloc_error *why)
 {
 	if (why->status == GPUALLOC_ENOMEM)
@@ -46,7 +46,7 @@ static int hear_of_lost(const struct ga_child_result *result, gpualloc_machine *
 			  : ga_smi_lost_read(result->output.data, result->output.size, part);
 }
 
-/* Runs and reads one output that has no quirks; *ret_part stays NULL where that fails. */
+/* Runs and reads one output that has no quirks; *ret_part stays NULL if that fails. */
 static int ask(struct inquiry *inquiry, const char *const words[], const char *name,
 	       int (*read)(const char *text, size_t size, gpualloc_machine **ret_part,
 			   gpualloc_error *error),
@@ -140,7 +140,7 @@ static int read_table(struct inquiry *inquiry, const struct ga_child_result *res
 	return 0;
 }
 
-/* Every refusal shortens the query by one field, so that this ends. */
+/* Every refusal shortens the query by one field, so this ends. */
 static int ask_for_table(struct inquiry *inquiry)
 {
 	struct asked asked = all_fields();
@@ -151,7 +151,7 @@ static int ask_for_table(struct inquiry *inquiry)
 		struct ga_view refused;
 		int status = run_table(&inquiry->tool, &asked, &result, &why);
 
-		/* Where it cannot be run, or hangs, no other call does better. */
+		/* If it cannot be run, or hangs, no other call will do better. */
 		inquiry->hopeless = status < 0;
 		if (status == 0 && ga_smi_tool_refuses_field(&result, &refused) &&
 		    leave_out(&asked, refused))
@@ -160,11 +160,11 @@ static int ask_for_table(struct inquiry *inquiry)
 			status = read_table(inquiry, &result, &asked, &why);
 		return status < 0 ? miss(inquiry, "--query-gpu", &why) : 0;
 	}
-	(void)ga_error_set(&why, GPUALLOC_ENOSOURCE, "it knows none of the fields asked for");
+	(void)ga_error_set(&why, GPUALLOC_ENOSOURCE, "it knows none of the fields we ask for");
 	return miss(inquiry, "--query-gpu", &why);
 }
 
-/* ---- the log and the list, which have to agree on MIG instances ---- */
+/* ---- the log and the list, which must agree on MIG instances ---- */
 
 static bool has_mig(const gpualloc_machine *machine)
 {
@@ -174,7 +174,7 @@ static bool has_mig(const gpualloc_machine *machine)
 	return false;
 }
 
-/* Asks for both, and joins them in *ret_log where both answer; *ret_differ: not yet. */
+/* Asks for both, and joins them in *ret_log if both answer; *ret_differ: they did not agree. */
 static int ask_for_details(struct inquiry *inquiry, bool last_try, gpualloc_machine **ret_log,
 			   gpualloc_machine **ret_list, bool *ret_differ)
 {
@@ -185,7 +185,7 @@ static int ask_for_details(struct inquiry *inquiry, bool last_try, gpualloc_mach
 	*ret_differ = false;
 	if (status < 0)
 		return status;
-	/* Without MIG the list says nothing new, unless it is the only one to say anything. */
+	/* Without MIG the list has nothing new, unless it is the only one to answer. */
 	if (inquiry->machine->device_count > 0 && !has_mig(inquiry->machine) && !has_mig(*ret_log))
 		return 0;
 	status = ask(inquiry, list_words, "-L", ga_smi_list_read, ret_list);
@@ -212,7 +212,7 @@ static int add_details(struct inquiry *inquiry)
 
 /* ---- links ---- */
 
-/* Whether the matrix is of our GPUs, all of them or all that are not lost. */
+/* Whether the matrix is about our GPUs: all of them, or all that are not lost. */
 static bool is_our_matrix(const gpualloc_machine *machine, const gpualloc_machine *topo)
 {
 	size_t all = 0, alive = 0;
@@ -277,13 +277,13 @@ static int add_links(struct inquiry *inquiry)
 		return status;
 	if (!is_our_matrix(inquiry->machine, topo))
 		return ga_machine_note(inquiry->machine,
-				       "nvidia-smi topo -m shows %zu GPUs that are not those of "
-				       "its other outputs; links are not known",
+				       "nvidia-smi topo -m shows %zu GPUs that do not match its "
+				       "other outputs; links are not known",
 				       topo->device_count);
 	return take_matrix(inquiry->machine, topo);
 }
 
-/* Older versions know no such matrix; then nobody tells, and there is nothing to say of it. */
+/* Older versions lack this matrix; then it is not known, which needs no note. */
 static int add_p2p(struct inquiry *inquiry)
 {
 	static const char *const words[] = {"topo", "-p2p", "r", NULL};
@@ -301,7 +301,7 @@ static int add_p2p(struct inquiry *inquiry)
 
 /* ---- the source ---- */
 
-/* Where processes could not be listed, memory in use is all that tells of them. */
+/* If processes could not be listed, memory in use is the only sign of them. */
 static void distrust_missing_lists(gpualloc_machine *machine)
 {
 	for (size_t i = 0; i < machine->device_count; i++) {
@@ -375,7 +375,7 @@ static int read_text(const char *text, size_t size, gpualloc_machine **ret_machi
 
 const struct ga_source ga_source_nvidia_smi = {
 	.name = "nvidia-smi",
-	.description = "the program of the driver, where its library cannot be loaded",
+	.description = "the driver's program, if its library cannot be loaded",
 	.query = query,
 	.recognises = recognises,
 	.read = read_text,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs nvidia-smi within one deadline, and says what went wrong in the tool's own words. */
+/* Runs nvidia-smi within one deadline, and reports failures in the tool's own words. */
 #include "smi.h"
 
 #include "cleanup.h"
@@ -11,17 +11,17 @@
 #include <string.h>
 
 enum {
-	OUTPUT_MAX = 32 << 20, /* 45 KB of log a GPU, and a process may have a long name */
+	OUTPUT_MAX = 32 << 20, /* 45 KB of log per GPU, and a process may have a long name */
 	WORDS_MAX = 8,
-	MESSAGE_MAX = 1024, /* output longer than this is no message */
+	MESSAGE_MAX = 1024, /* longer output is not a message */
 };
 
-/* Of the statuses that nvidia-smi ends with, which are the driver's error codes. */
+/* Some of the statuses that nvidia-smi ends with; they are the driver's error codes. */
 enum { NO_DRIVER = 9, NO_LIBRARY = 12, MISMATCH = 18, NOT_RUNNABLE = 126, NOT_FOUND = 127 };
 
 /*
- * Without persistence mode each call starts every GPU anew; where nobody set a shorter deadline
- * than the usual, there is time for several such calls.
+ * Without persistence mode each call starts every GPU again; unless somebody set a shorter deadline
+ * than the default, there is time for several such calls.
  */
 static int64_t total(unsigned deadline_ms)
 {
@@ -93,7 +93,7 @@ int ga_smi_tool_run(const struct ga_smi_tool *tool, const char *const words[],
 	return 0;
 }
 
-/* The lines of a message as one, or nothing where it is too long to be one. */
+/* The lines of a message as one, or nothing if it is too long for a message. */
 static void join_lines(const struct ga_buffer *text, char joined[static MESSAGE_MAX + 64])
 {
 	struct ga_view rest = {text->data, text->size}, line;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of `nvidia-smi -q -x`, in all its schemas: an element is known by its path below <gpu>,
- * others are passed over. The document is hostile: its depth, its texts and its numbers are
+ * The log of `nvidia-smi -q -x`, in all its schemas: an element is recognised by its path below
+ * <gpu>; others are ignored. The document is hostile: its depth, its texts and its numbers are
  * bounded, it may declare no entity, and its DTD is never fetched.
  */
 #include "smi.h"
@@ -18,8 +18,8 @@
 enum {
 	DEPTH_MAX = 32,
 	PATH_SIZE = 512,
-	TEXT_SIZE = 4096,  /* of one element; what is longer is cut */
-	LINES_BEFORE = 64, /* that may stand in front of the document */
+	TEXT_SIZE = 4096,  /* of one element; longer text is cut */
+	LINES_BEFORE = 64, /* that may come before the document */
 };
 
 static const char root_name[] = "nvidia_smi_log";
@@ -44,7 +44,7 @@ struct reader {
 	char text[TEXT_SIZE];
 	size_t text_size;
 	int64_t attached;
-	struct gpualloc_device *device; /* whose <gpu> this is */
+	struct gpualloc_device *device; /* the device of this <gpu> */
 	struct gpualloc_device *instance;
 	struct gpualloc_process *process;
 	struct place place;
@@ -138,7 +138,7 @@ static void take_number(int64_t *field, struct ga_view value, int64_t most)
 	(void)ga_text_number(value.text, value.size, most, field);
 }
 
-/* Paths lose their folders, and then their arguments as well; other titles stay as they are. */
+/* Paths lose their folders, and then their arguments too; other titles stay as they are. */
 static int take_process_name(struct gpualloc_process *process, struct ga_view name)
 {
 	const char *blank = memchr(name.text, ' ', name.size);
@@ -158,7 +158,7 @@ static int take_process_name(struct gpualloc_process *process, struct ga_view na
 	return ga_set_text_sized(&process->name, name.text, name.size);
 }
 
-/* What is unknown or new counts as computing: its GPU is then not taken for free. */
+/* Unknown or new types count as computing, so that the GPU is not taken for free. */
 static enum ga_process_type type_of(struct ga_view value)
 {
 	bool computes = memchr(value.text, 'C', value.size) != NULL;
@@ -212,7 +212,7 @@ static int take_of_instance(struct gpualloc_device *instance, const char *name,
 	return 0;
 }
 
-/* Text straight inside <processes> stands for a list that could not be had. */
+/* Text directly inside <processes> means that the list could not be read. */
 static void end_processes(struct reader *reader, struct ga_view value)
 {
 	reader->device->processes_known =
@@ -233,7 +233,7 @@ static int take_element(struct reader *reader, struct ga_view value)
 			       : 0;
 	if (strcmp(reader->path, "processes") == 0)
 		end_processes(reader, value);
-	/* Other lists of processes and sessions hold words that any user may choose. */
+	/* Other lists of processes and sessions contain words that any user may choose. */
 	if (strstr(reader->path, "process") || strstr(reader->path, "session"))
 		return 0;
 	return ga_smi_take(ga_smi_field_by_path(reader->path), reader->device, value);
@@ -260,8 +260,8 @@ static bool move_process(struct gpualloc_device *to, const struct gpualloc_proce
 }
 
 /*
- * A process without a pid cannot be shown, so that its device's list is not the whole one; one that
- * computes on an unknown instance may be on any of them.
+ * A process without a pid cannot be shown, so its device's list is not complete. A process on an
+ * unknown instance may be on any of them.
  */
 static void place_processes(struct reader *reader)
 {
@@ -300,7 +300,7 @@ static void end_process(struct reader *reader)
 
 static void end_gpu(struct reader *reader)
 {
-	/* Whoever has instances is in MIG mode, whatever else the log says. */
+	/* A GPU with instances is in MIG mode, whatever else the log says. */
 	if (reader->device->mig_count > 0)
 		reader->device->mig_enabled = true;
 	place_processes(reader);
@@ -308,7 +308,7 @@ static void end_gpu(struct reader *reader)
 	reader->device = NULL;
 }
 
-/* ---- what expat calls ---- */
+/* ---- called by expat ---- */
 
 static bool push(struct reader *reader, const char *name)
 {
@@ -317,7 +317,7 @@ static bool push(struct reader *reader, const char *name)
 	if (from > 0)
 		reader->path[from++] = '/';
 	if (length >= PATH_SIZE - 1 - from) {
-		refuse(reader, GPUALLOC_EDATA, "elements with too long names");
+		refuse(reader, GPUALLOC_EDATA, "element names that are too long");
 		return false;
 	}
 	memcpy(reader->path + from, name, length + 1);
@@ -339,9 +339,10 @@ static void XMLCALL start_element(void *context, const XML_Char *name, const XML
 
 	reader->text_size = 0;
 	if (++reader->depth > DEPTH_MAX)
-		refuse(reader, GPUALLOC_EDATA, "elements more than %d deep", DEPTH_MAX);
+		refuse(reader, GPUALLOC_EDATA, "elements nested more than %d deep", DEPTH_MAX);
 	else if (reader->depth == 1 && strcmp(name, root_name) != 0)
-		refuse(reader, GPUALLOC_EDATA, "the document is <%.64s>, no <%s>", name, root_name);
+		refuse(reader, GPUALLOC_EDATA, "the document is <%.64s>, not <%s>", name,
+		       root_name);
 	else if (reader->depth == 2 && strcmp(name, "gpu") == 0)
 		start_gpu(reader, attributes);
 	else if (reader->depth > 2 && push(reader, name) && reader->device) {
@@ -414,13 +415,13 @@ static void XMLCALL entity(void *context, const XML_Char *name, int is_parameter
 
 	(void)is_parameter, (void)value, (void)length, (void)base;
 	(void)system_id, (void)public_id, (void)notation;
-	refuse(reader, GPUALLOC_EDATA, "it declares the entity %.64s, as nvidia-smi never does",
+	refuse(reader, GPUALLOC_EDATA, "it declares the entity %.64s, which nvidia-smi never does",
 	       name);
 }
 
-/* ---- the document as a whole ---- */
+/* ---- the whole document ---- */
 
-/* Whether a line begins the log; where nothing stands before it, whether it is XML at all. */
+/* Whether a line begins the log; on the first line, whether it is XML at all. */
 static bool begins_document(struct ga_view line, bool is_first)
 {
 	static const char *const starts[] = {"<?xml", "<!DOCTYPE", "<nvidia_smi_log"};
@@ -434,7 +435,7 @@ static bool begins_document(struct ga_view line, bool is_first)
 	return false;
 }
 
-/* Where the log begins; a prompt or a warning may have been copied with it. */
+/* Where the log begins; somebody may have copied a prompt or a warning with it. */
 static struct ga_view find_document(const char *text, size_t size)
 {
 	bool marked = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
@@ -460,8 +461,8 @@ bool ga_smi_xml_recognises(const char *text, size_t size)
 }
 
 /*
- * A copy that expat will not stumble over: whoever names a process chooses bytes of this document,
- * and may choose some that are no XML.
+ * A copy that expat accepts: users who name a process choose bytes of this document, and may choose
+ * some that are not XML.
  */
 static int mend(struct ga_view document, struct ga_buffer *mended, gpualloc_error *error)
 {
@@ -513,7 +514,7 @@ static int prepare(struct reader *reader)
 	return 0;
 }
 
-/* The log may be cut down by whoever made it; what is missing is then at least said. */
+/* People may have cut the log down; then a note says at least what is missing. */
 static int finish(struct reader *reader)
 {
 	size_t found = reader->part->device_count;
@@ -538,7 +539,7 @@ int ga_smi_xml_read(const char *text, size_t size, gpualloc_machine **ret_part,
 	int result;
 
 	if (document.size == 0)
-		return ga_error_set(error, GPUALLOC_EDATA, "line 1: this is no XML");
+		return ga_error_set(error, GPUALLOC_EDATA, "line 1: this is not XML");
 	result = mend(document, &mended, error);
 	if (result == 0)
 		result = prepare(&reader);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The PCIe levels that a matrix hides under NVLinks. Levels come from a tree: "at least this close"
- * is an equivalence at every level, so a pair is as close as the closest chain of links that were
- * read between them, through GPUs and NICs alike. Where what was read is no tree, or where affinity
- * and links contradict each other, nothing is concluded from it.
+ * is an equivalence at every level, so a pair is as close as the closest chain of known links
+ * between them, through GPUs and NICs alike. If the known links do not form a tree, or affinity and
+ * links contradict each other, nothing is inferred from them.
  */
 #include "matrix.h"
 
@@ -14,10 +14,10 @@
 
 enum { CPUS_MAX = 8192 };
 
-/* Where a device is: what its affinity says, made comparable. */
+/* Where a device is, from its affinity, in a form that can be compared. */
 struct location {
 	int64_t numa;
-	const char *list;          /* of CPUs, as printed; NULL: not known */
+	const char *list;          /* of CPUs, as printed; NULL if not known */
 	struct ga_device_set cpus; /* of these CPUs */
 };
 
@@ -28,7 +28,7 @@ struct inference {
 	size_t count;    /* of locations */
 	size_t *parent;  /* union-find over columns */
 	bool *broken;    /* the group with this root has a link in it that is too far */
-	bool lists_tell; /* lists of CPUs differ, so they are no cgroup's */
+	bool lists_tell; /* lists of CPUs differ, so they do not come from a cgroup */
 };
 
 static void inference_clear(struct inference *inference)
@@ -52,7 +52,7 @@ static size_t take_number(const char **text)
 	return number;
 }
 
-/* False where the list is not as the tool writes it, up to the place where it may be cut. */
+/* False if the list is not as the tool writes it, up to where it may be cut. */
 static bool read_cpus(const char *list, struct ga_device_set *cpus)
 {
 	while (*list) {
@@ -108,7 +108,7 @@ static bool is_same_node(const struct inference *inference, const struct locatio
 	return inference->lists_tell && a->list && b->list && strcmp(a->list, b->list) == 0;
 }
 
-/* Whether devices that are apart are read as SYS wherever they are read; and lists_tell. */
+/* Whether every known link between separate places is SYS; also sets lists_tell. */
 static bool apart_means_sys(struct inference *inference)
 {
 	const struct ga_links *links = &inference->machine->links;
@@ -180,7 +180,7 @@ static size_t mark_broken(struct inference *inference, enum gpualloc_level level
 	return count;
 }
 
-/* Devices of one NUMA node are at least NODE, unless a link that was read says otherwise. */
+/* Devices of one NUMA node are at least NODE, unless a known link says otherwise. */
 static int unite_nodes(struct inference *inference)
 {
 	const struct ga_topo_links *read = inference->read;
@@ -201,9 +201,9 @@ static int unite_nodes(struct inference *inference)
 	return 0;
 }
 
-/* ---- conclusions ---- */
+/* ---- inferring ---- */
 
-/* NVLinks are there and no level: nvidia-smi shows only one of the two. */
+/* NVLinks without a level: nvidia-smi shows only one of the two. */
 static bool is_hidden(const struct ga_links *links, size_t i, size_t j)
 {
 	return ga_links_level(links, i, j) == GPUALLOC_LEVEL_UNKNOWN &&

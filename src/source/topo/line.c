@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one line of a topology matrix says; see topo_matrix.h. Every scan is linear in the line. */
+/* What one line of a topology matrix says; see matrix.h. Every scan is linear in the line. */
 #include "matrix.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- bytes that only say how the text was shown, or where it was copied from ---- */
+/* ---- bytes that only show how the text was displayed, or where it was copied from ---- */
 
 /* The length of the escape code at text, which starts with ESC; never past the end of the line. */
 static size_t escape_length(const char *text, size_t size)
@@ -30,7 +30,7 @@ static size_t escape_length(const char *text, size_t size)
 	return i;
 }
 
-/* Characters that stand where a blank could: their length, 0 for all others. */
+/* Characters that are used like a blank: their length; 0 for all others. */
 static size_t blank_like(const char *text, size_t size)
 {
 	static const char *const blanks[] = {"|", "\xc2\xa0", "\xe2\x94\x82", "\xef\xbb\xbf"};
@@ -114,7 +114,7 @@ static size_t digit_count(struct ga_view view)
 	return count;
 }
 
-/* "GPU12": the length of the name, 0 where it is none; the number too long is none. */
+/* "GPU12": the length of the name; 0 if it is not one, or the number is too long. */
 static size_t gpu_name(struct ga_view view, int64_t *ret_gpu)
 {
 	size_t digits;
@@ -127,7 +127,7 @@ static size_t gpu_name(struct ga_view view, int64_t *ret_gpu)
 	return 3 + digits;
 }
 
-/* Where a word starts even when it touches the one before. */
+/* Where a word starts even if it touches the one before. */
 static bool starts_name(struct ga_view view)
 {
 	static const char *const numbered[] = {"GPU", "NIC", "mlx"};
@@ -138,7 +138,7 @@ static bool starts_name(struct ga_view view)
 	return starts_with(view, "CPU") || starts_with(view, "NUMA");
 }
 
-/* mlx5_0, NIC11, ib0, mlx5_bond_0, …: begins with a letter and has a number; else 0. */
+/* mlx5_0, NIC11, ib0, mlx5_bond_0, …: begins with a letter and has a number; otherwise 0. */
 static size_t nic_name(struct ga_view view)
 {
 	bool number = false;
@@ -159,7 +159,7 @@ static size_t nic_name(struct ga_view view)
 	return number ? length : 0;
 }
 
-/* Takes the name of a column off; *ret_gpu is -1 for a NIC. */
+/* Takes off the name of a column; *ret_gpu is -1 for a NIC. */
 static bool column_next(struct ga_view *rest, int64_t *ret_gpu)
 {
 	struct ga_view view = skip_blanks(*rest);
@@ -189,7 +189,7 @@ static bool find_first_gpu(struct ga_view line, size_t *ret_at)
 	return false;
 }
 
-/* Names one after the other at the end of what stands before the first GPU. */
+/* Names in a row at the end of the text before the first GPU. */
 static size_t count_names_before(struct ga_view prefix)
 {
 	size_t count = 0;
@@ -208,7 +208,7 @@ static size_t count_names_before(struct ga_view prefix)
 	return count;
 }
 
-/* The label at view and its length, 0 where there is none. The "GPU" one has "NUMA" in it. */
+/* The label at view and its length; 0 if there is none. The "GPU" one contains "NUMA". */
 static size_t label_length(struct ga_view view, enum ga_topo_label *ret_label)
 {
 	static const char *const words[] = {"CPU", "NUMA", "GPU"};
@@ -254,7 +254,7 @@ int ga_topo_header_read(struct ga_view line, struct ga_topo_header *ret_header)
 		header.count++;
 	tail = skip_blanks(tail);
 	read_labels(line, tail, &header);
-	/* A sentence with GPU0 in it goes on otherwise; "[0m" is what lost ESCs leave. */
+	/* A sentence with GPU0 in it continues differently; "[0m" is left when ESCs are lost. */
 	if (tail.size > 0 && tail.text[0] != '[' &&
 	    (header.label_count == 0 || header.label_at[0] != line.size - tail.size))
 		return 0;
@@ -300,7 +300,7 @@ static size_t level_word(struct ga_view view, struct ga_topo_cell *ret_cell)
 	return 0;
 }
 
-/* NV12, and all digits behind it, which may be more than the number has. */
+/* NV12, with all digits after NV, which may be more than the number has. */
 static size_t nvlink_word(struct ga_view view, struct ga_topo_cell *ret_cell)
 {
 	int64_t nvlinks = 0;
@@ -330,7 +330,7 @@ bool ga_topo_cell_next(struct ga_view *rest, struct ga_topo_cell *ret_cell,
 		length = level_word(view, ret_cell);
 	if (length == 0)
 		return false;
-	/* "Xid" is no X; but cells may touch the next, and the last what comes behind it. */
+	/* "Xid" is not an X; but a cell may touch the next, and the last one the text after it. */
 	behind = skip(view, length);
 	if (behind.size > 0 && !strchr(" \t-,", behind.text[0]) && !is_digit(behind.text[0]) &&
 	    level_word(behind, &other) == 0 && nvlink_word(behind, &other) == 0)
@@ -357,11 +357,11 @@ bool ga_topo_row_find(struct ga_view line, int64_t *ret_gpu, struct ga_view *ret
 	return false;
 }
 
-/* ---- what stands behind the cells ---- */
+/* ---- the text after the cells ---- */
 
 enum { WORDS_MAX = 8 };
 
-/* "0-23,48-71": kept as it is, even where the tool has cut it. */
+/* "0-23,48-71": kept as it is, even if the tool has cut it. */
 static bool is_cpu_list(struct ga_view word)
 {
 	if (word.size == 0 || !is_digit(word.text[0]))
@@ -373,8 +373,8 @@ static bool is_cpu_list(struct ga_view word)
 }
 
 /*
- * "3" is node 3, and so is "3,29-35" (a Grace CPU's node, then those of its GPU's memory). "0-7" is
- * what a virtual machine or a cgroup shows when it does not know.
+ * "3" is node 3, and so is "3,29-35" (a Grace CPU's node, then those of its GPU's memory). A
+ * virtual machine or a cgroup that does not know shows "0-7".
  */
 static int64_t numa_of(struct ga_view word)
 {
@@ -386,7 +386,8 @@ static int64_t numa_of(struct ga_view word)
 	return ga_text_number(word.text, digits, INT16_MAX, &numa) ? numa : GA_UNKNOWN;
 }
 
-/* Which column a word belongs to when some have none: by tabs where there are, else by place. */
+/* Which column a word belongs to if some columns are empty: by tabs if there are any, otherwise by
+ * place. */
 static enum ga_topo_label label_by_place(const struct ga_topo_header *header, struct ga_view tail,
 					 size_t start, const char *word)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The text of `nvidia-smi topo -m` as a source, in whatever shape people have kept it. The first
- * matrix that is whole becomes the machine; one that lacks a row, a cell or its symmetry is refused
- * with the line that says so. NIC rows are not needed: what they say stands in the GPUs' rows too.
+ * complete matrix becomes the machine. A matrix that lacks a row or a cell, or is not symmetric, is
+ * refused with its line number. NIC rows are not needed: the GPUs' rows say the same.
  */
 #include "matrix.h"
 
@@ -14,26 +14,27 @@
 #include <string.h>
 
 struct row {
-	size_t line; /* 0: not seen yet */
+	size_t line; /* 0 if not seen yet */
 	struct ga_topo_cell *cells;
-	struct ga_view digits; /* of the last cell, when it is an NVLink cell */
-	struct ga_view tail;   /* behind the last cell */
+	struct ga_view digits; /* of the last cell, if it is an NVLink cell */
+	struct ga_view tail;   /* after the last cell */
 	size_t tail_at;
 };
 
-/* A GPU's number and its place in the header; in order of numbers they are the devices. */
+/* A GPU's number and its place in the header; in the order of their numbers they are the devices.
+ */
 struct place {
 	int32_t gpu;
 	size_t column;
 };
 
 struct matrix {
-	struct ga_topo_header header; /* line 0: none yet */
+	struct ga_topo_header header; /* line 0 if there is none yet */
 	struct place *places;
 	struct row *rows; /* as many as devices */
 	size_t devices, seen;
-	size_t columns; /* with those before the first GPU, known from the first row on */
-	size_t shift;   /* how many these are */
+	size_t columns; /* including those before the first GPU; known from the first row on */
+	size_t shift;   /* how many come before the first GPU */
 };
 
 struct reader {
@@ -43,7 +44,7 @@ struct reader {
 	size_t stray; /* line of a row without a header */
 	int64_t stray_gpu;
 	int failed;
-	gpualloc_error *error; /* why the first matrix that was tried is none; NULL once known */
+	gpualloc_error *error; /* why the first matrix was refused; NULL once known */
 };
 
 static void matrix_clear(struct matrix *matrix)
@@ -110,8 +111,8 @@ static int place_devices(struct reader *reader)
 /* ---- the rows ---- */
 
 /*
- * Words before the first GPU of the header are NICs, or a prefix that every line has: the first row
- * tells, by the place of its X.
+ * Words before the first GPU of the header are NICs, or a prefix of every line; the place of the X
+ * in the first row says which.
  */
 static int find_shift(struct reader *reader, const struct place *place, struct ga_view cells)
 {
@@ -128,7 +129,7 @@ static int find_shift(struct reader *reader, const struct place *place, struct g
 				    reader->line, (int)place->gpu, count);
 	if (count < place->column || count - place->column > matrix->header.before)
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    "line %zu: the row of GPU%d has its X in column %zu, the "
+				    "line %zu: the row of GPU%d has its X in column %zu, but the "
 				    "header in line %zu has GPU%d in column %zu",
 				    reader->line, (int)place->gpu, count + 1, matrix->header.line,
 				    (int)place->gpu, place->column + 1);
@@ -137,7 +138,7 @@ static int find_shift(struct reader *reader, const struct place *place, struct g
 	return 0;
 }
 
-/* Up to 12 characters of what stands where a cell should, fit to be shown. */
+/* Up to 12 characters of the text in place of a cell, made safe to show. */
 static const char *show(struct ga_view rest, char shown[static 16])
 {
 	size_t length = 0;
@@ -190,12 +191,12 @@ static int add_row(struct reader *reader, int64_t gpu, struct ga_view line, stru
 
 	if (!place)
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    "line %zu: a row of GPU%lld, which the header in line %zu "
-				    "does not have",
+				    "line %zu: a row of GPU%lld, which the header in line %zu does "
+				    "not have",
 				    reader->line, (long long)gpu, matrix->header.line);
 	if (row->line > 0)
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    "line %zu: a row of GPU%d again, it was in line %zu",
+				    "line %zu: a second row of GPU%d; the first is in line %zu",
 				    reader->line, (int)place->gpu, row->line);
 	if (matrix->columns == 0)
 		result = find_shift(reader, place, cells);
@@ -236,8 +237,8 @@ static bool touches_a_list(const struct row *row)
 }
 
 /*
- * "NV120-23" is 12 NVLinks and CPUs 0-23 when the same pair is NV12 in the other's row: then the
- * digits behind them are given back to the affinity.
+ * "NV120-23" is 12 NVLinks and CPUs 0-23 if the same pair is NV12 in the other's row: then the rest
+ * of the digits go back to the affinity.
  */
 static void part_digits(const struct matrix *matrix, size_t device, size_t last)
 {
@@ -281,7 +282,7 @@ static const char *cell_name(const struct ga_topo_cell *cell, char name[static 1
 	return name;
 }
 
-/* Why the pair cannot be what its two rows say, once they do not say the same. */
+/* Says how the two rows of a pair contradict each other. */
 static int refuse_pair(const struct reader *reader, size_t i, size_t j)
 {
 	const struct matrix *matrix = &reader->matrix;
@@ -296,7 +297,7 @@ static int refuse_pair(const struct reader *reader, size_t i, size_t j)
 			    cell_name(cell_at(matrix, i, j), other));
 }
 
-/* NV0, NV99999: a level is not known and NVLinks are, but not how many. */
+/* NV0, NV99999: the level is not known; there are NVLinks, but not how many. */
 static bool is_nonsense(const struct ga_topo_cell *cell)
 {
 	return cell->level == GPUALLOC_LEVEL_UNKNOWN && cell->nvlinks == 0;
@@ -315,8 +316,8 @@ static int set_links(struct reader *reader, gpualloc_machine *machine)
 			if (is_nonsense(a) || is_nonsense(b))
 				return ga_error_set(
 					reader->error, GPUALLOC_EDATA,
-					"line %zu: the row of GPU%d has no possible "
-					"number of NVLinks in the column of GPU%d",
+					"line %zu: the row of GPU%d has an impossible number of "
+					"NVLinks in the column of GPU%d",
 					matrix->rows[is_nonsense(a) ? j : i].line,
 					(int)matrix->places[is_nonsense(a) ? j : i].gpu,
 					(int)matrix->places[is_nonsense(a) ? i : j].gpu);
@@ -349,7 +350,7 @@ static int set_places(const struct reader *reader, gpualloc_machine *machine)
 			ga_topo_affinity_read(&matrix->header, row->tail, row->tail_at);
 
 		device->index = matrix->places[i].gpu;
-		/* Where the text breaks off inside a row, its last word may be half a word. */
+		/* If the text breaks off inside a row, its last word may be half a word. */
 		if (row->tail.text + row->tail.size == reader->end && affinity.words < most)
 			continue;
 		device->numa = affinity.numa;
@@ -412,8 +413,8 @@ static int missing_row(struct reader *reader, const char *what)
 	while (matrix->rows[i].line > 0)
 		i++;
 	return ga_error_set(reader->error, GPUALLOC_EDATA,
-			    "line %zu: %s, and the row of GPU%d is missing (the header in line "
-			    "%zu has %zu GPUs, %zu rows are there)",
+			    "line %zu: %s, but the row of GPU%d is missing (the header in line %zu "
+			    "has %zu GPUs, and there are %zu rows)",
 			    reader->line, what, (int)matrix->places[i].gpu, matrix->header.line,
 			    matrix->devices, matrix->seen);
 }
@@ -454,7 +455,7 @@ static int take_line(struct reader *reader, struct ga_view line)
 	return 0;
 }
 
-/* Why there is no machine in a text that has been read to its end. */
+/* Why a text that has been read to its end has no machine in it. */
 static int explain(struct reader *reader, const char *text, size_t size)
 {
 	struct ga_view rest = {text, size}, line = {text, 0};
@@ -465,17 +466,17 @@ static int explain(struct reader *reader, const char *text, size_t size)
 		return missing_row(reader, "the text ends here");
 	if (reader->stray > 0)
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    "line %zu: a row of GPU%lld without the header above it",
+				    "line %zu: a row of GPU%lld with no header above it",
 				    reader->stray, (long long)reader->stray_gpu);
 	while (line.size == 0 && ga_view_line(&rest, &line))
 		line = ga_view_trim(line.text, line.size);
 	if (line.size > 0 && line.size < 200 && ga_text_is_clean(line.text, line.size))
 		return ga_error_set(reader->error, GPUALLOC_EDATA,
-				    "line 1: no matrix as `nvidia-smi topo -m` prints it; the text "
-				    "starts with \"%.*s\"",
+				    "line 1: this is not a matrix as `nvidia-smi topo -m` prints "
+				    "it; the text starts with \"%.*s\"",
 				    (int)line.size, line.text);
 	return ga_error_set(reader->error, GPUALLOC_EDATA,
-			    "line 1: no matrix as `nvidia-smi topo -m` prints it");
+			    "line 1: this is not a matrix as `nvidia-smi topo -m` prints it");
 }
 
 static int read_lines(struct reader *reader, const char *text, size_t size,
@@ -494,7 +495,7 @@ static int read_lines(struct reader *reader, const char *text, size_t size,
 		if (result == GPUALLOC_ENOMEM)
 			return result;
 		if (result < 0) {
-			/* A log may hold a matrix of another kind, or a broken one, before. */
+			/* A log may contain a matrix of another kind, or a broken one, first. */
 			reader->failed = result;
 			reader->error = NULL;
 			matrix_clear(matrix);
@@ -522,16 +523,16 @@ static int read_text(const char *text, size_t size, gpualloc_machine **ret_machi
 		return ga_error_memory(error);
 	if (result < 0 && p2p > 0)
 		return ga_error_set(error, result,
-				    "this is the matrix of `nvidia-smi topo -p2p`, which tells of "
-				    "peer-to-peer and of no links; put it behind that of "
-				    "`nvidia-smi topo -m`");
+				    "this is the matrix of `nvidia-smi topo -p2p`, which shows "
+				    "peer-to-peer but no links; put it after that of `nvidia-smi "
+				    "topo -m`");
 	if (result < 0)
 		return ga_error_set(error, result, "%s", why.message);
 	*ret_machine = ga_steal(&machine);
 	return 0;
 }
 
-/* Where there is no memory to tell, reading it will say so. */
+/* If memory runs out here, reading the text will say so. */
 static bool recognises(const char *text, size_t size)
 {
 	ga_auto_free char *clean = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The matrix of `nvidia-smi topo -p2p r`, alone or behind that of `topo -m`: whether pairs have
- * peer-to-peer. Which capability was asked for stands in no line but the command's, where somebody
- * kept it; matrices of NVLink, atomics and PCIe are left out then, and of reading and writing both
- * are needed.
+ * The matrix of `nvidia-smi topo -p2p r`, alone or after that of `topo -m`: whether pairs have
+ * peer-to-peer. Only the command line says which capability was asked for, if somebody kept that
+ * line; then matrices for NVLink, atomics and PCIe are left out, and reading and writing must both
+ * work.
  */
 #include "matrix.h"
 
@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_SELF = 3, CELL_NONE }; /* beside enum gpualloc_p2p */
+enum { CELL_SELF = 3, CELL_NONE }; /* in addition to enum gpualloc_p2p */
 
 struct p2p {
 	int64_t *gpus;  /* of the columns */
-	uint8_t *cells; /* of count rows; the i-th row is that of the i-th column */
+	uint8_t *cells; /* of count rows; the i-th row belongs to the i-th column */
 	bool *seen;
 	size_t count, rows, told;
-	bool other; /* of another capability */
+	bool other; /* for another capability */
 };
 
 static void p2p_clear(struct p2p *p2p)
@@ -69,7 +69,7 @@ static unsigned cell_of(struct ga_view word)
 	return CELL_NONE;
 }
 
-/* "GPU0 GPU1 …" and nothing else. 1 where it is, or GPUALLOC_ENOMEM. */
+/* "GPU0 GPU1 …" and nothing else. 1 if it is, 0 if not, or GPUALLOC_ENOMEM. */
 static int read_header(struct ga_view line, struct p2p *p2p)
 {
 	struct ga_view rest = line, word;
@@ -94,7 +94,7 @@ static int read_header(struct ga_view line, struct p2p *p2p)
 	return 1;
 }
 
-/* Whether it is a row of the matrix that is being read, and adds to it. */
+/* Adds a row to the matrix that is being read; returns whether it was one. */
 static bool read_row(struct ga_view line, struct p2p *p2p)
 {
 	struct ga_view rest = line, word;
@@ -129,7 +129,7 @@ static size_t place_of(const gpualloc_machine *machine, int64_t index)
 	return place;
 }
 
-/* Both rows have to say that it works; one that says that it does not is believed. */
+/* Both rows must say that it works; one that says it does not is enough. */
 static enum gpualloc_p2p both(unsigned one, unsigned other)
 {
 	if (one == GPUALLOC_P2P_NO || other == GPUALLOC_P2P_NO)
@@ -153,7 +153,7 @@ static void take(const struct p2p *p2p, gpualloc_machine *machine)
 		}
 }
 
-/* "nvidia-smi topo -p2p n", where somebody kept the commands too. */
+/* "nvidia-smi topo -p2p n", if somebody kept the command too. */
 static void hear_command(struct ga_view line, struct p2p *p2p)
 {
 	static const char option[] = "-p2p ";
