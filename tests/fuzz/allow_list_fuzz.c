@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; (device = device_at(&one, i)); i++)
 		fuzz_require(is_allowed(&one, device) ==
 				     lists(data, size, gpualloc_device_uuid(device)),
-			     "what is listed is allowed, and nothing else");
+			     "listed devices are allowed, and nothing else");
 	free(one.allowed);
 	one.allowed = NULL;
 	return 0;

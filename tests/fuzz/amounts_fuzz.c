@@ -32,7 +32,7 @@ static void check_duration(const char *text)
 	}
 	require(ms > 0 && ms <= GA_DURATION_MAX, "a duration is within its bounds");
 	require((ga_duration_parse(text, hour_ms, &of_hour, NULL) == 0) == (ms <= hour_ms),
-		"a smaller limit refuses what is longer, and nothing else");
+		"a smaller limit refuses longer durations, and nothing else");
 	(void)snprintf(again, sizeof again, "%lldms", (long long)ms);
 	require(ga_duration_parse(again, GA_DURATION_MAX, &of_hour, NULL) == 0 && of_hour == ms,
 		"what was read can be written and read again");
@@ -50,7 +50,7 @@ static void check_size(const char *text)
 		require(bytes == -1, "nothing written where it is refused");
 		return;
 	}
-	require(bytes >= 0 && *ga_size_text(bytes, shown), "a size is no less than nothing");
+	require(bytes >= 0 && *ga_size_text(bytes, shown), "a size is not negative");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The words of a choice: the first line is a list of devices, the second a size, the third
- * CUDA_VISIBLE_DEVICES. What is read is held against a machine with GPUs and MIG instances.
+ * CUDA_VISIBLE_DEVICES. The words are used on a machine with GPUs and MIG instances.
  */
 #include "fuzz.h"
 
@@ -89,7 +89,7 @@ static void check(const gpualloc_machine *machine, char *const lines[3])
 	if (result < 0)
 		fuzz_check_refusal(result, NULL, &error);
 	else
-		require(bytes >= 0 && *ga_size_text(bytes, size), "a size is no less than nothing");
+		require(bytes >= 0 && *ga_size_text(bytes, size), "a size is not negative");
 	require(ga_visible_devices(machine, &environment, &visible, NULL) == 0, "one model");
 	check_list(machine, &visible);
 	check_request(machine, lines);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A configuration, and behind a line "%%" the list that `allow-list = /proc/self/fd/101` names.
- * Only what the two say can be had, and every mistake is told with its line.
+ * A configuration, and after a line "%%" the list that `allow-list = /proc/self/fd/101` names. Only
+ * what the two allow can be leased, and every mistake is reported with its line.
  */
 #include "config.h"
 #include "fuzz.h"
@@ -72,11 +72,11 @@ static void check_device(const struct ga_config *config, const gpualloc_device *
 	fuzz_require_clean(device->excluded);
 	fuzz_require(device->excluded || !device->is_for_others, "kept for others with a reason");
 	if (config->allow_list && !device->mig_enabled && !is_allowed(config, device))
-		fuzz_require(device->excluded, "what is not listed cannot be had");
+		fuzz_require(device->excluded, "devices that are not listed cannot be leased");
 	for (size_t i = 0; i < config->rule_count; i++)
 		if (!config->rules[i].group && strcasecmp(config->rules[i].id, device->uuid) == 0)
 			fuzz_require(device->excluded && !device->is_for_others,
-				     "what is excluded cannot be had");
+				     "excluded devices cannot be leased");
 }
 
 static void check_applied(struct ga_config *config)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What targets about leases share: a machine of GPUs and MIG instances, and a store of their own
- * on a file system that can have one, with a lease in it that is held; it goes with the process.
- * Without such a file system the program ends as a test that is skipped.
+ * What targets about leases share: a machine of GPUs and MIG instances, and their own store on a
+ * suitable file system, with one lease held in it. The store disappears with the process. Without
+ * such a file system the program ends like a skipped test.
  */
 #ifndef FUZZ_STORE_H
 #define FUZZ_STORE_H

@@ -133,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_require(ga_leases_read(store, &leases, &error) == 0, "the list can be read");
 	ga_leases_free(leases);
 	fuzz_require(ga_leases_note(store, machine, &nowhere, true, &error) == 0, "and noted");
-	fuzz_require(machine->devices[0].lease.whole, "what is locked is leased, whatever is said");
+	fuzz_require(machine->devices[0].lease.whole,
+		     "what is locked is leased, whatever the record says");
 	return 0;
 }

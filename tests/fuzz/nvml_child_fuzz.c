@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a child that asks the driver writes into its pipe, as its parent hears it: any bytes. */
+/* What the parent reads from a child that asks the driver: any bytes. */
 #include "fuzz.h"
 
 #include "cleanup.h"
@@ -30,7 +30,7 @@ static void check_span(const struct ga_nvml_worker *worker, struct ga_nvml_span 
 	int result;
 
 	require(span.at <= worker->text.size && span.size <= worker->text.size - span.at,
-		"a machine lies within what was said");
+		"a machine is within what was reported");
 	if (span.size == 0)
 		return;
 	result = ga_nvml_worker_machine(worker, span, &machine, &error);

@@ -66,7 +66,7 @@ static unsigned take_number(void)
 	return number;
 }
 
-/* Success is likely, and nothing is supported behind the end. */
+/* Success is likely; past the end everything is unsupported. */
 static int take_result(void)
 {
 	static const int results[] = {
@@ -136,7 +136,7 @@ static int process_name(unsigned pid, char *text, unsigned size)
 	return give_text(text, size);
 }
 
-/* As many as are asked in good time, or more than there can be. */
+/* A plausible number, or more than there can be. */
 static int count(unsigned *ret_count)
 {
 	int result = take_result();
@@ -436,7 +436,7 @@ static void check_machine(const gpualloc_machine *machine, size_t device_count)
 	}
 	fuzz_check_refusal(result, copy, &error);
 	require(strstr(error.message, "UUID") && strstr(error.message, "already"),
-		"two devices of one UUID are all that cannot be told apart");
+		"only two devices with one UUID cannot be told apart");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

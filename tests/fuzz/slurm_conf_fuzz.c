@@ -31,7 +31,7 @@ static void check_names(const char *names)
 	uint64_t count, walked = 0;
 
 	if (!names_count(names, &count)) {
-		require(!names_have(names, "n1"), "what is no list has no names");
+		require(!names_have(names, "n1"), "text that is not a list has no names");
 		return;
 	}
 	require(count > 0, "a list names something");

@@ -29,7 +29,7 @@ static void check_asked(const char *text)
 	if (result == 0)
 		require(asked.count >= 0 && asked.count <= ASKED_MOST && asked.memory != 0 &&
 				(!asked.share || asked.memory > 0),
-			"what is asked for makes sense");
+			"the request makes sense");
 }
 
 static void check_settings(char *word)
@@ -40,7 +40,7 @@ static void check_settings(char *word)
 
 	require((result == 0) == (*sentence == '\0'), "a sentence where it is refused");
 	if (result == 0)
-		require(settings.wait_ms >= -1, "a wait is no less than for ever");
+		require(settings.wait_ms >= -1, "a wait is for ever or not negative");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -60,7 +60,7 @@ static void check_visible(const gpualloc_machine *machine, char *const lines[LIN
 	fuzz_require((result == 0) == (error.message[0] == '\0'), "a selection, or a sentence");
 	for (size_t i = 0; result == 0 && i < selection.candidate_count; i++)
 		fuzz_require(ga_device_list_has(&list, selection.candidates[i].device),
-			     "what is not visible is no candidate");
+			     "an invisible device is not a candidate");
 }
 
 static void check_nest(const struct ga_store *store, const char *lease, const char *fd)

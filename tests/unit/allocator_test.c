@@ -169,7 +169,7 @@ static const struct test_case cases[] = {
 	{"best-effort empties a machine", best_effort_empties_a_machine},
 	{"the fixed sets of a DGX-1 are kept", the_fixed_sets_of_a_dgx1_are_kept},
 	{"these are taken all or none", these_are_taken_all_or_none},
-	{"giving back what is not held changes nothing",
+	{"giving back a device that is not held changes nothing",
 	 giving_back_what_is_not_held_changes_nothing},
 	{"a GPU in MIG mode is not there", a_sick_gpu_and_one_in_mig_mode_are_not_there},
 };

@@ -30,7 +30,7 @@ static int64_t bandwidth_of(const gpualloc_machine *machine, uint32_t mask)
 	return ga_places_bandwidth(machine, set.at, set.count);
 }
 
-/* The most that any set of size within mask has; what there is no room for is very slow. */
+/* The best bandwidth of any set of size within mask; a size that does not fit is very slow. */
 static int64_t most_within(const gpualloc_machine *machine, uint32_t mask, int size)
 {
 	int64_t most = IMPOSSIBLE;
@@ -289,7 +289,8 @@ static const struct test_case cases[] = {
 	{"one device comes from the switch in use", one_device_comes_from_the_switch_in_use},
 	{"one without a neighbour goes first", one_without_a_neighbour_goes_first},
 	{"behind NVSwitch, whole nodes are left", behind_nvswitch_whole_nodes_are_left},
-	{"what is idle counts beyond what is offered", what_is_idle_counts_beyond_what_is_offered},
+	{"idle devices count even if they are not offered",
+	 what_is_idle_counts_beyond_what_is_offered},
 	{"required devices are kept", required_devices_are_kept},
 	{"balanced beats best-effort over a stream", balanced_beats_best_effort_over_a_stream},
 };

@@ -331,7 +331,7 @@ static void large_machines_are_proven_by_their_bound(void)
 	ga_machine_free(machine);
 }
 
-/* With next to no patience the answer on a tree is as good as the best of all. */
+/* Even with a tiny budget the answer on a tree is as good as the best of all. */
 static void trees_are_solved_without_trying_all(void)
 {
 	static const char *const names[] = {"pcie16", "dgx2", "hgx-h100", "dgx-a100"};

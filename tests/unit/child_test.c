@@ -163,7 +163,7 @@ static const struct test_case cases[] = {
 	{"a flood is an error and ends the program", a_flood_is_an_error_and_ends_the_program},
 	{"the child inherits no descriptor", the_child_inherits_no_descriptor},
 	{"closed standard descriptors do no harm", closed_standard_descriptors_do_no_harm},
-	{"a signal is told", a_signal_is_told},
+	{"a signal is reported", a_signal_is_told},
 	{"the child starts with signals as at birth", the_child_starts_with_signals_as_at_birth},
 };
 

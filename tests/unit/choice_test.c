@@ -139,7 +139,7 @@ static const struct {
 	 0,
 	 "GPU-0 GPU-1"},
 	{"never on this machine", {.count = 10}, GPUALLOC_EIMPOSSIBLE, "10 GPUs asked for"},
-	{"a sick one is never had", {.only = "5"}, GPUALLOC_EIMPOSSIBLE, "unhealthy"},
+	{"a sick one is never chosen", {.only = "5"}, GPUALLOC_EIMPOSSIBLE, "unhealthy"},
 	{"less than nothing", {.count = -1}, GPUALLOC_EUSAGE, "-1 devices"},
 	{"enough memory free", {.memory = "20GB"}, 0, "GPU-0"},
 	{"free is less than total",
@@ -252,7 +252,7 @@ static void no_gpu_at_all_is_another_error(void)
 	gpualloc_machine_free(machine);
 }
 
-/* ---- a policy of one's own ---- */
+/* ---- the caller's own policy ---- */
 
 static int answers[8];
 static int answer_count;
@@ -479,7 +479,7 @@ static const struct test_case cases[] = {
 	{"wishes are met or refused", wishes_are_met_or_refused},
 	{"several instances need a new driver", several_instances_need_a_new_driver},
 	{"no GPU at all is another error", no_gpu_at_all_is_another_error},
-	{"a policy of one's own is checked", a_policy_of_ones_own_is_checked},
+	{"the caller's own policy is checked", a_policy_of_ones_own_is_checked},
 	{"a choice explains itself", a_choice_explains_itself},
 	{"frameworks count what they see", frameworks_count_what_they_see},
 	{"sets are scored", sets_are_scored},

@@ -154,7 +154,7 @@ static void all_mistakes_are_named_at_once(void)
 	CHECK_INT(ga_config_check(&config, &error), GPUALLOC_EIMPOSSIBLE);
 	CHECK_HAS(error.message, "c:1: \"a\" is not a known setting");
 	CHECK_HAS(error.message, "c:3: \"b\" is not a known setting");
-	CHECK_INT(config.max_devices, 2); /* what was right is known all the same */
+	CHECK_INT(config.max_devices, 2); /* the correct lines still apply */
 	ga_config_free(&config);
 	for (int i = 0; i < 300; i++)
 		(void)strcat(text, "no = good\n");
@@ -321,7 +321,7 @@ static void only_what_is_listed_may_be_had(void)
 	CHECK_INT(ga_config_apply(&config, machine, NULL), 0);
 	check_device(&machine->devices[0], "");
 	check_device(&machine->devices[1], reason);
-	check_device(&machine->devices[2], reason); /* a beginning of a UUID is none */
+	check_device(&machine->devices[2], reason); /* a UUID's prefix is not a UUID */
 	check_device(&machine->devices[3].mig[0], reason);
 	check_device(&machine->devices[3].mig[1], "");
 	ga_machine_free(machine);
@@ -372,8 +372,8 @@ static const struct test_case cases[] = {
 	{"rules reach devices", rules_reach_devices},
 	{"groups keep devices for themselves", groups_keep_devices_for_themselves},
 	{"a number that names nothing is a mistake", a_number_that_names_nothing_is_a_mistake},
-	{"only what is listed may be had", only_what_is_listed_may_be_had},
-	{"some use is none", some_use_is_none},
+	{"only listed devices may be leased", only_what_is_listed_may_be_had},
+	{"some use does not count", some_use_is_none},
 	{"another machine heeds only a file that is named",
 	 another_machine_heeds_only_a_file_that_is_named},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which GPU CUDA calls by which number, and where nobody can know it. */
+/* Which number CUDA gives to which GPU, and when that cannot be known. */
 #include "cleanup.h"
 #include "cuda_order.h"
 #include "test.h"

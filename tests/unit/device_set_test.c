@@ -61,7 +61,7 @@ static void two_sets_combine(void)
 
 static const struct test_case cases[] = {
 	{"counts and iterates any size", counts_and_iterates_any_size},
-	{"next skips what is not there", next_skips_what_is_not_there},
+	{"next skips places that are not members", next_skips_what_is_not_there},
 	{"two sets combine", two_sets_combine},
 };
 

@@ -109,7 +109,7 @@ static void kinds_of_claims_exclude_each_other(void)
 	CHECK_INT(claim_one(third, room_of(&gpu->mig[1], 0, 4096), 97), GPUALLOC_EBUSY);
 	CHECK_INT(claim_one(third, room_of(&gpu->mig[1], 0, 4096), 96), 0);
 	close(one);
-	/* What is deeper belongs to a lease within one that has ended. */
+	/* A deeper level belongs to a lease within a lease that has ended. */
 	one = open_ledger();
 	CHECK_INT(claim_one(one, room_of(&gpu->mig[0], 3, 0), 0), 0);
 	CHECK_INT(claim_one(other, room_of(&gpu->mig[0], 0, 0), 0), GPUALLOC_EBUSY);
@@ -401,7 +401,7 @@ static const struct test_case cases[] = {
 	{"probing finds all in order", probing_finds_all_in_order},
 	{"probing gives up on the safe side", probing_gives_up_on_the_safe_side},
 	{"a lock to the end of everything is seen", a_lock_to_the_end_of_everything_is_seen},
-	{"gaps are what nobody has", gaps_are_what_nobody_has},
+	{"gaps are free", gaps_are_what_nobody_has},
 	{"a budget takes as few pieces as it can", a_budget_takes_as_few_pieces_as_it_can},
 	{"rivals are the other kind", rivals_are_the_other_kind},
 	{"instances without a place take what they may be",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A lease's life: had, shown, inherited, killed, released, and by whom. */
+/* A lease's life: acquired, shown, inherited, killed, released, and by whom. */
 #include "leasing.h"
 
 #include <fcntl.h>
@@ -139,7 +139,7 @@ static void a_forks_child_cannot_release_it(void)
 	gpualloc_store_free(store);
 }
 
-/* cat holds what it inherited until its input ends; as a subreaper we get its end told. */
+/* cat holds what it inherited until its input ends. As a subreaper we learn of its end. */
 static void what_inherits_it_keeps_it(void)
 {
 	gpualloc_store *store = leasing_store();
@@ -286,7 +286,7 @@ static void who_has_its_place_has_the_lease(void)
 		_exit(ask_on(store, place, 2, &lease, NULL) == 0 ? 0 : 1);
 	CHECK_INT(waitpid(child, &status, 0), child);
 	CHECK_INT(status, 0);
-	/* Who acquired it has ended; the place is ours too. */
+	/* The process that acquired it has ended; the place is ours too. */
 	CHECK_INT(leases(store), 1);
 	CHECK_INT(ask_on(store, place, 2, &lease, error), GPUALLOC_EUSAGE);
 	CHECK_HAS(gpualloc_error_message(error), "already holds one");

@@ -224,9 +224,9 @@ static void no_two_have_one_device(void)
 static const struct test_case cases[] = {
 	{"the lease's own devices are shared out", the_leases_own_devices_are_shared_out},
 	{"budgets are shared out too", budgets_are_shared_out_too},
-	{"what is within outlives what is around", what_is_within_outlives_what_is_around},
+	{"an inner lease outlives the outer one", what_is_within_outlives_what_is_around},
 	{"a stale name is ignored, and said", a_stale_name_is_ignored_and_said},
-	{"another user's lease is no proof", another_users_lease_is_no_proof},
+	{"another user's lease proves nothing", another_users_lease_is_no_proof},
 	{"no two have one device", no_two_have_one_device},
 };
 TEST_MAIN(cases)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After the claim: whoever used the devices before may still be on them. */
+/* After the claim: processes that used the devices before may still be on them. */
 #include "leasing.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Two GPUs that are no simulation, with as many programs on the second. */
+/* Two GPUs that do not count as simulated, with that many programs on the second. */
 static void write_to(FILE *file, const char *users)
 {
 	CHECK(file != NULL);

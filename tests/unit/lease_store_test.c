@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stores that are not what they should be, and records that nobody should believe. */
+/* Broken stores, and records that must not be believed. */
 #include "leasing.h"
 
 #include <errno.h>
@@ -323,7 +323,7 @@ static void no_room_for_a_record_costs_no_lease(void)
 
 static const struct test_case cases[] = {
 	{"modes are exact, whatever the umask", modes_are_exact_whatever_the_umask},
-	{"what is missing is named", what_is_missing_is_named},
+	{"a missing part is named", what_is_missing_is_named},
 	{"a link is not followed", a_link_is_not_followed},
 	{"a folder that others can change is refused", a_folder_that_others_can_change_is_refused},
 	{"a stranger's store is refused", a_strangers_store_is_refused},

@@ -220,7 +220,7 @@ static void giving_up_leaves_no_trace(void)
 	gpualloc_store_free(store);
 }
 
-/* Whoever sits on the arbiter costs two seconds and is named; the grant is right all the same. */
+/* A process that holds the arbiter costs two seconds and is named; the grant is still right. */
 static void a_sat_on_arbiter_costs_two_seconds(void)
 {
 	gpualloc_store *store = leasing_store();
@@ -314,7 +314,7 @@ static const struct test_case cases[] = {
 	{"a large request does not starve", a_large_request_does_not_starve},
 	{"who is stopped is passed over, and keeps its place", who_is_stopped_is_passed_over},
 	{"keeping ends after a while", keeping_ends_after_a_while},
-	{"whoever sits on the arbiter is named", a_sat_on_arbiter_costs_two_seconds},
+	{"a process that holds the arbiter is named", a_sat_on_arbiter_costs_two_seconds},
 	{"the end of a stranger's process wakes", the_end_of_a_strangers_process_wakes},
 	{"nothing is kept in vain", nothing_is_kept_in_vain},
 	{"giving up leaves no trace", giving_up_leaves_no_trace},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine file: what was written reads back to the same bytes, every refusal names its place.
+/*
+ * The machine file: reading it and writing it again gives the same bytes, and every refusal names
+ * its place.
  */
 #include "cleanup.h"
 #include "machine_file.h"
@@ -101,7 +103,7 @@ static void complete_form_keeps_reasons_and_notes(void)
 #define BRIDGED ",\"nvlink\":[[0,4],[4,0]]"
 #define READ(word) ",\"p2p\":[[\"X\"," word "],[" word ",\"X\"]]"
 
-/* Two GPUs of these models: what is said of their pair, and whether that was concluded. */
+/* Two GPUs of these models: what is known of the pair, and whether that was inferred. */
 static const struct {
 	const char *text;
 	enum gpualloc_p2p p2p;
@@ -134,7 +136,7 @@ static void peer_to_peer_is_concluded_where_it_is_certain(void)
 		CHECK_INT(ga_links_p2p(&machine->links, 0, 1), pairs[i].p2p);
 		CHECK_INT(ga_links_p2p(&machine->links, 1, 0), pairs[i].p2p);
 		CHECK_INT(ga_links_p2p_inferred(&machine->links, 1, 0), pairs[i].inferred);
-		/* What was concluded is not written as if it had been read. */
+		/* Inferred values are not written as if they had been read. */
 		CHECK_INT(ga_machine_file_write(machine, GA_FORM_FILE, &out, NULL), 0);
 		CHECK_INT(ga_machine_file_read(out.data, out.size, GA_FORM_FILE, &copy, NULL), 0);
 		CHECK_INT(ga_links_p2p_inferred(&copy->links, 0, 1), pairs[i].inferred);
@@ -152,7 +154,7 @@ static void devices_may_stand_in_any_order(void)
 	CHECK_INT(ga_links_level(&machine->links, 0, 1), GPUALLOC_LEVEL_UNKNOWN);
 }
 
-/* Everything but what is wrong: D stands for the list of devices, P for pcie and what follows. */
+/* Everything except the mistake: D stands for the list of devices, P for pcie and what follows. */
 #define FILE_OF(devices, rest) "{\"gpualloc_machine\":1,\"devices\":[" devices "]," rest "}"
 #define ONE "\"pcie\":[[\"X\"]]"
 #define TWO "{\"index\":0},{\"index\":1}"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A GPU that hangs, ends the library or is slow costs itself and no other; what the driver refuses
- * is told by its name. Times are measured only to tell one patience from several.
+ * A GPU that hangs, crashes the library or is slow is lost alone, without the others; what the
+ * driver refuses is reported by name. Times are measured only to tell one deadline from several.
  */
 #include "nvml_fake.h"
 
@@ -100,7 +100,7 @@ static void several_hung_gpus_do_not_add_up(void)
 	only_these_are_sick(machine, expected, "01234567", "when asked for a handle");
 }
 
-/* Who it is was told before. */
+/* Its identity was reported before. */
 static void a_process_list_that_hangs_costs_its_gpu(void)
 {
 	ga_auto_machine gpualloc_machine *expected = nvml_open_and_show("dgx1-volta"),
@@ -125,7 +125,7 @@ static void links_that_hang_cost_their_gpu(void)
 	machine = ask(PATIENCE_MS);
 	only_these_are_sick(machine, expected, "5", "when asked for its NVLinks");
 	ga_machine_free(ga_steal(&machine));
-	/* Pairs are nobody's alone: who was asked is blamed, and asked no more. */
+	/* A pair has no single owner: the GPU that was asked is blamed, and not asked again. */
 	CHECK_INT(setenv("FAKE_HANG", "3", 1), 0);
 	CHECK_INT(setenv("FAKE_HANG_IN", "TopologyCommonAncestor", 1), 0);
 	machine = ask(PATIENCE_MS);
@@ -318,7 +318,7 @@ static void a_gpu_that_vanishes_between_calls_is_not_free(void)
 		}
 }
 
-/* ---- what a list of processes is worth ---- */
+/* ---- whether a list of processes can be trusted ---- */
 
 static void an_unknown_list_is_not_an_empty_one(void)
 {
@@ -431,7 +431,7 @@ static const struct test_case cases[] = {
 	{"what happens at the end costs nothing", what_happens_at_the_end_costs_nothing},
 	{"a slow start is waited for", a_slow_start_is_waited_for},
 	{"a start may take three times the usual", a_start_may_take_three_times_the_usual},
-	{"what is refused is told by its name", what_is_refused_is_told_by_its_name},
+	{"refused queries are reported by name", what_is_refused_is_told_by_its_name},
 	{"a GPU that vanishes between calls is not free",
 	 a_gpu_that_vanishes_between_calls_is_not_free},
 	{"a fabric that is not ready is a reason", a_fabric_that_is_not_ready_is_a_reason},

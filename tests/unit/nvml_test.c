@@ -267,7 +267,7 @@ static void of_an_end_that_cannot_be_read_the_other_tells(void)
 	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 2), GA_UNKNOWN);
 	ga_machine_free(expected);
 	ga_machine_free(ga_steal(&machine));
-	/* How many of its links reach the switches nobody else knows. */
+	/* Only the fake knows how many of its links reach the switches. */
 	expected = nvml_open_and_show("hgx-h100");
 	machine = nvml_ask(NULL);
 	CHECK_INT(ga_links_nvlinks(&machine->links, 0, 1), GA_UNKNOWN);
@@ -371,7 +371,7 @@ static const struct test_case cases[] = {
 	{"a profile is concluded where the name has none",
 	 a_profile_is_concluded_where_the_name_has_none},
 	{"switches are recognised in every form", switches_are_recognised_in_every_form},
-	{"a GPU that is hidden is no switch", a_gpu_that_is_hidden_is_no_switch},
+	{"a hidden GPU is not taken for a switch", a_gpu_that_is_hidden_is_no_switch},
 	{"a link counts where both its ends are up", a_link_counts_where_both_its_ends_are_up},
 	{"of an end that cannot be read the other tells",
 	 of_an_end_that_cannot_be_read_the_other_tells},

@@ -210,7 +210,8 @@ static void what_is_no_nvml_is_refused(void)
 
 static const struct test_case cases[] = {
 	{"a lost GPU is one device with a reason", a_lost_gpu_is_one_device_with_a_reason},
-	{"a lost GPU is no switch for its neighbours", a_lost_gpu_is_no_switch_for_its_neighbours},
+	{"its neighbours do not take a lost GPU for a switch",
+	 a_lost_gpu_is_no_switch_for_its_neighbours},
 	{"a GPU that needs a reset says so", a_gpu_that_needs_a_reset_says_so},
 	{"a driver that hangs at the start is given up",
 	 a_driver_that_hangs_at_the_start_is_given_up},

@@ -233,7 +233,7 @@ static void large_shapes_are_proven(void)
 		for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
 			solve_shape(&large_shapes[i], sizes[j], NULL, &partition);
 			CHECK(partition.proven || large_shapes[i].count > 72);
-			/* What is not proven is close. */
+			/* Unproven answers are close. */
 			CHECK(partition.value * 100 >= partition.bound * 99);
 			if (j % 2 == 0)
 				solve_shape(&large_shapes[i], sizes[j], required, &partition);

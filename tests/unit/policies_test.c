@@ -236,8 +236,7 @@ static void shares_are_packed_and_spread(void)
 
 enum { DRAWS = 21000, OF_SEVEN = 21 };
 
-/* All 21 pairs of 7, as likely as each other: chi-square with 20 degrees, 1 in 1000 is above 45.3.
- */
+/* All 21 pairs of 7 are equally likely: chi-square with 20 degrees, 1 in 1000 is above 45.3. */
 static void random_is_uniform(void)
 {
 	gpualloc_machine *machine = machine_empty(7);
@@ -369,7 +368,7 @@ static const struct test_case cases[] = {
 	{"simple takes the first offered", simple_takes_the_first_offered},
 	{"DGX-1 has its fixed sets", dgx1_has_its_fixed_sets},
 	{"DGX-2 has its fixed sets", dgx2_has_its_fixed_sets},
-	{"what no fixed set gives is refused", what_no_fixed_set_gives_is_refused},
+	{"a request that no fixed set meets is refused", what_no_fixed_set_gives_is_refused},
 	{"best-fit and worst-fit go by free memory", fit_goes_by_free_memory},
 	{"instances are packed and spread", instances_are_packed_and_spread},
 	{"shares are packed and spread", shares_are_packed_and_spread},

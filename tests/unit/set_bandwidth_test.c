@@ -25,7 +25,7 @@ static int64_t plain_cut(const struct ga_set_graph *graph, const struct places *
 	return best;
 }
 
-/* Of all rings that go on from what is placed. */
+/* Of all rings that continue from the vertices placed so far. */
 static int32_t plain_ring(const struct ga_set_graph *graph, struct places *set, size_t placed,
 			  int32_t least)
 {

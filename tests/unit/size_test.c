@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sizes as people write them, and what is no size. */
+/* Sizes as people write them, and words that are not sizes. */
 #include "size.h"
 #include "test.h"
 

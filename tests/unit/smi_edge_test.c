@@ -48,7 +48,7 @@ static void a_uuid_needs_no_gpu_before_it(void)
 	CHECK(machine->devices[0].memory_unified);
 	CHECK_INT(ga_device_state(&machine->devices[0]), GPUALLOC_STATE_FREE);
 	ga_machine_free(ga_steal(&machine));
-	/* What is no UUID is none without it either. */
+	/* Something that is not a UUID does not become one without "GPU-". */
 	machine = read_text("GPU 0: Orin (nvgpu) (UUID: a9485f58-0a6e-5a97-b73d)\n");
 	CHECK(machine->devices[0].uuid == NULL);
 }
@@ -195,8 +195,8 @@ static const struct test_case cases[] = {
 	{"memory of a machine without its own is the system's",
 	 memory_of_a_machine_without_its_own_is_the_systems},
 	{"a fabric that is not ready is a reason", a_fabric_that_is_not_ready_is_a_reason},
-	{"what is refused is told by its name", what_is_refused_is_told_by_its_name},
-	{"peer-to-peer behind the matrix is read", peer_to_peer_behind_the_matrix_is_read},
+	{"refused queries are reported by name", what_is_refused_is_told_by_its_name},
+	{"peer-to-peer after the matrix is read", peer_to_peer_behind_the_matrix_is_read},
 	{"peer-to-peer alone is named and refused", peer_to_peer_alone_is_named_and_refused},
 	{"the tool is asked for peer-to-peer", the_tool_is_asked_for_peer_to_peer},
 };

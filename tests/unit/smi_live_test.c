@@ -209,7 +209,7 @@ static const struct test_case cases[] = {
 	{"one GPU has no links to ask for", one_gpu_has_no_links_to_ask_for},
 	{"unknown fields are left out", unknown_fields_are_left_out},
 	{"a lost GPU is one device", a_lost_gpu_is_one_device},
-	{"a machine that lost all GPUs is none", a_machine_that_lost_all_gpus_is_none},
+	{"a machine that lost all GPUs is not accepted", a_machine_that_lost_all_gpus_is_none},
 	{"a GPU that requires reset is unhealthy", a_gpu_that_requires_reset_is_unhealthy},
 	{"MIG parents may be secret", mig_parents_may_be_secret},
 	{"instances that vanished are not shown", instances_that_vanished_are_not_shown},

@@ -305,7 +305,7 @@ static const struct test_case cases[] = {
 	{"processes go to their instance", processes_go_to_their_instance},
 	{"a process on an unknown instance may be on any",
 	 a_process_on_an_unknown_instance_may_be_on_any},
-	{"lists that could not be had are unknown", lists_that_could_not_be_had_are_unknown},
+	{"lists that could not be read are unknown", lists_that_could_not_be_had_are_unknown},
 	{"process names lose their folders", process_names_lose_their_folders},
 	{"a process cannot make its GPU look sick", a_process_cannot_make_its_gpu_look_sick},
 	{"the log tells of health", the_log_tells_of_health},

@@ -423,13 +423,13 @@ static void instances_of_other_ordinals_get_no_uuid(void)
 }
 
 static const struct test_case cases[] = {
-	{"odd cells are no values", odd_cells_are_no_values},
+	{"odd cells are not values", odd_cells_are_no_values},
 	{"amounts have units", amounts_have_units},
 	{"columns are found by name", columns_are_found_by_name},
 	{"the last row of a GPU counts", the_last_row_of_a_gpu_counts},
 	{"sick cells are heard", sick_cells_are_heard},
 	{"health columns of newer versions", health_columns_of_newer_versions},
-	{"what is no UUID names nothing", what_is_no_uuid_names_nothing},
+	{"text that is not a UUID names nothing", what_is_no_uuid_names_nothing},
 	{"broken tables are refused", broken_tables_are_refused},
 	{"lists of other GPUs under one index add up", lists_of_other_gpus_under_one_index_add_up},
 	{"masked UUIDs are left out", masked_uuids_are_left_out},
@@ -437,7 +437,7 @@ static const struct test_case cases[] = {
 	{"broken lists are refused", broken_lists_are_refused},
 	{"every spelling of a lost GPU is heard", every_spelling_of_a_lost_gpu_is_heard},
 	{"a lost GPU takes the hole in the indices", a_lost_gpu_takes_the_hole_in_the_indices},
-	{"a forbidden GPU is none that is lost", a_forbidden_gpu_is_none_that_is_lost},
+	{"a forbidden GPU is not a lost one", a_forbidden_gpu_is_none_that_is_lost},
 	{"parts fill each other in", parts_fill_each_other_in},
 	{"instances are matched by ordinal or place", instances_are_matched_by_ordinal_or_place},
 	{"instances that changed get no other's UUID", instances_that_changed_get_no_others_uuid},

@@ -49,7 +49,7 @@ static void without_the_log_table_and_list_tell(void)
 	CHECK_TEXT(actual->devices[0].pci, "00000000:07:00.0");
 	CHECK_INT(actual->devices[0].mig_count, 2);
 	CHECK_TEXT(actual->devices[0].mig[1].uuid, "MIG-1");
-	/* Nobody knows the processes: memory in use has to speak for them. */
+	/* The processes are unknown, so memory in use stands for them. */
 	CHECK(!actual->devices[0].processes_known && actual->devices[0].processes_hidden);
 }
 
@@ -215,7 +215,7 @@ static void a_hanging_driver_costs_the_deadline_once(void)
 		  300, "did not answer within 0.3 s");
 }
 
-/* What is left of the deadline after the table is all that the log has. */
+/* The log gets what is left of the deadline after the table. */
 static void a_call_that_hangs_later_is_a_note(void)
 {
 	ga_auto_machine gpualloc_machine *actual = NULL;
@@ -244,7 +244,7 @@ static const struct test_case cases[] = {
 	{"without the log, table and list tell", without_the_log_table_and_list_tell},
 	{"the list alone names the GPUs", the_list_alone_names_the_gpus},
 	{"without the matrix links are not known", without_the_matrix_links_are_not_known},
-	{"no output of any kind is no source", no_output_of_any_kind_is_no_source},
+	{"without any output there is no source", no_output_of_any_kind_is_no_source},
 	{"its own message is handed on", its_own_message_is_handed_on},
 	{"recorded complaints are handed on", recorded_complaints_are_handed_on},
 	{"a missing program is named", a_missing_program_is_named},

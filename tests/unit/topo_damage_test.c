@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every capture cut and bitten: what comes of it is refused with a reason, or is a machine that the
- * whole text has too. Never a crash, never a link that nobody printed.
+ * Every capture, cut short and damaged: the result is refused with a reason, or is a machine that
+ * agrees with the whole text. Never a crash, and never a link that was not printed.
  */
 #include "topo_check.h"
 
@@ -127,7 +127,7 @@ static void cut_at_every_byte(void)
 
 		end = whole ? end_of_rows(text, whole) : 0;
 		for (size_t at = 0; at < size; at++) {
-			/* Behind the rows only some: there is nothing to lose any more. */
+			/* After the rows only some cuts: there is nothing left to lose. */
 			if (at > end && at % 41 != 0 && text[at] != '\n')
 				continue;
 			test_about("%s cut at byte %zu", names[i], at);

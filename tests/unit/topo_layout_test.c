@@ -156,7 +156,7 @@ static const struct {
 	{"\tGPU0\tGPU1\tCPU Affinity\tNUMA Affinity\nGPU0\t X \tSYS\t0-15\t0\n"
 	 "GPU1\tSYS\t X \t1",
 	 "0 0-15 0; 1 - -"},
-	/* What touches cannot be told apart, and is not believed. */
+	/* Columns that touch cannot be told apart and are not believed. */
 	{"\tGPU0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\nGPU0 X 0-30N/A\n", "0 - -"},
 };
 
@@ -266,7 +266,7 @@ static void add(struct ga_buffer *text, const char *format, ...)
 	CHECK(!text->failed);
 }
 
-/* Trays of four, each GPU with a NIC of its own right behind it. */
+/* Trays of four, each GPU with its own NIC right after it. */
 static void write_many(struct ga_buffer *text, size_t count, const char *link, bool glued)
 {
 	const char *blank = glued ? "" : "\t";
@@ -472,8 +472,7 @@ static const struct test_case cases[] = {
 	{"as many GPUs as a rack has", as_many_gpus_as_a_rack_has},
 	{"nothing is concluded closer than it is", nothing_is_concluded_closer_than_it_is},
 	{"no shape of text takes long", no_shape_of_text_takes_long},
-	{"what is not whole is refused with the place",
-	 what_is_not_whole_is_refused_with_the_place},
+	{"incomplete text is refused with the place", what_is_not_whole_is_refused_with_the_place},
 	{"too many GPUs are refused", too_many_gpus_are_refused},
 	{"a reason cannot steer the terminal", a_reason_cannot_steer_the_terminal},
 };

@@ -94,7 +94,7 @@ static const struct {
 	{"8xa100-10nic-gluedcols.txt", 8, "NV12",
 	 "01 PXB, 23 PXB, 45 PXB, 67 PXB, 01x23 SYS, 0123x4567 SYS, 45x67 SYS",
 	 "01 24-31,88-95 3; 23 8-15,72-79 1; 45 56-63,120-127 7; 67 40-47,104-111 5"},
-	/* The CPUs of a cgroup overlap and "0-7" is no node: only the NICs tell. */
+	/* The CPUs of a cgroup overlap and "0-7" is not a node: only the NICs tell. */
 	{"8xa100-11mlx-commented.txt", 8, "NV12",
 	 "01 PXB, 23 PXB, 45 PXB, 67 PXB, 01x23 SYS, 0123x4567 SYS, 45x67 SYS",
 	 "014567 0-14,16-30 -; 23 16-30,144-158 1"},

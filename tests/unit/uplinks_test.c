@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines without peer-to-peer: what is below one switch shares its uplink, so what is spread is
- * fast. Figures of the eight RTX 4090 are those of docs/DECISIONS.md.
+ * Machines without peer-to-peer: GPUs below one switch share its uplink, so spread sets are fast.
+ * Figures of the eight RTX 4090 are those of docs/DECISIONS.md.
  */
 #include "asking.h"
 #include "cleanup.h"
@@ -107,7 +107,7 @@ static gpualloc_machine *random_tree(uint64_t *state, size_t count)
 	return machine;
 }
 
-/* The bound is true, and the search finds what a look at every set finds. */
+/* The bound holds, and the search finds what trying every set finds. */
 static void the_best_set_is_found(void)
 {
 	uint64_t state = 11;
@@ -200,7 +200,7 @@ static void chosen_well_by_measurement(void)
 	} cases[] = {
 		{&ga_policy_bandwidth, .97, 1},
 		{&ga_policy_balanced, .96, 1},
-		{&ga_policy_best_effort, 0, .75}, /* what is near is slow */
+		{&ga_policy_best_effort, 0, .75}, /* near GPUs are slow */
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -244,7 +244,7 @@ static void neighbours_are_spread(void)
 static const struct test_case cases[] = {
 	{"uplinks are shared", uplinks_are_shared},
 	{"bridges keep what they carry", bridges_keep_what_they_carry},
-	{"paths of their own are used", paths_of_their_own_are_used},
+	{"their own paths are used", paths_of_their_own_are_used},
 	{"sockets share too", sockets_share_too},
 	{"the best set is found", the_best_set_is_found},
 	{"chosen well by measurement", chosen_well_by_measurement},
