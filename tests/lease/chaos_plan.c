@@ -70,7 +70,7 @@ static void plan_within(struct chaos *chaos, struct plan *plan)
 			within->memory = how_much(chaos, plan->mig ? 4000 : 20000);
 		within->wait_ms = chaos_percent(chaos, 50) ? 0 : chaos_below(chaos, 40);
 		within->hold = chaos_below(chaos, 3 * MS);
-		within->by_name = chaos_percent(chaos, 10);
+		within->by_name = chaos_percent(chaos, 3);
 		within->outlives = chaos_percent(chaos, 50);
 		within->dies = chaos_percent(chaos, 25);
 	}
@@ -126,7 +126,7 @@ struct plan chaos_make_plan(struct chaos *chaos)
 	plan.ending = some_ending(chaos);
 	plan.hold = chaos_below(chaos, 2 * MS);
 	plan.child_hold = chaos_below(chaos, 4 * MS);
-	plan.is_apart = chaos_percent(chaos, 10);
+	plan.is_apart = chaos_percent(chaos, 5);
 	if (chaos_percent(chaos, 12))
 		plan_within(chaos, &plan);
 	plan_blows(chaos, &plan);

@@ -20,7 +20,7 @@ GRANTS = int(sys.argv[1]) if len(sys.argv) > 1 else int(os.environ.get("GRANTS",
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 # How many at once and how many leases, in turn. In a crowd each looks at all that wait before it, which costs
 # ten times as much.
-RUNS = ((10, 2500), (10, 2500), (64, 500), (10, 2500), (24, 1500))
+RUNS = ((10, 2500), (10, 2500), (64, 300), (10, 2500), (24, 1500))
 # What a broken C library forgets, and what that breaks.
 FORGETS = {"locks": "that somebody has a range", "levels": "leases within leases that go on",
            "widths": "that a GPU is also its instances", "rivals": "budgets beside instances"}
