@@ -81,7 +81,8 @@ static bool is_ended(const struct target *target, enum gpualloc_holder_kind kind
 {
 	if (target->only_keepers)
 		return kind == GPUALLOC_HOLDER_KEEPER;
-	return kind != GPUALLOC_HOLDER_OURS && kind != GPUALLOC_HOLDER_WITHOUT;
+	return kind != GPUALLOC_HOLDER_OURS && kind != GPUALLOC_HOLDER_WITHOUT &&
+	       kind != GPUALLOC_HOLDER_OTHERS;
 }
 
 /* A hold of the user's own in which nothing runs ends without a word. */
@@ -100,6 +101,9 @@ static const char *fate(const struct target *target, enum gpualloc_holder_kind k
 		return "left running: release was started from it";
 	if (kind == GPUALLOC_HOLDER_WITHOUT)
 		return "left running: it does not have the lease's descriptor";
+	if (kind == GPUALLOC_HOLDER_OTHERS)
+		return "left running: it is not of the lease's user, who may have handed it the "
+		       "descriptor";
 	if (!is_ended(target, kind))
 		return "left running: it keeps the lease; --yes ends it too";
 	return kind == GPUALLOC_HOLDER_SERVER

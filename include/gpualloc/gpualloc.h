@@ -925,7 +925,9 @@ enum gpualloc_holder_kind {
 	GPUALLOC_HOLDER_SERVER,  /* the server of tmux or the like: if it ends, all its windows end
 				  */
 	GPUALLOC_HOLDER_OURS,    /* this process or one of its ancestors: never ended */
-	GPUALLOC_HOLDER_WITHOUT  /* was told of the lease but lacks its descriptor: never ended */
+	GPUALLOC_HOLDER_WITHOUT, /* was told of the lease but lacks its descriptor: never ended */
+	GPUALLOC_HOLDER_OTHERS   /* has the descriptor and is not of the lease's user, who may have
+				    handed it over: never ended */
 };
 
 /*

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "decide.h"
+#include "leaf.h"
 #include "limit.h"
 #include "log.h"
 #include "order.h"
@@ -372,10 +373,43 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 	return result;
 }
 
-/* The lease is good even if we cannot say who we are. */
+/*
+ * Gives a lease of which nobody knows yet a new id, and writes its record first: until that is
+ * there nobody can know the name. GPUALLOC_EBUSY if somebody was quicker all the same, or took the
+ * record for a dead one and removed it.
+ */
+static int write_record_first(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
+			      struct ga_record *record, gpualloc_error *error)
+{
+	int records = acquiring->store.records, result;
+	char name[GA_ID_TEXT];
+
+	if (!ga_id_choose(&record->id))
+		return GPUALLOC_EBUSY;
+	result = ga_record_write(&acquiring->store, record, error);
+	if (result < 0)
+		return result;
+	ga_id_text(record->id, name);
+	result = ga_ledger_lock(lease->fd, ga_ledger_id(record->id), error);
+	if (result == 0 && ga_leaf_is_ours(records, name)) {
+		(void)ga_ledger_unlock(lease->fd, ga_ledger_id(lease->number));
+		lease->number = record->id;
+		return 0;
+	}
+	if (result == 0)
+		(void)ga_ledger_unlock(lease->fd, ga_ledger_id(record->id));
+	(void)ga_leaf_sweep(records, name);
+	return result < 0 ? result : GPUALLOC_EBUSY;
+}
+
+/*
+ * The lease is good even if we cannot say who we are. Anybody sees which ids are held, and may be
+ * quick to write a record of that name: then the lease would be shown as theirs.
+ */
 static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 			 struct ga_record *ret_record)
 {
+	enum { NAMES = 16 };
 	gpualloc_error error = {0};
 	int result = ga_record_of_self(ret_record, acquiring->wish->command, acquiring->wish->note,
 				       &error);
@@ -387,6 +421,9 @@ static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	ret_record->piece_count = lease->count;
 	if (result == 0)
 		result = ga_record_write(&acquiring->store, ret_record, &error);
+	for (int i = 0; result == GPUALLOC_EBUSY && i < NAMES; i++)
+		result = write_record_first(acquiring, lease, ret_record, &error);
+	ret_record->id = lease->number;
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
 }
@@ -436,8 +473,8 @@ static int complete(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	acquiring->ledger = -1;
 	lease->machine = acquiring->machine;
 	acquiring->machine = NULL;
-	ga_id_text(lease->number, lease->id);
 	write_record(acquiring, lease, &record);
+	ga_id_text(lease->number, lease->id);
 	/* Counting a user's devices reads records: two claims at once must see each other's. */
 	drop_arbiter(acquiring, arbiter);
 	announce(acquiring, lease, &record);

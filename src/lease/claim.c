@@ -127,6 +127,16 @@ int ga_claim(int ledger, const struct ga_room *rooms, size_t count, int64_t mebi
 	return 0;
 }
 
+bool ga_id_choose(uint64_t *ret_id)
+{
+	uint64_t id;
+
+	if (getrandom(&id, sizeof id, 0) != sizeof id)
+		return false;
+	*ret_id = id & ((UINT64_C(1) << GA_ID_BITS) - 1);
+	return true;
+}
+
 int ga_claim_id(int ledger, uint64_t *ret_id, gpualloc_error *error)
 {
 	enum { TRIES = 16 };
@@ -135,9 +145,8 @@ int ga_claim_id(int ledger, uint64_t *ret_id, gpualloc_error *error)
 		uint64_t id;
 		int result;
 
-		if (getrandom(&id, sizeof id, 0) != sizeof id)
+		if (!ga_id_choose(&id))
 			continue;
-		id &= (UINT64_C(1) << GA_ID_BITS) - 1;
 		result = ga_ledger_lock(ledger, ga_ledger_id(id), error);
 		if (result == 0)
 			*ret_id = id;

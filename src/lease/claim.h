@@ -34,6 +34,8 @@ int ga_claim(int ledger, const struct ga_room *rooms, size_t count, int64_t mebi
 /* Unlocks them again, for everybody who has the description. */
 int ga_claim_drop(int ledger, const struct ga_piece *pieces, size_t count);
 
+/* A number that nobody can foresee; false where the kernel gives none. */
+bool ga_id_choose(uint64_t *ret_id);
 /* Locks the byte of an unused id. */
 int ga_claim_id(int ledger, uint64_t *ret_id, gpualloc_error *error);
 

@@ -64,7 +64,7 @@ static bool is_among(const struct ga_holders *found, pid_t pid)
 }
 
 /* 1; 0 if it has gone; GPUALLOC_ENOMEM; or GPUALLOC_EPERM where pidfds do not work. */
-static int describe(pid_t pid, struct gpualloc_holder *ret_end, gpualloc_error *error)
+static int describe(pid_t pid, int64_t user, struct gpualloc_holder *ret_end, gpualloc_error *error)
 {
 	struct gpualloc_holder end = {.pid = pid, .process = (int)syscall(SYS_pidfd_open, pid, 0)};
 
@@ -76,7 +76,7 @@ static int describe(pid_t pid, struct gpualloc_holder *ret_end, gpualloc_error *
 					 "process %d has the lease, and it cannot be ended from here without the "
 					 "risk of ending another one instead",
 					 (int)pid);
-	if (ga_ending_describe(&end) < 0) {
+	if (ga_ending_describe(&end, user) < 0) {
 		end_free(&end);
 		return ga_error_memory(error);
 	}
@@ -101,7 +101,7 @@ static int add_found(gpualloc_holders *holders, const struct ga_holders *found,
 		if (!list)
 			return ga_error_memory(error);
 		holders->list = list;
-		result = describe(found->list[i].pid, &list[holders->count], error);
+		result = describe(found->list[i].pid, holders->user, &list[holders->count], error);
 		if (result < 0)
 			return result;
 		holders->count += (size_t)result;
@@ -130,6 +130,8 @@ static int look(gpualloc_holders *holders, gpualloc_error *error)
 		ga_auto_holders struct ga_holders found = {0};
 		int result = ga_holders_find(&holders->store, holders->id, &found, error);
 
+		if (result == 0 && holders->user < 0)
+			holders->user = ga_ending_user(&found);
 		if (result == 0 && i == 0)
 			result = add_found(holders, &found, error);
 		if (result < 0)
@@ -138,6 +140,15 @@ static int look(gpualloc_holders *holders, gpualloc_error *error)
 			keep_proven(holders, &found);
 	}
 	return 0;
+}
+
+static int read_user(gpualloc_holders *holders, gpualloc_error *error)
+{
+	ga_auto_record struct ga_record record = {0};
+	int result = ga_record_read(&holders->store, holders->number, &record);
+
+	holders->user = result > 0 ? (int64_t)record.uid : GA_UNKNOWN;
+	return result < 0 ? ga_error_memory(error) : 0;
 }
 
 int ga_ending_read(const struct ga_store *store, const char *id, gpualloc_holders **ret_holders,
@@ -154,8 +165,10 @@ int ga_ending_read(const struct ga_store *store, const char *id, gpualloc_holder
 		result = ga_error_set(error, GPUALLOC_EPERM, "no lease is called \"%.40s\"", id);
 	if (result == 0) {
 		ga_id_text(holders->number, holders->id);
-		result = look(holders, error);
+		result = read_user(holders, error);
 	}
+	if (result == 0)
+		result = look(holders, error);
 	if (result == 0)
 		result = ga_ending_add_without(holders, error);
 	if (result < 0)
@@ -176,7 +189,8 @@ static bool is_held(const gpualloc_holders *holders)
 
 static bool is_to_end(const struct gpualloc_holder *end, bool only_keepers)
 {
-	if (end->kind == GPUALLOC_HOLDER_OURS || end->kind == GPUALLOC_HOLDER_WITHOUT)
+	if (end->kind == GPUALLOC_HOLDER_OURS || end->kind == GPUALLOC_HOLDER_WITHOUT ||
+	    end->kind == GPUALLOC_HOLDER_OTHERS)
 		return false;
 	return !only_keepers || end->kind == GPUALLOC_HOLDER_KEEPER;
 }
@@ -235,6 +249,13 @@ static int still_held(const gpualloc_holders *holders, gpualloc_error *error)
 				error, GPUALLOC_EBUSY,
 				"lease %s is still held by process %d (%s), from which this "
 				"command was started: the lease ends when that process does",
+				holders->id, (int)end->pid, end->command ? end->command : "?");
+		if (end->kind == GPUALLOC_HOLDER_OTHERS)
+			return ga_error_set(
+				error, GPUALLOC_EBUSY,
+				"lease %s is still held by process %d (%s), which is not of the "
+				"lease's user: somebody may have handed it the descriptor, and only "
+				"kill ends it",
 				holders->id, (int)end->pid, end->command ? end->command : "?");
 		if (end->kind != GPUALLOC_HOLDER_WITHOUT)
 			return ga_error_set(error, GPUALLOC_EBUSY,

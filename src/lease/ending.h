@@ -2,7 +2,8 @@
 /*
  * Ending a lease before its time: the processes that have its descriptor, each held by a pidfd, are
  * asked to end and then killed. A pid that has passed to another process is never signalled, and
- * neither is this process or any that started it. Processes without the descriptor are left alone.
+ * neither is this process or any that started it. Processes without the descriptor are left alone,
+ * and so are other users': anybody can hand a descriptor to a process that only receives messages.
  */
 #ifndef GA_LEASE_ENDING_H
 #define GA_LEASE_ENDING_H
@@ -21,6 +22,7 @@ struct gpualloc_holders {
 	struct ga_store store; /* its own copy, so the caller may free theirs */
 	char id[GA_ID_TEXT];
 	uint64_t number;
+	int64_t user; /* whose lease it is; GA_UNKNOWN: nobody says, and several have it */
 	struct gpualloc_holder *list;
 	size_t count;
 };

@@ -58,6 +58,44 @@ static const char *second(const char *words)
 	return words + strlen(words) + 1;
 }
 
+/* The four uids of a process: real, effective, saved, and for files. */
+static bool read_users(pid_t pid, unsigned uids[static 4])
+{
+	char text[4096];
+	const char *line =
+		peek(pid, "status", text, sizeof text) > 0 ? strstr(text, "\nUid:") : NULL;
+
+	return line &&
+	       sscanf(line, "\nUid: %u %u %u %u", &uids[0], &uids[1], &uids[2], &uids[3]) == 4;
+}
+
+/* A set-uid program has more than one user, and its caller is one of them. */
+static bool is_of(pid_t pid, int64_t user)
+{
+	unsigned uids[4];
+	bool is_one = false;
+
+	for (int i = 0; user >= 0 && read_users(pid, uids) && i < 4; i++)
+		is_one = is_one || uids[i] == user;
+	return is_one;
+}
+
+int64_t ga_ending_user(const struct ga_holders *found)
+{
+	int64_t user = GA_UNKNOWN;
+
+	for (size_t i = 0; i < found->count; i++) {
+		unsigned uids[4];
+
+		if (!read_users(found->list[i].pid, uids))
+			continue;
+		if (user >= 0 && uids[0] != user)
+			return GA_UNKNOWN;
+		user = uids[0];
+	}
+	return user;
+}
+
 static bool is_keeper(const char *words)
 {
 	return (ga_text_starts(words, "gpualloc-hold") || ga_text_starts(words, "getgpu-hold")) &&
@@ -75,12 +113,13 @@ static bool is_server(pid_t pid, const char *words)
 	       (strcmp(name, "zellij") == 0 && strcmp(second(words), "--server") == 0);
 }
 
-int ga_ending_describe(struct gpualloc_holder *end)
+int ga_ending_describe(struct gpualloc_holder *end, int64_t user)
 {
 	char words[COMMAND_MAX + 2] = "", title[32];
 	long length = peek(end->pid, "cmdline", words, COMMAND_MAX);
 
 	end->kind = is_ours(end->pid)            ? GPUALLOC_HOLDER_OURS
+		    : !is_of(end->pid, user)     ? GPUALLOC_HOLDER_OTHERS
 		    : length <= 0                ? GPUALLOC_HOLDER_JOB
 		    : is_keeper(words)           ? GPUALLOC_HOLDER_KEEPER
 		    : is_server(end->pid, words) ? GPUALLOC_HOLDER_SERVER
@@ -145,7 +184,7 @@ static int add(gpualloc_holders *holders, pid_t pid, gpualloc_error *error)
 	if (!list)
 		return ga_error_memory(error);
 	holders->list = list;
-	if (ga_ending_describe(&end) < 0)
+	if (ga_ending_describe(&end, holders->user) < 0)
 		return ga_error_memory(error);
 	end.kind = GPUALLOC_HOLDER_WITHOUT;
 	holders->list[holders->count++] = end;

@@ -188,7 +188,7 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	result = text.failed ? -ENOSPC : ga_leaf_write(store->records, name, &text);
 	return result < 0
 		       ? ga_error_errno(
-				 error, GPUALLOC_EIO, -result,
+				 error, result == -EEXIST ? GPUALLOC_EBUSY : GPUALLOC_EIO, -result,
 				 "others see the lease but not who holds it, because its record could "
 				 "not be written")
 		       : 0;

@@ -53,8 +53,9 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
 		      gpualloc_error *error);
 
 /*
- * Called after all locks are taken; GPUALLOC_EIO with a sentence if there is no room. If a budget
- * has hundreds of pieces, the record names as many as fit.
+ * Called after all locks are taken; GPUALLOC_EBUSY if somebody has taken the record's name,
+ * GPUALLOC_EIO with a sentence if there is no room. If a budget has hundreds of pieces, the record
+ * names as many as fit.
  */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);

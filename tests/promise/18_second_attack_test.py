@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 
+import cli
 from cli import GPUALLOC, Skip, case, main
 from leasing import PATIENCE, line_of, store
 from people import python, shared_store, two_people
@@ -120,6 +121,82 @@ def a_keeper_of_whom_nobody_was_told_ends():
             finally:
                 keeper.kill()
                 keeper.wait()
+
+
+# ---- records ----
+
+# Makes a record of each id that it sees held, at once.
+NAMER = r"""
+import fcntl, os, signal, struct, sys
+ledger, seen = os.open(sys.argv[1] + "/ledger", os.O_RDWR), set()
+ask = struct.pack("hhqqiq", fcntl.F_RDLCK, 0, 1 << 62, 1 << 40, 0, 0)
+print("there", flush=True)
+while True:
+    kind, _, start, _, _, _ = struct.unpack("hhqqiq", fcntl.fcntl(ledger, 36, ask))
+    if kind != fcntl.F_UNLCK and start not in seen:
+        seen.add(start)
+        try:
+            os.close(os.open(f"{sys.argv[1]}/records/{start - (1 << 62):010x}",
+                             os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except OSError:
+            pass
+"""
+
+
+@case
+def nobody_is_quick_enough_to_put_their_name_on_a_lease():
+    with two_people() as (ada, bob), shared_store() as one:
+        liar = child(python(bob), "-c", NAMER, one.path, **bob.as_them())
+        try:
+            assert line_of(liar) == "there\n"
+            for _ in range(20):
+                inside = one.ok("sh", "-c", f"{GPUALLOC} run --machine {one.machine} sh -c 'exit 0' &&"
+                                " stat -c %u $GPUALLOC_STATE_DIR/records/$GPUALLOC_LEASE",
+                                **ada.as_them())
+                assert inside.strip() == str(ada.uid), inside
+        finally:
+            liar.kill()
+            liar.communicate()
+
+
+# ---- descriptors ----
+
+RECEIVER = r"""
+import socket, sys
+door = socket.socket(socket.AF_UNIX)
+door.bind("")
+door.listen()
+print(door.getsockname()[1:].decode(), flush=True)
+visitor, _ = door.accept()
+got = socket.recv_fds(visitor, 10, 1)
+print("got", flush=True)
+sys.stdin.read()
+"""
+GIVER = r"""
+import os, socket, sys
+door = socket.socket(socket.AF_UNIX)
+door.connect("\0" + sys.argv[1])
+socket.send_fds(door, [b"x"], [int(os.environ["GPUALLOC_FD"])])
+print(os.environ["GPUALLOC_LEASE"], flush=True)
+sys.stdin.read()
+"""
+
+
+@case
+def root_ends_no_process_that_was_slipped_a_descriptor():
+    with two_people() as (ada, bob), shared_store() as one:
+        for is_hidden in (False, True):
+            innocent = child(python(ada), "-c", RECEIVER, **ada.as_them())
+            door = line_of(innocent).strip()
+            holder = one.hold("-n", "8", command=[python(bob), "-c", GIVER, door], **bob.as_them())
+            assert line_of(innocent) == "got\n"
+            if is_hidden:  # then nobody can tell whose the lease is
+                os.unlink(os.path.join(one.path, "records", holder.said))
+            result = cli.run("release", "--yes", holder.said, env=env_of(one))
+            assert result.code == 75 and f"process {innocent.pid} " in result.err, result
+            assert innocent.poll() is None and "left running" in result.err, result
+            innocent.communicate()
+            assert holder.end() == (0 if is_hidden else -signal.SIGTERM)
 
 
 main()
