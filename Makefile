@@ -14,7 +14,7 @@ LEASES ?= 1000000
 SOAK ?= 1h
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install lint soak
+.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install lint release soak
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -31,6 +31,7 @@ help:
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
 	@echo 'make lint     clang-tidy, cppcheck, gcc -fanalyzer, shellcheck and pyflakes, without a finding'
+	@echo 'make release  whether this tree can be released, and how; changes nothing'
 	@echo 'make format   put the sources in their form'
 
 deps:
@@ -113,6 +114,9 @@ lint:
 	@test -e $(LINT_BUILD)/build.ninja || CC=gcc meson setup $(LINT_BUILD) -Dtests=false >/dev/null
 	@meson setup --reconfigure $(LINT_BUILD) >/dev/null
 	tools/lint $(LINT_BUILD)
+
+release:
+	@tools/release $(BUILD)
 
 clean:
 	rm -rf $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(CHAOS_BUILD) $(FUZZ_BUILD)

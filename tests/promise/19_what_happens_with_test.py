@@ -11,8 +11,8 @@ import sys
 import tempfile
 
 import cli
-from cli import GPUALLOC, Skip, case, main
-from leasing import Store, line_of
+from cli import Skip, case, main
+from leasing import Store
 from people import shared_store, two_people
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
