@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What no partition of a state can exceed. Two bounds, the smaller counts:
+ * Upper bounds on the partitions of a state. There are two, and the smaller counts:
  *
  * Mates: a vertex gets at most the weights to its size - 1 best mates; half the sum over vertices,
  * less what those of the short group lose.
@@ -9,9 +9,9 @@
  * all levels that have it in one cluster. On each level a partition cuts clusters into pieces and
  * puts pieces together to groups. With any price for a piece of each size, clusters that sell their
  * pieces at best and groups that buy theirs at best are a bound on the pairs within clusters (it is
- * the dual of the linear program). Without prices this says that every cluster is cut as if it were
- * alone; the prices that ga_part_bound_tighten() finds are close to the truth. Exact trees (PCIe,
- * NVSwitch) need nothing else; other weights are covered by the smallest tree above them.
+ * the dual of the linear program). Without prices every cluster is cut as if it were alone; the
+ * prices that ga_part_bound_tighten() finds are close to the truth. Exact trees (PCIe, NVSwitch)
+ * need nothing else; other weights are covered by the smallest tree above them.
  */
 #ifndef GA_SOLVE_PARTITION_BOUND_H
 #define GA_SOLVE_PARTITION_BOUND_H

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which engine solves a problem. All subsets where they are few, known beforehand; else classes of
- * vertices, bounds and memory, which prove real machines at once; subsets again where that gave up
- * and there are not too many of them. What then is not proven comes from swaps, with its bound.
+ * Which engine solves a problem. All subsets if they are few, which is known beforehand. Otherwise
+ * classes of vertices with bounds and a memo, which prove real machines at once. If that gives up,
+ * subsets again unless there are too many. An answer that is still unproven comes from swaps, with
+ * its bound.
  */
 #include "partition.h"
 
 #include "classes.h"
 
 enum {
-	SUBSETS_CHEAP = 40000, /* transitions: a twentieth of a millisecond */
-	STEP_COST = 100,       /* a step of the search takes as long as so many transitions */
-	SEARCH_LEAST = 1000,   /* steps; set-up takes as long */
-	SUBSETS_PLAIN =
-		4000000, /* transitions that are rather made than searched for a way around */
+	SUBSETS_CHEAP = 40000,   /* transitions: a twentieth of a millisecond */
+	STEP_COST = 100,         /* a step of the search takes as long as so many transitions */
+	SEARCH_LEAST = 1000,     /* steps; set-up takes as long */
+	SUBSETS_PLAIN = 4000000, /* up to this many transitions, making them beats a search */
 };
 
 static const uint64_t subsets_affordable = UINT64_C(1) << 28; /* a third of a second */
@@ -53,7 +53,7 @@ static void solve_directly(const struct ga_part_problem *problem, struct ga_part
 	partition->transitions = 0;
 }
 
-/* More than the search can count: swaps, and a bound that takes every pair for the best. */
+/* More than the search can count: swaps, and a bound that treats every pair as the best. */
 static bool solve_many(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	const size_t rest = problem->count % problem->size;
@@ -70,7 +70,7 @@ static bool solve_many(const struct ga_part_problem *problem, struct ga_part_res
 	return true;
 }
 
-/* Where hardly two vertices are alike, the search has nothing to go by. */
+/* If hardly any two vertices are alike, the search has nothing to work with. */
 static bool is_irregular(const struct ga_part_problem *problem, bool *ret_irregular)
 {
 	struct ga_part_classes classes;

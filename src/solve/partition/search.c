@@ -6,12 +6,13 @@
 
 #include <string.h>
 
-/* No partition is worth so much. */
+/* No partition is worth this much. */
 static const int64_t unreachable = GA_PART_UNBOUNDED / 2;
 
 enum {
-	DEFAULT_BUDGET = 43000, /* what would take longer than some 10 ms goes without a proof */
-	LOOKS_A_STEP = 10,      /* of swaps: they are cheap, but no replacement for a proof */
+	DEFAULT_BUDGET =
+		43000,     /* anything that would take longer than about 10 ms stays unproven */
+	LOOKS_A_STEP = 10, /* of swaps: they are cheap, but no replacement for a proof */
 	LOOKS_A_PAIR = 400,
 };
 
@@ -159,7 +160,7 @@ int64_t ga_part_search_solve(struct ga_part_search *search, const uint8_t *count
 	entry = search->exhausted ? NULL : ga_part_memo_find(&search->memo, counts);
 	if (!entry)
 		return GA_PART_UNBOUNDED;
-	/* Known to be there since before; its bounds only ever close in. */
+	/* It is known to exist already; its bounds only get tighter. */
 	if (outcome.best > entry->low)
 		entry->low = outcome.best;
 	if (outcome.best < stop) {

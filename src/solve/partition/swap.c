@@ -198,7 +198,9 @@ static void kick(struct swapper *s)
 	}
 }
 
-/* From the best there is: a few exchanges at random, and on from there where it is no worse. */
+/*
+ * Makes a few random exchanges in the best partition, and continues from there if it is no worse.
+ */
 static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
 			  struct ga_part_result *partition)
 {

@@ -3,18 +3,18 @@
  * The bottleneck ring (the bottleneck travelling salesman problem): the greatest bandwidth that
  * some Hamiltonian cycle of a set has on every edge.
  *
- * Where the table is that of a tree it is the slowest pair: a set falls apart into two parts with
- * nothing faster between them, and the ring must cross. Links across such parts break the tree;
- * then it is asked, for each of the few bandwidths there are, whether the faster pairs have a
- * Hamiltonian cycle. That is exact up to EXACT vertices (Held and Karp's table of subsets); beyond,
- * a search that gives up answers with the slowest pair, which is always reached.
+ * If the table is that of a tree, it is the slowest pair: the set falls into two parts with nothing
+ * faster between them, and the ring must cross. Links across such parts break the tree; then we
+ * ask, for each of the few bandwidths, whether the faster pairs have a Hamiltonian cycle. That is
+ * exact up to EXACT vertices (Held and Karp's table of subsets); beyond, a search that gives up
+ * answers with the slowest pair, which is always reached.
  */
 #include "graph.h"
 
 #include <string.h>
 
 enum { EXACT = 15, MAX = GA_SET_NEAR_MAX };
-/* Steps that a search takes before it gives up: where the table can decide, and where not. */
+/* Steps before a search gives up: if the table can decide, and if not. */
 enum { GLANCE = 64, PATIENCE = 4000 };
 
 struct ring {
@@ -60,7 +60,7 @@ static bool closes_exactly(const struct ring *ring)
 	return (ends[all] & near[start]) != 0;
 }
 
-/* Goes on to the neighbour that has the fewest ways out, before it has none (Warnsdorff's rule). */
+/* Goes first to the neighbour with the fewest ways out (Warnsdorff's rule). */
 static bool closes(struct ring *ring, size_t at, uint64_t open)
 {
 	uint64_t next = ring->near[at] & open;
@@ -119,7 +119,7 @@ static int32_t slowest_pair(const struct ga_set_graph *graph, const size_t *set,
 	return slowest;
 }
 
-/* In a graph of many vertices the set's own are numbered anew. */
+/* In a graph of many vertices, the vertices of the set are renumbered. */
 static const uint64_t *near_of(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			       size_t rate, uint64_t *scratch)
 {

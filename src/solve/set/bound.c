@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much bandwidth a set can have at most. Over links it must lie within one connected part that
- * is large enough, and no member has more than its want-1 best links there carry. Where there is no
- * such part, a ring: the fastest bandwidth that holds enough vertices together, or what the fullest
- * uplink has where they are spread as evenly as can be.
+ * The most bandwidth that a set can have. Over links it must be within one connected part that is
+ * large enough, and no member has more than its want-1 best links there carry. If there is no such
+ * part, it is a ring: the fastest bandwidth that holds enough vertices together, or what the
+ * fullest uplink has if they are spread as evenly as possible.
  */
 #include "graph.h"
 
@@ -92,7 +92,7 @@ static int64_t reach(struct parts *parts, size_t p)
 	return sum;
 }
 
-/* The want-th largest reach in the part, for a set is as weak as its weakest member. */
+/* The want-th largest reach in the part, because a set is as weak as its weakest member. */
 static int64_t bound_of_part(struct parts *parts, size_t part)
 {
 	int64_t *reaches = parts->links + parts->count, least_required = INT64_MAX;
@@ -126,7 +126,7 @@ static int64_t bound_by_links(struct parts *parts)
 	return bound;
 }
 
-/* The fastest ring between two of these vertices that is slower than below; 0 where none is. */
+/* The fastest ring between two of these vertices that is slower than below; 0 if there is none. */
 static int32_t next_slower(const struct parts *parts, int32_t below)
 {
 	int32_t next = 0;
@@ -184,7 +184,7 @@ static size_t most_in_pieces(const struct parts *parts, const size_t *pieces, si
 	return most;
 }
 
-/* The fewest pieces below the fullest uplink that any set has to have. */
+/* The fewest pieces that any set must have below its fullest uplink. */
 static int32_t fewest_pieces(struct parts *parts, const int32_t *below)
 {
 	size_t *pieces = parts->queue; /* not in use any more */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every set, in the order offered, twins once, apart from those that cannot have the links they
- * would need to be as good as the best so far. The first of the best stays, so ties by everything
- * are decided by that order.
+ * Tries every set in the order offered, twins once, except those that cannot have the links they
+ * would need to match the best so far. The first of the best stays, so complete ties are decided by
+ * that order.
  */
 #include "cleanup.h"
 #include "error.h"
@@ -31,7 +31,7 @@ struct walk {
 	int result;
 };
 
-/* Below the fastest ring links are not needed. */
+/* Up to the fastest ring, links are not needed. */
 static int64_t links_for(const struct ga_set_search *search, int64_t floor)
 {
 	int64_t need = search->links_for ? search->links_for(search->context, floor) : 0;
@@ -87,8 +87,7 @@ static int64_t *can_have(const struct walk *walk)
 	return walk->can_have + walk->depth * (walk->search->want + 1);
 }
 
-/* Members lose their links to a vertex that is passed over; whether all still have what they need.
- */
+/* Members lose their links to a skipped vertex. Returns whether all still have what they need. */
 static bool pass_over(const struct walk *walk, size_t position)
 {
 	const struct ga_set_graph *graph = walk->search->graph;
@@ -103,7 +102,9 @@ static bool pass_over(const struct walk *walk, size_t position)
 	return enough;
 }
 
-/* Carries along what members can have when v joins them; whether v and they have what they need. */
+/*
+ * Updates what members can have when v joins them. Returns whether v and they have what they need.
+ */
 static bool join_links(struct walk *walk, size_t position, size_t v)
 {
 	const int32_t *links = walk->search->graph->link + v * walk->search->graph->count;

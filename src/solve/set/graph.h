@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A complete graph with the weights that decide what a set of its vertices is worth, as dense
- * tables. Vertices are numbers from 0; a set is an array of them. Knows weights only: what they
- * stand for, and how many MB/s a link has, is the business of the one who fills it. Filled once,
- * then only read.
+ * tables. Vertices are numbers from 0; a set is an array of them. It only knows weights; the caller
+ * who fills it decides what they mean and how many MB/s a link has. It is filled once and then only
+ * read.
  */
 #ifndef GA_SOLVE_SET_GRAPH_H
 #define GA_SOLVE_SET_GRAPH_H
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many different bandwidths in ring; and the most vertices whose neighbours fit in a word. */
+/* The most different bandwidths in ring; the most vertices whose neighbours fit in a word. */
 enum { GA_SET_RATES_MAX = 16, GA_SET_NEAR_MAX = 64 };
 
 /* What shared traffic passes on its way, one within the other: switches, then sockets. */
@@ -25,7 +25,7 @@ struct ga_set_graph {
 	int32_t *ring;  /* MB/s that a ring has here where it also leaves those links; 0: shared */
 	int32_t *score; /* how well the pair goes together; more is better */
 	int32_t *node;  /* of each vertex, numbered from 0: a set on few nodes is better */
-	int32_t ring_most; /* no ring has more, and no link less */
+	int32_t ring_most; /* no ring has more than this, and no link less */
 	/* ring is the table of a tree (an ultrametric): of the three pairs among three vertices the
 	   two slowest are equal. */
 	bool tree;
@@ -47,7 +47,7 @@ int ga_set_graph_init(struct ga_set_graph *graph, size_t count);
 void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t link, int32_t ring,
 		       int32_t score);
 int ga_set_graph_finish(struct ga_set_graph *graph);
-/* The same, at once, for a graph of a few vertices that is asked about one set only. */
+/* The same, but quicker, for a small graph that is asked about only one set. */
 int ga_set_graph_finish_briefly(struct ga_set_graph *graph);
 void ga_set_graph_free(struct ga_set_graph *graph);
 #define ga_auto_set_graph ga_cleanup(ga_set_graph_free)
@@ -67,7 +67,7 @@ static inline int32_t ga_set_graph_score(const struct ga_set_graph *graph, size_
 	return graph->score[a * graph->count + b];
 }
 
-/* Whether exchanging the two changes nothing: the same links to all others, the same node. */
+/* Whether swapping the two changes nothing: the same links to all others, and the same node. */
 bool ga_set_graph_twins(const struct ga_set_graph *graph, size_t a, size_t b);
 
 /* Sum of the pair scores. */
@@ -78,8 +78,8 @@ int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set,
 
 /*
  * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the links, else what
- * the best ring has. What has less than floor may be said to have less still.
- * GPUALLOC_ENOMEM is the one negative answer.
+ * the best ring has. A result below floor may be lower than the true value. GPUALLOC_ENOMEM is the
+ * only negative answer.
  */
 int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			 int64_t floor);
@@ -95,10 +95,13 @@ int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, s
 /* The same where the slowest pair, which any ring reaches, is known. */
 int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			       int32_t reached, int32_t floor);
-/* Of a ring that passes shared uplinks; where it need not, the bottleneck. */
+/* Of a ring that uses shared uplinks; if it need not, the bottleneck. */
 int64_t ga_set_over_uplinks(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
-/* No set of want of these vertices that has all the required has more bandwidth, in MB/s. */
+/*
+ * An upper bound in MB/s on the bandwidth of any set of want of these vertices that has all the
+ * required ones.
+ */
 int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
 			   const bool *required, size_t want, int64_t *ret_bound);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where there are too many sets to try all: sets of the highest pair scores in parts of the
- * machine, and, while the bound is not reached, one grown from each kind of vertex by what links
- * best to those already in; each improved by exchanging one for one until nothing helps. A set that
- * reaches the bound is proven; then only ties are worked on.
+ * For too many sets to try them all. Starts from the sets of highest pair scores in parts of the
+ * machine, and, while the bound is not reached, from one grown from each kind of vertex by adding
+ * what links best to those already in. Each is improved by swapping one for one until nothing
+ * helps. A set that reaches the bound is proven; then only ties are worked on.
  */
 #include "cleanup.h"
 #include "error.h"
@@ -25,7 +25,7 @@ struct state {
 	int64_t *scores;
 	size_t *uses;    /* by NUMA node */
 	size_t *scratch; /* a set of vertices */
-	size_t *best;    /* positions of the best beginning */
+	size_t *best;    /* positions of the best start */
 	struct ga_set_rank best_rank;
 	struct ga_set_rank rank;
 };
@@ -146,7 +146,7 @@ static struct ga_set_rank exchanged(const struct state *state, size_t out, size_
 	return rank;
 }
 
-/* 1 when the exchange was made, for it was better. */
+/* 1 if the swap was better and was made. */
 static int try_exchange(struct state *state, size_t slot, size_t in)
 {
 	size_t out = state->at[slot];
@@ -211,7 +211,7 @@ static void keep_if_best(struct state *state)
 	memcpy(state->best, state->at, state->size * sizeof *state->at);
 }
 
-/* What is in the set now, made as good as exchanging makes it. */
+/* Improves the current set by swaps as far as possible. */
 static int climb(struct state *state)
 {
 	int result = 0;
@@ -240,7 +240,7 @@ static int climb_from(void *context, const size_t *positions)
 	return climb(state);
 }
 
-/* From all kinds of vertices as far as the budget goes, until the bound is reached. */
+/* From all kinds of vertices, until the budget is used up or the bound is reached. */
 static int climb_from_all(struct state *state)
 {
 	size_t seeds = 0;

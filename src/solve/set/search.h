@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The search for the best set of a given size, by any value that can be asked for a set. Among
- * sets of the same value those that tie by everything else go by the order in which the vertices
- * were offered: the answer depends on the question alone.
+ * The search for the best set of a given size, by any function that gives a set a value. Complete
+ * ties are decided by the order in which the vertices were offered, so the answer depends only on
+ * the question.
  */
 #ifndef GA_SOLVE_SET_SEARCH_H
 #define GA_SOLVE_SET_SEARCH_H
 
 #include "graph.h"
 
-/* The best set as far as it was looked for. Fields count in this order, the loss less is better. */
+/* The best set found so far. Fields count in this order; for the loss, less is better. */
 struct ga_set_rank {
 	int64_t value;
 	int64_t sum;  /* of scores inside */
@@ -25,10 +25,12 @@ struct ga_set_search {
 	const bool *required; /* by vertex of the graph */
 	const bool *idle;     /* by vertex: others could ask for it later; twins are alike in it */
 	const int64_t *loss;  /* by vertex: what others miss when it is taken; 0 or more */
-	/* What a set of want vertices is worth, or anything less than floor where that is certain
-	   to be so; negative GPUALLOC_ENOMEM - values are never negative. */
+	/*
+	 * The value of a set of want vertices, or any number below floor if the value is certainly
+	 * below it. GPUALLOC_ENOMEM is the only negative result.
+	 */
 	int64_t (*value)(void *context, const size_t *set, int64_t floor);
-	/* Links' bandwidth that a set must have where it is worth floor; NULL: nothing is known. */
+	/* The link bandwidth that a set needs to be worth floor; NULL: nothing is known. */
 	int64_t (*links_for)(void *context, int64_t floor);
 	void *context;
 	int64_t bound;    /* no set is worth more */
@@ -55,7 +57,7 @@ bool ga_set_rank_better(const struct ga_set_rank *a, const struct ga_set_rank *b
 
 #define GA_SET_NONE SIZE_MAX
 
-/* What both parts want to know beforehand, by position in the order offered. */
+/* What both parts need beforehand, by position in the order offered. */
 struct ga_set_plan {
 	size_t *twin;     /* the one before that may be taken as well instead, or GA_SET_NONE */
 	size_t *required; /* how many from here on */
@@ -65,7 +67,7 @@ struct ga_set_plan {
 int ga_set_plan_init(const struct ga_set_search *search, struct ga_set_plan *ret_plan);
 void ga_set_plan_free(struct ga_set_plan *plan);
 #define ga_auto_set_plan ga_cleanup(ga_set_plan_free)
-/* How many sets there are when twins count once, or limit where there are more. */
+/* How many sets there are when twins count once, or limit if there are more. */
 int ga_set_plan_sets(const struct ga_set_search *search, const struct ga_set_plan *plan,
 		     uint64_t limit, uint64_t *ret_sets);
 

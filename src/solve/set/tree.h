@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of the highest sum of pair scores, as a beginning for the search; see tree.c. */
+/* Sets of the highest sum of pair scores, to start the search from; see tree.c. */
 #ifndef GA_SOLVE_SET_TREE_H
 #define GA_SOLVE_SET_TREE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For every set of some vertices the best bandwidth that sets of given sizes have within it. For
- * small graphs: the tables have a cell for each set and size.
+ * For every subset of some vertices, the best bandwidth of sets of given sizes within it. For small
+ * graphs only: the tables have a cell for each subset and size.
  */
 #ifndef GA_SOLVE_SET_WITHIN_H
 #define GA_SOLVE_SET_WITHIN_H
