@@ -37,6 +37,13 @@ static int open_store(const char *path, int own, struct ga_store *ret_store, gpu
 		path = mine;
 	} else if (!path) {
 		path = gpualloc_store_default();
+		if (*path != '/')
+			return ga_error_set(
+				error, GPUALLOC_EPERM,
+				"GPUALLOC_STATE_DIR=%s depends on the current directory, "
+				"so programs in other directories would lease in other "
+				"stores: set it to a path that begins with /",
+				path);
 		/*
 		 * A caller that may not create what is missing is told what it is when the store is
 		 * opened.

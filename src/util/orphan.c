@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,11 +70,22 @@ int ga_orphan_hand_on(void)
 	return fcntl(GA_ORPHAN_ANSWER, F_SETFD, 0) < 0 ? errno : 0;
 }
 
+/* The caller may ignore or block the signal that ends it before its time. */
+static void heed_signals(void)
+{
+	sigset_t none;
+
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 bool ga_orphan_say_runs(void)
 {
 	const char word = GA_ORPHAN_RUNS;
 	ssize_t said;
 
+	heed_signals();
 	do
 		said = write(GA_ORPHAN_ANSWER, &word, 1);
 	while (said < 0 && errno == EINTR);

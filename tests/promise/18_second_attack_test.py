@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a second attack found, by other means than the first: a lease that ends while somebody joins
 it, queue numbers that one lock covers, keepers of whom nobody was told, records under other
-people's names, and descriptors that were slipped to somebody."""
+people's names, stores whose name depends on the folder, and descriptors that were slipped to
+somebody."""
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -121,6 +123,36 @@ def a_keeper_of_whom_nobody_was_told_ends():
             finally:
                 keeper.kill()
                 keeper.wait()
+
+
+@case
+def a_keeper_ends_when_told_to_whatever_its_caller_ignores():
+    def deafen():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    with store() as one:
+        words = [GPUALLOC, "hold", "--machine", one.machine, "--for", "1h", "--json"]
+        held = json.loads(subprocess.run(words, env=one.environment(), check=True, text=True,
+                                         stdout=subprocess.PIPE, preexec_fn=deafen).stdout)
+        with open(f"/proc/{held['pid']}/status", encoding="utf-8") as file:
+            masks = dict(line.split(":\t") for line in file.read().splitlines() if "Sig" in line)
+        term = 1 << signal.SIGTERM - 1
+        cli.ok("release", held["lease"], env=env_of(one))
+        assert not (int(masks["SigBlk"], 16) | int(masks["SigIgn"], 16)) & term, masks
+
+
+# ---- stores ----
+
+@case
+def a_store_is_the_same_from_every_folder():
+    """Else a lease within a lease would be one in another store, beside everybody."""
+    with store() as one:
+        where, name = os.path.split(one.path)
+        os.mkdir(os.path.join(where, "elsewhere"), 0o755)
+        for folder in (where, os.path.join(where, "elsewhere")):
+            cli.refused(77, "run", "--machine", one.machine, "true", cwd=folder,
+                        env={"GPUALLOC_STATE_DIR": name}, says=["begins with /"])
 
 
 # ---- records ----
