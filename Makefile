@@ -20,19 +20,19 @@ all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 help:
-	@echo 'make demo     install what is missing, build, and show the main job on a built-in machine'
+	@echo 'make demo     install missing packages, build, and show what gpualloc does on a built-in machine'
 	@echo 'make check    build and run every test'
-	@echo 'make bench    measure, in a release build: what decisions and leases cost, what policies are worth'
+	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
-	@echo 'make hard     kill, stop and error at every system call and allocation; ten million runs of'
+	@echo 'make hard     kill, stop or fail at every system call and allocation; ten million runs of'
 	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
 	@echo 'make lint     clang-tidy, cppcheck, gcc -fanalyzer, shellcheck and pyflakes, without a finding'
-	@echo 'make release  whether this tree can be released, and how; changes nothing'
-	@echo 'make format   put the sources in their form'
+	@echo 'make release  say whether this tree can be released, and how; changes nothing'
+	@echo 'make format   format the sources'
 
 deps:
 	@tools/install-deps all

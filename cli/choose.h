@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options for choosing devices, the same for every command that chooses, and what they lead to.
- */
+/* The options for choosing devices, the same for every command, and the choice they lead to. */
 #ifndef CLI_CHOOSE_H
 #define CLI_CHOOSE_H
 

@@ -76,8 +76,7 @@ static int show(const struct call *call)
 		result = look(call, store, leases, &machine);
 	if (result)
 		return result;
-	/* Starts at the upper left corner and overwrites; wiping first would flicker.
-	 */
+	/* Overwrites from the upper left corner; wiping first would flicker. */
 	if (call->value[OPTION_WATCH])
 		ga_buffer_text(&text, "\033[H\033[J");
 	if (call->value[OPTION_JSON])

@@ -7,8 +7,7 @@
 
 /* The number of terminal columns that a string takes. */
 size_t columns_of(const char *string);
-/* The number of bytes of a string that fit into that many columns; *ret_columns is what they take.
- */
+/* The bytes of a string that fit into that many columns; *ret_columns is what they take. */
 size_t columns_fit(const char *string, size_t columns, size_t *ret_columns);
 
 /* A string in exactly that many columns: blanks fill them up, an ellipsis shows what was cut. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which store of leases a command uses: everybody's, the one that the environment names, or the
- * user's own.
- */
+/* Which store a command uses: everybody's, the one in the environment, or the user's own. */
 #ifndef CLI_STORES_H
 #define CLI_STORES_H
 

@@ -24,8 +24,7 @@ struct group_box {
 	size_t row;
 };
 
-/* NVLinks between two GPUs that no fabric joins; x says where the line begins and ends.
- */
+/* NVLinks between two GPUs without a fabric; x says where the line begins and ends. */
 struct direct_link {
 	size_t a, b;
 	int count;
@@ -63,8 +62,7 @@ bool layout_make(struct layout *layout, const gpualloc_machine *machine);
 void layout_free(struct layout *layout);
 
 bool row_is_mirrored(size_t row);
-/* How far from its GPUs the line between two of one row runs; 0 for neighbours, which need no arc.
- */
+/* How far the line between two GPUs of one row runs from them; 0 for neighbours. */
 int arc_height(const struct layout *layout, const struct direct_link *link);
 
 #endif

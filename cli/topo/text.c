@@ -307,8 +307,7 @@ static void add_p2p(struct ga_buffer *text, struct matrix matrix)
 		ga_buffer_text(text, "  U    = not known\n");
 }
 
-/* What all pairs have in common, which is all there is to say about a machine with one big switch.
- */
+/* What all pairs have in common: all there is to say about a machine with one big switch. */
 static void add_summary(struct ga_buffer *text, const struct matrix *matrix)
 {
 	char first[CELL_SIZE], cell[CELL_SIZE];

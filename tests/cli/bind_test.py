@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc run --bind: the command runs near its devices, and nowhere where it could not run
-before. The machines are built-in ones whose CPUs and nodes are made to be those of this one."""
+"""gpualloc run --bind: the command runs near its devices, and only where it could run before. The
+machines are built-in ones with the CPUs and nodes of this machine."""
 import contextlib
 import json
 import os
@@ -36,7 +36,7 @@ NODES = sorted(int(name[4:]) for name in os.listdir("/sys/devices/system/node")
 
 @contextlib.contextmanager
 def near(*places, machine="dgx1-volta"):
-    """A store and a machine whose GPUs are near these; the last stands for all that follow."""
+    """A store and a machine whose GPUs are near these; the last is for all further GPUs."""
     content = json.loads(ok("snapshot", "--machine", machine))
     for i, device in enumerate(content["devices"]):
         device.update(places[min(i, len(places) - 1)])
@@ -52,7 +52,7 @@ def near(*places, machine="dgx1-volta"):
 
 
 def bound(one, *words, command=STATUS, **options):
-    """What the command printed, and the one line that was said."""
+    """What the command printed, and the one message."""
     result = one.run("--bind", *words, *command, **options)
     assert result.code == 0, result
     assert re.fullmatch(r"gpualloc: bound to CPUs \S+, memory (of NUMA node \S+|not bound)\n",
@@ -71,7 +71,7 @@ def the_command_runs_on_the_cpus_near_its_device():
 
 
 @case
-def of_several_devices_it_has_the_cpus_of_all():
+def with_several_devices_it_gets_the_cpus_of_all():
     if len(HERE) < 2:
         raise Skip("one CPU")
     first, second = sorted(HERE)[:2]
@@ -91,14 +91,14 @@ def a_node_stands_for_its_cpus():
 
 
 @case
-def a_mig_instance_is_where_its_gpu_is():
+def a_mig_instance_is_near_the_cpus_of_its_gpu():
     cpu = min(HERE)
     with near({"cpus": str(cpu), "numa": None}, machine="a100-mig") as one:
         assert allowed(bound(one, "--mig")[0])[0] == {cpu}
 
 
 @case
-def what_was_restricted_stays_restricted():
+def a_restriction_stays():
     if len(HERE) < 2:
         raise Skip("one CPU")
     one_cpu = {max(HERE)}
@@ -142,7 +142,7 @@ def memory_comes_from_the_node():
 # ---- what is refused ----
 
 @case
-def nothing_allowed_is_refused_before_the_command_runs():
+def having_no_allowed_cpu_is_refused_before_the_command_runs():
     with near(FAR) as one:
         one.refused(78, "--bind", "echo", "ran",
                     says=["may use none of the CPUs near the devices (60000-60003)"])
@@ -155,7 +155,7 @@ def nothing_allowed_is_refused_before_the_command_runs():
 
 
 @case
-def what_is_near_has_to_be_known():
+def unknown_places_are_refused():
     with near({"cpus": None, "numa": None}) as one:
         one.refused(78, "--bind", "--only", "3", "echo", "ran",
                     says=["which CPUs are near GPU 3 is not known"])
@@ -166,7 +166,7 @@ def what_is_near_has_to_be_known():
 
 
 @case
-def inside_a_hold_the_option_goes_inside():
+def in_a_hold_the_option_goes_inside():
     with near({"cpus": str(min(HERE))}) as one:
         result = subprocess.run([GPUALLOC, "run", "--in", "x", "--bind", "true"],
                                 env=one.environment(), capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the command share: running it, with or without a terminal, and telling
-what came of it as TAP. A test is a function marked @case; a failed assert is a red line."""
+"""What the tests of the command share: running it, with or without a terminal, and reporting
+the outcome as TAP. A test is a function marked @case; a failed assert is a red line."""
 import concurrent.futures
 import fcntl
 import os
@@ -40,7 +40,7 @@ def machine_file(name):
 
 
 def environment(**more):
-    """Ours, but for what would change what the command does; None takes a variable away."""
+    """Ours, without variables that would change what the command does; None removes one."""
     env = {key: value for key, value in os.environ.items()
            if not key.startswith("GPUALLOC") and key not in ("NO_COLOR", "COLUMNS", "LC_ALL")}
     env.update(TERM="xterm-256color", GPUALLOC_CONFIG="/nonexistent/gpualloc.conf")
@@ -68,7 +68,7 @@ def run(*words, env=None, **options):
 
 
 def ok(*words, env=None, **options):
-    """Runs a command that has to succeed without a word on stderr; what it printed."""
+    """Runs a command that must succeed with an empty stderr; returns what it printed."""
     result = run(*words, env=env, **options)
     assert result.code == 0, f"{words}: {result!r}"
     assert result.err == "", f"{words}: {result!r}"
@@ -76,7 +76,7 @@ def ok(*words, env=None, **options):
 
 
 def refused(code, *words, env=None, says=(), **options):
-    """Runs a command that has to fail: with that exit status, with nothing on stdout, and with a
+    """Runs a command that must fail: with that exit status, with nothing on stdout, and with a
     sentence on stderr that contains all that says lists."""
     result = run(*words, env=env, **options)
     assert result.code == code, f"{words}: expected exit {code}: {result!r}"
@@ -88,7 +88,7 @@ def refused(code, *words, env=None, says=(), **options):
 
 
 def on_terminal(*words, columns=80, env=None):
-    """Runs a command on a terminal of that width; what appeared on it."""
+    """Runs a command on a terminal of that width; returns what appeared on it."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen([GPUALLOC, *words], env=environment(**(env or {})), stdin=slave,
@@ -136,24 +136,24 @@ def is_sanitized():
 
 
 def outcome(number, function):
-    """Whether a case failed, and the lines that tell of it."""
+    """Whether a case failed, and the lines that report it."""
     name = function.__name__.replace("_", " ")
     try:
         function()
     except Skip as reason:
         return False, f"ok {number} - {name} # SKIP {reason}"
-    except Exception:  # whatever it was, the other cases are still worth running
+    except Exception:  # whatever it was, the other cases should still run
         lines = [f"# {line}" for line in traceback.format_exc().splitlines()]
         return True, "\n".join([*lines, f"not ok {number} - {name}"])
     return False, f"ok {number} - {name}"
 
 
 def main(at_once=1):
-    """at_once: how many cases may run beside each other, where each has a world of its own."""
+    """at_once: how many cases may run side by side, if they do not share anything."""
     failed = False
     print(f"1..{len(CASES)}")
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        each = pool.map if at_once > 1 else map  # what sets signals needs the main thread
+        each = pool.map if at_once > 1 else map  # setting signals needs the main thread
         for bad, lines in each(outcome, range(1, len(CASES) + 1), CASES):
             failed |= bad
             print(lines, flush=True)

@@ -60,7 +60,7 @@ def instances_are_given_once_until_they_are_gone():
 
 
 @case
-def a_hundred_at_once_have_no_instance_twice():
+def a_hundred_at_once_never_share_an_instance():
     with store("a100-mig") as one:
         env = one.environment(GPUALLOC_MACHINE=one.machine, GPUALLOC_HOLD="1h")
         children = [subprocess.Popen([os.path.join(TOOLS, "getgpu")], stdout=subprocess.PIPE,
@@ -86,7 +86,7 @@ def watches_somebody(pid):
 
 
 @case
-def a_hundred_programs_on_fourteen_instances_have_each_its_own():
+def a_hundred_programs_take_turns_on_fourteen_instances():
     with store(machine_file("chaos.json")) as one:
         gate, opens = os.pipe()  # all read from the one end, until the other is closed
         env = one.environment(GPUALLOC_MACHINE=one.machine, GPUALLOC_HOLD="30s")
@@ -138,7 +138,7 @@ def a_hold_bridges_to_the_program_and_ends_with_it():
 
 
 @case
-def a_hold_that_nobody_comes_for_ends_at_its_time():
+def a_hold_that_nobody_picks_up_ends_in_time():
     with store("a100-mig") as one:
         assert tool(one, "getgpu", env={"GPUALLOC_HOLD": "300ms"}).returncode == 0
         for keeper in holders(one):
@@ -149,7 +149,7 @@ def a_hold_that_nobody_comes_for_ends_at_its_time():
 
 
 @case
-def nothing_outside_the_list_is_given():
+def only_devices_on_the_list_are_given():
     with store("a100-mig") as one:
         all_of_them = [tool(one, "getgpu", str(number)).stdout.strip() for number in range(5)]
         path = os.path.join(one.where, "ids")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the administrator says in gpualloc.conf, as users meet it; and what the log is told."""
+"""What the administrator says in gpualloc.conf, as users see it, and what is logged."""
 import contextlib
 import json
 import os
@@ -13,7 +13,7 @@ from leasing import PATIENCE, Store, store
 
 
 class Ruled(Store):
-    """A store under a configuration of its own; the log is a socket that the test reads."""
+    """A store with its own configuration; the log is a socket that the test reads."""
 
     def __init__(self, one):
         super().__init__(one.where, one.machine)
@@ -65,7 +65,7 @@ def ruled(*lines, machine="dgx1-volta"):
 
 
 @case
-def what_is_taken_out_of_use_is_given_to_nobody():
+def devices_taken_out_of_use_are_given_to_nobody():
     with ruled("exclude = 3  # dead fan") as one:
         assert one.states()[3] == ("drained", "dead fan")
         one.refused(78, "-n", "8", "true", says=["dead fan"])
@@ -87,7 +87,7 @@ def a_missing_file_says_nothing():
 
 
 @case
-def mistakes_stop_who_gives_and_not_who_shows():
+def mistakes_stop_leasing_but_not_showing():
     with ruled("exclude = 3 # dead fan", "max-device = 3", "keep = soon", "exclude = 44") as one:
         says = [f"{one.file}:2: ", "max-device", f"{one.file}:3: ", "soon", f"{one.file}:4: "]
         one.refused(78, "true", says=says)
@@ -104,14 +104,14 @@ def mistakes_stop_who_gives_and_not_who_shows():
 
 
 @case
-def who_else_could_write_it_is_not_obeyed():
+def a_file_that_others_could_write_is_not_obeyed():
     with ruled("exclude = 3") as one:
         os.chmod(one.file, 0o666)
         one.refused(78, "true", says=["can be written by users other than its owner"])
 
 
 @case
-def a_user_has_so_many_and_no_more():
+def a_user_gets_up_to_the_limit():
     with ruled("max-devices = 3") as one:
         one.refused(78, "-n", "4", "true", says=["max-devices", "3"])
         first = one.hold("-n", "2")
@@ -144,7 +144,7 @@ def a_group_has_its_own():
 
 
 @case
-def nothing_outside_the_list_is_given():
+def only_devices_on_the_list_are_given():
     with ruled() as one:
         ids = os.path.join(one.where, "ids")
         uuid = one.command("pick", "--only", "5").out.strip()
@@ -157,7 +157,7 @@ def nothing_outside_the_list_is_given():
 
 
 @case
-def some_processes_are_no_use():
+def some_processes_do_not_count_as_use():
     with ruled() as one:
         machine = json.loads(one.command("snapshot").out)
         for device in machine["devices"]:
@@ -185,7 +185,7 @@ def the_log_has_a_lease_from_its_grant_to_its_release():
 
 
 @case
-def the_log_has_the_end_of_who_died_once():
+def the_log_has_the_end_of_a_killed_holder_once():
     with ruled() as one:
         one.says(f"log = {one.log}")
         one.hold("-n", "1").kill()
@@ -213,7 +213,7 @@ def the_log_has_the_end_of_a_hold():
 
 
 @case
-def a_log_that_takes_nothing_stops_nobody():
+def a_log_that_accepts_nothing_stops_nobody():
     with ruled() as one:
         one.says("log = /nonexistent/log")
         one.ok("true")

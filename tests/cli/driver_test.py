@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A driver that is sick or slow, as a person meets it."""
+"""A sick or slow driver, as a person sees it."""
 import json
 import os
 
@@ -8,7 +8,7 @@ from cli import case, folder, main, ok, on_terminal, refused, run
 
 
 def driver(where, **play):
-    """Eight GPUs, shown by a library of our own that plays."""
+    """Eight GPUs, shown by our own fake library."""
     path = os.path.join(where, "machine.json")
     with open(path, "w", encoding="utf-8") as file:
         file.write(ok("snapshot", "--machine", "dgx1-volta"))
@@ -44,7 +44,7 @@ def a_shutdown_that_hangs_costs_nothing():
 
 
 @case
-def who_waits_on_a_terminal_sees_what_is_asked():
+def a_person_waiting_at_a_terminal_sees_what_is_asked():
     with folder() as where:
         env = driver(where, FAKE_SLOW_GPU="400")
         shown = on_terminal("list", env=env)

@@ -33,7 +33,7 @@ def a_wrong_command_line_is_64():
 
 
 @case
-def a_machine_that_is_not_there_is_64():
+def an_unknown_machine_is_64():
     refused(64, "list", "--machine", "no-such-machine", says=["no-such-machine", "dgx1-volta"])
     refused(64, "list", "--machine", "", says=["dgx1-volta"])
     refused(64, "list", "--machine", "/nonexistent/machine.json", says=["No such file"])
@@ -85,7 +85,7 @@ def no_file_can_put_escape_codes_on_the_terminal():
 
 
 @case
-def what_is_not_permitted_is_77():
+def a_lack_of_permission_is_77():
     nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
     with folder() as where:
         try:
@@ -205,7 +205,7 @@ def a_fifo_is_read_to_its_end():
 
 
 @case
-def an_argument_list_without_a_name_is_no_crash():
+def an_argument_list_without_a_name_does_not_crash():
     assert run("--").code == 64 and run("").code == 64
 
 

@@ -45,7 +45,7 @@ def allocated(machine):
 
 
 @case
-def the_allocator_takes_pairs_and_gives_them_back():
+def the_allocator_takes_pairs_and_returns_them():
     shown = prints(allocated("dgx1-volta"), ALLOCATOR, "dgx1-volta")
     assert "\n  link to 3          PHB, 2 NVLinks\n" in shown, shown
     prints("taken: GPU-44a48cb1", ALLOCATOR, "dgx1-volta", "simple")
@@ -90,7 +90,7 @@ def by_memory_finds_what_fits():
 
 
 @case
-def by_memory_tells_no_gpu_from_none_that_fits():
+def by_memory_distinguishes_no_gpu_from_none_that_fits():
     refuses(78, "too small: has 24.0 GiB, but 1.0 TiB are asked for", BY_MEMORY, "1TiB", "best-fit",
             LAB)
     refuses(75, "has 18.0 GiB free, but 47.0 GiB are asked for", BY_MEMORY, "47GiB", "best-fit", LAB,

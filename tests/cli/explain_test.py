@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc explain: the chosen set, what it is worth, the next best, and why not the others."""
+"""gpualloc explain: the chosen set, its worth, the next best, and why not another."""
 import json
 import os
 import re
@@ -85,8 +85,8 @@ def irregular_sets_of_many_devices_are_wrapped():
 
 
 @case
-def it_answers_however_many_there_are_to_choose_from():
-    # That takes a moment. Going through all sets would take years, and each has its time limit.
+def it_answers_for_any_number_of_devices():
+    # That takes a moment. Going through all sets would take years, so each part has a time limit.
     for machine, count in (("nvl72", "8"), ("nvl72", "16"), ("nvl72", "36"), ("pcie16", "8"),
                            ("dgx2", "8")):
         explain(machine, "-n", count)
@@ -189,7 +189,7 @@ def json_has_every_key_in_order():
 
 
 @case
-def what_is_not_proven_has_a_gap():
+def an_unproven_choice_has_a_gap():
     with folder() as where:
         path = os.path.join(where, "random.json")
         count, state = 40, 1
@@ -233,7 +233,7 @@ def a_picture_with_the_chosen_set():
 
 
 @case
-def what_pick_refuses_explain_refuses_in_the_same_words():
+def explain_refuses_in_the_words_of_pick():
     for words in (["-n", "10"], ["-n", "0"], ["-p", "foo"], ["--only", ""], ["-m", "8Gigs"],
                   ["--require", "3", "--exclude", "3"], ["--mig", "1g.5gb"],
                   ["-m", "1TiB"], ["--share"]):

@@ -142,11 +142,11 @@ def bash_completes():
     assert complete("gpualloc", "pick", "-p", "bal") == ["balanced"]
     assert complete("gpualloc", "pick", "--format", "") == \
         ["env", "index", "json", "pci", "torch", "uuid"]
-    # What may stand behind "=" only: the next word is another option.
+    # An optional value only comes after "=", so the next word is another option.
     assert complete("gpualloc", "pick", "--mig", "--se") == ["--seed"]
     assert complete("gpualloc", "pick", "--mig", "=") == []
     assert complete("gpualloc", "pick", "--ignore-processes", "=", "8") == []
-    # bash makes a word of the "=".
+    # bash makes "=" a word of its own.
     assert complete("gpualloc", "pick", "--policy", "=", "wor") == ["worst-fit"]
     assert "dgx2" in complete("gpualloc", "pick", "--machine", "=")
     assert complete("gpualloc", "slurm", "gres") == ["gres-conf"]

@@ -47,7 +47,7 @@ def commands_run_inside():
         result = cli.run("release", lease, env=env)
         assert result.code == 0 and result.raw == b"", result
         assert f"process {child.pid} (sh -c echo in; read line) left running" in result.err, result
-        one.refused(75, "-n", "8", "true")  # what runs inside keeps it
+        one.refused(75, "-n", "8", "true")  # the command inside keeps it
         child.communicate()
         assert one.is_free()
         cli.refused(64, "run", "--in", lease, "-n", "2", "true", env=env, says=["--count"])
@@ -62,7 +62,7 @@ def a_hold_ends_at_its_time():
 
 
 @case
-def a_keeper_has_nothing_of_its_callers():
+def a_keeper_keeps_nothing_open_of_its_caller():
     with store() as one:
         reader, writer = os.pipe()
         os.set_inheritable(writer, True)
@@ -82,7 +82,7 @@ def a_keeper_has_nothing_of_its_callers():
 
 
 @case
-def what_fails_is_said_and_leaves_no_keeper():
+def a_failure_is_reported_and_leaves_no_keeper():
     with store() as one:
         env = {"GPUALLOC_STATE_DIR": one.path}
         cli.refused(64, "hold", "--machine", "dgx2", env=env, says=["--for 4h"])

@@ -47,7 +47,7 @@ def pids_are_those_that_have_the_descriptor():
 
 
 @case
-def who_closed_the_descriptor_is_not_among_them():
+def a_process_that_closed_the_descriptor_is_not_listed():
     with store() as one:
         closes = ["sh", "-c", "eval \"exec $GPUALLOC_FD>&-\"; echo $GPUALLOC_LEASE; read line"]
         closed = [sys.executable, "-c", "import subprocess, os; child = subprocess.Popen("
@@ -80,7 +80,7 @@ def only_the_owner_and_root_are_told():
 # ---- joining ----
 
 @case
-def a_job_is_joined_and_lives_as_long_as_who_joined_it():
+def a_joined_job_lives_as_long_as_its_joiners():
     with store() as one:
         holder, lease, child, visible = family(one, "-n", "3")
         gate = os.path.join(one.where, "gate")
@@ -157,7 +157,7 @@ def processes_of(one, lease):
 
 
 @case
-def leases_tell_what_runs_who_intrudes_and_what_idles():
+def leases_show_processes_intruders_and_idle_devices():
     with store() as one:
         with machine_with(one, gpu0=[], gpu1=[]):
             holder, lease, *_ = family(one, "-n", "2")
@@ -179,14 +179,14 @@ def leases_tell_what_runs_who_intrudes_and_what_idles():
             assert "nothing is running" not in text and "Xorg" not in text, text
             text = " ".join(one.ask("list", "--machine", one.machine).split())
             assert "nothing is running" not in text and "intruder" in text, text
-        with machine_with(one, gpu0=None, gpu1=[]):  # of one GPU nobody knows
+        with machine_with(one, gpu0=None, gpu1=[]):  # one GPU's processes are not known
             assert processes_of(one, lease) is None
             assert "nothing is running there" not in one.ask("leases", "--machine", one.machine)
         assert holder.end() == 0
 
 
 @case
-def a_driver_that_does_not_answer_keeps_nobody_from_the_list():
+def a_silent_driver_does_not_hold_up_the_list():
     with store() as one:
         holder = one.hold("-n", "2")
         env = {"GPUALLOC_STATE_DIR": one.path, "GPUALLOC_NVML": os.environ["FAKE_NVML"],
@@ -204,7 +204,7 @@ def a_driver_that_does_not_answer_keeps_nobody_from_the_list():
 # ---- who waits ----
 
 @case
-def what_is_kept_for_whom_is_shown():
+def devices_kept_for_a_waiter_are_shown():
     with store() as one:
         holder = one.hold("--only", "0")
         waiter = Terminal(GPUALLOC, "run", "--wait", "--machine", one.machine, "--only", "0-2", "-n",
@@ -219,7 +219,7 @@ def what_is_kept_for_whom_is_shown():
         line = next(line for line in text.splitlines() if line.startswith("  kept for it: "))
         assert {f"{uuid[:12]}\u2026" for uuid in kept} == set(line[15:].split(", ")), text
         one.refused(75, "--only", "1", "true", says=[str(waiter.pid)])
-        assert one.leases()["waiting"][0]["keeps"] is None  # of no machine at all
+        assert one.leases()["waiting"][0]["keeps"] is None  # without any machine
         assert holder.end() == 0 and waiter.end() == 0 and one.is_free()
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile store: parts that are not what they should be are refused, what strangers put into it
-is ignored or shown harmlessly, and nothing of it leads to a wrong grant."""
+"""A hostile store: wrong parts are refused, things that strangers put into it are ignored or
+shown harmlessly, and nothing leads to a wrong grant."""
 import contextlib
 import fcntl
 import os
@@ -17,7 +17,7 @@ from leasing import PATIENCE, Store, store
 from people import python, shared_store, two_people
 from tracing import Trace
 
-ID_BASE = 1 << 62  # where the ledger has the bytes of leases, and behind them those of tickets
+ID_BASE = 1 << 62  # where the ledger has the bytes of leases, followed by those of tickets
 TICKET_BASE = ID_BASE + (1 << 40)
 F_OFD_SETLK = 37
 
@@ -42,12 +42,12 @@ def everything_about(one):
             assert "\x7f" not in text, result
     held = results[-1].out.strip()
     while held and held in [lease["id"] for lease in one.leases()["leases"]]:
-        pass  # its keeper ends at its time, which is not when the command ends
+        pass  # its keeper ends when its time is up, not when the command ends
     return results
 
 
 def is_refused(one):
-    """Nothing is leased in it, and the reason is said."""
+    """Nothing can be leased in it, and the message says why."""
     everything_about(one)
     says = one.refused(77, "true", says=[one.path, "cannot be trusted"])
     env = {"GPUALLOC_STATE_DIR": one.path}
@@ -79,7 +79,7 @@ def files_in_the_place_of_the_ledger_are_refused():
             make()
             is_refused(one)
             cli.run("setup", env={"GPUALLOC_STATE_DIR": one.path})
-            is_refused(one)  # what is there is not repaired by being followed
+            is_refused(one)  # a link is not followed to repair what is there
             with open(target, encoding="utf-8") as file:
                 assert file.read() == "untouched"
                 assert os.fstat(file.fileno()).st_mode & 0o777 == 0o640
@@ -90,12 +90,12 @@ def files_in_the_place_of_the_ledger_are_refused():
 
 
 @case
-def folders_that_are_none_or_open_to_all_are_refused():
+def folders_that_are_not_folders_or_open_to_all_are_refused():
     for name in ("records", "queue"):
         with good_store() as one:
             part = os.path.join(one.path, name)
             os.rename(part, part + "-moved")
-            one.ok("true")  # what is missing is made
+            one.ok("true")  # missing folders are made
             shutil.rmtree(part)
             os.symlink(part + "-moved", part)
             is_refused(one)
@@ -120,20 +120,20 @@ def without_an_arbiter_it_goes_on_without_order():
         os.unlink(arbiter)
         os.symlink(target, arbiter)
         with open(target, encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which would cost who follows 2 s
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which would cost the next one 2 s
             result = one.run("-n", "8", "true")
         assert result.code == 0 and "the store has no arbiter" in result.err, result
         everything_about(one)
 
 
 @case
-def what_belongs_to_others_is_refused():
+def things_that_belong_to_others_are_refused():
     with two_people() as (ada, bob), shared_store() as one:
         for name in ("", "ledger", "records", "queue"):
             path = os.path.join(one.path, name)
             os.chown(path, bob.uid, bob.gid)
             one.refused(77, "true", says=[one.path, "cannot be trusted"], **ada.as_them())
-            one.refused(77, "true", says=[one.path, "cannot be trusted"])  # to root as well
+            one.refused(77, "true", says=[one.path, "cannot be trusted"])  # for root too
             os.chown(path, 0, 0)
             one.ok("true", **ada.as_them())
         os.chown(one.where, bob.uid, bob.gid)
@@ -153,7 +153,7 @@ ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31m\x7f\x9b31m\r\x08"
 
 
 def bad_records(one):
-    """Things in the place of records, by the name of a kind."""
+    """Things put in place of records, by the name of their kind."""
     secret = os.path.join(one.where, "secret")
     with open(secret, "w", encoding="utf-8") as file:
         file.write("pid 1\nnote secret-of-root\n")
@@ -202,12 +202,12 @@ def records_of_strangers_are_ignored_or_harmless():
         assert shown.pop(real["id"]) == real
         assert set(shown) == {f"{2 * number:010x}" for number in range(len(kinds))}, shown
         assert "secret-of-root" not in str(shown)
-        # Devices that nobody leased are free, whatever records say; what is leased is not.
+        # Devices that nobody leased are free, whatever records say; leased ones are not.
         assert len(one.ok("-n", "7", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES").split(",")) == 7
         says = one.refused(75, "--only", "0", "true")
         assert str(holder.process.pid) in says, says
         os.close(fd)
-        # Dead now: not shown, and those of ours are gone.
+        # Dead now: they are not shown, and our own are gone.
         assert [lease["id"] for lease in one.leases()["leases"]] == [real["id"]]
         everything_about(one)
         shutil.rmtree(os.path.join(one.path, "records", f"{4:010x}"))
@@ -215,14 +215,14 @@ def records_of_strangers_are_ignored_or_harmless():
 
 
 @case
-def a_record_in_the_place_of_anothers_does_not_take_his_lease():
+def a_forged_record_does_not_take_anothers_lease():
     with two_people() as (ada, bob), shared_store() as one:
         holder = one.hold("-n", "8", "--note", "hers", **ada.as_them())
         lease = one.leases()["leases"][0]["id"]
         path = os.path.join(one.path, "records", lease)
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        # Hers is lost (root did it), and he writes one with her words.
+        # Her record is lost (root removed it), and he writes one with her words.
         os.unlink(path)
         shown, = one.leases()["leases"]
         assert shown["user"] is None and shown["id"] == lease, shown
@@ -240,7 +240,7 @@ def a_record_in_the_place_of_anothers_does_not_take_his_lease():
 
 
 @case
-def thousands_of_tickets_of_one_user_hold_up_nobody_for_long():
+def thousands_of_tickets_delay_nobody_for_long():
     with two_people() as (ada, bob), shared_store() as one:
         trace = Trace("-e", "trace=openat", person=ada)
         fd = os.open(os.path.join(one.path, "ledger"), os.O_RDWR)
@@ -255,7 +255,7 @@ def thousands_of_tickets_of_one_user_hold_up_nobody_for_long():
             os.chown(path, bob.uid, bob.gid)
         one.ok("-n", "8", "true", **ada.as_them())
         one.ok("-n", "8", "--wait=60s", "true", **ada.as_them())
-        # What is said in them costs the more the more are read: no more than count of one user.
+        # Reading tickets costs time, so only a limited number per user is read.
         done = subprocess.run([*trace.words(), GPUALLOC, "run", "--machine", one.machine, "-n", "8",
                                "true"], env=one.environment(**trace.environment), check=False,
                               capture_output=True, **ada.as_them())
@@ -266,7 +266,7 @@ def thousands_of_tickets_of_one_user_hold_up_nobody_for_long():
         text = cli.ok("leases", env={"GPUALLOC_STATE_DIR": one.path})
         assert "\x1b" not in text
         os.close(fd)
-        # Dead now; root's next one removes them.
+        # Dead now; root's next lease removes them.
         one.ask("leases")
         assert os.listdir(os.path.join(one.path, "queue")) == []
 
@@ -300,7 +300,7 @@ sys.stdin.read()
 
 
 @case
-def who_sits_on_the_arbiter_costs_two_seconds_and_is_named():
+def a_process_that_blocks_the_arbiter_costs_two_seconds_and_is_named():
     with two_people() as (ada, bob), shared_store() as one:
         for kind, stopped in ((fcntl.LOCK_EX, False), (fcntl.LOCK_SH, True)):
             child = subprocess.Popen([python(bob), "-c", SIT, os.path.join(one.path, "arbiter"),
@@ -313,11 +313,11 @@ def who_sits_on_the_arbiter_costs_two_seconds_and_is_named():
                     os.waitid(os.P_PID, child.pid, os.WSTOPPED)
                 result = one.run("-n", "8", "true", **ada.as_them())
                 assert result.code == 0, result
-                assert child.poll() is None  # it has not been waited for
+                assert child.poll() is None  # nobody waited for it
                 for part in (str(child.pid), bob.name, "without order"):
                     assert part in result.err, (part, result)
                 assert ("stopped" in result.err) == stopped, result
-                # A refusal names him as well; and without order nobody is there twice.
+                # A refusal names him too; and even without order nobody gets a device twice.
                 held = one.hold("-n", "8" if stopped else "4", **ada.as_them())
                 if stopped:
                     one.refused(75, "true", says=[str(child.pid), bob.name], **ada.as_them())
@@ -334,9 +334,9 @@ def who_sits_on_the_arbiter_costs_two_seconds_and_is_named():
 
 
 @case
-def a_claimer_that_is_stopped_holds_up_others_for_two_seconds():
+def a_stopped_claimer_delays_others_for_two_seconds():
     with good_store() as one:
-        # Stopped when its claim is to begin: strangers' locks cannot be waited for, so it is
+        # Stopped when its claim begins: strangers' locks cannot be waited for, so it is
         # caught by the arbiter that we have, and stopped before it is let go.
         with open(os.path.join(one.path, "arbiter"), encoding="utf-8") as arbiter:
             fcntl.flock(arbiter, fcntl.LOCK_EX)
@@ -363,7 +363,7 @@ def links(path):
 
 
 @case
-def full_folders_cost_records_and_nothing_else():
+def full_folders_cost_only_records():
     if os.geteuid() != 0:
         raise cli.Skip("only root can mount a small file system")
     with folder() as where:

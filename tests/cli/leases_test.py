@@ -18,7 +18,7 @@ def lines(path):
 
 
 @case
-def who_comes_second_learns_who_was_first():
+def the_second_comer_learns_who_was_first():
     with store() as one:
         first = one.hold("-n", "8", "--note", "a note")
         says = one.refused(75, "true", says=["lease"])
@@ -30,7 +30,7 @@ def who_comes_second_learns_who_was_first():
 
 
 @case
-def two_never_have_the_same_device():
+def two_jobs_never_get_the_same_device():
     with store() as one:
         holders = [one.hold("-n", "2") for _ in range(4)]
         held = [int(word) for holder in holders for word in holder.said.split(",")]
@@ -49,7 +49,7 @@ def a_killed_holder_holds_nothing():
 
 
 @case
-def whoever_outlives_the_command_keeps_its_lease():
+def a_process_that_outlives_the_command_keeps_its_lease():
     with store() as one:
         gate = os.path.join(one.where, "gate")
         os.mkfifo(gate)
@@ -77,7 +77,7 @@ def inside_a_lease_its_devices_are_shared_out():
 
 
 @case
-def an_environment_alone_is_no_lease():
+def an_environment_alone_is_not_a_lease():
     with store() as one:
         stale = {"GPUALLOC_LEASE": "made-up", "GPUALLOC_FD": "1", "CUDA_VISIBLE_DEVICES": "2"}
         result = one.run("-n", "8", "true", env=stale)
@@ -94,7 +94,7 @@ print("started", flush=True)
 
 
 @case
-def a_supervised_job_keeps_its_lease_to_the_last_descendant():
+def a_supervised_job_keeps_its_lease_until_its_last_descendant_ends():
     with store() as one:
         gate, told = (os.path.join(one.where, name) for name in ("gate", "told"))
         os.mkfifo(gate)
@@ -110,7 +110,7 @@ def a_supervised_job_keeps_its_lease_to_the_last_descendant():
 
 
 @case
-def a_signal_to_the_supervisor_is_one_to_the_command():
+def a_signal_to_the_supervisor_reaches_the_command():
     with store() as one:
         trap = ["sh", "-c", "trap 'echo usr1; exit 5' USR1; echo ready; read line; read line"]
         holder = one.hold("--supervise", command=trap)
@@ -161,7 +161,7 @@ def a_hundred_runs_leave_nothing_behind():
 # ---- waiting ----
 
 @case
-def who_waits_gets_it_when_the_holder_is_killed():
+def a_waiter_gets_the_device_when_the_holder_is_killed():
     with store() as one:
         first = one.hold("-n", "8")
         terminal = Terminal(GPUALLOC, "run", "--wait", "--machine", one.machine, "echo", "granted",
@@ -189,7 +189,7 @@ def ctrl_c_while_waiting_leaves_no_trace():
 
 
 @case
-def waiting_ends_in_124_and_passes_nobody_by():
+def waiting_ends_with_124_and_skips_nobody():
     with store() as one:
         one.hold("-n", "8")
         one.refused(124, "--wait=50ms", "true")
@@ -262,7 +262,7 @@ def lists_show_who_has_what():
 
 
 @case
-def leases_are_shown_to_people_too():
+def leases_are_shown_as_text_too():
     with store() as one:
         assert one.ask("leases") == f"no leases: there is no store {one.path}\n"
         assert one.leases() == {"schema": 1, "command": "leases", "store": None, "leases": [],

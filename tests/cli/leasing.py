@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of leasing share: a store of their own, holders that say when they hold and end
-when they are told to, and a terminal that one can read and type on. Nothing here sleeps: whoever
-waits reads from a pipe or waits for a process."""
+"""What the tests of leasing share: their own store, holders that say when they hold and end
+when they are told to, and a terminal to read and type on. Nothing here sleeps: all waiting is
+reading from a pipe or waiting for a process."""
 import contextlib
 import json
 import os
@@ -16,11 +16,11 @@ import tempfile
 import cli
 from cli import GPUALLOC, environment
 
-PATIENCE = 60  # seconds after which something that has to happen counts as hanging
+PATIENCE = 60  # seconds after which an expected event counts as hanging
 
 
 def line_of(process):
-    """The next line that it says, if it has said none before."""
+    """The first line that it prints."""
     if not select.select([process.stdout], [], [], PATIENCE)[0]:
         raise AssertionError("not a word")
     return process.stdout.readline()
@@ -100,7 +100,7 @@ class Store:
         return json.loads(self.ask("leases", "--json"))
 
     def is_free(self):
-        """Whether nobody holds or waits for anything, as the next one to come sees it."""
+        """Whether nobody holds or waits for anything, as a newcomer sees it."""
         leases = self.leases()
         return not leases["leases"] and not leases["waiting"] and \
             self.run("-n", "8", "true").code == 0
@@ -110,7 +110,7 @@ class Store:
                       for name in names)
 
     def remove(self):
-        """With all who still hold something in it."""
+        """With everybody who still holds something in it."""
         for holder in self.holders:
             if holder.process.poll() is None:
                 holder.process.kill()
@@ -134,7 +134,7 @@ def variables(text):
 
 
 class Terminal:
-    """A program on a terminal of its own, as the leader of its session."""
+    """A program on its own terminal, as the leader of its session."""
 
     def __init__(self, *words, env):
         self.shown = ""
@@ -156,7 +156,7 @@ class Terminal:
         return part
 
     def until(self, pattern):
-        """Reads until the pattern is there; what was before it is forgotten."""
+        """Reads until the pattern appears; forgets the text before it."""
         while not (found := re.search(pattern, self.shown)):
             if not self.read_part():
                 raise AssertionError(f"no {pattern!r} in {self.shown!r}")

@@ -31,7 +31,7 @@ def a_terminal_of_60_to_300_columns_is_never_exceeded():
 
 
 @case
-def one_row_a_device_and_instance():
+def one_row_per_device_and_instance():
     text = ok("list", "--machine", machine_file("busy.json"))
     lines = text.splitlines()
     assert lines[0] == "node7: 3 GPUs, 2 MIG instances, driver 550.54.15, source nvml", lines[0]
@@ -45,7 +45,7 @@ def one_row_a_device_and_instance():
 
 
 @case
-def what_is_not_known_is_a_dash_and_never_zero():
+def an_unknown_value_is_a_dash_and_never_zero():
     text = ok("list", "--machine", machine_file("odd.json"))
     assert re.search(r"^0 +- +free +- +- +- +-$", text, re.M), text
     assert re.search(r"^3 .* unhealthy +- +- +- ", text, re.M), text
@@ -121,7 +121,7 @@ USE = {"utilization": None, "lease": None}
 
 
 @case
-def json_has_every_key_and_null_for_what_is_not_known():
+def json_has_every_key_and_null_for_unknown_values():
     document = json.loads(ok("list", "--json", "--machine", machine_file("busy.json")))
     assert list(document) == ["schema", "command", "machine", "devices"], list(document)
     assert document["schema"] == 1 and document["command"] == "list"
@@ -180,7 +180,7 @@ def csv_reads_back_as_json_has_it():
 
 
 @case
-def one_form_at_a_time():
+def one_format_at_a_time():
     refused(64, "list", "--json", "--csv", "--machine", "dgx2", says=["--json and --csv"])
 
 
@@ -204,7 +204,7 @@ def a_thousand_devices_are_listed():
 
 
 @case
-def notes_are_for_stderr_and_quiet_keeps_them_away():
+def notes_go_to_stderr_and_quiet_removes_them():
     path = f"{machine_file('..')}/topo/2of8-a100-8nic-noaff.txt"
     loud, quiet = run("list", "--machine", path), run("list", "-q", "--machine", path)
     assert loud.code == quiet.code == 0 and loud.out == quiet.out, (loud, quiet)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""In a user namespace: uids that are not mapped all show as one, root's and everybody else's. Root's
-store is used there like outside; what somebody else may have made is not taken for root's."""
+"""In a user namespace all unmapped uids look the same, root's and everybody else's. Root's store
+is used there as outside; a store that somebody else may have made is not taken for root's."""
 import os
 import subprocess
 
@@ -24,7 +24,7 @@ def may(words, person=None):
 
 
 def inside(space, one, *words, person, path=None):
-    """What a run in there comes to."""
+    """The outcome of a run in there."""
     return subprocess.run([*space, GPUALLOC, "run", "--machine", one.machine, *words],
                           env=one.environment(GPUALLOC_STATE_DIR=path or one.path),
                           capture_output=True, text=True, timeout=PATIENCE, check=False,
@@ -84,7 +84,7 @@ def waiters_inside_and_outside_stand_in_one_queue():
 
 
 @case
-def what_she_could_change_herself_is_not_roots():
+def a_store_she_could_change_does_not_count_as_roots():
     with two_people() as (ada, bob), shared_store() as one:
         may(MAPPED, ada)
         os.chown(one.path, bob.uid, ada.gid)
@@ -92,7 +92,7 @@ def what_she_could_change_herself_is_not_roots():
         for space in (MAPPED, BARE):
             refuses(inside(space, one, "true", person=ada), "does not belong to root")
         os.chmod(one.path, 0o755)
-        # A folder for everybody above it: anybody may have made the store.
+        # The folder above is open to everybody: anybody may have made the store.
         os.chmod(one.where, 0o1777)
         for space in (MAPPED, BARE):
             refuses(inside(space, one, "true", person=ada), "anybody could")
@@ -113,16 +113,16 @@ exec $5 "$3" run --machine "$4" -n 8 true
 
 
 @case
-def a_mount_of_her_own_is_hers_and_no_others():
+def her_own_mount_is_hers_alone():
     with two_people() as (ada, _), shared_store() as one:
         space = [*MAPPED, "-m"]
         may(space, ada)
         mount = os.path.join(one.where, "mount")
         os.mkdir(mount)
-        holder = one.hold("-n", "8")  # what is leased there is free in hers
+        holder = one.hold("-n", "8")  # devices leased there are free in hers
         # Also where its owner shows as the overflow uid, as does everybody: it is she all the same.
         for further, owner in (("", "0"), (" ".join(BARE), "65534")):
-            for mode, code in (("755", 0), ("777", 77)):  # as outside: who may write may replace
+            for mode, code in (("755", 0), ("777", 77)):  # writers may also replace
                 done = subprocess.run(
                     [*space, "sh", "-c", MOUNT, "sh", mount, mode, GPUALLOC, one.machine, further,
                      owner], capture_output=True, text=True, check=False, env=one.environment(),

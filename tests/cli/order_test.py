@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who gets it next: the order of those who wait, who is passed over, and what holds up nobody."""
+"""Who is next: the order of the queue, who is passed over, and what delays nobody."""
 import os
 import pathlib
 import select
@@ -15,7 +15,7 @@ from waiting import describe, fake_driver, waiters
 
 
 @case
-def the_order_is_that_of_arrival():
+def the_queue_keeps_the_order_of_arrival():
     with store() as one, waiters(one) as some:
         holder = one.hold("-n", "8")
         names = [f"w{number}" for number in range(12)]
@@ -29,11 +29,11 @@ def the_order_is_that_of_arrival():
 
 
 @case
-def the_large_is_served_within_the_streams_of_small_ones():
+def a_large_request_is_served_among_streams_of_small_ones():
     with store() as one, waiters(one) as some:
         small = [one.hold("-n", "1") for _ in range(8)]
         some.start("large", "-n", "8")
-        # Each small one that ends is followed by two that come later: none passes.
+        # Two later ones follow each small one that ends: none of them passes.
         for number, holder in enumerate(small):
             some.start(f"s{number}", "-n", "1", is_queued=False)
             one.refused(75, "-n", "1", "true")
@@ -77,7 +77,7 @@ def a_stopped_waiter_is_passed_over_and_keeps_its_place():
 # ---- what the driver shows ----
 
 @case
-def when_a_stranger_leaves_the_waiter_goes_on():
+def a_waiter_goes_on_when_a_stranger_leaves():
     with store() as one, waiters(one) as some:
         path, env = fake_driver(one)
         stranger = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
@@ -85,7 +85,7 @@ def when_a_stranger_leaves_the_waiter_goes_on():
             describe(path, [stranger.pid])
             one.refused(75, "-n", "2", "true", env=env, says=[str(stranger.pid)])
             some.start("waits", "-n", "2", env=env)
-            one.ok("-n", "1", "--only", "1", "true", env=env)  # nothing is kept for it meanwhile
+            one.ok("-n", "1", "--only", "1", "true", env=env)  # nothing is kept for it
             describe(path, [])
         finally:
             stranger.communicate()
@@ -102,9 +102,9 @@ def a_driver_that_hangs_is_given_up_at_the_deadline():
         assert one.leases()["leases"] == [] and one.leases()["waiting"] == []
         hangs = {"FAKE_HANG": "0", **env}
         says = one.refused(78, "--deadline", "1s", "--only", "0", "true", env=hangs)
-        assert "does not answer: NVML said nothing for 1 s" in says, says
+        assert "does not answer: NVML was silent for 1 s" in says, says
         assert one.leases()["leases"] == [] and one.leases()["waiting"] == []
-        one.ok("--deadline", "1s", "true", env=hangs)  # the others are to be had
+        one.ok("--deadline", "1s", "true", env=hangs)  # the others can be leased
 
 
 @case
@@ -138,7 +138,7 @@ CLOSES = [sys.executable, "-c", "import os, sys; os.closerange(3, 4096); print('
 
 
 @case
-def who_closes_every_descriptor_has_no_lease_but_under_a_supervisor():
+def closing_every_descriptor_ends_the_lease_unless_supervised():
     with store() as one:
         loses = one.hold("-n", "8", command=CLOSES)
         assert loses.said == "closed"

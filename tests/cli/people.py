@@ -42,7 +42,7 @@ def free_uid(above):
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """Tests run beside each other, and there is one list of users. This file serves as the lock."""
+    """Tests run side by side but share one list of users. This file serves as the lock."""
     with open(__file__, encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -59,7 +59,7 @@ def can_run(somebody):
 
 @contextlib.contextmanager
 def two_people():
-    """Without useradd two numbers do, which nobody has."""
+    """Without useradd, two numbers that nobody has will do."""
     if os.geteuid() != 0:
         raise Skip("only root can be two other users")
     number = f"{os.getpid()}-{next(PAIRS)}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc pick: what is chosen, in which form, and how a wish that cannot be met is refused."""
+"""gpualloc pick: what is chosen, in which format, and how an impossible request is refused."""
 import json
 import os
 import re
@@ -16,7 +16,7 @@ POLICIES = ["balanced", "bandwidth", "best-effort", "best-fit", "pack", "random"
 
 
 def indices(machine, *words, env=None):
-    """What is chosen, as the driver counts; a MIG instance as parent:gi:ci."""
+    """The chosen devices, as the driver counts; a MIG instance as parent:gi:ci."""
     return ok("pick", "--format", "index", "--machine", machine, *words, env=env).rstrip("\n")
 
 
@@ -210,7 +210,7 @@ def sizes():
 
 
 @case
-def policies_that_are_none():
+def unknown_policies_are_refused():
     no(64, "dgx2", "-p", "foo", says=['no policy "foo"', "balanced", "worst-fit"])
     no(64, "dgx2", "-p", "ballanced", says=["did you mean --policy balanced?"])
     no(64, "dgx2", "-p", "", says=["no policy"])
@@ -308,7 +308,7 @@ def an_inherited_instance_restricts():
 # ---- forms ----
 
 @case
-def ids_in_every_form():
+def ids_in_every_format():
     words = ["-p", "simple", "--only", "3,1"]
     both = ["dgx1-volta", *words, "-n", "2"]
     assert form("index", *both) == "3,1\n"
@@ -374,7 +374,7 @@ def a_gpu_without_uuid_is_picked_by_index():
         assert indices(path, "--require", "0") == "0"
         assert form("pci", path, "--require", "0") == "00000000:0B:00.0\n"
         assert form("torch", path, "--require", "0", env=PCI_ORDER) == "cuda:2\n"
-        # In PCI order, and without a variable that nothing is known for.
+        # In PCI order, and without variables whose values are not known.
         assert form("env", path, "--require", "0") == \
             "CUDA_DEVICE_ORDER=PCI_BUS_ID\nCUDA_VISIBLE_DEVICES=2\n"
         path = bare_machine(where, None)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc run: what the command finds, what becomes of its exit status, and what is refused
-before anything is leased."""
+"""gpualloc run: what the command finds, what happens to its exit status, and what is
+refused before anything is leased."""
 import json
 import os
 import signal
@@ -25,7 +25,7 @@ def job_environment(one, *words, env=None):
 # ---- the environment ----
 
 @case
-def whole_gpus_are_named_by_number_and_by_uuid():
+def whole_gpus_are_named_by_number_or_uuid():
     with store() as one:
         found = job_environment(one, "-n", "2", "--only", "3,0")
         assert sorted(found) == [name for name in OURS if name != "GPUALLOC_MEMORY"], found
@@ -38,7 +38,7 @@ def whole_gpus_are_named_by_number_and_by_uuid():
 
 
 @case
-def uuids_stand_where_they_are_asked_for_or_needed():
+def uuids_are_used_if_asked_for_or_needed():
     with store() as one:
         found = job_environment(one, "--format", "uuid")
         assert found["CUDA_VISIBLE_DEVICES"] == found["GPUALLOC_DEVICES"], found
@@ -52,7 +52,7 @@ def uuids_stand_where_they_are_asked_for_or_needed():
 
 
 @case
-def numbers_stand_only_where_they_are_certain():
+def numbers_are_used_only_if_they_are_certain():
     with store(machine_file("nvswitch-lost.json")) as one:
         found = job_environment(one, "-n", "2")
         assert found["CUDA_VISIBLE_DEVICES"] == found["GPUALLOC_DEVICES"], found
@@ -63,7 +63,7 @@ def numbers_stand_only_where_they_are_certain():
 
 
 @case
-def what_was_inherited_is_replaced():
+def inherited_variables_are_replaced():
     stale = {"CUDA_VISIBLE_DEVICES": "5", "NVIDIA_VISIBLE_DEVICES": "all",
              "CUDA_DEVICE_ORDER": "FASTEST_FIRST", "GPUALLOC_MEMORY": "1",
              "GPUALLOC_DEVICES": "GPU-1"}
@@ -86,7 +86,7 @@ def everything_else_goes_through():
 
 
 @case
-def a_share_says_how_much():
+def a_share_says_how_much_memory():
     with store() as one:
         found = job_environment(one, "--share", "-m", "2GiB")
         assert found["GPUALLOC_MEMORY"] == str(2 << 30), found
@@ -154,14 +154,14 @@ def it_is_the_same_process():
 
 
 @case
-def what_cannot_be_run_is_told_before_anything_is_leased():
+def a_command_that_cannot_run_is_refused_before_leasing():
     with store() as one, folder() as where:
         script = os.path.join(where, "script")
         with open(script, "w", encoding="utf-8") as file:
             file.write("echo $1")
         one.refused(126, script, says=[script, "Permission denied"])
         os.chmod(script, 0o755)
-        # A script without a first line is the shell's, as everywhere.
+        # A script without a #! line runs in the shell, as everywhere.
         assert one.ok(script, "read by sh") == "read by sh\n"
         assert one.ok("--supervise", script, "read by sh") == "read by sh\n"
         one.refused(127, "no-such-program", says=["no-such-program"])
@@ -179,7 +179,7 @@ def what_cannot_be_run_is_told_before_anything_is_leased():
 # ---- traps ----
 
 @case
-def a_value_without_its_option_is_no_command():
+def a_value_without_its_option_is_not_a_command():
     with store() as one:
         for words, meant in ((["--wait", "5m", "true"], "--wait=5m"), (["5m", "true"], "--wait=5m"),
                              (["--mig", "1g.5gb", "true"], "--mig=1g.5gb"),
@@ -195,7 +195,7 @@ def a_value_without_its_option_is_no_command():
 
 
 @case
-def what_would_lose_the_lease_is_refused_or_hinted_at():
+def commands_that_would_lose_the_lease_are_refused_or_get_a_hint():
     with store() as one, folder() as where:
         for name in ("tmux", "screen", "docker", "podman", "ssh", "sudo", "srun", "systemd-run"):
             path = os.path.join(where, name)
@@ -219,7 +219,7 @@ def what_would_lose_the_lease_is_refused_or_hinted_at():
 
 
 @case
-def impossible_busy_and_no_gpu_are_told_apart():
+def impossible_busy_and_no_gpu_differ():
     with store() as one:
         one.refused(78, "-n", "9", "true", says=["8"])
         one.hold("-n", "7")

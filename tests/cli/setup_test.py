@@ -8,7 +8,7 @@ from cli import Skip, case, folder, machine_file, main, ok, refused, run
 
 
 def real_machine():
-    """A driver of our own that answers like a real one."""
+    """Our own driver, which answers like a real one."""
     return {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": machine_file("lab.json")}
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc slurm check: what people get wrong in gres.conf and slurm.conf, each with its sentence."""
+"""gpualloc slurm check: mistakes that people make in gres.conf and slurm.conf, each with its
+message."""
 import json
 import os
 import random
@@ -12,7 +13,7 @@ DGX1 = ["--machine", "dgx1-volta", "--slurm-version", "23.11"]
 
 
 def check(files, *words, env=None):
-    """Runs it in a folder with these files; what was found, a line each, without the summary."""
+    """Runs it in a folder with these files; returns what it found, one per line, no summary."""
     with folder() as where:
         for name, text in files.items():
             data = text if isinstance(text, bytes) else text.encode()
@@ -30,7 +31,7 @@ def check(files, *words, env=None):
 
 
 def one(text, *words, name="gres.conf"):
-    """The only thing that is wrong with a file."""
+    """The only mistake in a file."""
     found = check({name: text}, *(words or DGX1))
     assert len(found) == 1, found
     return found[0]
@@ -54,7 +55,7 @@ def edited(machine, old, new):
 # ---- what is right ----
 
 @case
-def what_gres_conf_prints_is_right():
+def the_output_of_gres_conf_passes_check():
     for machine in BUILT_IN:
         for words in ([], ["--node", "n[1-4]"]):
             text = generated(machine, *words)
@@ -101,7 +102,7 @@ def cpus_instead_of_cores_as_a_generator_wrote_them():
 
 
 @case
-def links_that_say_nothing():
+def links_without_meaning():
     # NVIDIA/deepops#1102: Links of 0 and -1 only
     text = generated("dgx1-volta")
     for digit in "12":
@@ -186,7 +187,7 @@ def the_version_is_that_of_the_slurm_that_is_installed():
 
 
 @case
-def where_the_version_is_not_known_that_is_a_note():
+def an_unknown_version_is_a_note():
     with folder() as where:
         path = os.path.join(where, "gres.conf")
         with open(path, "w", encoding="utf-8") as file:
@@ -463,7 +464,7 @@ def json_has_findings_and_is_a_success():
 # ---- hostile bytes ----
 
 def survives(data, *words):
-    """Whatever it says, it says in time, without a crash, and in plain characters."""
+    """Whatever it says, it answers in time, does not crash and prints plain characters."""
     with folder() as where:
         path = os.path.join(where, "gres.conf")
         with open(path, "wb") as file:
@@ -488,7 +489,7 @@ def garbage_is_not_a_configuration():
         path = os.path.join(where, "gres.conf")
         for text, says in ((data, "not a text file"), (b"Name=gpu\n\0", ":2: the line contains a NUL"),
                            (data.replace(b"\0", b""), "neither a gres.conf nor a slurm.conf"),
-                           (b"#" * (4 << 20) + b"x", "more than the"),
+                           (b"#" * (4 << 20) + b"x", "at most 4194304 are read"),
                            (b"hello\n", "neither a gres.conf nor a slurm.conf")):
             with open(path, "wb") as file:
                 file.write(text)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc slurm gres-conf: the lines of gres.conf, as somebody who knows Slurm would write them."""
+"""gpualloc slurm gres-conf: the lines of gres.conf, as an expert on Slurm would write
+them."""
 import json
 import os
 
@@ -14,7 +15,7 @@ def conf(*words):
 
 
 def lines(*words):
-    """What Slurm reads of it."""
+    """The part that Slurm reads."""
     return [line for line in conf(*words).splitlines() if not line.startswith("#")]
 
 
@@ -50,7 +51,7 @@ def write(where, name, text):
 # ---- machines as they are ----
 
 @case
-def a_dgx1_has_a_line_a_gpu_with_the_nvlinks_to_all_others():
+def a_dgx1_has_one_line_per_gpu_with_its_nvlinks():
     assert lines("--machine", "dgx1-volta") == """\
 AutoDetect=off
 Name=gpu Type=v100 File=/dev/nvidia0 Cores=0-19 Links=-1,1,1,2,2,0,0,0
@@ -114,7 +115,7 @@ def every_built_in_machine_has_as_many_lines_as_devices():
 
 
 @case
-def what_slurm_conf_needs_stands_in_comments():
+def the_lines_for_slurm_conf_are_in_comments():
     text = conf("--machine", "dgx1-volta", "--node", "n[1-4]")
     assert "# slurm.conf: GresTypes=gpu\n" in text
     assert ("# slurm.conf: NodeName=n[1-4] Gres=gpu:v100:8 Sockets=2 CoresPerSocket=20 "
@@ -188,7 +189,7 @@ def types_are_short_and_safe():
 
 
 @case
-def links_that_slurm_would_pass_over_are_not_printed():
+def links_that_slurm_would_ignore_are_not_printed():
     with folder() as where:
         devices = [gpu(0, 1), gpu(1, 2)]
         del devices[1]["name"]
@@ -197,7 +198,7 @@ def links_that_slurm_would_pass_over_are_not_printed():
 
 
 @case
-def links_that_are_not_known_count_as_none_and_that_is_said():
+def unknown_links_count_as_none_with_a_note():
     with folder() as where:
         path = machine(where, [gpu(0, 1), gpu(1, 2), gpu(2, 3)],
                        nvlink=[[0, 2, None], [2, 0, 1], [None, 1, 0]])
@@ -228,7 +229,7 @@ def cpus_of_linux_become_cores_of_slurm():
 
 
 @case
-def what_is_not_known_of_sockets_leaves_cores_out_and_says_so():
+def unknown_sockets_leave_out_cores_with_a_note():
     with folder() as where:
         path = machine(where, [gpu(0, 1, "0-3"), gpu(1, 2, "4-7")])
         assert "Cores=" not in conf("--machine", path)
@@ -247,7 +248,7 @@ def the_kernel_of_that_machine_says_which_socket_a_cpu_is_in():
         root = os.path.join(where, "root")
         cpu = "sys/devices/system/cpu/"
         write(root, cpu + "online", "0-7\n")
-        for number in range(8):  # numbered in a way of its own: 0-1 and 6-7 are one socket
+        for number in range(8):  # numbered in an unusual way: 0-1 and 6-7 are one socket
             package = 40 if number in (0, 1, 6, 7) else 7
             write(root, cpu + f"cpu{number}/topology/physical_package_id", f"{package}\n")
         assert cores(where, ["6-7", "2-5", "1-2"], (2, 4, 1), root) == ["0-3", "4-7", "0-7"]
@@ -336,7 +337,7 @@ def json_has_what_the_lines_have():
 
 
 @case
-def words_that_are_none_are_refused():
+def unknown_words_are_refused():
     refused(64, "slurm", says=["gres-conf | check FILE"])
     refused(64, "slurm", "gresconf", "--machine", "dgx2", says=["check or gres-conf"])
     refused(64, "slurm", "gres-conf", "x", "--machine", "dgx2", says=['"x"'])

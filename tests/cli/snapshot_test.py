@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""gpualloc snapshot: the file stands for the machine, and can be given away."""
+"""gpualloc snapshot: the file stands for the machine and can be passed on."""
 import json
 import os
 import re
@@ -51,7 +51,7 @@ def a_snapshot_of_a_snapshot_is_the_same_bytes():
 
 
 def hidden_words(machine):
-    """What nobody should find in an anonymous snapshot."""
+    """Things that must not be in an anonymous snapshot."""
     yield machine.get("name")
     for gpu in machine["devices"]:
         yield gpu.get("serial")
@@ -63,7 +63,7 @@ def hidden_words(machine):
 
 
 def shape(value, key=None):
-    """A document with what is replaced taken out."""
+    """A document without the parts that are replaced."""
     if isinstance(value, dict):
         return {name: shape(one, name) for name, one in value.items()}
     if isinstance(value, list):

@@ -19,7 +19,7 @@ def document(machine):
 
 
 @case
-def the_matrix_looks_as_nvidia_smi_made_it_known():
+def the_matrix_looks_as_in_nvidia_smi():
     assert ok("topo", "--machine", "rtx8000x4") == """\
 rtx8000x4 (simulated): 4 GPUs
 
@@ -176,7 +176,7 @@ def lines_of(machine):
 
 
 @case
-def a_mesh_has_a_line_a_pair_and_a_switch_has_a_line_a_gpu():
+def a_mesh_has_one_line_per_pair_and_a_switch_one_per_gpu():
     assert len(lines_of("dgx1-volta")) == 16
     assert len(set(lines_of("dgx1-volta"))) == 2, "widths of one and two NVLinks"
     assert len(set(lines_of("dgx1-pascal"))) == 1
@@ -188,7 +188,7 @@ def a_mesh_has_a_line_a_pair_and_a_switch_has_a_line_a_gpu():
 
 
 @case
-def nothing_of_the_picture_lies_outside_it_and_no_two_gpus_overlap():
+def the_picture_stays_inside_and_no_two_gpus_overlap():
     for machine in BUILT_IN:
         picture = tree.fromstring(ok("topo", "--svg", "-", "--machine", machine))
         width, height = map(int, picture.get("viewBox").split()[2:])
@@ -255,7 +255,7 @@ def the_file_is_written_whole_with_usual_rights():
 
 
 @case
-def what_cannot_be_written_leaves_what_was_there():
+def a_failed_write_leaves_the_old_file():
     if is_sanitized():
         raise Skip("a limit on file sizes stops the sanitizer too")
     with folder() as where:
@@ -274,7 +274,7 @@ def what_cannot_be_written_leaves_what_was_there():
 
 
 @case
-def one_form_at_a_time():
+def one_format_at_a_time():
     refused(64, "topo", "--json", "--svg", "-", "--machine", "dgx2", says=["--json and --svg"])
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Two real users on one store: the second leases as well as the first, and neither can do anything
-to what the other has."""
+"""Two real users on one store: the second leases just like the first, and neither can touch what
+the other has."""
 import contextlib
 import json
 import os
@@ -75,7 +75,7 @@ HARMLESS = {("truncate", "/ledger"), ("write", "/ledger"), ("create", "/ledger")
 
 
 def whose(one, person):
-    """Who has what, and who waits, as that person sees it."""
+    """Who has what and who waits, as that person sees it."""
     shown = json.loads(ask(one, person, "leases", "--json"))
     return ({(lease["user"], lease["pid"], lease["note"]) for lease in shown["leases"]},
             [(waiter["user"], waiter["pid"]) for waiter in shown["waiting"]])
@@ -174,7 +174,7 @@ def a_hold_is_its_users_own():
 
 
 @case
-def files_that_the_kernel_protects_are_no_hindrance():
+def files_that_the_kernel_protects_do_no_harm():
     path = "/proc/sys/fs/protected_regular"
     with two_people() as (ada, bob), shared_store() as one:
         try:
@@ -201,7 +201,7 @@ def set_to(path, text):
 
 
 @case
-def what_died_with_one_user_is_no_hindrance_to_the_other():
+def one_users_dead_leases_do_not_hinder_the_other():
     with two_people() as (ada, bob), shared_store() as one:
         for _ in range(5):
             one.hold("-n", "8", **ada.as_them()).kill()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How one waits: asleep, until an event comes; and what a frozen process holds up."""
+"""How waiting works: asleep, until an event comes; and what a frozen process delays."""
 import contextlib
 import os
 import re
@@ -12,7 +12,7 @@ from leasing import PATIENCE, line_of, store
 from tracing import Trace
 from waiting import describe, fake_driver, waiters
 
-ROUNDS = 6  # on a busy machine one may look just when the event comes; hardly each time
+ROUNDS = 6  # on a busy machine it may look just when the event comes, but hardly every time
 
 
 # ---- asleep ----
@@ -36,7 +36,7 @@ def waiter_of(one, some, name, *words, env=None):
 
 
 @case
-def whoever_waits_sleeps_and_is_woken_by_the_end_of_a_lease():
+def a_waiter_sleeps_until_the_end_of_a_lease_wakes_it():
     with store() as one:
         woken = 0
         for _ in range(ROUNDS):
@@ -47,7 +47,7 @@ def whoever_waits_sleeps_and_is_woken_by_the_end_of_a_lease():
                 assert holder.end() == 0
                 some.end()
                 after = list(sleeps_of(trace, pid))[len(before):]
-                # Nothing happened, so nothing but the longest of sleeps was asked for.
+                # Nothing happened, so it asked only for the longest sleep.
                 assert all(sleep == (1, 1, 0) for sleep in before), before
                 woken += bool(after) and after[0] == (1, 1, 1)
         assert woken > 0, "never by an event"
@@ -55,7 +55,7 @@ def whoever_waits_sleeps_and_is_woken_by_the_end_of_a_lease():
 
 
 @case
-def the_end_of_a_strangers_process_is_watched_and_not_asked_for():
+def the_end_of_a_strangers_process_is_watched_not_polled():
     with store() as one:
         woken = 0
         path, env = fake_driver(one)
@@ -86,7 +86,7 @@ def the_end_of_a_strangers_process_is_watched_and_not_asked_for():
 # ---- frozen ----
 
 class Freezer:
-    """A control group of the test's own, of the first or the second kind."""
+    """The test's own control group, of version 1 or 2."""
 
     def __init__(self, base):
         self.path = os.path.join(base, f"gpualloc-test-{os.getpid()}")
@@ -129,7 +129,7 @@ class Freezer:
 
 @contextlib.contextmanager
 def freezers():
-    """One of each kind that there is here."""
+    """One of each version that exists here."""
     if os.geteuid() != 0:
         raise Skip("only root can make control groups")
     found, why = [], "no control groups that can freeze"
@@ -191,7 +191,7 @@ sys.stdin.read()
 
 
 @case
-def a_frozen_process_that_has_the_arbiter_is_named_and_not_waited_for():
+def a_frozen_process_with_the_arbiter_is_named_not_waited_for():
     with freezers() as found:
         for freezer in found:
             with store() as one:

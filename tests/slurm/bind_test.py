@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bind mode: Slurm has chosen the GPUs; we say in which order a task sees them, and no others."""
+"""Bind mode: Slurm has chosen the GPUs; we only decide the order in which a task sees them."""
 import contextlib
 import json
 import os
@@ -35,7 +35,7 @@ def round_trip(order):
 
 
 @case
-def all_of_the_step_in_an_order_in_which_neighbours_are_linked():
+def all_gpus_of_the_step_with_linked_neighbours():
     with cluster(gpu_node()) as one:
         for count in (2, 3, 4, 8):
             tasks = seen(one.ok("srun", "-n2", f"--gres=gpu:{count}", f"--gpualloc={count}", "sh",
@@ -47,7 +47,7 @@ def all_of_the_step_in_an_order_in_which_neighbours_are_linked():
 
 
 @case
-def each_task_has_its_own_first_and_the_others_behind():
+def each_task_has_its_own_first_and_then_the_others():
     with cluster(gpu_node()) as one:
         tasks = seen(one.ok("srun", "-n4", "--gpus=8", "--gpualloc=2", "sh", "-c", SHOW))
         own = [gpu for task in range(4) for gpu in tasks[task][:2]]
@@ -55,13 +55,13 @@ def each_task_has_its_own_first_and_the_others_behind():
         for task in range(4):
             assert sorted(tasks[task]) == sorted(own), tasks
             assert links(*tasks[task][:2]) == 2, tasks
-        # More tasks than sets: they begin anew.
+        # More tasks than sets: they start again.
         tasks = seen(one.ok("srun", "-n4", "--gpus=2", "--gpualloc=1", "sh", "-c", SHOW))
         assert [tasks[task][0] for task in range(4)] == ["0", "1", "0", "1"], tasks
 
 
 @case
-def what_slurm_bound_to_a_task_is_its_own():
+def gpus_that_slurm_bound_to_a_task_are_its_own():
     with cluster(gpu_node()) as one:
         tasks = seen(one.ok("srun", "-n3", "--gpus-per-task=1", "--gpualloc=1", "sh", "-c", SHOW))
         assert {task: gpus[0] for task, gpus in tasks.items()} == {0: "0", 1: "1", 2: "2"}, tasks
@@ -69,7 +69,7 @@ def what_slurm_bound_to_a_task_is_its_own():
 
 
 @case
-def a_batch_script_and_its_steps_have_what_slurm_gave_each():
+def a_batch_script_and_its_steps_each_have_what_slurm_gave_them():
     with cluster(gpu_node()) as one:
         _, out = one.batch("--gpus=4", "--gpualloc=2", script=
                            "echo all $CUDA_VISIBLE_DEVICES; srun --gpus=2 sh -c "
@@ -92,7 +92,7 @@ def never_more_than_slurm_gave():
 
 
 @case
-def a_machine_with_fewer_gpus_than_slurm_believes_fails_the_job():
+def a_machine_with_fewer_gpus_than_slurm_counts_fails_the_job():
     with cluster(gpu_node(machine="rtx8000x4")) as one:
         result = one.ask("srun", "--gpus=8", "--gpualloc=1", "true")
         assert result.code == 1 and "not the GPUs of this machine" in result.err, result
@@ -113,7 +113,7 @@ def instances_are_named_by_uuid():
 
 @case
 def behind_a_fence_only_what_can_be_opened_counts():
-    """As with ConstrainDevices=yes: Slurm's numbers are others', and CUDA counts what it can open."""
+    """As with ConstrainDevices=yes: Slurm's numbers differ from CUDA's, which counts openable ones."""
     open_to_all = (1, 2, 5)
 
     def make_devices(one):
@@ -182,7 +182,7 @@ def behind_a_real_fence_too():
         for words, visible, given in (
                 (["--gpus=2", "--gpualloc=2"], {0: "0,1"}, {0: "3,4"}),
                 (["-n2", "--gpus=2", "--gpualloc=1"], {0: "0,1", 1: "1,0"}, {0: "3,4", 1: "4,3"}),
-                # Slurm fences each task in by itself: there are no peers to be seen.
+                # Slurm fences each task in separately, so it sees no peers.
                 (["-n2", "--gpus-per-task=1", "--gpualloc=1"], {0: "0", 1: "0"}, {0: "3", 1: "4"})):
             out = one.ok("srun", *words, "sh", "-c", show)
             lines = {int(line.split()[0]): line.split()[1:] for line in out.splitlines()}

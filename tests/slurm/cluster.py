@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Slurm on loopback: slurmctld and several slurmd in a folder of their own, each node with a
-store of its own. Nothing outside the folder is touched, and stop() leaves nothing behind."""
+"""A real Slurm on loopback: slurmctld and several slurmd in their own folder, each node with its
+own store. Nothing outside the folder is touched, and stop() leaves nothing behind."""
 import contextlib
 import json
 import os
@@ -17,8 +17,8 @@ from cli import GPUALLOC, Skip, environment
 from people import two_people
 
 PLUGIN = os.environ.get("SPANK_PLUGIN", "")
-PATIENCE = 60  # seconds after which something that has to happen counts as hanging
-AT_ONCE = 3  # clusters beside each other: they mostly wait for Slurm's own clocks
+PATIENCE = 60  # seconds after which an expected event counts as hanging
+AT_ONCE = 3  # clusters side by side: they mostly wait for Slurm's own clocks
 TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 CONF = """\
@@ -58,7 +58,7 @@ NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} {s
 
 
 def free_ports(count):
-    """Below those that the kernel gives to clients, which might have one before a daemon does."""
+    """Below the ports that the kernel gives to clients, who might take one before a daemon does."""
     with contextlib.ExitStack() as stack:
         ports = []
         while len(ports) < count:
@@ -80,7 +80,7 @@ def wait_until(what, holds):
 
 
 class Myself:
-    """Who runs the tests, where that is a plain user; as people.Person."""
+    """The user who runs the tests, if not root; like people.Person."""
 
     def __init__(self):
         self.uid, self.gid = os.geteuid(), os.getegid()
@@ -101,7 +101,7 @@ def plain_user():
 
 
 class Node:
-    """machine=None leaves the plugin to find one; words stand behind it in plugstack.conf."""
+    """machine=None lets the plugin find one; words follow it in plugstack.conf."""
 
     def __init__(self, name, gres="gpualloc:8", machine="dgx1-volta", gres_conf=""):
         self.name, self.gres, self.machine, self.gres_conf = name, gres, machine, gres_conf
@@ -110,7 +110,7 @@ class Node:
 
 
 def use_munge(one):
-    """As on a real cluster: who somebody is, is attested by a daemon of root's."""
+    """As on a real cluster: a daemon of root's attests who a user is."""
     if not shutil.which("munged", path=TOOLS):
         raise Skip("munged is not installed")
     key, socket_path = one.path("munge.key"), one.path("munge.socket")
@@ -216,7 +216,7 @@ class Cluster:
             self.make_store(node)
 
     def make_store(self, node):
-        """By root for everybody; a plain user makes one by using it."""
+        """Root makes it for everybody; a plain user makes one by using it."""
         words = ["setup"] if os.geteuid() == 0 and not self.person else \
             ["run", "--machine", "dgx1-volta", "true"]
         done = subprocess.run([GPUALLOC, *words], capture_output=True, text=True, check=False,
@@ -225,7 +225,7 @@ class Cluster:
         assert done.returncode == 0, done
 
     def give_away(self):
-        """The folder and all in it to whom the daemons run as."""
+        """Gives the folder and everything in it to the user the daemons run as."""
         for folder, folders, files in os.walk(self.where):
             for name in [".", *folders, *files]:
                 os.chown(os.path.join(folder, name), self.person.uid, self.person.gid)
@@ -259,7 +259,7 @@ class Cluster:
 
     def start(self):
         self.start_daemon("slurmctld", "-D", "-i")
-        # A node that finds nobody to register with tries again after ten seconds.
+        # A node that cannot register tries again after ten seconds.
         wait_until("slurmctld answers", lambda: self.ask("scontrol", "ping").code == 0)
         for name in self.nodes:
             self.start_node(name)
@@ -280,7 +280,7 @@ class Cluster:
                          for name in sorted(os.listdir(self.path("log"))))
 
     def own_processes(self):
-        """Everybody who was started below these daemons, however far it cut itself loose."""
+        """Every process started below these daemons, even if it has detached itself."""
         mark = f"SLURM_CONF={self.where}/".encode()
         for word in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -289,7 +289,7 @@ class Cluster:
                         yield int(word)
 
     def stop(self):
-        """All at once: one after the other they wait for each other, and slurmctld for jobs."""
+        """All at once: one by one they would wait for each other, and slurmctld for jobs."""
         for job in self.jobs:
             job.close()
         self.kill_others()  # slurmd waits for jobs that a failed test has left behind
@@ -343,7 +343,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def at_login(self, node, count):
-        """The devices that somebody holds there with gpualloc run."""
+        """The devices that somebody holds on that node with gpualloc run."""
         said = self.start_command(GPUALLOC, "run", "-n", str(count), "sh", "-c",
                                   "echo $GPUALLOC_DEVICES; exec sleep 1000",
                                   GPUALLOC_STATE_DIR=self.path(f"store-{node}"),
@@ -355,12 +355,12 @@ class Cluster:
             said.communicate()
 
     def is_free(self, node):
-        """Whether somebody who comes gets all of it."""
+        """Whether a newcomer gets every device."""
         return not self.leases(node)["leases"] and \
             self.gpualloc(node, "run", "-n", "8", "true").code == 0
 
     def job(self, number):
-        """What Slurm says of a job, as a dictionary."""
+        """What Slurm says about a job, as a dictionary."""
         words = self.ok("scontrol", "show", "job", str(number)).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 

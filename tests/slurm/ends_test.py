@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How jobs end: devices are free when no process holds them any more, and not before."""
+"""How jobs end: devices become free when no process holds them any more, and not before."""
 import contextlib
 import os
 import signal
@@ -13,7 +13,7 @@ ESCAPE = "setsid sh -c 'echo $$ > {0}/escaped; exec sleep 1000' < /dev/null > /d
 
 
 def number_in(one, name):
-    """What somebody writes into a file, as soon as it is there."""
+    """The contents of a file, as soon as somebody has written it."""
     def read():
         with contextlib.suppress(OSError, ValueError):
             return int(one.read(name))
@@ -47,7 +47,7 @@ def next_gets(one, count):
 
 
 def holds(one, job):
-    """Nobody else gets what the job has: neither by logging in nor as the next job."""
+    """Nobody else gets the job's devices: neither by logging in nor as the next job."""
     left = 8 - len(job.devices)
     assert one.gpualloc("n1", "run", "-n", str(left + 1), "true").code == 75
     assert not set(next_gets(one, left)) & set(job.devices)
@@ -79,7 +79,7 @@ def cancelled():
 
 @case
 def cancelled_while_it_waits_for_devices():
-    """Slurm gives a node up whose slurmstepd it cannot end; this one waits in the task."""
+    """Slurm gives up a node whose slurmstepd it cannot end; here the task does the waiting."""
     with cluster(Node("n1")) as one:
         first = one.hold("--gpualloc=8").started()
         job = one.hold("--gpualloc=1", "-n3")
@@ -117,7 +117,7 @@ def its_task_is_killed():
 
 @case
 def slurmstepd_is_killed():
-    """Slurm frees what the job had although its task lives on; the lease is the task's."""
+    """Slurm frees the job's devices although its task lives on; the lease belongs to the task."""
     with cluster(Node("n1")) as one:
         job = one.hold("--gpualloc=2").started()
         os.kill(parent(job.pid), signal.SIGKILL)
@@ -163,7 +163,7 @@ def a_child_escapes():
 
 @case
 def the_task_closes_the_descriptor():
-    """slurmstepd holds the lease as well, as long as the step lasts."""
+    """slurmstepd holds the lease too, as long as the step lasts."""
     with cluster(Node("n1")) as one:
         close = "exec bash -c \"exec {GPUALLOC_FD}>&-; read line\" < "
         job = one.hold("--gpualloc=2", script=close + one.path("fifo-0") + ";").started()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an administrator installs, and what goes wrong with it: no mistake stops jobs that do not
-ask for the plugin, and every one is told in a sentence to those that do."""
+ask for the plugin, and jobs that do ask get a message."""
 import glob
 import os
 
@@ -20,7 +20,7 @@ def the_option_is_in_every_commands_help():
 
 
 @case
-def what_cannot_be_meant_is_refused_before_a_job_is_submitted():
+def nonsense_is_refused_before_a_job_is_submitted():
     with cluster(Node("n1")) as one:
         for command in COMMANDS:
             for word, says in (("two", "not a number of devices"), ("2:fast", "no policy"),
@@ -34,7 +34,7 @@ def what_cannot_be_meant_is_refused_before_a_job_is_submitted():
 
 
 @case
-def a_mistake_in_plugstack_conf_is_told_to_who_asks_for_devices():
+def only_jobs_that_ask_for_devices_see_a_mistake_in_plugstack_conf():
     with cluster(Node("n1"), plugstack="optional {plugin} wait=soon\n") as one:
         result = one.ask("srun", "--gpualloc=1", "true")
         assert result.code != 0 and '"wait=soon": wait takes 0, forever' in result.err, result
@@ -44,7 +44,7 @@ def a_mistake_in_plugstack_conf_is_told_to_who_asks_for_devices():
 
 
 @case
-def a_plugin_of_another_release_stops_nobody():
+def a_plugin_for_another_release_stops_nobody():
     with cluster(Node("n1"), plugstack=f"optional {OTHER}\n") as one:
         assert one.ok("srun", "echo", "ran") == "ran\n"
         _, out = one.batch(script="srun echo ran")
@@ -89,7 +89,7 @@ def with_the_filter_slurm_counts_what_the_option_asks_for():
         assert not one.leases("n1")["waiting"]
         assert job.end() == 0
         assert len(later.started().devices) == 4
-        # Steps of a job count in the job's own; who asks Slurm for GPUs gets those.
+        # Steps of a job count in the job's own; a job that asks Slurm for GPUs gets those.
         assert later.end() == 0
         _, out = one.batch("-w", "n1", "--gpualloc=2", script="srun printenv GPUALLOC_DEVICES")
         assert len(out.split(",")) == 2, out

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lease mode: Slurm counts or does not, gpualloc chooses and leases, and jobs and people who have
-logged in are in one store."""
+"""Lease mode: Slurm may count or not, gpualloc chooses and leases, and jobs and logged-in people
+share one store."""
 import json
 import os
 import threading
@@ -17,7 +17,7 @@ WITNESSED = "echo B $SLURM_JOB_ID $GPUALLOC_DEVICES >> {0}; head -c 500000 /dev/
 
 
 def overlaps(text):
-    """Devices that were had twice at once, and how many had how many."""
+    """Devices that two had at once, and how many had how many."""
     present, twice, grants = {}, [], []
     for line in text.splitlines():
         what, job, devices = line.split()
@@ -34,7 +34,7 @@ def overlaps(text):
 
 
 def run_at_once(one, sizes, counted):
-    """So many sruns beside each other; all have to end well, and nothing may be had twice."""
+    """That many sruns side by side; all must succeed, and no device may be given twice."""
     witness = one.write("witness", "")
     started = []
     for size in sizes:
@@ -51,7 +51,7 @@ def run_at_once(one, sizes, counted):
 
 
 @case
-def the_judge_sees_a_device_that_two_have():
+def the_check_itself_notices_a_device_given_twice():
     assert overlaps("B 1 a,b\nB 2 b,c\nE 1 a,b\nE 2 b,c\n")[0] == [("b", "1", "2")]
     assert overlaps("B 1 a,b\nB 2 c\nE 1 a,b\nB 3 a\n") == ([], [2, 1, 1])
 
@@ -69,13 +69,13 @@ def jobs_get_what_the_library_chooses():
 
 @case
 def sixty_jobs_at_once_share_eight_devices():
-    """Slurm starts them all, for it does not know of devices here."""
+    """Slurm starts them all, because it does not count devices here."""
     with cluster(Node("n1")) as one:
         run_at_once(one, [1 + i % 3 for i in range(60)], counted=False)
 
 
 @case
-def what_slurm_counts_it_starts_when_devices_are_free():
+def slurm_starts_counted_jobs_when_devices_are_free():
     with cluster(Node("n1")) as one:
         run_at_once(one, [4, 3, 2, 4, 3, 2], counted=True)
 
@@ -95,7 +95,7 @@ def a_job_that_waits_says_so_and_for_whom():
 
 
 @case
-def waiting_is_bounded_where_it_is_said():
+def waiting_ends_at_its_limit():
     with cluster(Node("n1"), plugstack="optional {plugin} wait=1s\n") as one:
         first = one.hold("--gpualloc=8").started()
         late = one.ask("srun", "--gpualloc=1", "true")
@@ -105,7 +105,7 @@ def waiting_is_bounded_where_it_is_said():
 
 
 @case
-def the_impossible_fails_the_job_and_nothing_else():
+def an_impossible_request_fails_only_the_job():
     with cluster(Node("n1")) as one:
         for tasks in ("1", "3"):
             result = one.ask("srun", "-n", tasks, "--gpualloc=9", "echo", "ran")
@@ -121,7 +121,7 @@ def the_impossible_fails_the_job_and_nothing_else():
 
 
 @case
-def a_store_that_is_not_there_fails_the_job_and_nothing_else():
+def a_missing_store_fails_only_the_job():
     with cluster(Node("n1"), plugstack="optional {plugin} store={where}/nowhere\n") as one:
         result = one.ask("srun", "--gpualloc=1", "echo", "ran")
         assert result.code == 1 and result.out == "" and "nowhere" in result.err, result
@@ -132,7 +132,7 @@ def a_store_that_is_not_there_fails_the_job_and_nothing_else():
 
 
 @case
-def people_who_have_logged_in_and_jobs_keep_off_each_other():
+def logged_in_people_and_jobs_stay_off_each_others_devices():
     with cluster(Node("n1")) as one:
         job = one.hold("--job-name=training", "--gpualloc=2").started()
         lease = one.leases("n1")["leases"][0]
@@ -149,7 +149,7 @@ def people_who_have_logged_in_and_jobs_keep_off_each_other():
 
 
 @case
-def each_node_has_a_store_of_its_own():
+def each_node_has_its_own_store():
     with cluster(Node("n1"), Node("n2", machine="dgx1-pascal")) as one:
         job = one.hold("-N2", "-l", "--gpualloc=8")
         for name in ("n1", "n2"):
@@ -160,7 +160,7 @@ def each_node_has_a_store_of_its_own():
 
 
 @case
-def users_whom_munge_attests_lease_under_their_own_names():
+def users_attested_by_munge_lease_under_their_own_names():
     if os.geteuid() != 0:
         raise Skip("only root can be two other users")
     with two_people() as (ada, bob), cluster(Node("n1"), prepare=use_munge) as one:
@@ -202,7 +202,7 @@ def a_share_and_an_instance_can_be_asked_for():
 
 
 def tell_one_by_one(path, contents):
-    """Every program that opens the path reads the next content: each time it is another fifo."""
+    """Every program that opens the path reads the next content: each time it is a new fifo."""
     for content in contents:
         with open(path, "w", encoding="utf-8") as fifo:
             os.mkfifo(path + ".next")

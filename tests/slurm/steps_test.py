@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a step finds in its environment: its own devices, its job's or none, never another's."""
+"""What a step finds in its environment: its own devices, its job's or none, but never another's."""
 import os
 
 from cli import case, main
@@ -11,7 +11,7 @@ OURS = ("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "
 
 
 def variables(text):
-    """Of what env printed; each of ours may be there once."""
+    """Our variables in what env printed; each may be there once."""
     lines = [line for line in text.splitlines() if line.split("=")[0] in OURS]
     found = dict(line.split("=", 1) for line in lines)
     assert len(found) == len(lines), lines
@@ -23,7 +23,7 @@ def devices(text):
 
 
 def tasks(text):
-    """Of what env printed in several tasks, the line that tells each one's devices."""
+    """From what env printed in several tasks, the line with each one's devices."""
     return [line for line in text.splitlines() if line.startswith("GPUALLOC_DEVICES=")]
 
 
@@ -43,7 +43,7 @@ def all_variables_are_set_once():
 
 
 @case
-def steps_take_from_their_jobs_lease():
+def steps_use_their_jobs_lease():
     with cluster(Node("n1")) as one:
         _, out = one.batch("-n2", "--gpualloc=4", script=
                            "env > {0}/batch; srun -n1 --exact --gpualloc=2 env > {0}/one & "
@@ -92,7 +92,7 @@ def gpus_of_the_job_that_submits_are_not_the_new_jobs():
 
 
 @case
-def a_lease_of_another_node_is_none_here():
+def a_lease_of_another_node_does_not_count_here():
     with cluster(Node("n1"), Node("n2", machine="dgx1-pascal")) as one:
         _, out = one.batch("-N2", "--gpualloc=8", script="srun -l env")
         for task in ("0: ", "1: "):
@@ -102,7 +102,7 @@ def a_lease_of_another_node_is_none_here():
 
 
 @case
-def a_step_that_wants_none_sees_none():
+def a_step_that_wants_no_devices_sees_none():
     with cluster(Node("n1")) as one:
         _, out = one.batch("--gpualloc=2", script="srun --gpualloc=0 env")
         found = variables(out)
@@ -138,7 +138,7 @@ def a_lease_belongs_to_the_jobs_user():
 
 
 @case
-def what_plugstack_names_is_told_to_the_job():
+def the_job_learns_what_plugstack_conf_names():
     with cluster(Node("n1", machine=None), plugstack="optional {plugin} machine=dgx2 "
                  "store={where}/store-n1 mode=lease\n") as one:
         out = one.ok("srun", "--gpualloc=16", "env")
@@ -148,8 +148,8 @@ def what_plugstack_names_is_told_to_the_job():
 
 
 @case
-def a_plain_user_runs_all_of_it():
-    """auth/none, and daemons of somebody who is not root."""
+def a_plain_user_runs_everything():
+    """auth/none, and daemons of a user other than root."""
     with plain_user() as person, cluster(Node("n1"), Node("n2"), person=person) as one:
         job = one.hold("-w", "n1", "-n2", "--gpualloc=3").started()
         assert one.leases("n1")["leases"][0]["user"] == person.name

@@ -17,8 +17,7 @@ struct range {
 	int width; /* "01" counts 01, 02: as many digits as the first number has */
 };
 
-/* Reads the range at item, which ends at a comma or the bracket; returns what follows it, or NULL.
- */
+/* Reads the range at item, up to a comma or the bracket; returns what follows it, or NULL. */
 static const char *read_range(const char *item, struct range *ret_range)
 {
 	size_t size = strspn(item, "0123456789"), other;

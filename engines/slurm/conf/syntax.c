@@ -132,8 +132,7 @@ static char *take_value(char *word, struct slurm_pair *pair)
 	return end;
 }
 
-/* Takes KEY=VALUE, also KEY+=VALUE and with blanks around the "="; returns what follows, or NULL.
- */
+/* Takes KEY=VALUE or KEY+=VALUE, blanks allowed; returns what follows, or NULL. */
 static char *take_pair(char *word, struct slurm_pair *pair)
 {
 	char *end = word, *sign;

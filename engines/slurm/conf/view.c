@@ -216,8 +216,7 @@ bool check_nodes(const struct slurm_site *site, const struct slurm_asked *asked,
 		ret_looked->at_machine = true;
 		return check_view(site, own, asked->machine) && check_all_names(site, &names, NULL);
 	}
-	/* That there is only one kind of node does not make the machine that we run on one of them.
-	 */
+	/* A single kind of node does not mean that this machine is one of them. */
 	ret_looked->at_machine =
 		names.count == 1 && (asked->is_machine_named || names.are_one || !*names.list[0]);
 	return check_all_names(site, &names, ret_looked->at_machine ? asked->machine : NULL);

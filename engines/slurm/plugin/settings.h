@@ -18,8 +18,7 @@ struct settings {
 	const char *store;   /* NULL for the default one */
 	const char *machine; /* as --machine; NULL for the real machine */
 	const char *root;    /* the folder above dev/ and proc/; "" for the machine's own */
-	int64_t wait_ms; /* how long for devices that others hold; -1 for as long as the job may run
-			  */
+	int64_t wait_ms;     /* for devices that others hold; -1 for as long as the job may run */
 };
 
 /* 0, or GPUALLOC_EUSAGE with a sentence that names the word. */

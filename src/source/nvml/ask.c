@@ -368,8 +368,7 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 		return result;
 	if (worker == &asking->relief && tell_sick(asking, machine) < 0)
 		return ga_error_memory(error);
-	/* Two GPUs may have reported the same UUID, so the assembled machine is checked once more.
-	 */
+	/* Two GPUs may have reported the same UUID, so the machine is checked once more. */
 	result = ga_machine_finish(machine, error);
 	if (result < 0)
 		return ga_error_prefix(error, GPUALLOC_ENOSOURCE,
@@ -518,8 +517,7 @@ int ga_nvml_ask(const struct ga_source_request *request, gpualloc_machine **ret_
 	result = go_on(&asking, ret_machine, error);
 	if (request->waiting && asking.told_ms)
 		request->waiting(request->waiting_context, NULL);
-	/* A child that has reported everything may close the library, but gets little time for it.
-	 */
+	/* A child that has reported everything gets a little time to close the library. */
 	if (asking.whole.state == GA_NVML_ANSWERED)
 		ga_nvml_worker_stop(&asking.whole, ga_clock_ms() + SHUTDOWN_MS);
 	if (asking.relief.state == GA_NVML_ANSWERED)

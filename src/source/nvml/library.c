@@ -87,9 +87,7 @@ static const struct symbol symbols[] = {
 	OPTIONAL(attributes, "nvmlDeviceGetAttributes_v2"),
 };
 
-/* Places where the loader does not look by itself: WSL 2, NixOS, Container-Optimized OS, GKE,
- * containers.
- */
+/* Places where the loader does not look: WSL 2, NixOS, Container-Optimized OS, GKE, containers. */
 static const char *const folders[] = {
 	"/usr/lib/wsl/lib",        "/run/opengl-driver/lib",
 	"/var/lib/nvidia/lib64",   "/home/kubernetes/bin/nvidia/lib64",

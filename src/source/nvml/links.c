@@ -249,8 +249,7 @@ static void join_fabric(struct ends *ends, const struct fabric *fabric)
 {
 	static const unsigned char none[GA_NVML_FABRIC_UUID_SIZE];
 
-	/* A GPU without a fabric reports "completed" with an error, or in a cluster without a name.
-	 */
+	/* Without a fabric a GPU reports "completed" with an error, or a cluster without a name. */
 	if (fabric->state != GA_NVML_FABRIC_COMPLETED || fabric->status != GA_NVML_SUCCESS ||
 	    memcmp(fabric->cluster, none, sizeof none) == 0)
 		return;

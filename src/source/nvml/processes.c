@@ -142,8 +142,7 @@ int ga_nvml_read_processes(struct ga_nvml_gpu *gpu, ga_nvml_handle handle,
 
 		if (result < 0)
 			return result;
-		/* The list of computing processes is what matters; the other lists may be missing,
-		 * but not withheld.
+		/* The list of computing processes matters; others may be missing, but not withheld.
 		 */
 		if (i == 0)
 			processes.known = told == GA_NVML_SUCCESS;

@@ -152,8 +152,7 @@ static bool row_cells(const struct table *table, struct ga_view line,
 	return true;
 }
 
-/* The cell that says which GPU a row is about: the first of index, uuid and address with a value.
- */
+/* The cell that names the GPU of a row: the first of index, uuid and address with a value. */
 static struct ga_view key_of(const struct table *table, const struct ga_view *cells)
 {
 	static const char *const names[] = {"index", "uuid", "pci.bus_id"};
@@ -183,8 +182,7 @@ static int add_row(struct table *table, struct ga_view line, struct ga_view key,
 	return 0;
 }
 
-/* When something is wrong there are sentences between the rows: "WARNING: infoROM is corrupted …".
- */
+/* If something is wrong, sentences come between the rows: "WARNING: infoROM is corrupted …". */
 static bool is_sentence(struct ga_view line)
 {
 	struct ga_view first;

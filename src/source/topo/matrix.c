@@ -21,8 +21,7 @@ struct row {
 	size_t tail_at;
 };
 
-/* A GPU's number and its place in the header; in the order of their numbers they are the devices.
- */
+/* A GPU's number and its place in the header; sorted by number they are the devices. */
 struct place {
 	int32_t gpu;
 	size_t column;
