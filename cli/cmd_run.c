@@ -335,10 +335,10 @@ const struct command command_run = {
 	.sentence = "lease devices, then run a command there",
 	.description =
 		"Chooses devices as pick does, leases them so that nobody else gets them, sets "
-		"CUDA_VISIBLE_DEVICES and becomes the command. The lease lasts until the last "
-		"process that has inherited its descriptor ends, however it ends. You get all the "
-		"devices you asked for, or exit status 75 and who has them. Options end at the "
-		"first word that is not one; -- may stand before the command.",
+		"CUDA_VISIBLE_DEVICES and becomes the command. The lease lasts as long as a "
+		"process of the command keeps the descriptor that it inherits, however it ends. "
+		"You get all the devices you asked for, or exit status 75 and who has them. "
+		"Options end at the first word that is not one; -- may stand before the command.",
 	.example = "gpualloc run --machine dgx1-volta -n 2 env",
 	.operand = "[--] COMMAND...",
 	.operands_least = 1,

@@ -212,7 +212,7 @@ int keeper_main(char *const *words)
 	int door = atoi(words[1]);
 	struct keeping keeping = {.lease = atoi(words[0]), .start = ga_clock_awake_or_not_ms()};
 
-	/* SIGPIPE may be ignored, and what nobody was told of is not held. */
+	/* SIGPIPE may be ignored, and a hold that nobody was told about must not last. */
 	if (!ga_orphan_say_runs())
 		return 0;
 	keeping.end = keeping.start + atoll(words[2]);

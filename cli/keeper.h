@@ -30,7 +30,7 @@ int keeper_main(char *const *words);
  */
 bool keeper_join(const gpualloc_store *store, const char *lease, int *ret_fd, char **ret_variables);
 
-/* What a keeper says of its time. */
+/* What a keeper says about its time. */
 struct keeper_answer {
 	int64_t status;  /* 0; GPUALLOC_EIMPOSSIBLE if it would be longer than most_ms */
 	int64_t held_ms; /* from its start to its end */

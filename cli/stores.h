@@ -24,8 +24,8 @@ int store_to_look(const struct call *call, enum store_use use, gpualloc_store **
 int add_leases(const struct call *call, gpualloc_machine *machine);
 
 /*
- * Lets the machine's devices know what /etc/gpualloc.conf says of them. Its mistakes are a refusal,
- * or with only_notes just notes.
+ * Lets the machine's devices know what /etc/gpualloc.conf says about them. Its mistakes are a
+ * refusal, or with only_notes just notes.
  */
 int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes);
 

@@ -128,7 +128,7 @@ static int unknown_spec(const char *spec, gpualloc_error *error)
 		length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
 					   i ? ", " : "", name);
 	return ga_error_set(error, GPUALLOC_EUSAGE,
-			    "no machine \"%s\": there is no such file, and the built-in names are "
+			    "no machine \"%s\": there is no such file, and the known names are "
 			    "%s",
 			    spec, known);
 }

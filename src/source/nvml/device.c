@@ -91,7 +91,7 @@ static int set_text(struct ga_nvml_gpu *gpu, ga_nvml_text_call *call, const char
 	return ga_nvml_ask_text(gpu, call, gpu->handle, doing, text) ? ga_set_text(field, text) : 0;
 }
 
-/* A driver may lack a question; one that has it and cannot answer has no GPU behind the handle. */
+/* A driver may lack this call; one that has it but cannot answer has no GPU behind the handle. */
 static bool is_no_answer(int result)
 {
 	return result != GA_NVML_SUCCESS && result != GA_NVML_NOT_SUPPORTED &&
