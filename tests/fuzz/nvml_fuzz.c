@@ -444,7 +444,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int out = -1;
 	const struct ga_source_request request = {.root = "/nowhere"};
 	struct ga_nvml_skipped skipped[2] = {{.pci = "00000000:01:00.0"}, {.skip = false}};
-	struct ga_nvml_question question = {&request, GA_UNKNOWN, skipped, 2};
+	struct ga_nvml_question question = {&request, GA_UNKNOWN, skipped, 2, false};
 	ga_auto_machine gpualloc_machine *machine = NULL;
 	gpualloc_error error = {0};
 	struct ga_nvml nvml;
@@ -460,7 +460,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	skipped[how & 1].skip = how & 2;
 	/* Of what was counted before: the first child told how many there are. */
 	if (how & 4)
-		question = (struct ga_nvml_question){&request, 0, NULL, 0};
+		question = (struct ga_nvml_question){&request, 0, NULL, 0, false};
 	result = ga_nvml_build(&nvml, &question, out, &machine, &error);
 	if (result < 0)
 		fuzz_check_refusal(result, machine, &error);

@@ -164,6 +164,26 @@ static void what_happens_at_the_end_costs_nothing(void)
 	check_same_machine("a shutdown that crashes", machine, expected, GAP_NONE);
 }
 
+/* Nor does a version that is never told. */
+static void the_version_costs_itself_only(void)
+{
+	static const char *const plays[] = {"FAKE_HANG", "FAKE_CRASH"};
+	ga_auto_machine gpualloc_machine *expected = nvml_open_and_show("dgx1-volta");
+
+	for (size_t i = 0; i < sizeof plays / sizeof *plays; i++) {
+		ga_auto_machine gpualloc_machine *machine = NULL;
+
+		test_about("%s", plays[i]);
+		CHECK_INT(setenv(plays[i], "version", 1), 0);
+		machine = ask(PATIENCE_MS);
+		CHECK_INT(unsetenv(plays[i]), 0);
+		CHECK(machine->driver == NULL);
+		check_same_machine(plays[i], machine, expected, GAP_DRIVER);
+		CHECK_INT(machine->note_count, 1);
+		CHECK_HAS(machine->notes[0], "asked for its version");
+	}
+}
+
 /* ---- slow ---- */
 
 struct heard {
@@ -429,6 +449,7 @@ static const struct test_case cases[] = {
 	{"links that hang cost their GPU", links_that_hang_cost_their_gpu},
 	{"a library that crashes costs its GPU", a_library_that_crashes_costs_its_gpu},
 	{"what happens at the end costs nothing", what_happens_at_the_end_costs_nothing},
+	{"the version costs itself only", the_version_costs_itself_only},
 	{"a slow start is waited for", a_slow_start_is_waited_for},
 	{"a start may take three times the usual", a_start_may_take_three_times_the_usual},
 	{"refused queries are reported by name", what_is_refused_is_told_by_its_name},

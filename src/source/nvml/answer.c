@@ -189,16 +189,27 @@ static int read_gpus(const struct query *query, gpualloc_machine *machine)
 	return result == 0 ? ga_nvml_read_links(gpus, machine) : result;
 }
 
+/* A child that asks one GPU leaves it to the one that asks for all of them. */
+static int read_version(const struct query *query, gpualloc_machine *machine)
+{
+	char version[GA_NVML_VERSION_SIZE] = "";
+
+	if (query->question->no_version || query->question->only >= 0 ||
+	    !query->nvml.driver_version)
+		return 0;
+	say(query->out, '@', GA_UNKNOWN, GA_NVML_ASKS_VERSION);
+	if (query->nvml.driver_version(version, sizeof version - 1) != GA_NVML_SUCCESS)
+		return 0;
+	return ga_set_text(&machine->driver, version);
+}
+
 static int read_facts(const struct query *query, gpualloc_machine *machine)
 {
 	const char *root = query->question->request->root;
-	char version[GA_NVML_VERSION_SIZE] = "";
 	int result = ga_set_text(&machine->source, "nvml");
 
-	if (query->nvml.driver_version &&
-	    query->nvml.driver_version(version, sizeof version - 1) == GA_NVML_SUCCESS &&
-	    result == 0)
-		result = ga_set_text(&machine->driver, version);
+	if (result == 0)
+		result = read_version(query, machine);
 	if (result == 0)
 		result = read_gpus(query, machine);
 	if (result == 0)

@@ -19,6 +19,9 @@
 
 enum { GA_NVML_DOING_SIZE = 64 };
 
+/* Asked before any GPU; the machine does without it. */
+#define GA_NVML_ASKS_VERSION "the driver's version"
+
 /* A GPU that must not be asked, and where it is if that is known. */
 struct ga_nvml_skipped {
 	bool skip;
@@ -30,6 +33,7 @@ struct ga_nvml_question {
 	int64_t only;                          /* this GPU alone, without its pairs; -1 for all */
 	const struct ga_nvml_skipped *skipped; /* skipped_count of them, by index */
 	size_t skipped_count;
+	bool no_version; /* the driver is not asked for its version */
 };
 
 /* The work of a child, for ga_child_start(); context is a struct ga_nvml_question. */

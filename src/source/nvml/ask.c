@@ -250,7 +250,8 @@ static int start_relief(struct asking *asking, gpualloc_error *error)
 	struct ga_nvml_question question = {.request = asking->request,
 					    .only = GA_UNKNOWN,
 					    .skipped = asking->skipped,
-					    .skipped_count = asking->count};
+					    .skipped_count = asking->count,
+					    .no_version = asking->whole.question.no_version};
 
 	ga_nvml_worker_free(&asking->relief);
 	for (size_t i = 0; i < asking->count; i++) {
@@ -368,6 +369,10 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 		return result;
 	if (worker == &asking->relief && tell_sick(asking, machine) < 0)
 		return ga_error_memory(error);
+	if (asking->whole.question.no_version &&
+	    ga_machine_note(machine, "NVML: the driver did not answer when asked for its version; "
+				     "its GPUs did") < 0)
+		return ga_error_memory(error);
 	/* Two GPUs may have reported the same UUID, so the machine is checked once more. */
 	result = ga_machine_finish(machine, error);
 	if (result < 0)
@@ -375,6 +380,26 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 				       "NVML: its answer cannot be used: ");
 	*ret_machine = ga_steal(&machine);
 	return 0;
+}
+
+/* ---- the driver's version ---- */
+
+/* Whether the whole child was lost to a question that the machine can do without. */
+static bool was_lost_to_version(const struct asking *asking)
+{
+	const struct ga_nvml_worker *whole = &asking->whole;
+
+	return !whole->question.no_version && whole->index < 0 &&
+	       strcmp(whole->doing, GA_NVML_ASKS_VERSION) == 0;
+}
+
+static int start_without_version(struct asking *asking, gpualloc_error *error)
+{
+	struct ga_nvml_question question = {
+		.request = asking->request, .only = GA_UNKNOWN, .no_version = true};
+
+	ga_nvml_worker_free(&asking->whole);
+	return ga_nvml_worker_start(&asking->whole, &question, error);
 }
 
 /* ---- one round ---- */
@@ -397,9 +422,11 @@ static int judge_whole(struct asking *asking, int64_t now, bool *ret_over, gpual
 	*ret_over = true;
 	if (whole->count >= 0 && make_room(asking) < 0)
 		return ga_error_memory(error);
-	if (whole->state == GA_NVML_DEAD && !suspect(asking, whole))
+	if (whole->state == GA_NVML_DEAD && !suspect(asking, whole) && !was_lost_to_version(asking))
 		return silent ? whole_is_silent(asking, error) : whole_is_dead(asking, error);
 	*ret_over = false;
+	if (whole->state == GA_NVML_DEAD && was_lost_to_version(asking))
+		return start_without_version(asking, error);
 	return asking->probing ? 0 : start_probes(asking, error);
 }
 

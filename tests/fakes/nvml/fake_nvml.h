@@ -6,10 +6,11 @@
  *   FAKE_MACHINE=PATH            the machine file; without it nvmlInit finds no driver
  *   FAKE_LOST=INDEX[,INDEX…]     no handle for these: the GPU is lost
  *   FAKE_RESET=INDEX[,INDEX…]    these answer every question with "GPU requires reset"
- *   FAKE_HANG=INDEX[,INDEX…]|init|shutdown  a question to these GPUs, the beginning or the end
- *                                never returns
+ *   FAKE_HANG=INDEX[,INDEX…]|init|version|shutdown  a question to these GPUs, the beginning, the
+ *                                driver's version or the end never returns
  *   FAKE_HANG_IN=NAME            and only in functions whose names have this in them
- *   FAKE_CRASH=INDEX[,INDEX…]|shutdown  a question to these GPUs, or the end, ends the process
+ *   FAKE_CRASH=INDEX[,INDEX…]|version|shutdown  a question to these GPUs, for the driver's version
+ *                                or the end ends the process
  *   FAKE_EXIT=INDEX[,INDEX…]     a question to these GPUs ends the process as if all were well
  *   FAKE_HANDLE=RESULT:INDEX[,INDEX…]  no handle for these, with this result
  *   FAKE_ANSWER=RESULT:INDEX[,INDEX…]  every question to these is answered with this result,
@@ -102,6 +103,9 @@ int fake_asked(const char *function, ga_nvml_handle handle, enum fake_kind kind,
 	       const struct gpualloc_device **ret_device);
 struct fake_gpu *fake_gpu_of(const struct gpualloc_device *device);
 ga_nvml_handle fake_handle(const struct gpualloc_device *device);
+
+/* Hangs or crashes where FAKE_HANG or FAKE_CRASH names this place. */
+void fake_play_at(const char *place);
 
 /* The first time it is asked for a handle. */
 void fake_start_slowly(struct fake_gpu *gpu);

@@ -188,15 +188,20 @@ int nvmlInitWithFlags(unsigned flags)
 	return flags > 3 ? GA_NVML_INVALID_ARGUMENT : nvmlInit_v2();
 }
 
-int nvmlShutdown(void)
+void fake_play_at(const char *place)
 {
 	const char *hangs = getenv("FAKE_HANG"), *crashes = getenv("FAKE_CRASH");
 
-	count_call(__func__);
-	if (hangs && strcmp(hangs, "shutdown") == 0)
+	if (hangs && strcmp(hangs, place) == 0)
 		hang();
-	if (crashes && strcmp(crashes, "shutdown") == 0)
+	if (crashes && strcmp(crashes, place) == 0)
 		(void)raise(SIGKILL);
+}
+
+int nvmlShutdown(void)
+{
+	count_call(__func__);
+	fake_play_at("shutdown");
 	report_calls();
 	ga_machine_free(fake.machine);
 	free(fake.gpus);
