@@ -338,6 +338,33 @@ static void a_gpu_that_vanishes_between_calls_is_not_free(void)
 		}
 }
 
+/* Which of the two is right nobody can tell; the machine is not lost with them. */
+static void a_uuid_told_twice_costs_the_second_gpu(void)
+{
+	ga_auto_machine gpualloc_machine *expected = nvml_open_and_show("dgx1-volta");
+	static const char *const hangs[] = {NULL, "5"};
+
+	CHECK_INT(setenv("FAKE_TWIN", "3", 1), 0);
+	for (size_t i = 0; i < 2; i++) {
+		ga_auto_machine gpualloc_machine *machine = NULL;
+		char text[512];
+
+		test_about("%s hangs", hangs[i] ? hangs[i] : "nothing");
+		if (hangs[i])
+			CHECK_INT(setenv("FAKE_HANG", hangs[i], 1), 0);
+		machine = ask(hangs[i] ? PATIENCE_MS : NVML_DEADLINE_MS);
+		CHECK_INT(machine->device_count, expected->device_count);
+		CHECK(machine->devices[3].uuid == NULL);
+		CHECK_INT(ga_device_state(&machine->devices[3]), GPUALLOC_STATE_UNHEALTHY);
+		(void)ga_device_reason(&machine->devices[3], text, sizeof text);
+		CHECK_HAS(text, "the same UUID (");
+		CHECK_HAS(text, "for GPU 0");
+		CHECK_TEXT(machine->devices[0].uuid, expected->devices[0].uuid);
+		CHECK_INT(ga_device_state(&machine->devices[0]), GPUALLOC_STATE_FREE);
+		CHECK_INT(ga_device_state(&machine->devices[7]), GPUALLOC_STATE_FREE);
+	}
+}
+
 /* ---- whether a list of processes can be trusted ---- */
 
 static void an_unknown_list_is_not_an_empty_one(void)
@@ -455,6 +482,7 @@ static const struct test_case cases[] = {
 	{"refused queries are reported by name", what_is_refused_is_told_by_its_name},
 	{"a GPU that vanishes between calls is not free",
 	 a_gpu_that_vanishes_between_calls_is_not_free},
+	{"a UUID told twice costs the second GPU", a_uuid_told_twice_costs_the_second_gpu},
 	{"a fabric that is not ready is a reason", a_fabric_that_is_not_ready_is_a_reason},
 	{"a link that sleeps is up", a_link_that_sleeps_is_up},
 	{"an unknown list is not an empty one", an_unknown_list_is_not_an_empty_one},

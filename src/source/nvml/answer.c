@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct query {
@@ -221,6 +222,60 @@ static int read_facts(const struct query *query, gpualloc_machine *machine)
 	return result == 0 ? ga_host_processes(root, machine) : result;
 }
 
+/* ---- one UUID told twice ---- */
+
+static bool has_uuid(const struct gpualloc_device *device, const char *uuid)
+{
+	if (!uuid)
+		return false;
+	for (size_t m = 0; m < device->mig_count; m++)
+		if (ga_text_same(device->mig[m].uuid, uuid))
+			return true;
+	return ga_text_same(device->uuid, uuid);
+}
+
+/* The UUID of a GPU, or of an instance of its, that an earlier one has; NULL: they differ. */
+static const char *shared_uuid(const struct gpualloc_device *earlier,
+			       const struct gpualloc_device *device)
+{
+	if (has_uuid(earlier, device->uuid))
+		return device->uuid;
+	for (size_t m = 0; m < device->mig_count; m++)
+		if (has_uuid(earlier, device->mig[m].uuid))
+			return device->mig[m].uuid;
+	return NULL;
+}
+
+static int distrust(struct gpualloc_device *device, const char *uuid, int64_t earlier)
+{
+	char reason[256];
+
+	(void)snprintf(reason, sizeof reason, "NVML reports the same UUID (%.96s) for GPU %lld", uuid,
+		       (long long)earlier);
+	free(ga_steal(&device->uuid));
+	for (size_t m = 0; m < device->mig_count; m++)
+		free(ga_steal(&device->mig[m].uuid));
+	if (device->health != GPUALLOC_HEALTH_OK)
+		return 0;
+	device->health = GPUALLOC_HEALTH_FAILED;
+	return ga_set_text(&device->reason, reason);
+}
+
+int ga_nvml_part_twins(gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < machine->device_count; i++) {
+		struct gpualloc_device *device = &machine->devices[i];
+
+		for (size_t j = 0; j < i; j++) {
+			const char *uuid = shared_uuid(&machine->devices[j], device);
+
+			if (uuid && distrust(device, uuid, machine->devices[j].index) < 0)
+				return GPUALLOC_ENOMEM;
+		}
+	}
+	return 0;
+}
+
 static int build_machine(const struct query *query, gpualloc_machine **ret_machine,
 			 gpualloc_error *error)
 {
@@ -244,7 +299,7 @@ static int build_machine(const struct query *query, gpualloc_machine **ret_machi
 		return result;
 	if (only >= 0)
 		machine->devices[0].index = only;
-	if (read_facts(query, machine) < 0)
+	if (read_facts(query, machine) < 0 || ga_nvml_part_twins(machine) < 0)
 		return ga_error_memory(error);
 	*ret_machine = ga_steal(&machine);
 	return 0;

@@ -36,6 +36,12 @@ struct ga_nvml_question {
 	bool no_version; /* the driver is not asked for its version */
 };
 
+/*
+ * A UUID names one device. A GPU that tells one that an earlier GPU has told cannot be trusted to
+ * be leased by it: it loses its UUIDs and is unhealthy. 0 or GPUALLOC_ENOMEM.
+ */
+int ga_nvml_part_twins(gpualloc_machine *machine);
+
 /* The work of a child, for ga_child_start(); context is a struct ga_nvml_question. */
 int ga_nvml_answer(void *context, int out);
 /* The part that asks: makes a machine of what an initialised library answers. out is as above. */

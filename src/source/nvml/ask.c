@@ -367,13 +367,15 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 	result = ga_nvml_worker_machine(worker, worker->answer, &machine, error);
 	if (result < 0)
 		return result;
-	if (worker == &asking->relief && tell_sick(asking, machine) < 0)
+	/* What was put together from several answers may tell one UUID twice. */
+	if (worker == &asking->relief &&
+	    (tell_sick(asking, machine) < 0 || ga_nvml_part_twins(machine) < 0))
 		return ga_error_memory(error);
 	if (asking->whole.question.no_version &&
 	    ga_machine_note(machine, "NVML: the driver did not answer when asked for its version; "
 				     "its GPUs did") < 0)
 		return ga_error_memory(error);
-	/* Two GPUs may have reported the same UUID, so the machine is checked once more. */
+	/* The assembled machine is checked once more. */
 	result = ga_machine_finish(machine, error);
 	if (result < 0)
 		return ga_error_prefix(error, GPUALLOC_ENOSOURCE,

@@ -200,6 +200,8 @@ int nvmlDeviceGetUUID(ga_nvml_handle handle, char *text, unsigned size)
 
 	if (result)
 		return result;
+	if (!device->parent && fake_gpu_of(device)->is_twin)
+		return fake_give_text(fake.machine->devices[0].uuid, text, size);
 	if (!device->parent || fake_driver >= 470)
 		return fake_give_text(device->uuid, text, size);
 	(void)snprintf(old, sizeof old, "MIG-%s/%lld/%lld", device->parent->uuid,

@@ -16,6 +16,7 @@
  *   FAKE_ANSWER=RESULT:INDEX[,INDEX…]  every question to these is answered with this result,
  *                                once their handles were given
  *   FAKE_ANSWER_IN=NAME          and only in functions whose names have this in them
+ *   FAKE_TWIN=INDEX[,INDEX…]     these tell the UUID of GPU 0 for their own
  *   FAKE_SLOW=MS                 the beginning takes so long
  *   FAKE_SLOW_GPU=MS             the first handle of each GPU takes so long
  *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
@@ -64,6 +65,7 @@ struct fake_gpu {
 	bool hangs;
 	bool crashes;
 	bool exits;
+	bool is_twin;
 	bool links_unknown;
 	bool first_link_down;
 	bool started;  /* its first handle was taken */

@@ -143,6 +143,7 @@ static void read_play(void)
 		fake.gpus[i].hangs = is_listed("FAKE_HANG", i);
 		fake.gpus[i].crashes = is_listed("FAKE_CRASH", i);
 		fake.gpus[i].exits = is_listed("FAKE_EXIT", i);
+		fake.gpus[i].is_twin = is_listed("FAKE_TWIN", i);
 		fake.gpus[i].no_handle = result_for("FAKE_HANDLE", i);
 		fake.gpus[i].answer = result_for("FAKE_ANSWER", i);
 		fake.gpus[i].first_link_down = is_listed("FAKE_DEAD_LINK", i);
