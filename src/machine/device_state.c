@@ -73,6 +73,13 @@ static bool hides_a_user(const struct gpualloc_device *device)
 	       device->memory.used > idle;
 }
 
+/* Who uses it cannot be seen, nor whether anybody does: a source has to say that it hides both. */
+static bool hides_everything(const struct gpualloc_device *device)
+{
+	return !device->parent && device->processes_hidden && !device->memory_unified &&
+	       device->memory.used < 0;
+}
+
 /* Somebody uses the GPU, and it is not known whether they use this instance. */
 static bool may_hide_a_user(const struct gpualloc_device *device)
 {
@@ -163,7 +170,8 @@ int64_t ga_device_room(const struct gpualloc_device *device)
 
 static bool is_used(const struct gpualloc_device *device)
 {
-	return user_of(device) || hides_a_user(device) || may_hide_a_user(device);
+	return user_of(device) || hides_a_user(device) || hides_everything(device) ||
+	       may_hide_a_user(device);
 }
 
 bool ga_state_is_excluded(enum gpualloc_state state)
@@ -226,6 +234,10 @@ static size_t use_reason(const struct gpualloc_device *device, char *text, size_
 
 	if (user)
 		return process_reason(user, device->parent && user == device->parent, text, size);
+	if (hides_everything(device))
+		return (size_t)snprintf(
+			text, size,
+			"neither its processes nor its memory in use can be seen from here");
 	if (may_hide_a_user(device))
 		return (size_t)snprintf(
 			text, size,

@@ -423,6 +423,28 @@ static void a_list_that_fails_is_not_an_empty_one(void)
 		}
 }
 
+static void what_tells_nothing_is_not_free(void)
+{
+	ga_auto_machine gpualloc_machine *machine = NULL;
+	char text[512];
+
+	nvml_show_spec("dgx1-volta");
+	CHECK_INT(setenv("FAKE_PROCESSES", "denied", 1), 0);
+	CHECK_INT(setenv("FAKE_ANSWER", "4:1", 1), 0);
+	CHECK_INT(setenv("FAKE_ANSWER_IN", "MemoryInfo", 1), 0);
+	machine = nvml_ask(NULL);
+	CHECK_INT(machine->devices[1].health, GPUALLOC_HEALTH_OK);
+	CHECK_INT(ga_device_state(&machine->devices[1]), GPUALLOC_STATE_IN_USE);
+	(void)ga_device_reason(&machine->devices[1], text, sizeof text);
+	CHECK_TEXT(text, "neither its processes nor its memory in use can be seen from here");
+	CHECK_INT(ga_device_state(&machine->devices[0]), GPUALLOC_STATE_FREE);
+	ga_machine_free(ga_steal(&machine));
+	/* One of the two is enough. */
+	CHECK_INT(unsetenv("FAKE_PROCESSES"), 0);
+	machine = nvml_ask(NULL);
+	CHECK_INT(ga_device_state(&machine->devices[1]), GPUALLOC_STATE_FREE);
+}
+
 static void unified_memory_is_the_systems(void)
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;
@@ -487,6 +509,7 @@ static const struct test_case cases[] = {
 	{"a link that sleeps is up", a_link_that_sleeps_is_up},
 	{"an unknown list is not an empty one", an_unknown_list_is_not_an_empty_one},
 	{"a list that fails is not an empty one", a_list_that_fails_is_not_an_empty_one},
+	{"what tells nothing is not free", what_tells_nothing_is_not_free},
 	{"unified memory is the system's", unified_memory_is_the_systems},
 	{"settings of NVML are not ours", settings_of_nvml_are_not_ours},
 	{"peer-to-peer is asked both ways", peer_to_peer_is_asked_both_ways},

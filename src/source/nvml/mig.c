@@ -240,6 +240,9 @@ int ga_nvml_read_mig_and_processes(struct ga_nvml_gpu *gpu)
 	for (size_t i = 0; result == 0 && i < processes.count; i++)
 		result = place_process(gpu, &processes.list[i]);
 	device->processes_known = processes.known;
+	/* The driver keeps both to itself: such a GPU is not taken for idle. */
+	if (!processes.known && device->memory.used < 0)
+		device->processes_hidden = true;
 	/* A complete list that names instances is a complete list of each of them. */
 	if (processes.known && gpu->nvml->compute_processes)
 		for (size_t m = 0; m < device->mig_count; m++)
