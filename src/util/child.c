@@ -121,28 +121,39 @@ static int collect(int out, int err, int64_t until, struct ga_child_result *resu
 	return failure;
 }
 
+enum ending { RUNS, ENDED, REAPED_BY_OTHERS };
+
+/* Whether the child ends before the time is up. Its number stays its own until it is reaped. */
+static enum ending await_end(pid_t child, int64_t until)
+{
+	struct timespec pause = {.tv_nsec = 200000};
+
+	for (;;) {
+		siginfo_t info = {.si_pid = 0};
+		int result = waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT);
+
+		if (result == 0 && info.si_pid == child)
+			return ENDED;
+		if (result < 0 && errno != EINTR)
+			return REAPED_BY_OTHERS;
+		if (ga_clock_ms() >= until)
+			return RUNS;
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 10000000)
+			pause.tv_nsec *= 2;
+	}
+}
+
 /*
  * Whether the child was reaped before the time was up. The status is -1 if somebody else reaped it.
  */
 static bool reap(pid_t child, int64_t until, int *ret_status)
 {
-	struct timespec pause = {.tv_nsec = 200000};
-
-	for (;;) {
-		pid_t got = waitpid(child, ret_status, WNOHANG);
-
-		if (got == child)
-			return true;
-		if (got < 0 && errno != EINTR) {
-			*ret_status = -1;
-			return true;
-		}
-		if (ga_clock_ms() >= until)
-			return false;
-		(void)nanosleep(&pause, NULL);
-		if (pause.tv_nsec < 10000000)
-			pause.tv_nsec *= 2;
-	}
+	if (await_end(child, until) == RUNS)
+		return false;
+	if (waitpid(child, ret_status, WNOHANG) != child)
+		*ret_status = -1;
+	return true;
 }
 
 /* Nothing was asked, because a child that hangs would keep this process's leases alive. */
@@ -236,6 +247,7 @@ int ga_child_start(const char *name, int (*work)(void *context, int out), void *
 	child = fork();
 	if (child == 0) {
 		end_with(parent);
+		(void)setpgid(0, 0);
 		isolate(out[1], -1);
 		_exit(work(context, 1));
 	}
@@ -246,8 +258,18 @@ int ga_child_start(const char *name, int (*work)(void *context, int out), void *
 		return ga_error_errno(error, GPUALLOC_EIO, status, "%s: cannot start a process",
 				      name);
 	}
+	/* The child does it too: neither waits for the other. */
+	(void)setpgid(child, child);
 	*ret_child = (struct ga_child){.pid = child, .out = out[0]};
 	return 0;
+}
+
+void ga_child_kill(const struct ga_child *child)
+{
+	if (child->pid <= 0)
+		return;
+	(void)kill(child->pid, SIGKILL);
+	(void)kill(-child->pid, SIGKILL);
 }
 
 int ga_child_stop(struct ga_child *child, int64_t until_ms)
@@ -257,11 +279,10 @@ int ga_child_stop(struct ga_child *child, int64_t until_ms)
 
 	if (child->pid == 0)
 		return 0;
-	reaped = reap(child->pid, until_ms, &status);
-	if (!reaped) {
-		(void)kill(child->pid, SIGKILL);
-		reaped = reap(child->pid, ga_clock_ms() + 100, &status);
-	}
+	/* Once others have reaped it, its number may be somebody else's. */
+	if (await_end(child->pid, until_ms) != REAPED_BY_OTHERS)
+		ga_child_kill(child);
+	reaped = reap(child->pid, ga_clock_ms() + 100, &status);
 	close(child->out);
 	*child = (struct ga_child){0};
 	if (!reaped)

@@ -35,7 +35,8 @@ int ga_child_call(const char *name, int (*work)(void *context, int out), void *c
 
 /*
  * The same without waiting, so that several can run side by side. The caller reads its standard
- * output from out, which ga_child_stop() closes. Its standard error goes nowhere.
+ * output from out, which ga_child_stop() closes. Its standard error goes nowhere. It has a process
+ * group of its own: what it starts, as a driver's library may, ends with it.
  */
 struct ga_child {
 	pid_t pid; /* 0: not running */
@@ -43,9 +44,12 @@ struct ga_child {
 };
 int ga_child_start(const char *name, int (*work)(void *context, int out), void *context,
 		   struct ga_child *ret_child, gpualloc_error *error);
+/* Kills it and what it has started, without waiting; ga_child_stop() still has to follow. */
+void ga_child_kill(const struct ga_child *child);
 /*
- * Waits until that time (of ga_clock_ms()) for it to end by itself, then kills it. Returns the
- * status as above, or -1 if the kernel does not let it die.
+ * Waits until that time (of ga_clock_ms()) for it to end by itself, then kills it; what it has
+ * started is killed in either case. Returns the status as above, or -1 if the kernel does not let
+ * it die.
  */
 int ga_child_stop(struct ga_child *child, int64_t until_ms);
 

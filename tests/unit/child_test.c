@@ -2,15 +2,18 @@
 /* Work in a child: its output, its deadline, and that nothing of ours goes in or stays behind. */
 #include "child.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "test.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { SOON_MS = 200, LATE_MS = 20000, LIMIT = 1 << 20 };
 
@@ -156,6 +159,54 @@ static void the_child_starts_with_signals_as_at_birth(void)
 	CHECK_TEXT(result.output.data, "0");
 }
 
+/* Holds the pipe, and would do so for long; it ends by itself should nobody end it. */
+static void leave_one_behind(int out)
+{
+	if (fork() == 0) {
+		(void)alarm(60);
+		for (;;)
+			(void)pause();
+	}
+	(void)!write(out, "x", 1);
+}
+
+static int fork_and_hang(void *context, int out)
+{
+	(void)context;
+	leave_one_behind(out);
+	(void)pause();
+	return 0;
+}
+
+static int fork_and_end(void *context, int out)
+{
+	(void)context;
+	leave_one_behind(out);
+	return 7;
+}
+
+/* Nobody has the pipe any more: it comes to its end. */
+static void ends_with_all(int (*work)(void *context, int out), int64_t until, int status)
+{
+	struct ga_child child = {0};
+	struct pollfd end;
+	char said;
+
+	CHECK_INT(ga_child_start("test", work, NULL, &child, NULL), 0);
+	end = (struct pollfd){.fd = dup(child.out), .events = POLLIN};
+	CHECK_INT(read(child.out, &said, 1), 1);
+	CHECK_INT(ga_child_stop(&child, until), status);
+	CHECK_INT(poll(&end, 1, LATE_MS), 1);
+	CHECK_INT(read(end.fd, &said, 1), 0);
+	(void)close(end.fd);
+}
+
+static void what_the_child_starts_ends_with_it(void)
+{
+	ends_with_all(fork_and_hang, 0, 128 + SIGKILL);
+	ends_with_all(fork_and_end, ga_clock_ms() + LATE_MS, 7);
+}
+
 static const struct test_case cases[] = {
 	{"output, errors and status come back", output_errors_and_status_come_back},
 	{"a missing program ends with 127", a_missing_program_ends_with_127},
@@ -164,6 +215,7 @@ static const struct test_case cases[] = {
 	{"the child inherits no descriptor", the_child_inherits_no_descriptor},
 	{"closed standard descriptors do no harm", closed_standard_descriptors_do_no_harm},
 	{"a signal is reported", a_signal_is_told},
+	{"what the child starts ends with it", what_the_child_starts_ends_with_it},
 	{"the child starts with signals as at birth", the_child_starts_with_signals_as_at_birth},
 };
 

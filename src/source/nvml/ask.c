@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +47,7 @@ static void asking_clear(struct asking *asking)
 	ga_nvml_worker_free(&asking->whole);
 	ga_nvml_worker_free(&asking->relief);
 	for (size_t i = 0; asking->probes && i < asking->count; i++)
-		if (asking->probes[i].child.pid > 0)
-			(void)kill(asking->probes[i].child.pid, SIGKILL);
+		ga_child_kill(&asking->probes[i].child);
 	for (size_t i = 0; asking->probes && i < asking->count; i++)
 		ga_nvml_worker_free(&asking->probes[i]);
 	free(asking->probes);
