@@ -126,6 +126,45 @@ static void what_is_refused_is_told_by_its_name(void)
 	}
 }
 
+/* As NVML's result for it does. */
+static void memory_that_fails_is_not_free(void)
+{
+	static const struct {
+		const char *text;
+		enum gpualloc_health health;
+	} logs[] = {
+		{LOG("<fb_memory_usage><total>Unknown Error</total></fb_memory_usage>"),
+		 GPUALLOC_HEALTH_FAILED},
+		{LOG("<fb_memory_usage><total>8 MiB</total><used>[Timeout]</used>"
+		     "</fb_memory_usage>"),
+		 GPUALLOC_HEALTH_UNRESPONSIVE},
+		{LOG("<fb_memory_usage><total>N/A</total><used>N/A</used></fb_memory_usage>"),
+		 GPUALLOC_HEALTH_OK},
+		{LOG("<fb_memory_usage><reserved>Unknown Error</reserved></fb_memory_usage>"),
+		 GPUALLOC_HEALTH_OK},
+	};
+	ga_auto_machine gpualloc_machine *table = NULL;
+	char reason[256];
+
+	for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+		ga_auto_machine gpualloc_machine *machine = read_text(logs[i].text);
+
+		test_about("%s", logs[i].text);
+		CHECK_INT(machine->devices[0].health, logs[i].health);
+	}
+	smi_set_up();
+	smi_show_text(smi_two_gpus);
+	CHECK_INT(smi_ask_program(
+			  smi_script("#!/bin/sh\ncase $1 in --query-gpu*) echo 'index, uuid, "
+				     "memory.total [MiB]'; echo '0, GPU-a, [Unknown Error]';; "
+				     "*) exit 1;; esac\n"),
+			  60000, &table, NULL),
+		  0);
+	CHECK_INT(ga_device_state(&table->devices[0]), GPUALLOC_STATE_UNHEALTHY);
+	(void)ga_device_reason(&table->devices[0], reason, sizeof reason);
+	CHECK_HAS(reason, "nvidia-smi shows \"Unknown Error\" for memory.total");
+}
+
 /* ---- peer-to-peer ---- */
 
 #define TOPO                                                \
@@ -194,6 +233,7 @@ static const struct test_case cases[] = {
 	{"a UUID needs no GPU- before it", a_uuid_needs_no_gpu_before_it},
 	{"memory of a machine without its own is the system's",
 	 memory_of_a_machine_without_its_own_is_the_systems},
+	{"memory that fails is not free", memory_that_fails_is_not_free},
 	{"a fabric that is not ready is a reason", a_fabric_that_is_not_ready_is_a_reason},
 	{"refused queries are reported by name", what_is_refused_is_told_by_its_name},
 	{"peer-to-peer after the matrix is read", peer_to_peer_behind_the_matrix_is_read},

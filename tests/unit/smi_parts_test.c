@@ -167,7 +167,7 @@ static void sick_cells_are_heard(void)
 	CHECK_INT(part->devices[1].health, GPUALLOC_HEALTH_OK);
 	CHECK_INT(part->devices[2].health, GPUALLOC_HEALTH_NEEDS_RESET);
 	CHECK_INT(part->devices[3].health, GPUALLOC_HEALTH_LOST);
-	CHECK_INT(part->devices[4].health, GPUALLOC_HEALTH_OK);
+	CHECK_INT(part->devices[4].health, GPUALLOC_HEALTH_FAILED);
 	CHECK_INT(part->devices[4].utilization, GA_UNKNOWN);
 }
 

@@ -58,14 +58,23 @@ static bool starts_with(struct ga_view cell, const char *word)
 	return cell.size >= strlen(word) && strncasecmp(cell.text, word, strlen(word)) == 0;
 }
 
+static bool is_bracketed(struct ga_view cell)
+{
+	return cell.size >= 2 && cell.text[0] == '[' && cell.text[cell.size - 1] == ']';
+}
+
+static struct ga_view without_brackets(struct ga_view cell)
+{
+	return is_bracketed(cell) ? ga_view_trim(cell.text + 1, cell.size - 2) : cell;
+}
+
 enum ga_smi_word ga_smi_word(struct ga_view cell)
 {
 	bool bracketed;
 
 	cell = ga_view_trim(cell.text, cell.size);
-	bracketed = cell.size >= 2 && cell.text[0] == '[' && cell.text[cell.size - 1] == ']';
-	if (bracketed)
-		cell = ga_view_trim(cell.text + 1, cell.size - 2);
+	bracketed = is_bracketed(cell);
+	cell = without_brackets(cell);
 	/* "GPU is lost", in some versions followed by what to do about it. */
 	if (starts_with(cell, "GPU is lost"))
 		return GA_SMI_LOST;
@@ -334,6 +343,38 @@ const struct ga_smi_field *ga_smi_field_by_path(const char *path)
 	return NULL;
 }
 
+/* Memory that every GPU has: a driver that has the question and cannot answer has no GPU there. */
+static int hear_failure(const struct ga_smi_field *field, struct gpualloc_device *device,
+			struct ga_view cell)
+{
+	static const struct {
+		const char *word;
+		enum gpualloc_health health;
+	} failures[] = {
+		{"Unknown Error", GPUALLOC_HEALTH_FAILED},
+		{"Invalid Argument", GPUALLOC_HEALTH_FAILED},
+		{"Not Found", GPUALLOC_HEALTH_FAILED},
+		{"Uninitialized", GPUALLOC_HEALTH_FAILED},
+		{"Timeout", GPUALLOC_HEALTH_UNRESPONSIVE},
+		{"Insufficient External Power", GPUALLOC_HEALTH_NO_POWER},
+		{"Interrupt Request Issue", GPUALLOC_HEALTH_INTERRUPT},
+		{"GPU access blocked by the operating system", GPUALLOC_HEALTH_BLOCKED},
+	};
+	char reason[128];
+
+	if (field->take != take_total && field->take != take_used)
+		return 0;
+	cell = without_brackets(cell);
+	for (size_t i = 0; i < COUNT(failures); i++) {
+		if (!same_word(cell, failures[i].word))
+			continue;
+		(void)snprintf(reason, sizeof reason, "nvidia-smi shows \"%s\" for %s",
+			       failures[i].word, field->query);
+		return ga_smi_ail(device, failures[i].health, reason);
+	}
+	return 0;
+}
+
 int ga_smi_take(const struct ga_smi_field *field, struct gpualloc_device *device,
 		struct ga_view cell)
 {
@@ -346,8 +387,10 @@ int ga_smi_take(const struct ga_smi_field *field, struct gpualloc_device *device
 		return ga_smi_ail(device, GPUALLOC_HEALTH_LOST, NULL);
 	if (word == GA_SMI_RESET)
 		return ga_smi_ail(device, GPUALLOC_HEALTH_NEEDS_RESET, NULL);
-	if (!field || word == GA_SMI_UNKNOWN)
+	if (!field)
 		return 0;
+	if (word == GA_SMI_UNKNOWN)
+		return hear_failure(field, device, cell);
 	if (word == GA_SMI_VALUE)
 		return field->take(device, cell);
 	(void)snprintf(reason, sizeof reason, "nvidia-smi shows ERR! for %s",
