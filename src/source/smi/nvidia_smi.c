@@ -46,7 +46,10 @@ static int hear_of_lost(const struct ga_child_result *result, gpualloc_machine *
 			  : ga_smi_lost_read(result->output.data, result->output.size, part);
 }
 
-/* Runs and reads one output that has no quirks; *ret_part stays NULL if that fails. */
+/*
+ * Runs and reads one output that has no quirks; *ret_part stays NULL if that fails. If it hangs,
+ * there is still time for the outputs after it.
+ */
 static int ask(struct inquiry *inquiry, const char *const words[], const char *name,
 	       int (*read)(const char *text, size_t size, gpualloc_machine **ret_part,
 			   gpualloc_error *error),
@@ -55,7 +58,8 @@ static int ask(struct inquiry *inquiry, const char *const words[], const char *n
 	ga_auto_child struct ga_child_result result = {0};
 	ga_auto_machine gpualloc_machine *part = NULL;
 	gpualloc_error why = {0};
-	int status = ga_smi_tool_run(&inquiry->tool, words, &result, &why);
+	const struct ga_smi_tool share = ga_smi_tool_share(&inquiry->tool);
+	int status = ga_smi_tool_run(&share, words, &result, &why);
 
 	if (status == 0) {
 		gpualloc_error unread = {0};

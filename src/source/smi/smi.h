@@ -57,6 +57,8 @@ struct ga_smi_tool {
 };
 
 struct ga_smi_tool ga_smi_tool(const char *program, unsigned deadline_ms);
+/* For a call that others follow: it leaves them half of the time that is left. */
+struct ga_smi_tool ga_smi_tool_share(const struct ga_smi_tool *tool);
 /* Runs it with words (NULL after the last). It may end with any status; GPUALLOC_ENOSOURCE if it
  * cannot be run or does not answer in time. */
 int ga_smi_tool_run(const struct ga_smi_tool *tool, const char *const words[],

@@ -39,9 +39,19 @@ struct ga_smi_tool ga_smi_tool(const char *program, unsigned deadline_ms)
 				    .until_ms = ga_clock_ms() + total(deadline_ms)};
 }
 
+struct ga_smi_tool ga_smi_tool_share(const struct ga_smi_tool *tool)
+{
+	struct ga_smi_tool share = *tool;
+	int64_t half = (tool->until_ms - ga_clock_ms()) / 2;
+
+	if (half < share.patience_ms)
+		share.patience_ms = half > 0 ? half : 0;
+	return share;
+}
+
 static int no_answer(const struct ga_smi_tool *tool, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_ENOSOURCE, "did not answer within %g s",
+	return ga_error_set(error, GPUALLOC_ENOSOURCE, "did not answer within %.3g s",
 			    (double)tool->patience_ms / 1000.0);
 }
 
