@@ -73,7 +73,7 @@ static bool hides_a_user(const struct gpualloc_device *device)
 	       device->memory.used > idle;
 }
 
-/* Who uses it cannot be seen, nor whether anybody does: a source has to say that it hides both. */
+/* Nobody can see whether it is used. The source must say so: a text of links is no such case. */
 static bool hides_everything(const struct gpualloc_device *device)
 {
 	return !device->parent && device->processes_hidden && !device->memory_unified &&

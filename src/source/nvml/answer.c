@@ -222,7 +222,7 @@ static int read_facts(const struct query *query, gpualloc_machine *machine)
 	return result == 0 ? ga_host_processes(root, machine) : result;
 }
 
-/* ---- one UUID told twice ---- */
+/* ---- one UUID reported twice ---- */
 
 static bool has_uuid(const struct gpualloc_device *device, const char *uuid)
 {
@@ -234,7 +234,7 @@ static bool has_uuid(const struct gpualloc_device *device, const char *uuid)
 	return ga_text_same(device->uuid, uuid);
 }
 
-/* The UUID of a GPU, or of an instance of its, that an earlier one has; NULL: they differ. */
+/* The UUID of a GPU, or of one of its instances, that an earlier GPU has too; NULL if none. */
 static const char *shared_uuid(const struct gpualloc_device *earlier,
 			       const struct gpualloc_device *device)
 {
@@ -250,8 +250,8 @@ static int distrust(struct gpualloc_device *device, const char *uuid, int64_t ea
 {
 	char reason[256];
 
-	(void)snprintf(reason, sizeof reason, "NVML reports the same UUID (%.96s) for GPU %lld", uuid,
-		       (long long)earlier);
+	(void)snprintf(reason, sizeof reason, "NVML reports the same UUID (%.96s) for GPU %lld",
+		       uuid, (long long)earlier);
 	free(ga_steal(&device->uuid));
 	for (size_t m = 0; m < device->mig_count; m++)
 		free(ga_steal(&device->mig[m].uuid));

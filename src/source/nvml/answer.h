@@ -37,7 +37,7 @@ struct ga_nvml_question {
 };
 
 /*
- * A UUID names one device. A GPU that tells one that an earlier GPU has told cannot be trusted to
+ * A UUID names one device. If a GPU reports one that an earlier GPU has reported, it cannot
  * be leased by it: it loses its UUIDs and is unhealthy. 0 or GPUALLOC_ENOMEM.
  */
 int ga_nvml_part_twins(gpualloc_machine *machine);

@@ -365,7 +365,7 @@ static int finish(struct asking *asking, struct ga_nvml_worker *worker,
 	result = ga_nvml_worker_machine(worker, worker->answer, &machine, error);
 	if (result < 0)
 		return result;
-	/* What was put together from several answers may tell one UUID twice. */
+	/* Several answers together may report one UUID twice. */
 	if (worker == &asking->relief &&
 	    (tell_sick(asking, machine) < 0 || ga_nvml_part_twins(machine) < 0))
 		return ga_error_memory(error);

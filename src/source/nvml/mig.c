@@ -240,7 +240,7 @@ int ga_nvml_read_mig_and_processes(struct ga_nvml_gpu *gpu)
 	for (size_t i = 0; result == 0 && i < processes.count; i++)
 		result = place_process(gpu, &processes.list[i]);
 	device->processes_known = processes.known;
-	/* The driver keeps both to itself: such a GPU is not taken for idle. */
+	/* The driver shows neither, so nobody knows whether the GPU is idle. */
 	if (!processes.known && device->memory.used < 0)
 		device->processes_hidden = true;
 	/* A complete list that names instances is a complete list of each of them. */

@@ -44,6 +44,9 @@ struct ga_smi_tool ga_smi_tool_share(const struct ga_smi_tool *tool)
 	struct ga_smi_tool share = *tool;
 	int64_t half = (tool->until_ms - ga_clock_ms()) / 2;
 
+	/* In tenths of a second, which read better in a message. */
+	if (half > 1000)
+		half -= half % 100;
 	if (half < share.patience_ms)
 		share.patience_ms = half > 0 ? half : 0;
 	return share;
@@ -51,7 +54,7 @@ struct ga_smi_tool ga_smi_tool_share(const struct ga_smi_tool *tool)
 
 static int no_answer(const struct ga_smi_tool *tool, gpualloc_error *error)
 {
-	return ga_error_set(error, GPUALLOC_ENOSOURCE, "did not answer within %.3g s",
+	return ga_error_set(error, GPUALLOC_ENOSOURCE, "did not answer within %g s",
 			    (double)tool->patience_ms / 1000.0);
 }
 
