@@ -383,6 +383,7 @@ int main(int argc, char **argv)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)signal(SIGINT, call_off);
 	(void)signal(SIGTERM, call_off);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (open_all(&rage, argv[1], error)) {
 		result = rage_on(&rage) < 0;
 		result |=

@@ -5,6 +5,7 @@
 must see planted overlaps, and a ledger that forgets a lock now and then."""
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,7 +140,8 @@ def finish(words, env=None):
         try:
             said = process.communicate()[0]
         except KeyboardInterrupt:
-            process.wait()
+            process.terminate()
+            process.communicate()
             raise
     return said.decode(errors="replace"), process.returncode
 
@@ -248,6 +250,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
