@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 100, READ_SIZE = 1 << 16 };
+enum { LOOK_MS = 100, MISSED_MOST = 5, READ_SIZE = 1 << 16 };
 
 /* Searches a whole file of a process in overlapping pieces. */
 static bool file_has(int folder, const char *name, const char *uuid)
@@ -80,20 +80,25 @@ static void sleep_until_end(pid_t pid)
 		close(ending.fd);
 }
 
+/*
+ * One look may miss a user that starts a child and ends: the child was not there yet when the look
+ * passed its place in /proc. And a process that is just becoming another program has no environment
+ * for a moment. So the device counts as unused only after several looks.
+ */
 void watch_users(const char *uuid, int64_t none_ms)
 {
 	int64_t deadline = ga_clock_ms() + none_ms;
 	bool seen = false;
+	int missed = 0;
 
-	while (seen || ga_clock_ms() < deadline) {
+	while (seen ? missed < MISSED_MOST : ga_clock_ms() < deadline) {
 		pid_t user = find_user(uuid);
 
+		missed = user ? 0 : missed + 1;
+		seen = seen || user;
 		if (user)
 			sleep_until_end(user);
-		else if (seen)
-			return;
 		else
 			(void)poll(NULL, 0, LOOK_MS);
-		seen = seen || user;
 	}
 }

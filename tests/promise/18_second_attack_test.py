@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 
 import cli
 from cli import GPUALLOC, Skip, case, main
@@ -123,6 +124,49 @@ def a_keeper_of_whom_nobody_was_told_ends():
             finally:
                 keeper.kill()
                 keeper.wait()
+
+
+# A program that goes on in a child of its own, sixty times, and in every third executes itself.
+CHAIN = r"""
+import os, sys
+for left in range(int(sys.argv[2]) - 1, -1, -1):
+    if os.fork():
+        os._exit(0)
+    if left % 3 == 0 and left:
+        os.execv(sys.executable, [sys.executable, "-SEc", sys.argv[1], sys.argv[1], str(left)])
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def links(pid):
+    found = []
+    with contextlib.suppress(FileNotFoundError):  # closed, or ended
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return found
+
+
+@case
+def getgpus_keeper_stays_while_its_program_moves_from_process_to_process():
+    reading, writing = os.pipe()
+    uuid = f"GPU-nobody's-{os.getpid()}"
+    keeper = keeps([os.path.join(os.environ["COMPAT"], "getgpu"), "--keep", "3600000", uuid],
+                   writing)
+    os.close(writing)
+    try:
+        program = child(sys.executable, "-SEc", CHAIN, CHAIN, "60",
+                        env={**os.environ, "CUDA_VISIBLE_DEVICES": uuid})
+        assert line_of(program) == "there\n"
+        assert keeper.poll() is None, "it ended before its program"
+        while not any("pidfd" in link for link in links(keeper.pid)):
+            assert keeper.poll() is None, "it ended before its program"
+        program.communicate()
+        assert keeper.wait(timeout=PATIENCE) == 0
+    finally:
+        keeper.kill()
+        keeper.wait()
+        os.close(reading)
 
 
 @case
