@@ -422,6 +422,8 @@ typedef struct gpualloc_policy gpualloc_policy;   /* how to choose */
 typedef struct gpualloc_request gpualloc_request; /* what is wanted */
 typedef struct gpualloc_choice gpualloc_choice;   /* what was chosen, and why */
 
+/* ---- policies ---- */
+
 /* How many policies are built in. */
 GPUALLOC_EXPORT size_t gpualloc_policy_count(void);
 /* The name of the i-th, in alphabetical order. */
@@ -501,6 +503,8 @@ GPUALLOC_EXPORT int gpualloc_policy_new(const char *name, gpualloc_policy_functi
 					gpualloc_error *error);
 /* Frees a policy. No request may refer to it any more. */
 GPUALLOC_EXPORT void gpualloc_policy_free(gpualloc_policy *policy);
+
+/* ---- requests and choices ---- */
 
 /*
  * Reads a size: "8GiB", "800MB", "512M" (MiB), "8 gb", or plain bytes. A bare number from 1 up to 1
@@ -851,6 +855,8 @@ GPUALLOC_EXPORT size_t gpualloc_lease_note_count(const gpualloc_lease *lease);
 /* A sentence about the i-th of these: no record was written, for example. */
 GPUALLOC_EXPORT const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i);
 
+/* ---- who has what, and who waits ---- */
+
 /* Reads who holds what and who waits for what at this moment. */
 GPUALLOC_EXPORT int gpualloc_leases_read(const gpualloc_store *store, gpualloc_leases **ret_leases,
 					 gpualloc_error *error);
@@ -972,6 +978,8 @@ GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char 
  * from another process, because none of them names a program or a library.
  */
 GPUALLOC_EXPORT int gpualloc_lease_has_variable(const char *entry);
+
+/* ---- rules and leases on the devices of a machine ---- */
 
 /*
  * Records on the devices what /etc/gpualloc.conf says about them; their state then takes it into
