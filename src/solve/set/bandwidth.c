@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a set is worth to a program that spans it; see graph.h. */
+/* The bandwidth that a program gets from a set if it uses all of it; see graph.h. */
 #include "graph.h"
 
 int64_t ga_set_ring(const struct ga_set_graph *graph, const size_t *set, size_t count,

@@ -3,25 +3,30 @@
  * The bottleneck ring (the bottleneck travelling salesman problem): the greatest bandwidth that
  * some Hamiltonian cycle of a set has on every edge.
  *
- * If the table is that of a tree, it is the slowest pair: the set falls into two parts with nothing
- * faster between them, and the ring must cross. Links across such parts break the tree; then we
- * ask, for each of the few bandwidths, whether the faster pairs have a Hamiltonian cycle. That is
- * exact up to EXACT vertices (Held and Karp's table of subsets); beyond, a search that gives up
- * answers with the slowest pair, which is always reached.
+ * If the table is that of a tree, the answer is the slowest pair: the set falls into two parts with
+ * nothing faster between them, and the ring must cross from one to the other. Links across such
+ * parts break the tree. Then we ask, for each of the few bandwidths, whether the pairs that are at
+ * least as fast have a Hamiltonian cycle. The answer is exact for up to EXACT vertices (Held and
+ * Karp's table of subsets). For larger sets the search may give up; it then returns the fastest
+ * bandwidth that it has proven, and never less than that of the slowest pair, which every ring
+ * reaches.
  */
 #include "graph.h"
 
 #include <string.h>
 
 enum { EXACT = 15, MAX = GA_SET_NEAR_MAX };
-/* Steps before a search gives up: if the table can decide, and if not. */
+/*
+ * The steps before a search gives up: GLANCE if the exact table can decide afterwards, PATIENCE if
+ * it cannot.
+ */
 enum { GLANCE = 64, PATIENCE = 4000 };
 
 struct ring {
-	const uint64_t *near; /* of each vertex: those that it reaches fast enough */
-	uint64_t all, start;  /* the set, and one of it */
+	const uint64_t *near; /* for each vertex, the vertices that it reaches fast enough */
+	uint64_t all, start;  /* the set, and one vertex of it */
 	size_t count;
-	unsigned left; /* steps */
+	unsigned left; /* the steps that are left */
 };
 
 static bool has_bits(uint64_t bits, size_t least)
@@ -32,8 +37,9 @@ static bool has_bits(uint64_t bits, size_t least)
 }
 
 /*
- * Paths from the last vertex, by the set they cover: ends[S] are the vertices that such a path
- * through S can end in. A ring is a path through all that ends beside its start.
+ * Considers the paths that begin at the last vertex, by the set that they cover: ends[S] holds the
+ * vertices at which a path through S can end. The set has a ring if a path through all its vertices
+ * ends at a neighbour of its start.
  */
 static bool closes_exactly(const struct ring *ring)
 {
@@ -60,7 +66,7 @@ static bool closes_exactly(const struct ring *ring)
 	return (ends[all] & near[start]) != 0;
 }
 
-/* Goes first to the neighbour with the fewest ways out (Warnsdorff's rule). */
+/* Tries the neighbour with the fewest ways out first (Warnsdorff's rule). */
 static bool closes(struct ring *ring, size_t at, uint64_t open)
 {
 	uint64_t next = ring->near[at] & open;
@@ -90,7 +96,8 @@ static bool closes(struct ring *ring, size_t at, uint64_t open)
 
 static bool has_ring(struct ring *ring)
 {
-	bool dirac = true; /* each has at least half as neighbours, which is enough */
+	/* every vertex neighbours at least half of the set; then there is a ring */
+	bool dirac = true;
 
 	for (uint64_t left = ring->all; left; left &= left - 1) {
 		uint64_t near = ring->near[__builtin_ctzll(left)] & ring->all;
@@ -119,7 +126,10 @@ static int32_t slowest_pair(const struct ga_set_graph *graph, const size_t *set,
 	return slowest;
 }
 
-/* In a graph of many vertices, the vertices of the set are renumbered. */
+/*
+ * The neighbours at this rate. The vertices of the set are renumbered if the graph has more of them
+ * than fit in a word.
+ */
 static const uint64_t *near_of(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			       size_t rate, uint64_t *scratch)
 {
@@ -153,7 +163,7 @@ int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *s
 		ring.all |= UINT64_C(1) << (graph->near ? set[i] : i);
 	for (size_t rate = 0; rate < graph->rate_count; rate++) {
 		if (graph->rate[rate] <= reached || graph->rate[rate] < floor)
-			continue; /* whether it is reached does not matter */
+			continue; /* this rate cannot change the answer */
 		ring.near = near_of(graph, set, count, rate, scratch);
 		if (!has_ring(&ring))
 			return reached;

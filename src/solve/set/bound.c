@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The most bandwidth that a set can have. Over links it must be within one connected part that is
- * large enough, and no member has more than its want-1 best links there carry. If there is no such
- * part, it is a ring: the fastest bandwidth that holds enough vertices together, or what the
- * fullest uplink has if they are spread as evenly as possible.
+ * The most bandwidth that a set can have. A set that uses links must lie within one connected part
+ * that is large enough, and no member gets more than its want-1 best links carry. If there is no
+ * such part, the set uses a ring. The bound is then the fastest bandwidth that connects enough
+ * vertices, or the share that each user of the fullest uplink gets when the vertices are spread as
+ * evenly as possible, whichever is greater.
  */
 #include "graph.h"
 
@@ -21,9 +22,9 @@ struct parts {
 	const bool *required;
 	size_t required_count;
 	size_t want;
-	size_t *part; /* by position: the first position of its part */
+	size_t *part; /* for each position, the first position of its part */
 	size_t *queue;
-	int64_t *links; /* of one vertex, then one number for each */
+	int64_t *links; /* the links of one vertex, then one number for each vertex */
 };
 
 static bool joined(const struct parts *parts, size_t p, size_t q, int32_t rate)
@@ -34,7 +35,10 @@ static bool joined(const struct parts *parts, size_t p, size_t q, int32_t rate)
 			: ga_set_graph_link(parts->graph, a, b) > 0;
 }
 
-/* Parts that hold together by rings of this rate or more; rate 0: by links alone. */
+/*
+ * Splits the vertices into parts that are connected by rings of this rate or more. Rate 0 stands
+ * for links alone.
+ */
 static void split(struct parts *parts, int32_t rate)
 {
 	for (size_t p = 0; p < parts->count; p++)
@@ -58,7 +62,7 @@ static void split(struct parts *parts, int32_t rate)
 	}
 }
 
-/* Whether the part is large enough and has all that is required. */
+/* Whether the part is large enough and contains all required vertices. */
 static bool serves(const struct parts *parts, size_t part)
 {
 	size_t size = 0, required = 0;
@@ -78,7 +82,7 @@ static int fall(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* What the want-1 best links of a vertex carry. */
+/* The sum of the want-1 best links of a vertex. */
 static int64_t reach(struct parts *parts, size_t p)
 {
 	int64_t sum = 0;
@@ -92,7 +96,10 @@ static int64_t reach(struct parts *parts, size_t p)
 	return sum;
 }
 
-/* The want-th largest reach in the part, because a set is as weak as its weakest member. */
+/*
+ * The want-th largest reach in the part, or the least reach of a required vertex if that is
+ * smaller: a set is as weak as its weakest member.
+ */
 static int64_t bound_of_part(struct parts *parts, size_t part)
 {
 	int64_t *reaches = parts->links + parts->count, least_required = INT64_MAX;
@@ -142,7 +149,7 @@ static int32_t next_slower(const struct parts *parts, int32_t below)
 	return next;
 }
 
-/* A ring with at least this everywhere lies within one part that this holds together. */
+/* A ring that has this rate everywhere lies within one part that is connected at this rate. */
 static int32_t bound_by_paths(struct parts *parts)
 {
 	int32_t rate = 0;
@@ -156,7 +163,9 @@ static int32_t bound_by_paths(struct parts *parts)
 	return 0;
 }
 
-/* Counts, by size, the pieces that parts leave below the uplink of the vertex at first. */
+/*
+ * Counts, by size, the pieces that the parts have below the uplink of the vertex at position first.
+ */
 static void count_pieces(struct parts *parts, const int32_t *below, size_t first, size_t *pieces)
 {
 	memset(pieces, 0, (parts->count + 1) * sizeof *pieces);
@@ -170,7 +179,7 @@ static void count_pieces(struct parts *parts, const int32_t *below, size_t first
 	}
 }
 
-/* The most vertices below one uplink that are in so many pieces. */
+/* The most vertices that count pieces below one uplink can hold. */
 static size_t most_in_pieces(const struct parts *parts, const size_t *pieces, size_t count)
 {
 	size_t most = 0;
@@ -187,7 +196,7 @@ static size_t most_in_pieces(const struct parts *parts, const size_t *pieces, si
 /* The fewest pieces that any set must have below its fullest uplink. */
 static int32_t fewest_pieces(struct parts *parts, const int32_t *below)
 {
-	size_t *pieces = parts->queue; /* not in use any more */
+	size_t *pieces = parts->queue; /* split() no longer needs it */
 
 	for (size_t count = 1; count < parts->want; count++) {
 		size_t reached = 0;

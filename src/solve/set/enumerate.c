@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tries every set in the order offered, twins once, except those that cannot have the links they
- * would need to match the best so far. The first of the best stays, so complete ties are decided by
- * that order.
+ * Tries every set in the order in which the vertices were offered. Sets that differ only in twins
+ * are tried once. A set is skipped if it cannot have the links that it needs to match the best so
+ * far. The first of the best sets is kept, so the order decides complete ties.
  */
 #include "cleanup.h"
 #include "error.h"
@@ -16,22 +16,27 @@ struct walk {
 	struct ga_set_found *found;
 	size_t depth;
 	size_t *set;
-	bool *taken;       /* by position */
-	size_t *node_uses; /* by node */
-	/* Each member needs so much of links, else the set is worse than the best so far; 0: none.
-	   What a member can still have, by depth and slot: its links to members and to vertices
-	   ahead. */
+	bool *taken;       /* for each position, whether its vertex is in the set */
+	size_t *node_uses; /* for each node, how many members are on it */
+	/*
+	 * The bandwidth over links that each member needs; without it the set is worse than the
+	 * best so far. 0: links are not needed.
+	 */
 	int64_t need;
-	bool by_links; /* it can be more than 0 */
+	bool by_links; /* whether need can become more than 0 */
+	/*
+	 * By depth, then by slot: what a member can still have, which is its links to the members
+	 * and to the vertices that are still to come.
+	 */
 	int64_t *can_have;
-	int64_t *ahead; /* by position: links to what comes behind it */
+	int64_t *ahead; /* for each position, the sum of the links to all later positions */
 	struct ga_set_rank rank;
 	bool any;
 	bool done;
 	int result;
 };
 
-/* Up to the fastest ring, links are not needed. */
+/* What a set needs from links to be worth floor; 0 if a ring may be fast enough. */
 static int64_t links_for(const struct ga_set_search *search, int64_t floor)
 {
 	int64_t need = search->links_for ? search->links_for(search->context, floor) : 0;
@@ -87,7 +92,10 @@ static int64_t *can_have(const struct walk *walk)
 	return walk->can_have + walk->depth * (walk->search->want + 1);
 }
 
-/* Members lose their links to a skipped vertex. Returns whether all still have what they need. */
+/*
+ * Takes away the members' links to a vertex that is skipped. Returns whether all members can still
+ * have what they need.
+ */
 static bool pass_over(const struct walk *walk, size_t position)
 {
 	const struct ga_set_graph *graph = walk->search->graph;
@@ -103,7 +111,8 @@ static bool pass_over(const struct walk *walk, size_t position)
 }
 
 /*
- * Updates what members can have when v joins them. Returns whether v and they have what they need.
+ * Sets what each member can have after v has joined. Returns whether v can have what it needs. The
+ * other members lose nothing when v joins.
  */
 static bool join_links(struct walk *walk, size_t position, size_t v)
 {

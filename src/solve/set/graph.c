@@ -49,9 +49,9 @@ void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t l
 }
 
 /*
- * Grows a maximum spanning tree. In the table of a tree, what a vertex has to any earlier one is
- * the slower of its edge into the spanning tree and of what its neighbour there has; by induction
- * it is enough to look at that one neighbour.
+ * Grows a maximum spanning tree. In the table of a tree, the bandwidth from a vertex to any earlier
+ * vertex is the slower of two: the vertex's edge into the spanning tree, and the bandwidth from the
+ * neighbour at the other end of that edge. By induction it is enough to look at that one neighbour.
  */
 static bool is_tree(const struct ga_set_graph *graph, size_t *order, size_t *near, bool *done)
 {
@@ -84,7 +84,10 @@ static bool is_tree(const struct ga_set_graph *graph, size_t *order, size_t *nea
 	return true;
 }
 
-/* Keeps the rates sorted; more than there is room for would only make bottlenecks too slow. */
+/*
+ * Keeps the rates sorted. Rates for which there is no room are left out, which can only make a
+ * bottleneck appear too slow.
+ */
 static void add_rate(struct ga_set_graph *graph, int32_t rate)
 {
 	size_t at = graph->rate_count;
@@ -201,7 +204,7 @@ int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set,
 	for (size_t i = 0; i < count; i++) {
 		int64_t degree = 0;
 
-		for (size_t j = 0; j < count; j++) /* nothing on the diagonal */
+		for (size_t j = 0; j < count; j++) /* the diagonal is 0 */
 			degree += ga_set_graph_link(graph, set[i], set[j]);
 		if (degree < least)
 			least = degree;

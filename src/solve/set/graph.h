@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A complete graph with the weights that decide what a set of its vertices is worth, as dense
- * tables. Vertices are numbers from 0; a set is an array of them. It only knows weights; the caller
- * who fills it decides what they mean and how many MB/s a link has. It is filled once and then only
- * read.
+ * A complete graph, as dense tables of the weights that decide the value of a set of its vertices.
+ * Vertices are numbers from 0, and a set is an array of them. The graph knows only weights. The
+ * caller fills it, and decides what the weights mean and how many MB/s a link has. The graph is
+ * filled once and then only read.
  */
 #ifndef GA_SOLVE_SET_GRAPH_H
 #define GA_SOLVE_SET_GRAPH_H
@@ -12,42 +12,51 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most different bandwidths in ring; the most vertices whose neighbours fit in a word. */
+/* The most different bandwidths in ring, and the most vertices whose neighbours fit in a word. */
 enum { GA_SET_RATES_MAX = 16, GA_SET_NEAR_MAX = 64 };
 
-/* What shared traffic passes on its way, one within the other: switches, then sockets. */
+/* The kinds of uplink that shared traffic passes, from the inside out: switches, then sockets. */
 enum { GA_SET_UPLINK_KINDS = 2 };
 
 struct ga_set_graph {
 	size_t count;
-	uint64_t *tables; /* all in one piece */
-	int32_t *link;    /* row by row: MB/s over links of the pair's own, 0 without */
-	int32_t *ring;  /* MB/s that a ring has here where it also leaves those links; 0: shared */
-	int32_t *score; /* how well the pair goes together; more is better */
-	int32_t *node;  /* of each vertex, numbered from 0: a set on few nodes is better */
-	int32_t ring_most; /* no ring has more than this, and no link less */
-	/* ring is the table of a tree (an ultrametric): of the three pairs among three vertices the
-	   two slowest are equal. */
+	uint64_t *tables; /* all tables in one allocation */
+	int32_t *link;    /* row by row: MB/s over the pair's own links, 0 if it has none */
+	/* MB/s of a ring here if it does not stay on those links; 0: the traffic is shared */
+	int32_t *ring;
+	int32_t *score;    /* how well the two fit together; more is better */
+	int32_t *node;     /* the node of each vertex, from 0; a set on fewer nodes is better */
+	int32_t ring_most; /* no ring is faster than this, and no link is slower */
+	/*
+	 * Whether ring is the table of a tree (an ultrametric): among any three vertices, the two
+	 * slowest of the three pairs are equal.
+	 */
 	bool tree;
 	int32_t rate[GA_SET_RATES_MAX]; /* the bandwidths in ring, rising, without 0 */
 	size_t rate_count;
-	uint64_t
-		*linked; /* by vertex: those that it has a link to; NULL for more than a word has */
-	uint64_t *near;  /* by rate and vertex: those that are reached as fast; NULL for trees */
-	/* Some pair has no path of its own: what passes between them goes up and down again, and
-	   shares every uplink with whatever else is below it. */
+	/* For each vertex, the vertices that it links to; NULL if they do not fit in a word. */
+	uint64_t *linked;
+	/* by rate and vertex: the vertices reached at that rate or faster; NULL for trees */
+	uint64_t *near;
+	/*
+	 * Whether some pair has no path of its own. The traffic between such a pair goes up and
+	 * down again, and shares every uplink with the other traffic from below it.
+	 */
 	bool shared;
-	int32_t *below[GA_SET_UPLINK_KINDS]; /* of each vertex: which uplink it is below */
-	int32_t uplink[GA_SET_UPLINK_KINDS]; /* MB/s of one */
-	int32_t own_uplink;                  /* MB/s of each vertex */
+	int32_t *below[GA_SET_UPLINK_KINDS]; /* for each vertex, the uplink that it is below */
+	int32_t uplink[GA_SET_UPLINK_KINDS]; /* MB/s of one uplink of the kind */
+	int32_t own_uplink;                  /* MB/s of each vertex's own uplink */
 };
 
-/* All weights are 0; GPUALLOC_ENOMEM or 0. Then every pair is set, then the graph is finished. */
+/*
+ * Makes a graph whose weights are all 0. Returns 0 or GPUALLOC_ENOMEM. After this, set every pair
+ * and then finish the graph.
+ */
 int ga_set_graph_init(struct ga_set_graph *graph, size_t count);
 void ga_set_graph_pair(struct ga_set_graph *graph, size_t a, size_t b, int32_t link, int32_t ring,
 		       int32_t score);
 int ga_set_graph_finish(struct ga_set_graph *graph);
-/* The same, but quicker, for a small graph that is asked about only one set. */
+/* The same, but quicker; for a small graph that is used for only one set. */
 int ga_set_graph_finish_briefly(struct ga_set_graph *graph);
 void ga_set_graph_free(struct ga_set_graph *graph);
 #define ga_auto_set_graph ga_cleanup(ga_set_graph_free)
@@ -70,45 +79,48 @@ static inline int32_t ga_set_graph_score(const struct ga_set_graph *graph, size_
 /* Whether swapping the two changes nothing: the same links to all others, and the same node. */
 bool ga_set_graph_twins(const struct ga_set_graph *graph, size_t a, size_t b);
 
-/* Sum of the pair scores. */
+/* The sum of the pair scores. */
 int64_t ga_set_graph_sum(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
-/* The least weight of links that joins one of the set to the rest of it. */
+/* The links of each member to the rest of the set are added up; this is the least of these sums. */
 int64_t ga_set_least_degree(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
 /*
- * Predicted collective bandwidth of two or more, in MB/s: the minimum cut of the links, else what
- * the best ring has. A result below floor may be lower than the true value. GPUALLOC_ENOMEM is the
- * only negative answer.
+ * The predicted collective bandwidth of two or more vertices, in MB/s: the minimum cut of the
+ * links, or the bandwidth of the best ring if the links do not connect the set. A result below
+ * floor may be lower than the true value. GPUALLOC_ENOMEM is the only negative result.
  */
 int64_t ga_set_bandwidth(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			 int64_t floor);
 
-/* Its parts. A cut of 0: the links do not hold the set together. */
+/* The two parts of ga_set_bandwidth(). A cut of 0 means that the links do not connect the set. */
 int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size_t count,
 		       int64_t least_degree);
 int64_t ga_set_ring(const struct ga_set_graph *graph, const size_t *set, size_t count,
 		    int64_t floor);
-/* Of a ring whose pairs all have a path of their own. */
+/* The bandwidth of the best ring if every pair has a path of its own. */
 int32_t ga_set_bottleneck(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int32_t floor);
-/* The same where the slowest pair, which any ring reaches, is known. */
+/* The same if the bandwidth of the slowest pair, which every ring reaches, is known already. */
 int32_t ga_set_bottleneck_from(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			       int32_t reached, int32_t floor);
-/* Of a ring that uses shared uplinks; if it need not, the bottleneck. */
+/*
+ * The bandwidth of a ring that uses shared uplinks. If the set does not need them, this is the
+ * bottleneck.
+ */
 int64_t ga_set_over_uplinks(const struct ga_set_graph *graph, const size_t *set, size_t count);
 
 /*
- * An upper bound in MB/s on the bandwidth of any set of want of these vertices that has all the
- * required ones.
+ * An upper bound, in MB/s, on the bandwidth of every set that has want of these vertices, all
+ * required ones among them.
  */
 int ga_set_bandwidth_bound(const struct ga_set_graph *graph, const size_t *vertices, size_t count,
 			   const bool *required, size_t want, int64_t *ret_bound);
 
 /*
- * An order of all vertices in which neighbours, the last and the first among them, are near: the
- * ring of the nearest next vertex, from the start that gives the most. scratch and ret_order have
- * room for all.
+ * Puts all vertices in an order in which neighbours are near; the last and the first count as
+ * neighbours too. From each start, the order goes on to the nearest vertex each time; the start
+ * that gives the most wins. scratch and ret_order have room for all vertices.
  */
 void ga_set_ring_order(const struct ga_set_graph *graph, size_t *scratch, size_t *ret_order);
 

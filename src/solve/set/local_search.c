@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For too many sets to try them all. Starts from the sets of highest pair scores in parts of the
- * machine, and, while the bound is not reached, from one grown from each kind of vertex by adding
- * what links best to those already in. Each is improved by swapping one for one until nothing
- * helps. A set that reaches the bound is proven; then only ties are worked on.
+ * Local search, used when there are too many sets to try them all. It starts from the sets of
+ * highest pair scores in parts of the machine. While the bound is not reached, it also grows one
+ * set from each kind of vertex, and always adds the vertex that links best to the set. Each set is
+ * improved by swapping one vertex for another until no swap helps. A set that reaches the bound is
+ * proven, and after that only ties are improved.
  */
 #include "cleanup.h"
 #include "error.h"
@@ -18,14 +19,14 @@ struct state {
 	const struct ga_set_plan *plan;
 	uint64_t budget;
 	uint64_t steps;
-	size_t size;    /* of the set */
-	size_t *at;     /* positions in the set */
-	bool *taken;    /* by position */
-	int64_t *links; /* by position: links and scores with the set */
+	size_t size;    /* of the set so far */
+	size_t *at;     /* the positions in the set */
+	bool *taken;    /* for each position, whether it is in the set */
+	int64_t *links; /* for each position: the sums of its links and scores with the set */
 	int64_t *scores;
-	size_t *uses;    /* by NUMA node */
-	size_t *scratch; /* a set of vertices */
-	size_t *best;    /* positions of the best start */
+	size_t *uses;    /* for each NUMA node, how many members are on it */
+	size_t *scratch; /* the set as vertices, not positions */
+	size_t *best;    /* the positions of the best start */
 	struct ga_set_rank best_rank;
 	struct ga_set_rank rank;
 };
@@ -45,7 +46,7 @@ static size_t *uses(const struct state *state, size_t position)
 	return &state->uses[state->search->graph->node[vertex(state, position)]];
 }
 
-/* The sums to the set change when position joins it (sign 1) or leaves it (-1). */
+/* Updates all sums with the set when a position joins it (sign 1) or leaves it (sign -1). */
 static void shift(struct state *state, size_t position, int sign)
 {
 	const struct ga_set_graph *graph = state->search->graph;
@@ -85,7 +86,7 @@ static void empty(struct state *state)
 	state->rank = (struct ga_set_rank){0};
 }
 
-/* The better one to add to what is there. */
+/* Whether a is better than b to add to the set. */
 static bool suits_better(const struct state *state, size_t a, size_t b)
 {
 	bool a_here = *uses(state, a) > 0, b_here = *uses(state, b) > 0;
@@ -146,7 +147,7 @@ static struct ga_set_rank exchanged(const struct state *state, size_t out, size_
 	return rank;
 }
 
-/* 1 if the swap was better and was made. */
+/* Returns 1 if the swap made the set better and was kept. */
 static int try_exchange(struct state *state, size_t slot, size_t in)
 {
 	size_t out = state->at[slot];
@@ -211,7 +212,7 @@ static void keep_if_best(struct state *state)
 	memcpy(state->best, state->at, state->size * sizeof *state->at);
 }
 
-/* Improves the current set by swaps as far as possible. */
+/* Improves the current set by swaps until no swap helps. */
 static int climb(struct state *state)
 {
 	int result = 0;
@@ -240,7 +241,7 @@ static int climb_from(void *context, const size_t *positions)
 	return climb(state);
 }
 
-/* From all kinds of vertices, until the budget is used up or the bound is reached. */
+/* Starts from every kind of vertex, until the budget is used up or the bound is reached. */
 static int climb_from_all(struct state *state)
 {
 	size_t seeds = 0;

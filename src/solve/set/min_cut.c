@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The global minimum cut of the links inside a set, by Stoer and Wagner. No ring and no tree that
- * reaches all of the set can carry more than crosses its weakest cut, and by Edmonds' theorem
- * broadcasts can be packed until that is used up; so this, and not a sum, is what a set is worth.
+ * reaches the whole set can carry more than the links across its weakest cut. By Edmonds' theorem,
+ * broadcasts can be packed until these links are used up. So the minimum cut, and not a sum, is the
+ * value of a set.
  */
 #include "graph.h"
 
@@ -13,12 +14,12 @@
 
 enum { FEW = 6, SMALL = 16 };
 
-/* A copy of the set's links that merging vertices wears out. */
+/* A copy of the set's links. Merging vertices overwrites it. */
 struct contraction {
 	size_t count;
 	size_t stride;
 	int64_t *weight;
-	int64_t *pull; /* of each vertex outside to those already visited */
+	int64_t *pull; /* for each vertex that is not visited yet, its links to the visited ones */
 };
 
 static int64_t *row(const struct contraction *c, size_t i)
@@ -55,8 +56,9 @@ static void swap_vertices(struct contraction *c, size_t a, size_t b)
 }
 
 /*
- * One phase: orders the vertices by how strongly those before pull them, returns the cut that
- * isolates the last one, and merges the last two.
+ * One phase of the algorithm. It orders the vertices: the next one is always the one with the
+ * strongest links to those before it. It returns the cut that isolates the last vertex, and merges
+ * the last two.
  */
 static int64_t phase(struct contraction *c)
 {
@@ -96,7 +98,7 @@ static int64_t contract(struct contraction *c, int64_t best)
 	return best;
 }
 
-/* Every cut of a set of k crosses k-1 pairs or more, so this much is certain. */
+/* A lower bound: every cut of a set of k vertices crosses at least k-1 pairs. */
 static int64_t floor_by_pairs(const struct ga_set_graph *graph, const size_t *set, size_t count)
 {
 	int64_t least = INT64_MAX;
@@ -114,8 +116,9 @@ static int64_t lesser(int64_t a, int64_t b)
 }
 
 /*
- * Of up to six, a cut isolates one or two, or halves them: all of those are fewer steps than
- * merging. What a part gives away is what its vertices have less twice what they have in common.
+ * A cut of up to six vertices isolates one or two of them, or halves them. Trying all of these cuts
+ * takes fewer steps than merging. The cut around a part is the sum of its vertices' links, less
+ * twice the links inside the part.
  */
 static int64_t cut_of_few(const struct ga_set_graph *graph, const size_t *set, size_t count,
 			  int64_t best)
@@ -133,14 +136,17 @@ static int64_t cut_of_few(const struct ga_set_graph *graph, const size_t *set, s
 			int64_t pair = all[i] + all[j] - 2 * links[i][j];
 
 			best = lesser(best, pair);
-			if (count == FEW && j > 0) /* the half that has the first */
+			if (count == FEW && j > 0) /* the half that contains vertex 0 */
 				best = lesser(best,
 					      pair + all[0] - 2 * (links[0][i] + links[0][j]));
 		}
 	return best;
 }
 
-/* Whether links hold the set together, where words can tell. */
+/*
+ * Whether the links leave the set in several pieces. Answers only if a word has a bit for every
+ * vertex.
+ */
 static bool falls_apart(const struct ga_set_graph *graph, const size_t *set, size_t count)
 {
 	uint64_t left = 0, next;
@@ -165,7 +171,8 @@ int64_t ga_set_min_cut(const struct ga_set_graph *graph, const size_t *set, size
 	ga_auto_free int64_t *large = NULL;
 
 	if (count <= 3 || floor_by_pairs(graph, set, count) == least_degree)
-		return least_degree; /* up to three, every cut isolates one */
+		/* with up to three vertices, every cut isolates one of them */
+		return least_degree;
 	if (count <= FEW)
 		return cut_of_few(graph, set, count, least_degree);
 	if (falls_apart(graph, set, count))

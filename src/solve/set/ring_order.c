@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ring by the nearest-neighbour heuristic, from each start; the best of them; see graph.h. */
+/*
+ * Makes a ring from each start by the nearest-neighbour heuristic, and keeps the best; see graph.h.
+ */
 #include "graph.h"
 
 #include <string.h>
 
-/* Walks from start, always to the nearest vertex that is left, the first of equals. */
+/*
+ * Walks from start, always on to the nearest vertex that is left. Of equally near ones it takes the
+ * first.
+ */
 static int64_t walk(const struct ga_set_graph *graph, size_t start, size_t *at)
 {
 	int64_t sum = 0;
@@ -20,7 +25,7 @@ static int64_t walk(const struct ga_set_graph *graph, size_t start, size_t *at)
 			if (ga_set_graph_score(graph, at[step - 1], at[i]) >
 			    ga_set_graph_score(graph, at[step - 1], at[best]))
 				best = i;
-		vertex = at[best]; /* those left stay in order */
+		vertex = at[best]; /* the vertices that are left stay in order */
 		memmove(at + step + 1, at + step, (best - step) * sizeof *at);
 		at[step] = vertex;
 		sum += ga_set_graph_score(graph, at[step - 1], vertex);

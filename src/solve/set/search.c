@@ -5,7 +5,7 @@
 #include "cleanup.h"
 #include "error.h"
 
-/* Some 2 ms. All 12,870 sets of 8 of 16 fit in. */
+/* This takes about 2 ms, and is enough for all 12,870 sets of 8 out of 16. */
 static const uint64_t default_budget = 2000000;
 
 void ga_set_found_free(struct ga_set_found *found)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sets of the highest sum of pair scores where the scores are those of a tree, as they are behind
- * NVSwitch and among PCIe levels: vertices are joined to parts, best scores first, and each part
- * knows for every size the best it can give, which is the best that its two halves give together.
- * Exact on a tree; elsewhere a good beginning.
+ * Finds sets with the highest sum of pair scores if the scores are those of a tree, as they are
+ * behind NVSwitch and among PCIe levels. Vertices are joined into parts, best scores first. Each
+ * part knows its best set of every size, which is the best combination of sets from its two halves.
+ * The result is exact on a tree, and a good start elsewhere.
  */
 #include "tree.h"
 #include "cleanup.h"
@@ -18,11 +18,11 @@ struct best {
 
 struct part {
 	size_t size;
-	size_t first;     /* position offered first */
-	size_t halves[2]; /* parts; the first is the one offered first */
+	size_t first;     /* its first position in the order offered */
+	size_t halves[2]; /* the two parts; halves[0] was offered first */
 	size_t required;
-	int32_t node;      /* NUMA node of all in it, or -1 */
-	struct best *best; /* of each size up to the part's, or to what is wanted */
+	int32_t node;      /* the NUMA node of all its vertices, or -1 */
+	struct best *best; /* for each size up to the part's size or want */
 };
 
 struct edge {
@@ -33,9 +33,9 @@ struct edge {
 struct tree {
 	const struct ga_set_search *search;
 	const struct ga_set_plan *plan;
-	struct part *parts; /* a leaf for each position, then the joins */
+	struct part *parts; /* a leaf for each position, then the joined parts */
 	size_t count;
-	size_t *part_of; /* by position: the largest part that it is in */
+	size_t *part_of; /* for each position, the largest part that contains it */
 	struct best *room;
 };
 
@@ -49,7 +49,10 @@ static int32_t score(const struct ga_set_search *search, size_t p, size_t q)
 	return ga_set_graph_score(search->graph, search->vertices[p], search->vertices[q]);
 }
 
-/* The edges of a spanning tree of highest scores: what joins parts, and at which score. */
+/*
+ * The edges of a spanning tree of highest scores. They say which parts are joined, and at which
+ * score.
+ */
 static void span(const struct ga_set_search *search, size_t *near, bool *done, struct edge *edges)
 {
 	for (size_t step = 0; step + 1 < search->count; step++) {
@@ -100,7 +103,10 @@ static void add_leaf(struct tree *tree, size_t position)
 	tree->room += 2;
 }
 
-/* i of part a and j of part b, which are joined at this score. */
+/*
+ * The rank of i vertices of part a and j of part b together, when the parts are joined at this
+ * score.
+ */
 static struct ga_set_rank together(const struct part *a, size_t i, const struct part *b, size_t j,
 				   int32_t score)
 {
@@ -114,7 +120,7 @@ static struct ga_set_rank together(const struct part *a, size_t i, const struct 
 	};
 }
 
-/* As many as possible from the first half come first among equal ones. */
+/* Of equal choices, the one that takes the most from the first half wins. */
 static void find_best(const struct tree *tree, struct part *part, size_t size, int32_t score)
 {
 	const struct part *a = &tree->parts[part->halves[0]], *b = &tree->parts[part->halves[1]];
@@ -171,7 +177,9 @@ static size_t collect(const struct tree *tree, size_t number, size_t size, size_
 	return taken + collect(tree, part->halves[1], size - of_first, positions + taken);
 }
 
-/* The whole, and each part that is large enough while neither of its halves is. */
+/*
+ * Whether to offer the part: it is the whole, or it is large enough and neither of its halves is.
+ */
 static bool is_offer(const struct tree *tree, const struct part *part)
 {
 	size_t want = tree->search->want;

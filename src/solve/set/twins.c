@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known before a search. Twins are what makes real machines small: of vertices that can be
- * exchanged without changing anything only the first ones offered need to be tried, which is also
- * the answer that the order asks for.
+ * Prepares a search. Two vertices are twins if exchanging them changes nothing. Of twins, only
+ * those offered first need to be tried, and the order of ties asks for the same. Because real
+ * machines have many twins, few sets remain.
  */
 #include "cleanup.h"
 #include "error.h"
@@ -58,7 +58,7 @@ int ga_set_plan_init(const struct ga_set_search *search, struct ga_set_plan *ret
 	return 0;
 }
 
-/* How many twins the class has that begins at this position. */
+/* The size of the class of twins that begins at this position. */
 static size_t class_size(const struct ga_set_search *search, const struct ga_set_plan *plan,
 			 size_t first)
 {
@@ -72,7 +72,10 @@ static size_t class_size(const struct ga_set_search *search, const struct ga_set
 	return size;
 }
 
-/* From each class any number up to its size: multiplies polynomials 1 + x + … + x^size. */
+/*
+ * A set may take any number of vertices from each class, up to the size of the class. So this
+ * multiplies the polynomials 1 + x + … + x^size.
+ */
 int ga_set_plan_sets(const struct ga_set_search *search, const struct ga_set_plan *plan,
 		     uint64_t limit, uint64_t *ret_sets)
 {

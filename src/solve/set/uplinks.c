@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ring some of whose pairs have no path of their own. It goes through the vertices in segments:
- * within one each has a path to the next, between two of them traffic goes up to memory and down
- * again. Each segment is entered once and left once, so an uplink is shared by the segments that
- * have a vertex below it. A segment is what paths hold together; that the ring can walk through it
- * at one go is so for pairs and for vertices that all reach each other, which is what there is.
+ * The bandwidth of a ring in which some pairs have no path of their own. The ring goes through the
+ * vertices in segments. Within a segment each vertex has a path to the next; between two segments
+ * traffic goes up to memory and down again. The ring enters and leaves each segment once, so an
+ * uplink is shared by all segments that have a vertex below it.
+ *
+ * A segment is a set of vertices that paths connect. We assume that the ring can go through it
+ * without leaving it. That is true of pairs and of vertices that all reach each other, and real
+ * machines have no other segments.
  */
 #include "graph.h"
 
@@ -13,14 +16,14 @@
 
 enum { FEW = 64 };
 
-/* By position in the set, all of them. */
+/* The segments of a set; first is indexed by position in the set. */
 struct segments {
 	const struct ga_set_graph *graph;
 	const size_t *set;
 	size_t count;
-	uint16_t *first; /* the first position of its segment */
-	int32_t slowest; /* path within a segment */
-	bool whole;      /* every pair has a path of its own */
+	uint16_t *first; /* for each position, the first position of its segment */
+	int32_t slowest; /* the slowest path within a segment */
+	bool whole;      /* whether every pair has a path of its own */
 };
 
 static void rename_segment(struct segments *segments, uint16_t from, uint16_t to)
@@ -52,7 +55,7 @@ static void find(struct segments *segments)
 	}
 }
 
-/* Whether an earlier one of the segment is below the same uplink. */
+/* Whether an earlier vertex of the same segment is below the same uplink. */
 static bool is_counted(const struct segments *segments, const int32_t *below, size_t i)
 {
 	for (size_t j = segments->first[i]; j < i; j++)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables of the best sets within sets; see within.h. All sets up to the largest size are met in one
- * walk that adds vertex after vertex and carries degrees along. Values become ranks of 16 bits, and
- * each set then takes over the best of the sets that have one vertex less, vertex after vertex (the
- * zeta transform of a lattice, with the minimum in place of the sum).
+ * Makes tables of the best sets within sets; see within.h. One walk visits all sets up to the
+ * largest size. It adds one vertex after another and keeps the degrees up to date. The values then
+ * become ranks of 16 bits. At last each set takes over the best rank of the sets with one vertex
+ * less, for one vertex after another (the zeta transform of a lattice, with the minimum in place of
+ * the sum).
  */
 #include "within.h"
 
@@ -12,7 +13,7 @@
 
 #include <string.h>
 
-/* Sets of one size, in the order of the walk. */
+/* The sets of one size, in the order of the walk. */
 struct list {
 	size_t count;
 	uint16_t *sets;
@@ -25,7 +26,8 @@ struct walk {
 	size_t size_most;
 	struct list lists[GA_SET_WITHIN_SIZE_MAX + 1];
 	size_t set[GA_SET_WITHIN_SIZE_MAX];
-	int32_t degree[GA_SET_WITHIN_SIZE_MAX + 1][GA_SET_WITHIN_SIZE_MAX]; /* by size of the set */
+	/* by size of the set, then by slot */
+	int32_t degree[GA_SET_WITHIN_SIZE_MAX + 1][GA_SET_WITHIN_SIZE_MAX];
 };
 
 void ga_set_within_free(struct ga_set_within *within)
@@ -54,7 +56,10 @@ static int64_t value_of(const struct walk *walk, size_t size, int32_t slowest)
 			   : ga_set_ring(graph, walk->set, size, 0);
 }
 
-/* Adds a vertex to a set of size; returns the slowest ring of a pair in it. */
+/*
+ * Adds a vertex to a set of this size. Returns the slowest ring between two vertices of the new
+ * set.
+ */
 static int32_t add(struct walk *walk, size_t size, size_t vertex, int32_t slowest)
 {
 	const int32_t *before = walk->degree[size];
@@ -75,7 +80,7 @@ static int32_t add(struct walk *walk, size_t size, size_t vertex, int32_t slowes
 	return slowest;
 }
 
-/* All larger sets that begin with the one at hand. NOLINTNEXTLINE(misc-no-recursion) */
+/* Visits all larger sets that begin with this one. NOLINTNEXTLINE(misc-no-recursion) */
 static void visit(struct walk *walk, size_t size, uint32_t set, int32_t slowest)
 {
 	uint32_t above = set ? ~0U << (32 - __builtin_clz(set)) : ~0U;
@@ -98,7 +103,7 @@ static void visit(struct walk *walk, size_t size, uint32_t set, int32_t slowest)
 
 /* ---- ranks ---- */
 
-/* Where value is in a falling list, or would be. */
+/* The place of value in a falling list, or the place where it would be inserted. */
 static size_t find(const int32_t *falling, size_t count, int32_t value)
 {
 	size_t low = 0;
@@ -116,7 +121,7 @@ static size_t find(const int32_t *falling, size_t count, int32_t value)
 	return low;
 }
 
-/* Lists the different values, most of which come many times; returns how many. */
+/* Lists the different values and returns their number. Most values occur many times. */
 static size_t list_values(const struct list *list, int32_t *falling)
 {
 	int32_t last = 0;
@@ -167,7 +172,7 @@ static lanes lesser(lanes a, lanes b)
 	return (a & less) | (b & ~less);
 }
 
-/* Of eight neighbours, those with one of the three lowest vertices. */
+/* Spreads the ranks over the three lowest vertices, within a group of eight neighbouring sets. */
 static lanes spread_lanes(lanes x)
 {
 	x = lesser(x, __builtin_shufflevector(x, x, 0, 0, 2, 2, 4, 4, 6, 6));
@@ -175,7 +180,10 @@ static lanes spread_lanes(lanes x)
 	return lesser(x, __builtin_shufflevector(x, x, 0, 1, 2, 3, 0, 1, 2, 3));
 }
 
-/* Blocks of two vertices at once, which are loaded once: without both, with one, with the other. */
+/*
+ * Spreads the ranks over two vertices at once, so that each block is loaded only once: the block
+ * without either vertex, with one, with the other, and with both.
+ */
 static void spread_two(lanes *blocks, size_t count, size_t bit)
 {
 	for (size_t base = 0; base < count; base += 4 * bit)
@@ -189,7 +197,7 @@ static void spread_two(lanes *blocks, size_t count, size_t bit)
 		}
 }
 
-/* Each set takes over what the set without one vertex has. */
+/* Each set takes over the rank of the set without one vertex, if it is better. */
 static void spread(int16_t *rank, size_t sets)
 {
 	lanes *blocks = (lanes *)(void *)rank;
@@ -236,7 +244,8 @@ int ga_set_within_init(struct ga_set_within *within, const struct ga_set_graph *
 		       uint32_t allowed, size_t size_most)
 {
 	struct walk walk = {.graph = graph, .allowed = allowed, .size_most = size_most};
-	size_t count = graph->count > 3 ? graph->count : 3, all = 0; /* whole blocks */
+	/* at least one whole block of lanes */
+	size_t count = graph->count > 3 ? graph->count : 3, all = 0;
 	size_t vertices = (size_t)__builtin_popcount(allowed);
 	ga_auto_free int32_t *values = NULL;
 	ga_auto_free uint16_t *sets = NULL;

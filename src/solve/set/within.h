@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For every subset of some vertices, the best bandwidth of sets of given sizes within it. For small
- * graphs only: the tables have a cell for each subset and size.
+ * For every subset of some vertices: the best bandwidth of the sets of each size within it. For
+ * small graphs only, because the tables have a cell for each subset and size.
  */
 #ifndef GA_SOLVE_SET_WITHIN_H
 #define GA_SOLVE_SET_WITHIN_H
@@ -11,16 +11,19 @@
 enum { GA_SET_WITHIN_MAX = 16, GA_SET_WITHIN_SIZE_MAX = 6 };
 
 struct ga_set_within {
-	size_t count;     /* of vertices, at most GA_SET_WITHIN_MAX */
-	size_t size_most; /* sizes from 2 on */
-	int16_t *rank;    /* by size, then by set; 0 is the best */
+	size_t count;     /* vertices, at most GA_SET_WITHIN_MAX */
+	size_t size_most; /* the largest size; the smallest is 2 */
+	int16_t *rank;    /* by size, then by subset; 0 is the best */
 	int32_t *values;
-	/* By size and rank, falling, in MB/s; the last one, which is 0, stands for no such set. */
+	/*
+	 * In MB/s, by size and rank, falling. The last value is 0, and means that there is no such
+	 * set.
+	 */
 	int32_t *value[GA_SET_WITHIN_SIZE_MAX + 1];
 	size_t rank_count[GA_SET_WITHIN_SIZE_MAX + 1];
 };
 
-/* Only vertices in allowed count; GPUALLOC_ENOMEM or 0. */
+/* Considers only the vertices in allowed. Returns 0 or GPUALLOC_ENOMEM. */
 int ga_set_within_init(struct ga_set_within *within, const struct ga_set_graph *graph,
 		       uint32_t allowed, size_t size_most);
 void ga_set_within_free(struct ga_set_within *within);
