@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bounds of states; see bound.h. Prices are found in prices.c. */
+/* Upper bounds of states; see bound.h. prices.c finds the prices. */
 #include "bound.h"
 
 #include "cleanup.h"
 
 #include <string.h>
 
-enum { TREE_CLASSES_MAX = 96 }; /* beyond, the tree costs more to find than it gives */
+enum { TREE_CLASSES_MAX = 96 }; /* with more classes, finding the tree costs more than it gains */
 
-/* The smallest tree above the weights: each pair as good as its best path's worst link. */
+/*
+ * Makes the smallest tree above the weights. A pair gets the weight of the worst link on its best
+ * path.
+ */
 static void cover(int32_t *tree, const struct ga_part_classes *classes)
 {
 	const size_t count = classes->count;
@@ -48,7 +51,9 @@ static size_t list_values(const int32_t *tree, size_t cells, int32_t *values)
 	return count;
 }
 
-/* Clusters of a level: classes that are joined by at least value. */
+/*
+ * Finds the clusters of a level: classes whose weight in the tree is at least value are together.
+ */
 static void find_clusters(struct ga_part_level *level, const struct ga_part_classes *classes,
 			  const int32_t *tree, int32_t value)
 {
@@ -183,7 +188,10 @@ static bool find_nearest(struct ga_part_bound *bound)
 	return true;
 }
 
-/* Clusters of a level lie inside those of the level before. */
+/*
+ * Whether class a comes before class b in the order. Clusters of a level lie inside those of the
+ * level before.
+ */
 static bool comes_before(const struct ga_part_bound *bound, size_t a, size_t b)
 {
 	for (size_t i = 0; i < bound->level_count; i++)
@@ -246,7 +254,7 @@ void ga_part_bound_free(struct ga_part_bound *bound)
 /* ---- a state ---- */
 
 struct sums {
-	int64_t full, part; /* of a vertex's best weights: in a full group, in the short one */
+	int64_t full, part; /* of a vertex's best weights, in a full group and in the short one */
 };
 
 static struct sums best_mates(const struct ga_part_bound *bound, const uint8_t *counts,
@@ -271,7 +279,7 @@ static struct sums best_mates(const struct ga_part_bound *bound, const uint8_t *
 	return sums;
 }
 
-/* The sum of the rest smallest losses of counts[c] vertices each. */
+/* The sum of the smallest losses of rest vertices, where each class c has counts[c] of them. */
 static int64_t smallest_losses(const int64_t *losses, const uint8_t *counts, size_t count,
 			       size_t rest)
 {
@@ -342,7 +350,7 @@ static int64_t all_pairs(const struct ga_part_bound *bound, size_t total)
 	       (rest > 0 ? ga_part_pairs(rest) : 0);
 }
 
-/* What the first so many levels are worth at most. */
+/* An upper bound on what the tree's first levels are worth; levels is the number of them. */
 static int64_t bound_by_tree(const struct ga_part_bound *bound, size_t levels,
 			     const uint8_t *counts, size_t total)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vertices that cannot be told apart; see classes.h. */
+/* Classes of vertices that cannot be told apart; see classes.h. */
 #include "classes.h"
 
 #include "cleanup.h"
@@ -14,7 +14,7 @@ static bool is_required(const struct ga_part_problem *problem, size_t vertex)
 	return false;
 }
 
-/* Whether all other vertices see both alike. */
+/* Whether a and b have the same weight to every other vertex. */
 static bool are_twins(const struct ga_part_problem *problem, size_t a, size_t b)
 {
 	const int32_t *to_a = problem->weights + a * problem->count;
@@ -26,7 +26,10 @@ static bool are_twins(const struct ga_part_problem *problem, size_t a, size_t b)
 	return true;
 }
 
-/* The class whose first member is a twin, with the same weight to it as among themselves. */
+/*
+ * Finds the class whose first member is a twin of the vertex. The weight between the two is then
+ * the same as inside the class.
+ */
 static size_t find_class(const struct ga_part_classes *classes,
 			 const struct ga_part_problem *problem, size_t vertex, bool required)
 {
@@ -39,7 +42,10 @@ static size_t find_class(const struct ga_part_classes *classes,
 	return classes->count;
 }
 
-/* While classes are found, members holds the first of each. */
+/*
+ * Sorts the vertices into classes. Until all classes are known, members holds the first vertex of
+ * each.
+ */
 static void sort_vertices(struct ga_part_classes *classes, const struct ga_part_problem *problem,
 			  bool alike)
 {
@@ -65,7 +71,10 @@ static void sort_vertices(struct ga_part_classes *classes, const struct ga_part_
 		classes->members[next[classes->of[i]]++] = (uint8_t)i;
 }
 
-/* Whether a and b may change places, whatever is inside them. */
+/*
+ * Whether a and b have the same weights to all other classes. The weights inside a and b may
+ * differ.
+ */
 static bool sees_alike(const struct ga_part_classes *classes, size_t a, size_t b)
 {
 	for (size_t x = 0; x < classes->count; x++)
@@ -76,8 +85,8 @@ static bool sees_alike(const struct ga_part_classes *classes, size_t a, size_t b
 }
 
 /*
- * A class of one has no weight inside. It takes that of a larger class it could change places
- * with, so that what is left of a tray counts as a tray.
+ * A class with one vertex has no weight inside. It takes over the weight of a larger class that it
+ * could change places with, so that the rest of a tray counts as a tray.
  */
 static void adopt_insides(struct ga_part_classes *classes)
 {
@@ -124,7 +133,7 @@ void ga_part_classes_free(struct ga_part_classes *classes)
 
 /* ---- symmetries between classes ---- */
 
-/* A run of classes in the layout that a step, or none, has made one. */
+/* A run of classes in the layout: a single class, or several that steps have joined. */
 struct item {
 	uint8_t start, width;
 };
@@ -134,7 +143,8 @@ struct finder {
 	bool with_required;
 	struct item items[GA_PART_SEARCH_MAX];
 	size_t item_count;
-	uint8_t step_class[GA_PART_SEARCH_MAX]; /* at a step's start: the layout is still moving */
+	/* for each step, its first class; its place is not final yet */
+	uint8_t step_class[GA_PART_SEARCH_MAX];
 };
 
 /* Whether the two runs may change places, class by class. */
@@ -171,7 +181,7 @@ static void append_item(uint8_t *layout, size_t *count, const uint8_t *old, stru
 	*count += item.width;
 }
 
-/* Joins items that may change places into larger ones; false where there were none. */
+/* Joins items that may change places into larger items. Returns false if there were none. */
 static bool join_items(struct finder *finder, struct ga_part_symmetry *symmetry)
 {
 	uint8_t old[GA_PART_SEARCH_MAX];
@@ -199,7 +209,9 @@ static bool join_items(struct finder *finder, struct ga_part_symmetry *symmetry)
 				.width = item.width, .children = (uint8_t)children};
 			joined = true;
 		}
-		/* Items only move to the front: those that are still to come stay where they are.
+		/*
+		 * Items only move to the front, so the items that are still to come keep their
+		 * places.
 		 */
 		finder->items[item_count++] =
 			(struct item){(uint8_t)start, (uint8_t)(placed - start)};
@@ -243,7 +255,10 @@ void ga_part_symmetry_find(struct ga_part_symmetry *symmetry, const struct ga_pa
 	settle_steps(&finder, symmetry);
 }
 
-/* Sorts children of a step, most in front; there are few, and they are nearly sorted. */
+/*
+ * Sorts the children of a step, the largest counts first. There are few of them, and they are
+ * nearly sorted.
+ */
 static void sort_children(uint8_t *counts, const struct ga_part_symmetry_step *step)
 {
 	const size_t width = step->width;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Classes of vertices that cannot be told apart, and the symmetries between classes. A state of the
- * search says how many vertices of each class are left; states that a symmetry turns into each
- * other are worth the same, and are brought to one form before they are looked up.
+ * search is the number of vertices left in each class. States that a symmetry turns into each other
+ * have the same value, so they are brought to one form before they are looked up.
  */
 #ifndef GA_SOLVE_PARTITION_CLASSES_H
 #define GA_SOLVE_PARTITION_CLASSES_H
@@ -10,17 +10,19 @@
 #include "engine.h"
 
 struct ga_part_classes {
-	size_t count; /* of classes */
+	size_t count; /* the number of classes */
 	uint8_t of[GA_PART_SEARCH_MAX];
 	uint8_t size[GA_PART_SEARCH_MAX];
-	uint8_t first[GA_PART_SEARCH_MAX];   /* into members */
+	uint8_t first[GA_PART_SEARCH_MAX];   /* where the class begins in members */
 	uint8_t members[GA_PART_SEARCH_MAX]; /* vertices by class, in order */
-	bool required[GA_PART_SEARCH_MAX];   /* a class has only required vertices or none */
+	/* either all vertices of a class are required, or none of them */
+	bool required[GA_PART_SEARCH_MAX];
 	bool any_required;
-	int32_t *weight; /* count × count; on the diagonal between two vertices of the class */
+	/* count × count; the diagonal has the weight between two vertices of the class */
+	int32_t *weight;
 };
 
-/* False when there is no memory. Every vertex is a class of its own where alike is false. */
+/* Returns false if there is no memory. If alike is false, every vertex is a class of its own. */
 bool ga_part_classes_init(struct ga_part_classes *classes, const struct ga_part_problem *problem,
 			  bool alike);
 void ga_part_classes_free(struct ga_part_classes *classes);
@@ -31,25 +33,28 @@ static inline int32_t ga_part_class_weight(const struct ga_part_classes *classes
 	return classes->weight[a * classes->count + b];
 }
 
-/* Runs of children in the layout, each as wide as the others, that may be put in any order. */
+/* Runs of classes in the layout (children), all of the same width, that may be put in any order. */
 struct ga_part_symmetry_step {
 	uint8_t start, width, children;
 };
 
 struct ga_part_symmetry {
 	size_t count;
-	uint8_t layout[GA_PART_SEARCH_MAX]; /* classes, so that each step's children lie side by
-					       side */
-	uint8_t block[GA_PART_SEARCH_MAX]; /* classes with one number are interchangeable one by one
-					    */
+	/* All classes, in an order in which each step's children lie side by side. */
+	uint8_t layout[GA_PART_SEARCH_MAX];
+	/* For each class, the number of its block. Classes of one block may change places. */
+	uint8_t block[GA_PART_SEARCH_MAX];
 	size_t step_count;
-	struct ga_part_symmetry_step steps[GA_PART_SEARCH_MAX]; /* inner before outer */
+	struct ga_part_symmetry_step steps[GA_PART_SEARCH_MAX]; /* inner steps before outer ones */
 };
 
-/* What is symmetrical with the required vertices there, or once they are gone. */
+/* Finds the symmetries with the required vertices still there, or after they are gone. */
 void ga_part_symmetry_find(struct ga_part_symmetry *symmetry, const struct ga_part_classes *classes,
 			   bool with_required);
-/* Brings a state to its form: of all that the steps make of it, the one with the most in front. */
+/*
+ * Brings a state to its one form. Of all states that the steps can make of it, this is the one with
+ * the largest counts in front.
+ */
 void ga_part_symmetry_apply(const struct ga_part_symmetry *symmetry, uint8_t *counts);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding prices; see dual.h. */
+/* Finds prices; see dual.h. */
 #include "dual.h"
 
 #include <string.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All groups that a state may begin with, by how many of each class. Where the tree bound falls
- * apart by classes, what a choice loses of it adds up class by class, and choices that lose more
- * than may be lost are never made.
+ * Lists all groups that a state may begin with. A group is described by how many vertices it takes
+ * of each class. If the tree bound is separable, the loss of a choice (the amount by which the
+ * choice lowers the bound) is a sum over classes. Choices whose loss is too large are then never
+ * made.
  */
 #include "search.h"
 
@@ -22,17 +23,20 @@ struct expander {
 	const struct ga_part_expansion *expansion;
 	struct ga_part_options *options;
 	size_t size;  /* of the group */
-	size_t count; /* of classes to choose from, the pivot first */
+	size_t count; /* the number of classes to choose from; the pivot comes first */
 	uint8_t class[GA_PART_SEARCH_MAX];
-	uint8_t like[GA_PART_SEARCH_MAX];     /* an earlier one of the same run, GA_PART_NO_CLASS */
-	uint16_t loss_at[GA_PART_SEARCH_MAX]; /* into losses: of taking none, one, two … */
+	/* an earlier class of the same run, or GA_PART_NO_CLASS */
+	uint8_t like[GA_PART_SEARCH_MAX];
+	/* where in losses the class begins: the loss of taking none, one, two … */
+	uint16_t loss_at[GA_PART_SEARCH_MAX];
 	int32_t losses[2 * GA_PART_SEARCH_MAX];
-	int32_t lost_most;                  /* that may be */
-	int32_t lost_least;                 /* of choices that lost too much */
-	bool nested;                        /* levels above the last know more, at a price */
-	int64_t room;                       /* that they leave */
-	uint8_t taken[GA_PART_SEARCH_MAX];  /* by class */
-	uint8_t chosen[GA_PART_SEARCH_MAX]; /* classes of which there is some in taken */
+	int32_t lost_most;  /* the most that may be lost */
+	int32_t lost_least; /* the least loss among choices that lost too much */
+	bool nested;        /* levels above the last prune more, but cost time */
+	/* the room that all levels leave, from ga_part_bound_room() */
+	int64_t room;
+	uint8_t taken[GA_PART_SEARCH_MAX];  /* the vertices taken, by class */
+	uint8_t chosen[GA_PART_SEARCH_MAX]; /* the classes that have vertices in taken */
 	size_t chosen_count;
 };
 
@@ -150,7 +154,9 @@ static int64_t weight_to_chosen(const struct expander *e, size_t class)
 	return weight;
 }
 
-/* Whether all levels together allow what was chosen, whatever is taken of the classes to come. */
+/*
+ * Whether all levels together allow the choices so far, with any choice for the remaining classes.
+ */
 static bool is_allowed(const struct expander *e, size_t at)
 {
 	uint8_t high[GA_PART_SEARCH_MAX];
@@ -163,7 +169,7 @@ static bool is_allowed(const struct expander *e, size_t at)
 	return ga_part_bound_allows(&e->search->bound, &taking, e->size);
 }
 
-/* How much of the class at this place; left vertices are still wanted. */
+/* Tries each number of vertices of the class at this place. The group still needs left vertices. */
 static void choose(struct expander *e, size_t at, size_t left, int64_t weight, int32_t lost)
 {
 	if (++e->search->steps > e->search->budget)
@@ -236,14 +242,17 @@ static void list_classes(struct expander *e)
 	}
 }
 
-/* What a cluster of the last level loses when a group takes so many of it. */
+/* The loss of a cluster of the last level if a group takes so many of its vertices. */
 static int32_t cluster_loss(const struct ga_part_prices *prices, size_t vertices, size_t taken)
 {
 	return prices->cluster[vertices] - prices->cluster[vertices - taken] -
 	       (taken > 0 ? (int32_t)(GA_PART_PRICE_SCALE * ga_part_pairs(taken)) : 0);
 }
 
-/* Losses of each class; what the required that are taken lose by themselves is returned. */
+/*
+ * Fills in the losses of each class. Returns the loss of the group itself and of the required
+ * vertices that it takes.
+ */
 static int32_t fill_losses(struct expander *e)
 {
 	const struct ga_part_classes *classes = &e->search->classes;
@@ -268,7 +277,7 @@ static int32_t fill_losses(struct expander *e)
 					    ? (int32_t)x * prices->cluster[1]
 					    : cluster_loss(prices, count + with, x + taken);
 		if (cluster != GA_PART_ALONE)
-			required[cluster] = 0; /* accounted for */
+			required[cluster] = 0; /* they are counted now */
 	}
 	for (size_t i = 0; e->expansion->take_required && i < level->cluster_count; i++)
 		lost += cluster_loss(prices, required[i], required[i]);
@@ -277,7 +286,10 @@ static int32_t fill_losses(struct expander *e)
 	return lost;
 }
 
-/* The least that the classes from each place on lose, by how many vertices are still wanted. */
+/*
+ * Fills in the least loss of the classes from each place on, by the number of vertices that the
+ * group still needs.
+ */
 static void fill_least(struct expander *e)
 {
 	int32_t *after = least_row(e, e->count);
@@ -298,7 +310,7 @@ static void fill_least(struct expander *e)
 	}
 }
 
-/* How much the last level may lose before need is out of reach. */
+/* Sets how much the last level may lose before need is out of reach. */
 static void set_limit(struct expander *e)
 {
 	const struct ga_part_bound *bound = &e->search->bound;
@@ -313,7 +325,7 @@ static void set_limit(struct expander *e)
 	e->lost_most = missing > 0 && limit < LOSS_MAX / 2 ? (int32_t)limit : LOSS_MAX / 2;
 }
 
-/* What those that lost too much could have led to. */
+/* Notes the value that the choices with too large a loss could have led to. */
 static void note_pruned(const struct expander *e)
 {
 	const struct ga_part_bound *bound = &e->search->bound;

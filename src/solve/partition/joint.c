@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last two levels priced together. By themselves, a tray of two boards may be cut into pieces
- * in one way for its own level and in another for that of its boards; together it is cut once. A
- * seller is a cluster of the level before the last, and what it has is a list of the counts in its
- * clusters of the last. Only where such lists are short; the tables hold all that there can be.
+ * Finds prices for the last two levels together. If each level has its own prices, a tray of two
+ * boards may be cut in one way for the level of trays and in another way for the level of boards.
+ * With joint prices it is cut only once. A seller is a cluster of the level before the last. It is
+ * described by a list of the counts in its clusters of the last level. This works only if such
+ * lists are short, because the tables hold every possible list.
  */
 #include "bound.h"
 #include "dual.h"
@@ -12,20 +13,24 @@
 
 enum { CUTS_MAX = 2100 };
 
-/* A list of counts is a number, its digits the counts. */
+/* A list of counts is stored as a number whose digits are the counts. */
 struct joiner {
 	struct ga_part_dual dual; /* first */
 	const struct ga_part_joint *joint;
-	size_t sellers_of[GA_PART_JOINT_LISTS_MAX]; /* by what they have */
-	size_t vertices[GA_PART_JOINT_LISTS_MAX];   /* in a list */
-	double value[GA_PART_JOINT_LISTS_MAX];      /* of a list as one piece */
+	size_t sellers_of[GA_PART_JOINT_LISTS_MAX]; /* how many sellers have a list */
+	size_t vertices[GA_PART_JOINT_LISTS_MAX];   /* the vertices in a list */
+	/* the value of a list that is sold as one piece */
+	double value[GA_PART_JOINT_LISTS_MAX];
 	size_t cut_count;
 	struct {
 		uint8_t list, piece;
-	} cuts[CUTS_MAX]; /* lists in order, each with all its pieces */
+	} cuts[CUTS_MAX]; /* all pieces of each list, in the order of the lists */
 };
 
-/* Appends counts of one cluster of the last level, or of so many vertices alone. */
+/*
+ * Appends the count of one cluster of the last level to a list, or as many single vertices if
+ * alone.
+ */
 static bool append(const struct ga_part_joint *joint, size_t count, bool alone, size_t *stride,
 		   size_t *list)
 {
@@ -40,7 +45,10 @@ static bool append(const struct ga_part_joint *joint, size_t count, bool alone, 
 	return true;
 }
 
-/* Calls visit for every seller's list; false where one has no number. */
+/*
+ * Calls visit for every seller's list. Returns false if a list is too large to be stored as a
+ * number.
+ */
 static bool for_sellers(const struct ga_part_bound *bound, const uint8_t *counts,
 			void (*visit)(void *context, size_t list, size_t times), void *context)
 {
@@ -102,7 +110,10 @@ static double sell(struct ga_part_dual *dual)
 	return sum;
 }
 
-/* Digit by digit no more, and no larger than a group. */
+/*
+ * Whether piece can be cut from list: no digit is larger than in list, and the piece fits in a
+ * group.
+ */
 static bool is_piece(const struct joiner *j, size_t list, size_t piece)
 {
 	if (j->vertices[piece] > j->dual.most)
@@ -168,7 +179,7 @@ static void settle(const struct joiner *j, struct ga_part_joint *joint)
 	}
 }
 
-/* How long lists are and how large their counts, from the whole problem. */
+/* Finds out from the whole problem how long lists can be, and how large their counts. */
 static bool measure(struct ga_part_bound *bound)
 {
 	const struct ga_part_level *outer = &bound->levels[bound->level_count - 2];
@@ -241,7 +252,7 @@ void ga_part_bound_join_levels(struct ga_part_bound *bound, const struct ga_part
 	if (!list_cuts(&joiner, outer) ||
 	    !for_sellers(bound, bound->classes->size, count_seller, &joiner))
 		return;
-	/* What the levels pay by themselves is a good beginning. */
+	/* The sum of the two levels' own prices is a good start. */
 	for (size_t i = 1; i <= joiner.dual.most; i++)
 		joiner.dual.price[i] =
 			(double)outer[0].step * outer[0].price[i] +

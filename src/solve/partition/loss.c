@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a group costs of the tree bound, at least, when of each class it takes between so many and
- * so many: knapsacks up the tree of clusters, each of which loses by what is taken of it in all.
+ * Finds the least loss (the amount by which a group lowers the tree bound) of a group that takes
+ * between low and high vertices of each class. This solves one knapsack problem per cluster, from
+ * the leaves of the tree up. The loss of a cluster depends on how many of its vertices are taken in
+ * total.
  */
 #include "bound.h"
 
-/* By size, from low to high; there is no group of another size. */
+/* The least loss by size, for sizes from low to high. Other sizes are not possible. */
 struct losses {
 	size_t low, high;
 	int64_t at[GA_PART_SEARCH_MAX + 1];
@@ -14,7 +16,7 @@ struct losses {
 struct taker {
 	const struct ga_part_bound *bound;
 	const uint8_t *counts, *low, *high;
-	size_t size; /* what is larger does not matter */
+	size_t size; /* larger groups do not matter */
 };
 
 static void add(struct losses *sum, const struct losses *part, size_t size)
@@ -42,7 +44,7 @@ static void take_class(const struct taker *taker, size_t class, struct losses *l
 		losses->at[x] = 0;
 }
 
-/* What clusters of a level lose themselves, on top of what is lost inside. */
+/* Adds a cluster's own loss to the losses of the clusters inside it. */
 static void charge(const struct ga_part_level *level, bool alone, size_t vertices,
 		   struct losses *losses)
 {
@@ -56,7 +58,10 @@ static void charge(const struct ga_part_level *level, bool alone, size_t vertice
 					 (x > 0 ? GA_PART_PRICE_SCALE * ga_part_pairs(x) : 0));
 }
 
-/* All clusters of a level, and of those inside, among classes from first to end of the order. */
+/*
+ * Adds up the losses of all clusters of a level and of the levels inside it, for the classes from
+ * first to end in the order.
+ */
 static void take_level(const struct taker *taker, size_t level_number, size_t first, size_t end,
 		       struct losses *sum)
 {

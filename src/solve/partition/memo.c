@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An open hash table of states that only grows; see partition_memo.h. */
+/* A hash table of states with open addressing, which only grows; see memo.h. */
 #include "memo.h"
 
 #include <stdlib.h>
@@ -27,7 +27,9 @@ static struct ga_part_memo_entry *entry_at(const struct ga_part_memo *memo, size
 	return (struct ga_part_memo_entry *)(void *)(memo->entries + i * memo->entry_size);
 }
 
-/* Where a key is or would be; the table is never more than half full. */
+/*
+ * The slot where a key is, or where it would be inserted. The table is never more than half full.
+ */
 static uint32_t *slot_of(const struct ga_part_memo *memo, const uint8_t *key)
 {
 	const size_t mask = 2 * memo->room - 1;
@@ -47,7 +49,10 @@ static bool grow(struct ga_part_memo *memo)
 	char *entries = NULL;
 
 	memo->full = true;
-	/* Until the old is given back there are one and a half of it. */
+	/*
+	 * Until the old memory is freed, the old and the new exist side by side: one and a half
+	 * times the new.
+	 */
 	if (bytes + bytes / 2 > GA_PART_MEMO_BYTES_MAX)
 		return false;
 	memo->no_memory = true;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which engine solves a problem. All subsets if they are few, which is known beforehand. Otherwise
- * classes of vertices with bounds and a memo, which prove real machines at once. If that gives up,
- * subsets again unless there are too many. An answer that is still unproven comes from swaps, with
- * its bound.
+ * Decides which engine solves a problem. If there are few subsets, which is known beforehand, it
+ * tries all of them. Otherwise it searches over classes of vertices with bounds and a memo, which
+ * proves the answers for real machines at once. If that search gives up, it falls back on subsets
+ * unless there are too many. An answer that is still unproven comes from swaps, with a bound.
  */
 #include "partition.h"
 
 #include "classes.h"
 
 enum {
-	SUBSETS_CHEAP = 40000,   /* transitions: a twentieth of a millisecond */
-	STEP_COST = 100,         /* a step of the search takes as long as so many transitions */
-	SEARCH_LEAST = 1000,     /* steps; set-up takes as long */
-	SUBSETS_PLAIN = 4000000, /* up to this many transitions, making them beats a search */
+	SUBSETS_CHEAP = 40000, /* transitions: a twentieth of a millisecond */
+	/* one step of the search takes as long as this many transitions */
+	STEP_COST = 100,
+	SEARCH_LEAST = 1000, /* steps: setting up the search takes as long */
+	/* up to this many transitions, subsets are faster than a search */
+	SUBSETS_PLAIN = 4000000,
 };
 
 static const uint64_t subsets_affordable = UINT64_C(1) << 28; /* a third of a second */
@@ -42,7 +44,7 @@ void ga_part_number(const struct ga_part_problem *problem, uint16_t *group)
 	}
 }
 
-/* One vertex each, or all together. */
+/* Solves the simple cases: groups of one vertex, or all vertices in one group. */
 static void solve_directly(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	for (size_t i = 0; i < problem->count; i++)
@@ -53,7 +55,10 @@ static void solve_directly(const struct ga_part_problem *problem, struct ga_part
 	partition->transitions = 0;
 }
 
-/* More than the search can count: swaps, and a bound that treats every pair as the best. */
+/*
+ * Solves problems that are too large for the search: it uses swaps, and a bound that gives every
+ * pair the best weight.
+ */
 static bool solve_many(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
 	const size_t rest = problem->count % problem->size;
@@ -70,7 +75,7 @@ static bool solve_many(const struct ga_part_problem *problem, struct ga_part_res
 	return true;
 }
 
-/* If hardly any two vertices are alike, the search has nothing to work with. */
+/* Whether hardly any two vertices are alike. Then the search cannot use classes. */
 static bool is_irregular(const struct ga_part_problem *problem, bool *ret_irregular)
 {
 	struct ga_part_classes classes;
@@ -81,7 +86,10 @@ static bool is_irregular(const struct ga_part_problem *problem, bool *ret_irregu
 	return good;
 }
 
-/* The search, for as long as subsets would take; then subsets, whose time is known. */
+/*
+ * Runs the search for as long as subsets would take. If it gives up, subsets follow, whose time is
+ * known.
+ */
 static bool solve_either_way(const struct ga_part_problem *problem, uint64_t cost,
 			     struct ga_part_result *partition)
 {

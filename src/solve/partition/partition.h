@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The best partition of vertices into groups of one size: of all partitions in which one full group
- * holds what is required, the one of highest total weight within groups, and of those the first in
- * lexicographic order. NP-hard in general and quick on real machines; see partition.c for how the
- * work is shared out. Knows weights only, neither machines nor policies.
+ * Finds the best partition of vertices into groups of one size. One full group must hold all
+ * required vertices. Of all such partitions, the best has the highest total weight within groups,
+ * and of equal ones it is the first in lexicographic order. The problem is NP-hard in general, but
+ * quick to solve for real machines. partition.c describes how the engines share the work. This code
+ * knows only weights, and nothing about machines or policies.
  */
 #ifndef GA_SOLVE_PARTITION_PARTITION_H
 #define GA_SOLVE_PARTITION_PARTITION_H
@@ -12,30 +13,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most vertices and the heaviest pair; with them no sum leaves 64 bits, nor 64 MiB the memory.
+/*
+ * The most vertices and the heaviest pair. Within these limits every sum fits in 64 bits, and 64
+ * MiB of memory are enough.
  */
 enum { GA_PART_MAX = 1024, GA_PART_WEIGHT_MAX = 1 << 20 };
 
 struct ga_part_problem {
-	size_t count; /* of vertices; their numbers are their order */
-	size_t size;  /* of a group, 1 to count; one group is smaller if it must be */
-	const int32_t
-		*weights; /* count × count, symmetric, 0 to GA_PART_WEIGHT_MAX, 0 on the diagonal */
-	const size_t *required; /* each once, at most size */
+	size_t count; /* the number of vertices; their numbers are their order */
+	size_t size;  /* of a group, 1 to count; one group is smaller if count is not a multiple */
+	/* count × count, symmetric, 0 to GA_PART_WEIGHT_MAX, 0 on the diagonal */
+	const int32_t *weights;
+	const size_t *required; /* each vertex once; at most size of them */
 	size_t required_count;
-	uint64_t budget; /* steps before the search gives up its proof; 0: the default */
+	uint64_t budget; /* the steps after which the search gives up its proof; 0: the default */
 };
 
 struct ga_part_result {
-	uint16_t *group; /* of each vertex, count of them, from the caller; 0 holds vertex 0, 1 the
-			    first vertex that is not in 0, and so on */
+	/*
+	 * The group of each vertex; the caller provides room for count of them. Group 0 holds
+	 * vertex 0, group 1 the first vertex that is not in group 0, and so on.
+	 */
+	uint16_t *group;
 	int64_t value;
-	int64_t bound; /* no partition is better; value where that is proven */
+	int64_t bound; /* no partition has a higher value; equal to value if proven */
 	bool proven;
-	uint64_t transitions; /* groups that were tried */
+	uint64_t transitions; /* the number of groups that were tried */
 };
 
-/* False when there is no memory. */
+/* Returns false if there is no memory. */
 bool ga_part_solve(const struct ga_part_problem *problem, struct ga_part_result *partition);
 
 #endif

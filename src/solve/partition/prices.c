@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prices of each level by itself: there a cluster is no more than its size; see dual.h.
+/*
+ * Finds the prices of each level by itself. For this a cluster is described by its size alone; see
+ * dual.h.
  */
 #include "bound.h"
 #include "dual.h"
 
 #include <string.h>
 
-enum { PRICE_MAX = 1 << 22 }; /* so that no sum over all vertices leaves 32 bits */
+enum { PRICE_MAX = 1 << 22 }; /* a sum over all vertices must fit in 32 bits */
 
 struct pricer {
 	struct ga_part_dual dual; /* first */
 	const struct ga_part_level *level;
-	size_t clusters_of[GA_PART_SEARCH_MAX + 1]; /* by their size */
+	size_t clusters_of[GA_PART_SEARCH_MAX + 1]; /* how many clusters there are of each size */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -43,7 +45,7 @@ static double sell(struct ga_part_dual *dual)
 	return sum;
 }
 
-/* Rounds the prices and makes the tables that states are looked up in. */
+/* Rounds the prices, and fills in the tables in which states are looked up. */
 static void settle(const struct pricer *p, struct ga_part_prices *prices, size_t vertices)
 {
 	int64_t price[GA_PART_SEARCH_MAX + 1] = {0}, saved[GA_PART_SEARCH_MAX + 1];
@@ -70,7 +72,7 @@ static void settle(const struct pricer *p, struct ga_part_prices *prices, size_t
 	}
 }
 
-/* Pairs of a partition that lie within clusters: what the bound cannot fall below. */
+/* The pairs of a partition that lie within clusters. The bound cannot fall below their number. */
 static double pairs_within(const struct ga_part_bound *bound, const struct ga_part_level *level,
 			   const struct ga_part_problem *problem, const uint16_t *group)
 {
@@ -105,7 +107,10 @@ static void price_level(struct pricer *p, struct ga_part_level *level, double ta
 	int start = 0;
 	double best = GA_PART_INFINITE;
 
-	/* From the clusters' side (no prices), the groups' (all), or the middle. */
+	/*
+	 * Starts with no prices (clusters gain everything), half prices, and full prices (groups
+	 * gain everything). The last round improves the best of the three.
+	 */
 	for (int share = 0; share <= 3; share++) {
 		const int halves = share < 3 ? share : start;
 		double value;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Branch and bound for the value; see search.h. */
+/* Finds the value by branch and bound; see search.h. */
 #include "search.h"
 
 #include "cleanup.h"
@@ -10,9 +10,8 @@
 static const int64_t unreachable = GA_PART_UNBOUNDED / 2;
 
 enum {
-	DEFAULT_BUDGET =
-		43000,     /* anything that would take longer than about 10 ms stays unproven */
-	LOOKS_A_STEP = 10, /* of swaps: they are cheap, but no replacement for a proof */
+	DEFAULT_BUDGET = 43000, /* about 10 ms; answers that take longer stay unproven */
+	LOOKS_A_STEP = 10,      /* looks of swaps: they are cheap, but they prove nothing */
 	LOOKS_A_PAIR = 400,
 };
 
@@ -65,7 +64,9 @@ static struct ga_part_memo_entry *recall(struct ga_part_search *search, const ui
 	return entry;
 }
 
-/* The class that the first group must have some of: one with the most left, where they are sorted.
+/*
+ * The class that the first group must take from: the first in the layout that has vertices left. In
+ * a sorted run, this is the class with the most.
  */
 static size_t pick_pivot(const struct ga_part_search *search, const uint8_t *counts)
 {
@@ -78,11 +79,11 @@ static size_t pick_pivot(const struct ga_part_search *search, const uint8_t *cou
 }
 
 struct outcome {
-	int64_t best;  /* found, or GA_PART_NOTHING */
-	int64_t upper; /* nothing that was not found is better */
+	int64_t best;  /* the best value found, or GA_PART_NOTHING */
+	int64_t upper; /* no value that was not found is higher than this */
 };
 
-/* One option after the other, until stop is reached or the rest cannot be better. */
+/* Tries one option after another, until stop is reached or the rest cannot be better. */
 static void try_options(struct ga_part_search *search, const uint8_t *counts, size_t total,
 			const struct ga_part_options *options, int64_t need, int64_t stop,
 			struct outcome *outcome)
@@ -123,7 +124,7 @@ static void try_options(struct ga_part_search *search, const uint8_t *counts, si
 	}
 }
 
-/* The last group of all. The short one must not hold what is required. */
+/* The value of the last group. The short group must not hold required vertices. */
 static int64_t weigh_last(const struct ga_part_search *search, const uint8_t *counts, size_t total)
 {
 	if (total < search->problem->size && ga_part_search_has_required(search, counts))
@@ -160,7 +161,7 @@ int64_t ga_part_search_solve(struct ga_part_search *search, const uint8_t *count
 	entry = search->exhausted ? NULL : ga_part_memo_find(&search->memo, counts);
 	if (!entry)
 		return GA_PART_UNBOUNDED;
-	/* It is known to exist already; its bounds only get tighter. */
+	/* The entry existed before, so its bounds may only get tighter. */
 	if (outcome.best > entry->low)
 		entry->low = outcome.best;
 	if (outcome.best < stop) {
@@ -235,7 +236,7 @@ static bool run(struct ga_part_search *search, struct ga_part_result *partition)
 	if (value < bound)
 		value = ga_part_search_value(search, value);
 	partition->bound = search->exhausted ? bound : value;
-	/* Only the walk knows which of the best is the first. */
+	/* Only the walk finds out which of the best partitions is the first. */
 	if (!search->exhausted && ga_part_search_walk(search, value, partition->group))
 		partition->value = value;
 	partition->proven = partition->value == partition->bound;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Branch and bound over states: what is left of each class. A state's first group is every way to
- * fill a group around one class; states are remembered with what is known of them. Two users: the
- * search for the value, and the walk that finds the first partition of that value.
+ * Branch and bound over states. A state is the number of vertices left in each class. From a state
+ * the search tries every way to fill a group that takes from one given class, and it remembers what
+ * it learns of each state. Two parts use this: the search for the best value, and the walk that
+ * finds the first partition of that value.
  */
 #ifndef GA_SOLVE_PARTITION_SEARCH_H
 #define GA_SOLVE_PARTITION_SEARCH_H
@@ -12,44 +13,47 @@
 
 enum { GA_PART_OPTION_BYTES_MAX = 8 << 20 };
 
-/* A group for a state. */
+/* A group that may be taken from a state. */
 struct ga_part_option {
-	int64_t most;    /* of partitions with it */
-	int64_t weight;  /* its own */
-	uint8_t taken[]; /* of each class */
+	int64_t most;    /* the most that partitions with this group are worth */
+	int64_t weight;  /* of the group itself */
+	uint8_t taken[]; /* how many vertices the group takes, by class */
 };
 
 struct ga_part_search {
 	const struct ga_part_problem *problem;
 	struct ga_part_classes classes;
-	struct ga_part_symmetry symmetries[2]; /* without the required vertices, with them */
+	/* [0] without the required vertices, [1] with them */
+	struct ga_part_symmetry symmetries[2];
 	struct ga_part_bound bound;
 	struct ga_part_memo memo;
-	char *options; /* a stack */
+	char *options; /* a stack of options */
 	size_t option_size, options_used, options_room;
-	int32_t *least; /* of losses; a table of the expansion under way */
+	int32_t *least; /* the least losses, a table for the expansion that is running */
 	uint64_t steps, transitions, budget;
-	uint64_t looks; /* that swaps may have beyond their plain beginnings */
-	bool exhausted; /* results mean nothing any more */
-	bool no_memory; /* and this is why */
+	uint64_t looks; /* how many pairs swaps may look at after their plain starts */
+	bool exhausted; /* the search has given up; its results mean nothing */
+	bool no_memory; /* and the reason was a lack of memory */
 };
 
-/* Options of one state lie in one piece on the stack, which moves when it grows. */
+/* The options of one state. They lie side by side on the stack, which moves when it grows. */
 struct ga_part_options {
 	size_t begin, count;
-	int64_t pruned; /* no option that was left out leads to more */
+	int64_t pruned; /* no option that was left out leads to a higher value */
 };
 
 enum { GA_PART_NO_CLASS = 255 };
 
-/* What a state is asked for: groups with some of the class pivot, with all or none of the required.
+/*
+ * Which groups to list for a state. Each takes from the class pivot, and takes all required
+ * vertices or none.
  */
 struct ga_part_expansion {
 	const uint8_t *counts;
 	size_t total;
-	size_t pivot; /* GA_PART_NO_CLASS: the required vertices are reason enough */
+	size_t pivot; /* GA_PART_NO_CLASS if the group takes the required vertices */
 	bool take_required;
-	int64_t need; /* options that cannot lead to it are left out */
+	int64_t need; /* options that cannot reach this value are left out */
 };
 
 static inline struct ga_part_option *ga_part_option_at(const struct ga_part_search *search,
@@ -64,28 +68,40 @@ static inline const struct ga_part_symmetry *ga_part_search_symmetry(
 	return &search->symmetries[with_required];
 }
 
-/* Of a search that is all zero; false when there is no memory. It is finished in either case. */
+/*
+ * Prepares a search whose bytes are all zero. Returns false if there is no memory. Call
+ * ga_part_search_finish() in either case.
+ */
 bool ga_part_search_begin(struct ga_part_search *search, const struct ga_part_problem *problem,
 			  bool alike);
 void ga_part_search_finish(struct ga_part_search *search);
-/* The value, if it is more than what is known to be reached; the truth unless it is exhausted. */
+/*
+ * The best value, or known (which a partition reaches) if the search finds nothing higher. The
+ * result is exact unless the search is exhausted.
+ */
 int64_t ga_part_search_value(struct ga_part_search *search, int64_t known);
 /* Whether the required vertices are still there. */
 bool ga_part_search_has_required(const struct ga_part_search *search, const uint8_t *counts);
-/* Classes with one number have as many left and may change places. */
+/*
+ * Numbers the classes in runs. Classes of one run have equally many vertices left and may change
+ * places.
+ */
 void ga_part_search_find_runs(const struct ga_part_search *search, const uint8_t *counts,
 			      uint8_t *runs);
 int64_t ga_part_search_weight(const struct ga_part_search *search, const uint8_t *counts);
-/* Appends the options, none of which a symmetry within runs turns into another. */
+/*
+ * Appends the options. Of options that a symmetry within runs turns into each other, only one is
+ * listed.
+ */
 void ga_part_search_expand(struct ga_part_search *search, const struct ga_part_expansion *expansion,
 			   struct ga_part_options *ret_options);
 /*
- * The best partition of a state: what is at least need is the truth, or at least stop; what is less
- * only says that there is none better than this.
+ * Finds the value of the best partition of a state. A result of need or more is exact, or it is at
+ * least stop. A result below need only says that no partition has a higher value than this.
  */
 int64_t ga_part_search_solve(struct ga_part_search *search, const uint8_t *counts, size_t total,
 			     int64_t need, int64_t stop);
-/* The first partition that reaches value; false where the budget ended first. */
+/* Finds the first partition that reaches value. Returns false if the budget ended first. */
 bool ga_part_search_walk(struct ga_part_search *search, int64_t value, uint16_t *group);
 
 #endif

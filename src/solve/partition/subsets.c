@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dynamic programming over subsets. The best partition of a set is the best group for its lowest
- * vertex plus the best partition of the rest, so that only sets are met whose missing vertices fill
- * groups that began before them: after t groups exactly the subsets of all but the first t
- * vertices. Vertex 0 is the highest bit: a group that comes first in lexicographic order is the
- * larger number.
+ * Dynamic programming over subsets. The best partition of a set is the best choice of a group for
+ * its lowest vertex plus the best partition of the rest. So after t groups the first t vertices are
+ * always gone, and only subsets of the others occur. Vertex 0 is the highest bit. Of two groups,
+ * the one that comes first in lexicographic order is therefore the larger number.
  *
- * One table serves weights and values. At sizes of a group it holds weights (the value of a set
- * that is one group is its weight), at all larger sizes the values of partitions.
+ * One table holds both weights and values. For sets of the size of a group it holds weights (the
+ * value of a set that is one group is its weight). For larger sets it holds the values of
+ * partitions.
  */
 #include "engine.h"
 
 #include "cleanup.h"
 
-/* IMPOSSIBLE is further below 0 than the best partition is above, and its double fits. */
+/* IMPOSSIBLE is further below 0 than any partition is above it, and twice IMPOSSIBLE still fits. */
 enum { IMPOSSIBLE = -(1 << 28), HALF_BITS = GA_PART_SUBSETS_MAX / 2 };
 enum { HALF_MAX = 1 << HALF_BITS, WORTH_SWAPS = 60000 /* transitions */ };
 
-/* Which of a set's vertices besides the lowest fill a group: bits count vertices, not numbers. */
+/*
+ * The ways to choose which vertices of a set join its lowest vertex in a group. Bits count the
+ * vertices of the set, and are not the numbers of the vertices.
+ */
 struct choices {
 	uint32_t *list;
 	size_t count;
@@ -25,16 +28,19 @@ struct choices {
 
 struct subsets {
 	unsigned count, size, rest;
-	int32_t *best; /* by set */
+	int32_t *best; /* the best value, by set */
 	struct choices full, part;
 	unsigned low_bits;
-	uint32_t low[HALF_MAX], high[HALF_MAX]; /* from a choice's halves to vertices of a set */
+	/* these turn the two halves of a choice into vertices of a set */
+	uint32_t low[HALF_MAX], high[HALF_MAX];
 	uint64_t transitions;
-	/* What a partition is known to reach, and twice what sets can at most, by halves of the
-	 * set. */
+	/*
+	 * known is the value that a partition is known to reach. The mates tables hold twice the
+	 * most that a set can be worth, by the two halves of the set.
+	 */
 	int32_t known;
 	int32_t mates_low[HALF_MAX], mates_high[HALF_MAX];
-	int32_t least_loss; /* of twice that, for the vertices of the short group */
+	int32_t least_loss; /* the least that a vertex of the short group loses of the mates */
 };
 
 static unsigned top_bit(uint32_t set)
@@ -42,7 +48,7 @@ static unsigned top_bit(uint32_t set)
 	return 31U - (unsigned)__builtin_clz(set);
 }
 
-/* The next larger number with as many bits. */
+/* The next larger number that has the same number of bits set. */
 static uint32_t next_of_size(uint32_t set)
 {
 	uint32_t filled = set | (set - 1);
@@ -74,7 +80,10 @@ static void list_choices(struct choices *choices, unsigned places, unsigned size
 		choices->list[choices->count++] = c;
 }
 
-/* table[x] becomes base and those of the bits of *set, lowest first, that x names. */
+/*
+ * Fills table: table[x] becomes base together with the bits of *set that x selects, counted from
+ * the lowest. Removes the bits used from *set.
+ */
 static void spread_bits(uint32_t *table, uint32_t base, uint32_t *set, unsigned bits)
 {
 	table[0] = base;
@@ -87,7 +96,10 @@ static void spread_bits(uint32_t *table, uint32_t base, uint32_t *set, unsigned 
 	}
 }
 
-/* Readies low and high for a set: a choice's group is low[…] | high[…], its lowest vertex in it. */
+/*
+ * Sets low and high for a set. The group of a choice is then low[…] | high[…], and includes the
+ * lowest vertex.
+ */
 static void open_set(struct subsets *s, uint32_t set, unsigned size)
 {
 	uint32_t head = 1U << top_bit(set);
@@ -116,7 +128,9 @@ static int32_t best_choice(struct subsets *s, uint32_t set, const struct choices
 	return best;
 }
 
-/* Fills in all weights, each block from three that are there: w(abX) = w(aX) + w(bX) - w(X) + ab.
+/*
+ * Fills in all weights. Each block follows from three earlier ones:
+ * w(abX) = w(aX) + w(bX) - w(X) + ab.
  */
 static void fill_weights(struct subsets *s, const struct ga_part_problem *problem)
 {
@@ -136,7 +150,10 @@ static void fill_weights(struct subsets *s, const struct ga_part_problem *proble
 	}
 }
 
-/* Groups that hold some of the required and not all, or are short and hold any, are no groups. */
+/*
+ * Forbids full groups that hold some but not all of the required vertices, and short groups that
+ * hold any.
+ */
 static void forbid_groups(struct subsets *s, uint32_t required)
 {
 	const uint32_t end = 1U << s->count;
@@ -151,7 +168,7 @@ static void forbid_groups(struct subsets *s, uint32_t required)
 			s->best[set] = IMPOSSIBLE;
 }
 
-/* All sets of one size that are met, and what groups their lowest vertex may be in. */
+/* Lists the groups that the lowest vertex may be in, for all sets of one size. */
 static void list_for_size(struct subsets *s, unsigned size)
 {
 	list_choices(&s->full, size - 1, s->size - 1);
@@ -160,7 +177,7 @@ static void list_for_size(struct subsets *s, unsigned size)
 		list_choices(&s->part, size - 1, s->rest - 1);
 }
 
-/* Whether a set that lacks one group may belong to a best partition. */
+/* Whether a set that lacks one group can be part of a best partition. */
 static bool is_promising(const struct subsets *s, uint32_t set, bool part)
 {
 	const uint32_t gone = ((1U << s->count) - 1) ^ set;
@@ -173,7 +190,10 @@ static bool is_promising(const struct subsets *s, uint32_t set, bool part)
 
 static void solve_size(struct subsets *s, unsigned size)
 {
-	/* So many groups are gone, and with them the first vertices, one a group at least. */
+	/*
+	 * The number of groups that are gone. At least as many of the first vertices are gone with
+	 * them.
+	 */
 	unsigned gone = (s->count - size + s->size - 1) / s->size;
 	uint32_t end = 1U << (s->count - gone);
 
@@ -191,7 +211,10 @@ static void solve_size(struct subsets *s, unsigned size)
 	}
 }
 
-/* Twice what a vertex brings at most in a full group, and what it would lose in the short one. */
+/*
+ * Returns the sum of a vertex's best weights in a full group, which is twice the most that it adds.
+ * ret_loss is how much less this would be in the short group.
+ */
 static int32_t best_mates(const struct subsets *s, const struct ga_part_problem *problem,
 			  size_t vertex, int32_t *ret_loss)
 {
@@ -217,7 +240,7 @@ static int32_t best_mates(const struct subsets *s, const struct ga_part_problem 
 	return full;
 }
 
-/* For problems that take long enough to be worth it. */
+/* Prepares is_promising(), for problems that take long enough to be worth it. */
 static bool find_promise(struct subsets *s, const struct ga_part_problem *problem)
 {
 	uint16_t group[GA_PART_SUBSETS_MAX];
@@ -250,7 +273,7 @@ static void solve_all(struct subsets *s)
 	}
 }
 
-/* The largest group of a set, which comes first, among those that lead to its value. */
+/* Of the groups that lead to the value of a set, the largest number, which comes first in order. */
 static uint32_t first_choice(const struct subsets *s, uint32_t set, const struct choices *choices,
 			     uint32_t first)
 {
@@ -324,10 +347,13 @@ uint64_t ga_part_subsets_cost(size_t count, size_t size)
 	return cost;
 }
 
-/* Few enough vertices for the stack: no allocation, nothing to go wrong. */
+/*
+ * Solves problems with so few vertices that the tables fit on the stack. It allocates nothing, so
+ * it cannot fail.
+ */
 static void solve_tiny(const struct ga_part_problem *problem, struct ga_part_result *partition)
 {
-	enum { CHOICES = 35 }; /* 7 over 3 */
+	enum { CHOICES = 35 }; /* the ways to choose 3 of 7 */
 	int32_t best[1 << GA_PART_SUBSETS_TINY];
 	uint32_t full[CHOICES], part[CHOICES];
 	struct subsets s;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Local search: partitions made in a few plain ways, each improved by exchanging two vertices of
- * different groups for as long as that helps. Nearly always the optimum; the proof is elsewhere.
+ * Local search. It makes partitions in a few plain ways, and improves each by exchanging two
+ * vertices of different groups for as long as that helps. The result is nearly always the optimum,
+ * but other engines have to prove it.
  */
 #include "cleanup.h"
 #include "engine.h"
@@ -13,17 +14,17 @@ enum {
 	STARTS_OF_MANY = 3,
 	MANY = 256,
 	PASSES_MAX = 200,
-	KICKED_MIN = 2, /* exchanges of a kick, and how many more there may be */
+	KICKED_MIN = 2, /* the fewest exchanges of a kick, and how many more it may make */
 	KICKED_MORE = 4,
 };
 
 struct swapper {
 	const struct ga_part_problem *problem;
 	size_t groups;
-	uint16_t *group; /* of each vertex */
-	int64_t *gain;   /* count × groups: a vertex's weight to all of a group */
-	uint16_t *order; /* in which vertices are placed */
-	bool *fixed;     /* the required: they stay in group 0 */
+	uint16_t *group; /* the group of each vertex */
+	int64_t *gain;   /* count × groups: a vertex's total weight to a group */
+	uint16_t *order; /* the order in which vertices are placed */
+	bool *fixed;     /* the required vertices, which stay in group 0 */
 	uint64_t random;
 	uint64_t tried;
 };
@@ -66,7 +67,7 @@ static void exchange(struct swapper *s, size_t a, size_t b)
 	s->group[b] = from;
 }
 
-/* One look at all pairs; true where one was exchanged. */
+/* Looks once at all pairs. Returns true if it exchanged one. */
 static bool improve_once(struct swapper *s)
 {
 	bool improved = false;
@@ -91,7 +92,10 @@ static bool improve_once(struct swapper *s)
 	return improved;
 }
 
-/* The required into group 0, then one after the other in their order; the last group is short. */
+/*
+ * Puts the required vertices into group 0, and then fills one group after another in the given
+ * order. The last group is the short one.
+ */
 static void place_in_order(struct swapper *s)
 {
 	size_t placed = 0;
@@ -103,7 +107,10 @@ static void place_in_order(struct swapper *s)
 			s->group[s->order[i]] = (uint16_t)(placed++ / s->problem->size);
 }
 
-/* The free vertex that goes best with what a group has, the first of its order on a tie. */
+/*
+ * The free vertex that fits best with the vertices of a group. On a tie it is the first in the
+ * order.
+ */
 static size_t best_mate(const struct swapper *s, const int64_t *pull)
 {
 	size_t best = s->problem->count;
@@ -125,7 +132,10 @@ static void join(struct swapper *s, int64_t *pull, size_t vertex, size_t group)
 		pull[i] += ga_part_weight(s->problem, i, vertex);
 }
 
-/* Group by group, each vertex the one that goes best with those before it. */
+/*
+ * Fills one group after another. Each next vertex is the one that fits best with those already in
+ * the group.
+ */
 static void place_greedily(struct swapper *s)
 {
 	int64_t *pull = s->gain; /* counted anew afterwards */
@@ -166,7 +176,10 @@ static int64_t improve(struct swapper *s)
 	return ga_part_value(s->problem, s->group);
 }
 
-/* The vertex of its group, not fixed, that goes best with a vertex; itself if there is none. */
+/*
+ * The vertex of the same group that fits best with a vertex and is not fixed. If there is none, the
+ * vertex itself.
+ */
 static size_t best_partner(const struct swapper *s, size_t vertex)
 {
 	size_t best = vertex;
@@ -179,7 +192,10 @@ static size_t best_partner(const struct swapper *s, size_t vertex)
 	return best;
 }
 
-/* Exchanges two vertices, and in every other case their best partners too: pairs move as pairs. */
+/*
+ * Makes a few random exchanges of two vertices. In about half of them, chosen at random, their best
+ * partners are exchanged too, so that pairs can move together.
+ */
 static void kick(struct swapper *s)
 {
 	for (size_t times = KICKED_MIN + draw(s, KICKED_MORE); times > 0; times--) {
@@ -199,7 +215,8 @@ static void kick(struct swapper *s)
 }
 
 /*
- * Makes a few random exchanges in the best partition, and continues from there if it is no worse.
+ * Makes a few random exchanges in the best partition and improves the result. It continues from the
+ * result if that is no worse.
  */
 static void search_around(struct swapper *s, int64_t bound, uint64_t looks,
 			  struct ga_part_result *partition)

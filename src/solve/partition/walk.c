@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first of the best partitions: group by group, the first group from which the value can still
- * be reached. A group grows vertex by vertex in their order, where the tree bound allows it; a
- * class of which a vertex was passed over gives no more, as its vertices are taken in order, and of
- * classes that may change places the one that comes first gives most. A whole group is right if
- * swaps, or failing them the search, reach what is missing with the vertices that are left.
+ * Finds the first of the best partitions. For each group in turn it takes the first group from
+ * which the value can still be reached. A group grows by one vertex at a time, in order, as long as
+ * the tree bound allows it. The vertices of a class are taken in order, so a class gives no more
+ * once one of its vertices was passed over. Of classes that may change places, the first gives the
+ * most. A whole group is right if the remaining vertices can reach the missing value. Swaps try
+ * this first, and then the search.
  */
 #include "search.h"
 
@@ -14,12 +15,13 @@
 
 struct walker {
 	struct ga_part_search *search;
-	int64_t value;                      /* still to be reached */
-	uint8_t counts[GA_PART_SEARCH_MAX]; /* left of each class: always its last vertices */
+	int64_t value; /* the value that is still to be reached */
+	/* how many of each class are left; these are always its last vertices */
+	uint8_t counts[GA_PART_SEARCH_MAX];
 	size_t total;
-	uint16_t *group; /* of each vertex that has one */
-	uint16_t number; /* of the group that grows */
-	/* The group that grows: of each class so many, and of some no more. */
+	uint16_t *group; /* the group of each vertex that has one */
+	uint16_t number; /* the number of the group that grows */
+	/* The group that grows: how many it has of each class, and which classes give no more. */
 	uint8_t taken[GA_PART_SEARCH_MAX];
 	bool closed[GA_PART_SEARCH_MAX];
 	uint8_t runs[GA_PART_SEARCH_MAX];
@@ -41,7 +43,9 @@ static bool is_left(const struct walker *walker, size_t vertex)
 
 /* ---- whether a group may still become one ---- */
 
-/* With all of the required or none, bounds of classes for what the group takes. */
+/*
+ * Sets how many vertices of each class the group can take, with all required vertices or with none.
+ */
 static void set_limits(const struct walker *walker, bool required, uint8_t *low, uint8_t *high)
 {
 	const struct ga_part_classes *classes = &walker->search->classes;
@@ -56,7 +60,10 @@ static void set_limits(const struct walker *walker, bool required, uint8_t *low,
 	}
 }
 
-/* Whether there are groups of size vertices within the limits, for all that is known. */
+/*
+ * Whether there may be a group of size vertices within the limits. True if nothing is known against
+ * it.
+ */
 static bool allows(const struct walker *walker, const struct ga_part_taking *taking, size_t size)
 {
 	const struct ga_part_search *search = walker->search;
@@ -95,7 +102,7 @@ static bool may_go_on(struct walker *walker)
 	       (ga_part_search_has_required(search, walker->counts) && may_become(walker, true));
 }
 
-/* Whether a class of the same run was passed over when it had given as much. */
+/* Whether another class of the same run was closed after it had given as many vertices. */
 static bool comes_too_late(const struct walker *walker, size_t class)
 {
 	for (size_t c = 0; c < walker->search->classes.count; c++)
@@ -107,7 +114,10 @@ static bool comes_too_late(const struct walker *walker, size_t class)
 
 /* ---- whether the rest is good enough ---- */
 
-/* What swaps make of the vertices that no group has; 0 where there is no memory. */
+/*
+ * The value that swaps reach with the vertices that are in no group. Returns 0 if there is no
+ * memory.
+ */
 static int64_t try_swaps(struct walker *walker, size_t left, int64_t need)
 {
 	struct ga_part_search *search = walker->search;
@@ -161,7 +171,7 @@ static bool reaches(struct walker *walker, const uint8_t *rest, size_t left, int
 	       !search->exhausted;
 }
 
-/* The group is whole: it is the one if the rest reaches the value. */
+/* Called for a whole group. The group is right if the rest reaches the missing value. */
 static bool settle(struct walker *walker)
 {
 	const size_t count = walker->search->classes.count;
@@ -191,7 +201,7 @@ static void put(struct walker *walker, size_t vertex, bool in)
 	walker->filled = in ? walker->filled + 1 : walker->filled - 1;
 }
 
-/* The short group must not hold what is required. */
+/* Whether the group may be the short one, which must not hold required vertices. */
 static bool may_be_short(const struct walker *walker)
 {
 	const struct ga_part_classes *classes = &walker->search->classes;
@@ -203,7 +213,10 @@ static bool may_be_short(const struct walker *walker)
 	return rest > 0 && walker->filled == rest;
 }
 
-/* Completes the group with vertices from this one on; if there is no way, it is as before. */
+/*
+ * Completes the group with vertices from this one on. If that is impossible, the group is left
+ * unchanged.
+ */
 static bool grow(struct walker *walker, size_t vertex)
 {
 	const struct ga_part_search *search = walker->search;
@@ -223,7 +236,7 @@ static bool grow(struct walker *walker, size_t vertex)
 				return true;
 			put(walker, vertex, false);
 		}
-		/* Every group begins with the first vertex that is left. */
+		/* Every group must begin with the first vertex that is left. */
 		if (walker->filled == 0)
 			return false;
 		walker->closed[class] = true;

@@ -3,7 +3,7 @@
  * The most bandwidth that a set can have. A set that uses links must lie within one connected part
  * that is large enough, and no member gets more than its want-1 best links carry. If there is no
  * such part, the set uses a ring. The bound is then the fastest bandwidth that connects enough
- * vertices, or the share that each user of the fullest uplink gets when the vertices are spread as
+ * vertices, or the share that each piece below the fullest uplink gets when vertices are spread as
  * evenly as possible, whichever is greater.
  */
 #include "graph.h"
