@@ -29,7 +29,7 @@ FORGETS = {"locks": "that somebody has a range", "levels": "leases within leases
 GPU = ["GPU-c4a05%03d-1111-2222-3333-%012d" % (i, i) for i in range(10)]
 MIG = ["MIG-c4a058%02d-aaaa-5bbb-8ccc-%012d" % (i, 800 + i) for i in range(7)]
 FLIPPED = "MIG-c4a05607-aaaa-5bbb-8ccc-000000000607"  # of GPU 6, now and then
-GIB = 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 
 
 def truth():
@@ -98,6 +98,12 @@ def judge_the_judge(tap):
         "budgets within beyond it": (1, lease(1, 100, 200, GPU[:1], 4 * GIB) +
                                      lease(2, 110, 200, GPU[:1], 2 * GIB, within=1) +
                                      lease(3, 120, 200, GPU[:1], 3 * GIB, within=1)),
+        "budgets within use up the last MiB": (0, lease(1, 100, 200, GPU[:1], 10 * MIB + 1) +
+                                               lease(2, 110, 200, GPU[:1], 6 * MIB - 9, within=1) +
+                                               lease(3, 120, 200, GPU[:1], 5 * MIB - 9, within=1)),
+        "budgets within beyond the last MiB": (1, lease(1, 100, 200, GPU[:1], 10 * MIB + 1) +
+                                               lease(2, 110, 200, GPU[:1], 6 * MIB, within=1) +
+                                               lease(3, 120, 200, GPU[:1], 5 * MIB + 1, within=1)),
         "a budget within lives on": (1, lease(1, 100, 200, GPU[:1], 4 * GIB) +
                                      lease(2, 110, 400, GPU[:1], 2 * GIB, within=1) +
                                      lease(3, 300, 350, GPU[:1], 39 * GIB)),

@@ -6,6 +6,9 @@ import bisect
 import collections
 
 
+MIB = 1 << 20
+
+
 class Machine:
     """variants are parsed machine files; all of them give their instances' places."""
 
@@ -138,7 +141,8 @@ def too_much(machine, lease, near, device):
     outer = lease.outer
     while outer is not None:
         inner = [other for other in [lease, *near] if other.is_in(outer)]
-        if outer.memory >= 0 and used(inner) > outer.memory:
+        # A budget is of whole MiB, so those inside may use up the last one.
+        if outer.memory >= 0 and used(inner) > -(-outer.memory // MIB) * MIB:
             return True
         outer = outer.outer
     return False
