@@ -22,7 +22,8 @@
  *   R id time status                      refused
  *   N id time note                        granted, but something was missing
  *   X id time sentence                    what must not happen
- * A process killed while writing leaves part of a line, so each line begins with a newline.
+ * A process killed while writing leaves part of a line, so each line begins with a newline and ends
+ * with " .": a device's name that was cut in two is not one that somebody had.
  */
 #include "chaos.h"
 
@@ -74,15 +75,18 @@ int64_t chaos_now(void)
 void chaos_tell(const struct chaos *chaos, char what, unsigned long id, int64_t time,
 		const char *format, ...)
 {
+	enum { END = 2 };
 	char line[4096];
 	va_list arguments;
 	int length = snprintf(line, sizeof line, "\n%c %lu %lld ", what, id, (long long)time);
 
 	va_start(arguments, format);
-	length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
+	length += vsnprintf(line + length, sizeof line - END - (size_t)length, format, arguments);
 	va_end(arguments);
-	if (length >= (int)sizeof line)
-		length = (int)sizeof line - 1;
+	if (length >= (int)sizeof line - END)
+		length = (int)sizeof line - END - 1;
+	memcpy(line + length, " .", END + 1);
+	length += END;
 	for (char *c = line + 1; *c; c++)
 		if (*c == '\n')
 			*c = ' ';

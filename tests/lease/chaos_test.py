@@ -30,6 +30,7 @@ GPU = ["GPU-c4a05%03d-1111-2222-3333-%012d" % (i, i) for i in range(10)]
 MIG = ["MIG-c4a058%02d-aaaa-5bbb-8ccc-%012d" % (i, 800 + i) for i in range(7)]
 FLIPPED = "MIG-c4a05607-aaaa-5bbb-8ccc-000000000607"  # of GPU 6, now and then
 MIB, GIB = 1 << 20, 1 << 30
+CUT = "…"  # here a process was killed while it told of a lease
 
 
 def truth():
@@ -50,7 +51,7 @@ class Tap:
 def judged(text):
     """The number of overlaps in a witness's account."""
     with tempfile.NamedTemporaryFile("w", suffix=".witness") as file:
-        file.write(text)
+        file.write((text.replace("\n", " .\n") + " .").replace(CUT + " .", ""))
         file.flush()
         account = witness.Witness(file.name)
         return len(witness.overlaps(truth(), account.leases.values())) + len(account.wrong)
@@ -113,6 +114,7 @@ def judge_the_judge(tap):
                                        lease(2, 150, 200, [FLIPPED])),
         "another GPU's new instance": (0, lease(1, 100, 200, GPU[7:8]) +
                                        lease(2, 150, 200, [FLIPPED])),
+        "cut off in a name": (0, whole + f"\nB 2 150 0 1 -1 0 {GPU[0][:15]}" + CUT),
         "gone with its namespace": (0, "\nP 1 90 -" + whole +
                                     f"\nB 2 120 0 1 -1 1 {GPU[0]}"),
         "a sentence of what must not happen": (1, "\nX 3 100 acquire: -9 cannot"),

@@ -78,7 +78,7 @@ class Witness:
 
     def read(self, words, later):
         # A process killed while writing leaves part of a line, which does not count.
-        if len(words) < 4 or (words[0] == "B" and len(words) != 8):
+        if len(words) < 4 or words.pop() != ".":
             return
         what, name, time = words[0], int(words[1]), int(words[2])
         if what == "B":
