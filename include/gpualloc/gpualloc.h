@@ -783,6 +783,11 @@ GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, c
  */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 						  gpualloc_wait_function *function, void *context);
+/*
+ * A descriptor that ends the waiting, with GPUALLOC_ETIMEOUT, as soon as it can be read: for
+ * programs in which another thread or an event loop decides that. -1 (the default): none.
+ */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_stop(gpualloc_lease_wish *wish, int fd);
 /* A function to call while the driver answers slowly, as in gpualloc_machine_open_waiting(). */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish,
 						    gpualloc_waiting_function *function,

@@ -119,7 +119,7 @@ gpualloc_lease_wish *gpualloc_lease_wish_new(void)
 	gpualloc_lease_wish *wish = calloc(1, sizeof(gpualloc_lease_wish));
 
 	if (wish)
-		wish->place = -1;
+		wish->place = wish->stop = -1;
 	return wish;
 }
 
@@ -148,6 +148,13 @@ int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 	wish->machine = copy;
 	wish->deadline_ms = deadline_ms;
 	return 0;
+}
+
+void gpualloc_lease_wish_set_stop(gpualloc_lease_wish *wish, int fd)
+{
+	if (!wish)
+		return;
+	wish->stop = fd;
 }
 
 void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish, gpualloc_waiting_function *function,
@@ -213,7 +220,7 @@ int gpualloc_lease_acquire(const gpualloc_store *store, const gpualloc_request *
 			   const gpualloc_lease_wish *wish, gpualloc_lease **ret_lease,
 			   gpualloc_error *error)
 {
-	static const gpualloc_lease_wish plain = {.place = -1};
+	static const gpualloc_lease_wish plain = {.place = -1, .stop = -1};
 
 	if (!store || !request)
 		return ga_error_missing(error, "the store or the request");

@@ -328,36 +328,49 @@ static bool sit_out_storm(struct waiting *waiting)
 /* False if a signal came. */
 static bool sleep_a_while(struct waiting *waiting)
 {
-	struct pollfd fds[WATCHED_MOST + 1];
-	nfds_t watched, count = 0;
+	struct pollfd fds[WATCHED_MOST + 2];
+	nfds_t strangers, count = 0;
 	int64_t us = sleep_us(waiting);
 	struct timespec pause = {us / 1000000, us % 1000000 * 1000};
 	int ready, failure;
 
 	if (waiting->events >= 0 && is_stormy(waiting))
 		return sit_out_storm(waiting);
-	if (waiting->events >= 0)
-		fds[count++] = (struct pollfd){.fd = waiting->events, .events = POLLIN};
-	watched = count;
+	/* poll() passes over negative ones. */
+	fds[count++] = (struct pollfd){.fd = waiting->events, .events = POLLIN};
+	fds[count++] = (struct pollfd){.fd = waiting->acquiring->wish->stop, .events = POLLIN};
+	strangers = count;
 	/* Not between two looks at the ledger: those do not wait for strangers. */
 	if (waiting->look_us == 0 && ga_clock_ms() >= waiting->strangers_from)
 		count = watch_strangers(waiting, fds, count);
 	waiting->queue_moved = false;
 	ready = ppoll(fds, count, &pause, NULL);
 	failure = errno;
-	for (nfds_t i = watched; i < count; i++) {
+	for (nfds_t i = strangers; i < count; i++) {
 		if (ready > 0 && fds[i].revents)
 			stranger_gone(waiting);
 		close(fds[i].fd);
 	}
-	if (ready > 0 && watched > 0 && fds[0].revents)
+	if (ready > 0 && fds[0].revents)
 		take_event(waiting, ready == 1);
 	else if (waiting->look_us > 0)
 		waiting->look_us = waiting->look_us >= LAST_LOOK_US ? 0 : waiting->look_us * 2;
 	return !(ready < 0 && failure == EINTR);
 }
 
-/* ---- the caller is told ---- */
+/* ---- the caller is told, and may stop us ---- */
+
+static bool is_stopped(const struct waiting *waiting)
+{
+	struct pollfd stop = {.fd = waiting->acquiring->wish->stop, .events = POLLIN};
+
+	return poll(&stop, 1, 0) > 0;
+}
+
+static int stopped(struct waiting *waiting)
+{
+	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "stopped waiting");
+}
 
 /*
  * Tells the caller at once and at every change. After a signal also if nothing changed, because the
@@ -377,7 +390,7 @@ static int tell(struct waiting *waiting, bool always)
 	waiting->told_place = waiting->acquiring->place;
 	if (wish->function(wish->context, waiting->acquiring->place, waiting->told) == 0)
 		return 0;
-	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "stopped waiting");
+	return stopped(waiting);
 }
 
 /* First the cheap looks at the ledger and the queue. */
@@ -426,6 +439,8 @@ static int wait_for_turn(struct waiting *waiting, gpualloc_lease **ret_lease)
 		result = tell(waiting, !undisturbed);
 		if (result < 0)
 			return result;
+		if (is_stopped(waiting))
+			return stopped(waiting);
 		if (waiting->until >= 0 && ga_clock_ms() >= waiting->until)
 			return time_is_up(waiting);
 		undisturbed = sleep_a_while(waiting);

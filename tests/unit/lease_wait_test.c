@@ -220,6 +220,38 @@ static void giving_up_leaves_no_trace(void)
 	gpualloc_store_free(store);
 }
 
+/* It sleeps, and no signal comes: only the descriptor can end that. */
+static void a_descriptor_ends_the_waiting(void)
+{
+	gpualloc_store *store = leasing_store();
+	gpualloc_lease *lease = NULL;
+	int stop[2], status = -1;
+	pid_t child;
+
+	CHECK_INT(pipe(stop), 0);
+	CHECK_INT(leasing_ask(store, dgx, 8, 0, &lease, NULL), 0);
+	child = fork();
+	if (child == 0) {
+		gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
+		gpualloc_request *request = gpualloc_request_new();
+		gpualloc_lease *other = NULL;
+
+		(void)gpualloc_lease_wish_set_machine(wish, dgx, 0);
+		gpualloc_lease_wish_set_wait(wish, -1, NULL, NULL);
+		gpualloc_lease_wish_set_stop(wish, stop[0]);
+		_exit(-gpualloc_lease_acquire(store, request, wish, &other, NULL));
+	}
+	until_so_many_wait(store, 1);
+	CHECK_INT(write(stop[1], "x", 1), 1);
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(WEXITSTATUS(status), -GPUALLOC_ETIMEOUT);
+	until_so_many_wait(store, 0);
+	close(stop[0]);
+	close(stop[1]);
+	gpualloc_lease_free(lease);
+	gpualloc_store_free(store);
+}
+
 /* A process that holds the arbiter costs two seconds and is named; the grant is still right. */
 static void a_sat_on_arbiter_costs_two_seconds(void)
 {
@@ -318,5 +350,6 @@ static const struct test_case cases[] = {
 	{"the end of a stranger's process wakes", the_end_of_a_strangers_process_wakes},
 	{"nothing is kept in vain", nothing_is_kept_in_vain},
 	{"giving up leaves no trace", giving_up_leaves_no_trace},
+	{"a descriptor ends the waiting", a_descriptor_ends_the_waiting},
 };
 TEST_MAIN(cases)
