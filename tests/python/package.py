@@ -19,7 +19,7 @@ if os.environ["SANITIZED"] == "yes":
     sys.exit(0)
 
 
-def lay(where, library=LIBRARY, name="libgpualloc.so.0"):
+def lay(where, library=LIBRARY, name="libgpualloc.so.1"):
     """The package in a folder, with that library beside it; None: without one."""
     package = os.path.join(where, "gpualloc")
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))

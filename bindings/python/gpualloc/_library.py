@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "0.1.0"
-SONAME = "libgpualloc.so.0"
+SONAME = "libgpualloc.so.1"
 
 # What each call returns and takes, one letter each: P pointer, S text, I int, U unsigned, L int64_t,
 # Q uint64_t, Z size_t, V nothing. A test compares this with the header.
@@ -194,7 +194,7 @@ def _open() -> tuple[ctypes.CDLL, str]:
     except OSError as problem:
         raise ImportError(
             f"gpualloc for Python needs the library {SONAME}, which cannot be loaded: {problem}. "
-            "Install it with gpualloc itself (Debian: libgpualloc0), or install the wheel, which "
+            "Install it with gpualloc itself (Debian: libgpualloc1), or install the wheel, which "
             "has it inside") from None
 
 
