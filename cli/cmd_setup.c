@@ -1,18 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gpualloc setup: makes the store of leases for everybody on this machine. */
+/*
+ * gpualloc setup: makes the store of leases for everybody on this machine, or checks what the
+ * administrator has written.
+ */
 #include "message.h"
+#include "open.h"
 #include "output.h"
 #include "owned.h"
+#include "stores.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the configuration ---- */
+
+/* Whether an index names a device can only be said where there is a machine to ask. */
+static int check_alone(const struct call *call, const gpualloc_error *why)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	const char *message = gpualloc_error_message(why);
+	int64_t hold_ms;
+	int result = gpualloc_max_hold(NULL, &hold_ms, error);
+
+	if (result < 0)
+		return fail_error(result, error);
+	if (!call->value[OPTION_QUIET])
+		say("note: whether its indices and PCI addresses are of this machine was not "
+		    "checked: %.*s",
+		    (int)strcspn(message, "\n"), message);
+	return 0;
+}
+
+static int check_on_machine(const struct call *call)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	auto_machine gpualloc_machine *machine = NULL;
+	int result;
+
+	if (call->value[OPTION_MACHINE])
+		result = open_machine(call, &machine);
+	else
+		result = gpualloc_machine_open(NULL, call->deadline_ms, &machine, error);
+	if (result < 0)
+		return check_alone(call, error);
+	return result ? result : add_config(call, machine, false);
+}
+
+/* The library reads the file that this variable names as if it were the administrator's own. */
+static int check_config(const struct call *call)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	const char *path = call->value[OPTION_CONFIG];
+	int result;
+
+	if (access(path, R_OK) < 0)
+		return fail(STATUS_OUTPUT, "cannot read %s: %s", path, strerror(errno));
+	if (setenv("GPUALLOC_CONFIG", path, 1) < 0)
+		return fail_memory();
+	result = check_on_machine(call);
+	if (result)
+		return result;
+	ga_buffer_format(&text, "the configuration %s is in order\n", path);
+	return output_print(&text);
+}
+
+/* ---- the store ---- */
+
+static int check_options(const struct call *call)
+{
+	int things = !!call->value[OPTION_CHECK] + !!call->value[OPTION_CONFIG] +
+		     !!call->value[OPTION_REMOVE];
+
+	if (things > 1)
+		return fail_usage(call->command,
+				  "only one of --check, --config and --remove can be used at once");
+	if (call->value[OPTION_MACHINE] && !call->value[OPTION_CONFIG])
+		return fail_usage(call->command, "--machine says for which machine --config "
+						 "checks; the store needs none");
+	return 0;
+}
 
 static int run(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	const char *path = gpualloc_store_default(), *state;
-	int result;
+	int result = check_options(call);
 
-	if (call->value[OPTION_CHECK] && call->value[OPTION_REMOVE])
-		return fail_usage(call->command, "--check and --remove cannot be combined");
+	if (result)
+		return result;
+	if (call->value[OPTION_CONFIG])
+		return check_config(call);
 	if (call->value[OPTION_CHECK]) {
 		result = gpualloc_store_check(path, error);
 		state = "is in order";
@@ -35,8 +115,12 @@ const struct command command_setup = {
 	.description =
 		"Makes the store for the leases of all users: /run/gpualloc, or what "
 		"GPUALLOC_STATE_DIR names. Run it as root once after each boot, unless the package "
-		"does that. A store that is in order stays as it is.",
+		"does that. A store that is in order stays as it is. --config only checks a "
+		"configuration, and names every mistake with its line; the exit status is then "
+		"78.",
 	.example = "GPUALLOC_STATE_DIR=./store gpualloc setup",
-	.options = (const enum option_id[]){OPTION_CHECK, OPTION_HELP, OPTION_REMOVE, OPTION_END},
+	.options =
+		(const enum option_id[]){OPTION_CHECK, OPTION_CONFIG, OPTION_DEADLINE, OPTION_HELP,
+					 OPTION_MACHINE, OPTION_QUIET, OPTION_REMOVE, OPTION_END},
 	.run = run,
 };

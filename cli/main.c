@@ -59,8 +59,9 @@ static int run_option(int argc, char **argv)
 {
 	const char *word = argv[1];
 
+	/* "--help run" means "help run". */
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
-		return print_usage(NULL);
+		return run_command(command_find(commands, "help"), argc - 1, argv + 1);
 	if (strcmp(word, "--version") == 0)
 		return run_command(command_find(commands, "version"), argc - 1, argv + 1);
 	for (int i = 2; i < argc; i++)

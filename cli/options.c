@@ -18,6 +18,11 @@ static const struct option_info infos[] = {
 	[OPTION_BIND] = {.name = "bind",
 			 .sentence = "use the CPUs and the memory that are near the devices"},
 	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store"},
+	[OPTION_CONFIG] = {.name = "config",
+			   .argument = "FILE",
+			   .complete = COMPLETE_FILE,
+			   .sentence = "only say what is wrong with FILE, a configuration as "
+				       "/etc/gpualloc.conf"},
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',
 			  .argument = "N",
@@ -33,10 +38,12 @@ static const struct option_info infos[] = {
 					 "default 10s"},
 	[OPTION_EXCLUDE] = {.name = "exclude",
 			    .argument = "LIST",
+			    .complete = COMPLETE_DEVICES,
 			    .sentence = "never choose these: indices, ranges 0-3, UUIDs or how "
 					"they begin, PCI addresses, parent:gi[:ci] for MIG"},
 	[OPTION_EXTEND] = {.name = "extend",
 			   .argument = "LEASE",
+			   .complete = COMPLETE_LEASE,
 			   .sentence = "give this hold more time; --for says how much"},
 	[OPTION_FOR] = {.name = "for",
 			.argument = "DURATION",
@@ -65,6 +72,7 @@ static const struct option_info infos[] = {
 					     "of memory on each"},
 	[OPTION_IN] = {.name = "in",
 		       .argument = "LEASE",
+		       .complete = COMPLETE_LEASE,
 		       .sentence =
 			       "run inside a lease you already have, a hold or a job, on all of "
 			       "its devices"},
@@ -101,6 +109,7 @@ static const struct option_info infos[] = {
 			 .sentence = "a note for others to read beside the lease"},
 	[OPTION_ONLY] = {.name = "only",
 			 .argument = "LIST",
+			 .complete = COMPLETE_DEVICES,
 			 .sentence = "choose only from these, in this order"},
 	[OPTION_OUTPUT] = {.name = "output",
 			   .letter = 'o',
@@ -109,6 +118,7 @@ static const struct option_info infos[] = {
 			   .sentence = "write to FILE, whole or not at all; - is stdout"},
 	[OPTION_PIDS] = {.name = "pids",
 			 .argument = "LEASE",
+			 .complete = COMPLETE_LEASE,
 			 .sentence = "the processes that hold this lease, one per line; only its "
 				     "owner and root may ask"},
 	[OPTION_POLICY] = {.name = "policy",
@@ -125,6 +135,7 @@ static const struct option_info infos[] = {
 	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove the store, unless it is in use"},
 	[OPTION_REQUIRE] = {.name = "require",
 			    .argument = "LIST",
+			    .complete = COMPLETE_DEVICES,
 			    .sentence = "the choice must include these"},
 	[OPTION_ROOT] = {.name = "root",
 			 .argument = "DIR",

@@ -53,6 +53,18 @@ int fail_error(const struct one_device *one, int status)
 			    : "");
 }
 
+bool asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+int print_help(const struct one_device *one, const char *text)
+{
+	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+		return fail(one, STATUS_OUTPUT, "cannot write to stdout: %s", strerror(errno));
+	return 0;
+}
+
 /* ---- devices ---- */
 
 const gpualloc_device *device_at(const struct one_device *one, size_t i)

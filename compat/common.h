@@ -31,6 +31,9 @@ int fail(const struct one_device *one, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* status is what a library call returned. */
 int fail_error(const struct one_device *one, int status);
+bool asks_for_help(const char *word);
+/* Prints text; returns the exit status. */
+int print_help(const struct one_device *one, const char *text);
 
 /* Reads the machine and the allow-list. Returns 0, or the exit status after printing a message. */
 int look(struct one_device *one);

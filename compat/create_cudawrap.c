@@ -180,10 +180,19 @@ static int show(const struct program *program)
 
 static int usage(int status)
 {
-	(void)fputs("usage: create_cudawrap [--undo|--list] PATH...\n"
-		    "Puts cudawrap in front of programs, so that each runs on its own GPU; --undo "
-		    "removes it,\n--list prints the programs that are wrapped.\n",
-		    status ? stderr : stdout);
+	(void)fputs(
+		"usage: create_cudawrap [--undo|--list] PATH...\n"
+		"\n"
+		"Puts cudawrap in front of programs: whoever starts one gets a MIG instance (or a\n"
+		"GPU) of their own, for as long as it runs. The program itself becomes\n"
+		"CUDAWRAP_NAME in the same folder.\n"
+		"\n"
+		"  --undo  takes it away again\n"
+		"  --list  prints those of the programs that are wrapped\n"
+		"  --help  shows this help and exits\n"
+		"\n"
+		"example: sudo create_cudawrap /usr/local/bin/train\n",
+		status ? stderr : stdout);
 	return status;
 }
 
@@ -192,8 +201,8 @@ int main(int argc, char **argv)
 	int (*work)(const struct program *program) = wrap;
 	int at = 1, status = 0;
 
-	if (argc > 1 && strcmp(argv[1], "--help") == 0)
-		return usage(0);
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return usage(0) || fflush(stdout) != 0 ? STATUS_FAILED : 0;
 	if (argc > 1 && strcmp(argv[1], "--undo") == 0)
 		work = unwrap;
 	else if (argc > 1 && strcmp(argv[1], "--list") == 0)

@@ -63,6 +63,18 @@ static int become(struct one_device *one, const char *path, char **arguments)
 	return fail_error(one, result);
 }
 
+static const char help[] =
+	"usage: NAME [ARGUMENT...], where NAME is a link to cudawrap\n"
+	"\n"
+	"Leases one MIG instance, or one GPU where there are no instances, and becomes\n"
+	"the program CUDAWRAP_NAME in the link's folder: same arguments, same exit\n"
+	"status. The lease ends with the program. If nothing is free, the exit status is\n"
+	"75.\n"
+	"\n"
+	"`create_cudawrap PROGRAM` makes such a link, `create_cudawrap --undo PROGRAM`\n"
+	"takes it away. If /usr/local/share/gpus/ids (or the file that GPUALLOC_IDS\n"
+	"names) exists, only the UUIDs in it are given.\n";
+
 int main(int argc, char **argv)
 {
 	struct one_device one = {.program = "cudawrap"};
@@ -71,6 +83,8 @@ int main(int argc, char **argv)
 	int result;
 
 	name = name ? name + 1 : argc > 0 ? argv[0] : "cudawrap";
+	if (strcmp(name, "cudawrap") == 0 && argc > 1 && asks_for_help(argv[1]))
+		return print_help(&one, help);
 	if (strcmp(name, "cudawrap") == 0)
 		return fail(&one, STATUS_USAGE,
 			    "runs a program on its own GPU when called through a link; "

@@ -45,7 +45,8 @@ static int print_numbered(struct one_device *one, const char *word)
 	int result;
 
 	if (!ga_text_number(word, strlen(word), 999999, &number))
-		return fail(one, STATUS_USAGE, "\"%s\" is not a number; usage: getgpu [N]", word);
+		return fail(one, STATUS_USAGE,
+			    "\"%s\" is not a number; getgpu --help explains what it takes", word);
 	result = look(one);
 	if (result)
 		return result;
@@ -175,6 +176,24 @@ static int get(struct one_device *one)
 	return result;
 }
 
+static const char help[] =
+	"usage: getgpu [N]\n"
+	"\n"
+	"Prints the UUID of a free MIG instance, or of a GPU where there are none:\n"
+	"\n"
+	"  CUDA_VISIBLE_DEVICES=$(getgpu) PROGRAM\n"
+	"\n"
+	"A process called getgpu-hold keeps it from others until PROGRAM has used it and\n"
+	"ended, or for 30s if nothing uses it; GPUALLOC_HOLD=5m waits longer. If nothing\n"
+	"is free, the exit status is 75 and nothing is printed.\n"
+	"\n"
+	"getgpu N prints the N-th, counting from 0, in use or not, and keeps nothing.\n"
+	"If /usr/local/share/gpus/ids (or the file that GPUALLOC_IDS names) exists, only\n"
+	"the UUIDs in it are given.\n"
+	"\n"
+	"In new scripts `gpualloc run PROGRAM` is better: it does not have to guess how\n"
+	"long PROGRAM takes to start.\n";
+
 int main(int argc, char **argv)
 {
 	struct one_device one = {.program = "getgpu"};
@@ -186,8 +205,10 @@ int main(int argc, char **argv)
 			watch_users(argv[3], atoll(argv[2]));
 		return 0;
 	}
+	if (argc == 2 && asks_for_help(argv[1]))
+		return print_help(&one, help);
 	if (argc > 2)
-		return fail(&one, STATUS_USAGE, "usage: getgpu [N]");
+		return fail(&one, STATUS_USAGE, "usage: getgpu [N]; getgpu --help explains it");
 	result = argc == 2 ? print_numbered(&one, argv[1]) : get(&one);
 	one_device_free(&one);
 	return result;

@@ -273,4 +273,20 @@ def wrapping_needs_the_right_to_change_the_folder():
         assert os.listdir(where) == ["my tool"] and os.stat(path).st_uid == ada.uid
 
 
+@case
+def each_tool_explains_itself():
+    with store("a100-mig") as one:
+        for name in ("getgpu", "cudawrap", "create_cudawrap"):
+            for word in ("--help", "-h"):
+                done = tool(one, name, word)
+                assert done.returncode == 0 and done.stderr == "", done
+                assert done.stdout.startswith("usage: ") and name in done.stdout, done
+                assert max(map(len, done.stdout.splitlines())) <= 80, done.stdout
+            page = os.path.join(os.environ["TEST_ROOT"], "..", "docs", name + ".1.scd")
+            with open(page, encoding="utf-8") as file:
+                text = file.read()
+            assert text.startswith(f"{name}(1)\n") and "*--help*" in text, name
+        assert holders(one) == []
+
+
 main()

@@ -4,21 +4,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 
-from cli import (BUILT_IN, GPUALLOC, ROOT, Skip, case, environment, folder, main, ok, refused, run,
+from cli import (BUILT_IN, GPUALLOC, ROOT, case, environment, folder, main, ok, refused, run,
                  widest)
-
-
-def commands():
-    return re.findall(r"^  ([a-z]+) {2,}\S", ok("--help"), re.M)
-
-
-def options(command):
-    """By the command's own help: {"machine": True} for one with a value."""
-    return {name: bool(value) for name, value in
-            re.findall(r"^ +(?:-\w, )?--([a-z-]+)( [A-Z]+|\[=[A-Z]+\])?", ok("help", command), re.M)}
+from help_tables import commands, options
 
 
 def manual(page):
@@ -31,6 +21,10 @@ def alone_it_prints_help_to_stderr():
     result = run()
     assert result.code == 64 and result.raw == b"" and result.err == ok("--help"), result
     assert ok("help") == ok("--help") == ok("-h")
+    for command in commands():
+        assert ok("--help", command) == ok("-h", command) == ok("help", command), command
+    refused(64, "--help", "lsit", says=["did you mean list?"])
+    refused(64, "--help", "list", "topo", says=["topo"])
     assert commands() == ["explain", "hold", "leases", "list", "pick", "release", "run", "setup",
                           "slurm", "snapshot", "topo", "completion", "help", "version"]
 
@@ -103,66 +97,6 @@ def the_manual_has_every_policy():
     section = page[page.index("# POLICIES"):]
     for name in names:
         assert f"*{name}*" in section, name
-
-
-@case
-def completion_has_every_command_and_option():
-    fish, bash = ok("completion", "fish"), ok("completion", "bash")
-    for command in commands():
-        listed = re.findall(rf"seen_subcommand_from {command}' -l ([a-z-]+)", fish)
-        assert sorted(listed) == sorted(options(command)), command
-        words = re.search(rf"^    {command}:\*\) words=\"(.*)\"", bash, re.M)[1].split()
-        assert [word[2:] for word in words if word.startswith("--")] == sorted(options(command))
-        assert f"    {command}) _arguments" in ok("completion", "zsh")
-    refused(64, "completion", says=["bash|fish|zsh"])
-    refused(64, "completion", "tcsh", says=["bash, fish and zsh"])
-
-
-def complete(*words):
-    """What bash would offer for the last word."""
-    script = ok("completion", "bash") + """
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpualloc; printf '%s\\n' "${COMPREPLY[@]}"
-"""
-    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True,
-                          env=environment(), check=True)
-    return done.stdout.split()
-
-
-@case
-def bash_completes():
-    if not shutil.which("bash"):
-        raise Skip("no bash here")
-    assert complete("gpualloc", "li") == ["list"]
-    assert complete("gpualloc", "topo", "--s") == ["--svg"]
-    assert complete("gpualloc", "list", "--machine", "dgx1-v") == ["dgx1-volta"]
-    assert complete("gpualloc", "completion", "z") == ["zsh"]
-    assert "topo" in complete("gpualloc", "help", "")
-    assert complete("gpualloc", "list", "--deadline", "") == []
-    assert complete("gpualloc", "pick", "--policy", "static-dgx1-p") == ["static-dgx1-pascal"]
-    assert complete("gpualloc", "pick", "-p", "bal") == ["balanced"]
-    assert complete("gpualloc", "pick", "--format", "") == \
-        ["env", "index", "json", "pci", "torch", "uuid"]
-    # An optional value only comes after "=", so the next word is another option.
-    assert complete("gpualloc", "pick", "--mig", "--se") == ["--seed"]
-    assert complete("gpualloc", "pick", "--mig", "=") == []
-    assert complete("gpualloc", "pick", "--ignore-processes", "=", "8") == []
-    # bash makes "=" a word of its own.
-    assert complete("gpualloc", "pick", "--policy", "=", "wor") == ["worst-fit"]
-    assert "dgx2" in complete("gpualloc", "pick", "--machine", "=")
-    assert complete("gpualloc", "slurm", "gres") == ["gres-conf"]
-    assert "/etc/passwd" in complete("gpualloc", "slurm", "check", "/etc/passw")
-
-
-@case
-def the_other_shells_read_their_scripts():
-    tried = 0
-    for shell in ("zsh", "fish"):
-        if shutil.which(shell):
-            tried += 1
-            subprocess.run([shell, "-n", "/dev/stdin"], input=ok("completion", shell), text=True,
-                           check=True, capture_output=True)
-    if not tried:
-        raise Skip("neither zsh nor fish here")
 
 
 @case
