@@ -16,10 +16,15 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* Anybody can read in /proc/locks who has an flock; for OFD locks the kernel does not say. */
+/*
+ * Anybody can read in /proc/locks who has an flock; for OFD locks the kernel does not say. Each read
+ * of it stops all locking on the machine until every lock before that place has been counted again,
+ * so a stranger with thousands of locks must not make us read all of them: then nobody is seen.
+ */
 static long holder_pid(int fd)
 {
-	char *line = NULL, wanted[64];
+	enum { LINES_MOST = 1000 };
+	char *line = NULL, wanted[64], pieces[4096]; /* the kernel gives no more at once */
 	size_t size = 0;
 	struct stat status;
 	long pid = -1;
@@ -30,11 +35,11 @@ static long holder_pid(int fd)
 			(void)fclose(locks);
 		return -1;
 	}
-	/* The kernel stops all locking during each read, so read in few pieces. */
-	(void)setvbuf(locks, NULL, _IOFBF, 1 << 16);
+	/* Without a buffer of ours the C library would read in pieces of a quarter of that. */
+	(void)setvbuf(locks, pieces, _IOFBF, sizeof pieces);
 	(void)snprintf(wanted, sizeof wanted, " %02x:%02x:%ju ", major(status.st_dev),
 		       minor(status.st_dev), (uintmax_t)status.st_ino);
-	while (pid < 0 && getline(&line, &size, locks) > 0) {
+	for (int i = 0; pid < 0 && i < LINES_MOST && getline(&line, &size, locks) > 0; i++) {
 		const char *kind = strstr(line, "FLOCK  ADVISORY  ");
 
 		/* Both "READ" and "WRITE" keep others out. */
@@ -109,7 +114,7 @@ static void watch_the_holder(struct suspect *suspect, int fd)
  */
 static bool lock_within(int fd, unsigned patience_ms, struct suspect *suspect)
 {
-	enum { BRISK_MS = 250, BRISK_US = 800, SLOW_US = 5000, LOOKS = 5 };
+	enum { BRISK_MS = 250, BRISK_US = 800, SLOW_US = 5000, LOOKS = 3 };
 	int64_t start = ga_clock_ms(), pause_us = 100;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {

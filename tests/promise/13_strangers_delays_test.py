@@ -143,6 +143,34 @@ def holding_the_arbiter_for_a_moment_is_not_blamed():
         assert not any(f"process {pid} " in result.err for pid in pids), result
 
 
+SIT = """
+import fcntl, sys
+file = open(sys.argv[1])
+fcntl.flock(file, fcntl.LOCK_EX)
+print("sits", flush=True)
+sys.stdin.read()
+"""
+
+
+@case
+def looking_for_the_holder_does_not_stop_all_locking():
+    """Each read of the kernel's list of locks stops locking everywhere, longer where there are many."""
+    with store() as one:
+        one.ask("setup")
+        many = os.path.join(one.where, "a stranger's own file")
+        os.mknod(many)
+        trace = Trace("-y", "-e", "trace=read")
+        with script(SPRINKLE, many, "0") as stranger, \
+                script(SIT, os.path.join(one.path, "arbiter")) as child:
+            assert line_of(stranger) == "done\n" and line_of(child) == "sits\n"
+            done = subprocess.run(
+                [*trace.words(), os.environ["GPUALLOC"], "run", "--machine", one.machine, "true"],
+                capture_output=True, text=True, env=one.environment(**trace.environment), check=False)
+        assert done.returncode == 0 and "claims go on without order" in done.stderr, done
+        reads = sum("/proc/locks>" in line for _, line in trace.calls())
+        assert 0 < reads < LOCKS / 60, reads
+
+
 # ---- storms ----
 
 STORM = """
