@@ -24,7 +24,7 @@ static void add_device(struct ga_json *json, const gpualloc_device *device)
 		ga_json_number(json, "gi", gpualloc_device_gi(device));
 		ga_json_number(json, "ci", gpualloc_device_ci(device));
 	}
-	ga_json_number(json, "memory_free", gpualloc_device_memory_free(device));
+	ga_json_number(json, "memory_free", gpualloc_device_memory_left(device));
 	ga_json_close(json, '}');
 }
 

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What a visitor says to a keeper: a single byte. */
@@ -169,6 +170,24 @@ struct keeping {
 	int64_t start, end; /* by ga_clock_awake_or_not_ms() */
 };
 
+/* Others see when the hold will end; if they cannot be told, it has its time all the same. */
+static void announce_end(const struct keeping *keeping)
+{
+	int64_t left_ms = keeping->end - ga_clock_awake_or_not_ms();
+	int64_t until = (int64_t)time(NULL) + (left_ms + 999) / 1000;
+	const char *lease = getenv("GPUALLOC_LEASE");
+	gpualloc_store *store = NULL;
+	int result = gpualloc_store_open(NULL, 0, &store, NULL);
+
+	if (result == 0)
+		result = gpualloc_lease_announce_end(store, lease, until, NULL);
+	gpualloc_store_free(store);
+	store = NULL;
+	if (result < 0 && gpualloc_store_open_own(&store, NULL) == 0 && store)
+		(void)gpualloc_lease_announce_end(store, lease, until, NULL);
+	gpualloc_store_free(store);
+}
+
 /* Gives more time, within max-hold as it is now, which counts from the start. */
 static void extend(int to, struct keeping *keeping, int64_t more_ms)
 {
@@ -182,6 +201,8 @@ static void extend(int to, struct keeping *keeping, int64_t more_ms)
 		keeping->end = end;
 	answer.held_ms = keeping->end - keeping->start;
 	answer.left_ms = keeping->end - ga_clock_awake_or_not_ms();
+	if (answer.status == 0)
+		announce_end(keeping);
 	(void)send(to, &answer, sizeof answer, MSG_NOSIGNAL);
 }
 

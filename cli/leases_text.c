@@ -180,6 +180,7 @@ static void json_lease(struct ga_json *json, const struct leases_view *view, siz
 	ga_json_text(json, "user", gpualloc_held_user(held));
 	ga_json_number(json, "pid", gpualloc_held_pid(held));
 	ga_json_number(json, "since", gpualloc_held_since(held));
+	ga_json_number(json, "until", gpualloc_held_until(held));
 	ga_json_text(json, "command", gpualloc_held_command(held));
 	ga_json_text(json, "note", gpualloc_held_note(held));
 	ga_json_number(json, "memory", gpualloc_held_memory(held));
@@ -212,6 +213,8 @@ static void json_waiting(struct ga_json *json, const struct leases_view *view, s
 	ga_json_number(json, "pid", gpualloc_waiter_pid(waiter));
 	ga_json_number(json, "since", gpualloc_waiter_since(waiter));
 	ga_json_text(json, "request", gpualloc_waiter_request(waiter));
+	ga_json_text(json, "command", gpualloc_waiter_command(waiter));
+	ga_json_text(json, "note", gpualloc_waiter_note(waiter));
 	json_keeps(json, waiter, view->machine != NULL);
 	ga_json_close(json, '}');
 }

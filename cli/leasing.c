@@ -47,6 +47,9 @@ static int fill_wish(const struct call *call, char *const *words, struct waiting
 	if (call->value[OPTION_FOR] &&
 	    ga_duration_parse(call->value[OPTION_FOR], GA_DURATION_MAX, &hold_ms, NULL) == 0)
 		gpualloc_lease_wish_set_hold(wish, hold_ms);
+	if (call->value[OPTION_TIME_LIMIT] &&
+	    ga_duration_parse(call->value[OPTION_TIME_LIMIT], GA_DURATION_MAX, &hold_ms, NULL) == 0)
+		gpualloc_lease_wish_set_time_limit(wish, hold_ms);
 	result = gpualloc_lease_wish_set_machine(wish, call->value[OPTION_MACHINE],
 						 call->deadline_ms);
 	if (result == 0)

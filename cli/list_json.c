@@ -17,7 +17,7 @@ static void add_memory(struct ga_json *json, const gpualloc_device *device)
 	ga_json_number(json, "total", gpualloc_device_memory_total(device));
 	ga_json_number(json, "reserved", gpualloc_device_memory_reserved(device));
 	ga_json_number(json, "used", gpualloc_device_memory_used(device));
-	ga_json_number(json, "free", gpualloc_device_memory_free(device));
+	ga_json_number(json, "free", gpualloc_device_memory_left(device));
 	ga_json_close(json, '}');
 }
 
@@ -39,6 +39,42 @@ static void add_processes(struct ga_json *json, const gpualloc_device *device)
 	ga_json_close(json, ']');
 }
 
+/* Everybody who has some of it. */
+static void add_leases(struct ga_json *json, const gpualloc_device *device)
+{
+	ga_json_text(json, "lease", gpualloc_device_lease(device));
+	ga_json_open(json, "leases", '[');
+	for (size_t i = 0; i < gpualloc_device_held_count(device); i++) {
+		const gpualloc_held *held = gpualloc_device_held(device, i);
+
+		ga_json_open(json, NULL, '{');
+		ga_json_text(json, "id", gpualloc_held_id(held));
+		ga_json_text(json, "user", gpualloc_held_user(held));
+		ga_json_number(json, "pid", gpualloc_held_pid(held));
+		ga_json_number(json, "since", gpualloc_held_since(held));
+		ga_json_number(json, "until", gpualloc_held_until(held));
+		ga_json_number(json, "memory", gpualloc_held_memory(held));
+		ga_json_text(json, "command", gpualloc_held_command(held));
+		ga_json_text(json, "note", gpualloc_held_note(held));
+		ga_json_close(json, '}');
+	}
+	ga_json_close(json, ']');
+}
+
+/* For whom it is kept; null if for nobody. */
+static void add_kept(struct ga_json *json, const gpualloc_device *device)
+{
+	const gpualloc_waiter *waiter = gpualloc_device_kept_for(device);
+
+	if (!ga_json_open_known(json, "kept_for", '{', waiter != NULL))
+		return;
+	ga_json_text(json, "user", gpualloc_waiter_user(waiter));
+	ga_json_number(json, "pid", gpualloc_waiter_pid(waiter));
+	ga_json_number(json, "since", gpualloc_waiter_since(waiter));
+	ga_json_text(json, "request", gpualloc_waiter_request(waiter));
+	ga_json_close(json, '}');
+}
+
 /* What a GPU and an instance have in common. */
 static void add_use(struct ga_json *json, const gpualloc_device *device)
 {
@@ -50,7 +86,8 @@ static void add_use(struct ga_json *json, const gpualloc_device *device)
 	add_memory(json, device);
 	ga_json_number(json, "utilization", gpualloc_device_utilization(device));
 	add_processes(json, device);
-	ga_json_text(json, "lease", gpualloc_device_lease(device));
+	add_leases(json, device);
+	add_kept(json, device);
 }
 
 static void add_instances(struct ga_json *json, const gpualloc_device *device)
@@ -154,7 +191,7 @@ static void add_line(struct ga_buffer *text, const gpualloc_device *device)
 	add_number(text, gpualloc_device_memory_total(device));
 	add_number(text, gpualloc_device_memory_reserved(device));
 	add_number(text, gpualloc_device_memory_used(device));
-	add_number(text, gpualloc_device_memory_free(device));
+	add_number(text, gpualloc_device_memory_left(device));
 	add_number(text, gpualloc_device_utilization(device));
 	add_number(text, gpualloc_device_processes_known(device)
 				 ? (int64_t)gpualloc_device_process_count(device)

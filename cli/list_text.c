@@ -355,6 +355,7 @@ static enum colour colour_of(const gpualloc_device *device)
 	switch (gpualloc_device_state(device)) {
 	case GPUALLOC_STATE_FREE: return COLOUR_GREEN;
 	case GPUALLOC_STATE_LEASED: return COLOUR_BLUE;
+	case GPUALLOC_STATE_KEPT: return COLOUR_CYAN;
 	case GPUALLOC_STATE_IN_USE: return COLOUR_YELLOW;
 	case GPUALLOC_STATE_DRAINING: return COLOUR_YELLOW;
 	case GPUALLOC_STATE_DRAINED:

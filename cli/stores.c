@@ -93,9 +93,13 @@ int store_to_look(const struct call *call, enum store_use use, gpualloc_store **
 	int result;
 
 	*ret_store = NULL;
-	if (!own && store_is_absent(gpualloc_store_default()))
+	/* Where everybody leases in a store of their own, each sees their own leases. */
+	if (!own && !has_default())
+		result = gpualloc_store_open_own(ret_store, error);
+	else if (own || !store_is_absent(gpualloc_store_default()))
+		result = gpualloc_store_open(NULL, own, ret_store, error);
+	else
 		return 0;
-	result = gpualloc_store_open(NULL, own, ret_store, error);
 	if (result < 0 && (use == STORE_FOR_LEASES || result == GPUALLOC_ENOMEM))
 		return fail_error(result, error);
 	if (result < 0 && !own && !call->value[OPTION_QUIET])

@@ -319,7 +319,8 @@ enum gpualloc_state {
 	GPUALLOC_STATE_UNHEALTHY,
 	GPUALLOC_STATE_EXCLUDED,
 	GPUALLOC_STATE_DRAINING, /* taken out of use, but still leased or in use */
-	GPUALLOC_STATE_DRAINED   /* taken out of use, and nobody uses it any more */
+	GPUALLOC_STATE_DRAINED,  /* taken out of use, and nobody uses it any more */
+	GPUALLOC_STATE_KEPT      /* free, but kept for somebody who has waited longer */
 };
 
 /* "ok", "lost", "needs-reset" and so on. */
@@ -362,6 +363,12 @@ GPUALLOC_EXPORT int64_t gpualloc_device_memory_reserved(const gpualloc_device *d
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_used(const gpualloc_device *device);
 /* Total minus reserved minus used, in bytes; known if total and used are known. */
 GPUALLOC_EXPORT int64_t gpualloc_device_memory_free(const gpualloc_device *device);
+/*
+ * How much of it a new lease could have, in bytes: what is free, but at most what the leases on it,
+ * and those who have waited longer, leave. Without gpualloc_machine_add_leases() the same as
+ * gpualloc_device_memory_free().
+ */
+GPUALLOC_EXPORT int64_t gpualloc_device_memory_left(const gpualloc_device *device);
 /* 1 if its memory is the machine's main memory, which the CPUs use too. */
 GPUALLOC_EXPORT int gpualloc_device_memory_unified(const gpualloc_device *device);
 
@@ -794,6 +801,12 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish,
 						    void *context);
 /* For how many seconds others leave alone the devices this lease waits for; 0: half an hour. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
+/*
+ * How long what runs in the lease may run, so that others see when it will end; 0: nobody knows. The
+ * lease itself ends with its holders, not at that time.
+ */
+GPUALLOC_EXPORT void gpualloc_lease_wish_set_time_limit(gpualloc_lease_wish *wish,
+							int64_t time_limit_ms);
 /* How long the lease will be held. It is refused if the configuration allows less. */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms);
 /* A line for people who look up who holds what; see gpualloc_held_note(). */
@@ -885,8 +898,17 @@ GPUALLOC_EXPORT int64_t gpualloc_held_uid(const gpualloc_held *held);
 GPUALLOC_EXPORT int64_t gpualloc_held_pid(const gpualloc_held *held);
 /* Since when, in seconds since 1970. */
 GPUALLOC_EXPORT int64_t gpualloc_held_since(const gpualloc_held *held);
+/* When it will end, in seconds since 1970; unknown if no time was set for it. */
+GPUALLOC_EXPORT int64_t gpualloc_held_until(const gpualloc_held *held);
 /* What runs in it, according to its holder. */
 GPUALLOC_EXPORT const char *gpualloc_held_command(const gpualloc_held *held);
+/*
+ * Tells others a new time at which a lease of the caller's own will end, in seconds since 1970. Only
+ * a process that holds the lease may do this. The lease itself ends with its holders, not at that
+ * time. GPUALLOC_EPERM if the store has no record of such a lease.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_announce_end(const gpualloc_store *store, const char *id,
+						int64_t until, gpualloc_error *error);
 /* The note that its holder left. */
 GPUALLOC_EXPORT const char *gpualloc_held_note(const gpualloc_held *held);
 /* How many bytes of each device; -1 if they are held whole. */
@@ -912,7 +934,14 @@ GPUALLOC_EXPORT int64_t gpualloc_waiter_pid(const gpualloc_waiter *waiter);
 GPUALLOC_EXPORT int64_t gpualloc_waiter_since(const gpualloc_waiter *waiter);
 /* What it waits for, in words. */
 GPUALLOC_EXPORT const char *gpualloc_waiter_request(const gpualloc_waiter *waiter);
-/* Finds out which devices are kept for each waiter. This needs the machine. */
+/* What it will run, by its own account. */
+GPUALLOC_EXPORT const char *gpualloc_waiter_command(const gpualloc_waiter *waiter);
+/* The note it left. */
+GPUALLOC_EXPORT const char *gpualloc_waiter_note(const gpualloc_waiter *waiter);
+/*
+ * Finds out which devices are kept for each waiter. This needs the machine, and records on its
+ * devices what gpualloc_machine_add_config() and gpualloc_machine_add_leases() do.
+ */
 GPUALLOC_EXPORT int gpualloc_leases_add_machine(gpualloc_leases *leases,
 						const gpualloc_store *store,
 						gpualloc_machine *machine, gpualloc_error *error);
@@ -1001,15 +1030,31 @@ GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpual
 GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error);
 
 /*
- * Records on every device of a machine whether it is leased, and by whom; its state then takes it
- * into account.
+ * Records on every device of a machine whether it is leased, and by whom, and what is kept for those
+ * who wait; its state then takes it into account. If the configuration applies to the machine, call
+ * gpualloc_machine_add_config() first: nobody waits for a device that is out of use.
  */
 GPUALLOC_EXPORT int gpualloc_machine_add_leases(gpualloc_machine *machine,
 						const gpualloc_store *store, gpualloc_error *error);
-/* The id of the lease on a device, after gpualloc_machine_add_leases(); NULL if there is none. */
+/*
+ * The id of the lease on a device, after gpualloc_machine_add_leases(); NULL if there is none. If
+ * several share its memory, that of the first.
+ */
 GPUALLOC_EXPORT const char *gpualloc_device_lease(const gpualloc_device *device);
 /* The user who has that lease. */
 GPUALLOC_EXPORT const char *gpualloc_device_lease_user(const gpualloc_device *device);
+/*
+ * How many leases are known to have some of it. A lease without a record is not among them, but
+ * the device's state counts it.
+ */
+GPUALLOC_EXPORT size_t gpualloc_device_held_count(const gpualloc_device *device);
+/* The i-th of these. It is valid until the machine is freed or its leases are recorded again. */
+GPUALLOC_EXPORT const gpualloc_held *gpualloc_device_held(const gpualloc_device *device, size_t i);
+/*
+ * The first waiter for whom some or all of it is kept; NULL if there is none. It does not know what
+ * else is kept for it.
+ */
+GPUALLOC_EXPORT const gpualloc_waiter *gpualloc_device_kept_for(const gpualloc_device *device);
 
 /* ---- starting programs ---- */
 

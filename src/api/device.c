@@ -105,6 +105,11 @@ int64_t gpualloc_device_memory_free(const gpualloc_device *device)
 	return device ? ga_device_memory_free(device) : GA_UNKNOWN;
 }
 
+int64_t gpualloc_device_memory_left(const gpualloc_device *device)
+{
+	return device ? ga_device_room(device) : GA_UNKNOWN;
+}
+
 enum gpualloc_state gpualloc_device_state(const gpualloc_device *device)
 {
 	return device ? ga_device_state(device) : GPUALLOC_STATE_EXCLUDED;

@@ -4,6 +4,7 @@
  */
 #include "lease.h"
 #include "config.h"
+#include "keep.h"
 #include "settle.h"
 
 #include <stdlib.h>
@@ -190,6 +191,12 @@ void gpualloc_lease_wish_set_hold(gpualloc_lease_wish *wish, int64_t hold_ms)
 	wish->hold_ms = hold_ms;
 }
 
+void gpualloc_lease_wish_set_time_limit(gpualloc_lease_wish *wish, int64_t time_limit_ms)
+{
+	if (wish)
+		wish->limit_ms = time_limit_ms > 0 ? time_limit_ms : 0;
+}
+
 int gpualloc_lease_wish_set_note(gpualloc_lease_wish *wish, const char *note)
 {
 	return wish ? ga_set_text(&wish->note, note) : GPUALLOC_EUSAGE;
@@ -304,22 +311,44 @@ int gpualloc_machine_add_leases(gpualloc_machine *machine, const gpualloc_store 
 				gpualloc_error *error)
 {
 	ga_auto_nest struct ga_nest nest = {0};
+	ga_auto_config struct ga_config config = {0};
 	bool stale;
 	int result;
 
 	if (!machine || !store)
 		return ga_error_missing(error, "the machine or the store");
 	result = ga_nest_find(&store->files, &nest, &stale, error);
-
-	return result < 0 ? result : ga_leases_note(&store->files, machine, &nest, false, error);
+	if (result == 0)
+		result = ga_leases_note(&store->files, machine, &nest, false, error);
+	if (result == 0)
+		result = ga_config_read(ga_config_path(machine->is_here), &config, error);
+	return result < 0 ? result
+			  : ga_keep_for_newcomer(&store->files, machine, &config, error);
 }
 
 const char *gpualloc_device_lease(const gpualloc_device *device)
 {
-	return device ? device->lease.id : NULL;
+	return device && device->lease.holder_count > 0 ? device->lease.holders[0]->id : NULL;
 }
 
 const char *gpualloc_device_lease_user(const gpualloc_device *device)
 {
 	return device ? device->lease.user : NULL;
+}
+
+size_t gpualloc_device_held_count(const gpualloc_device *device)
+{
+	return device ? device->lease.holder_count : 0;
+}
+
+const gpualloc_held *gpualloc_device_held(const gpualloc_device *device, size_t i)
+{
+	return device && i < device->lease.holder_count ? device->lease.holders[i] : NULL;
+}
+
+const gpualloc_waiter *gpualloc_device_kept_for(const gpualloc_device *device)
+{
+	if (!device)
+		return NULL;
+	return device->lease.kept ? device->lease.kept : device->lease.promised_to;
 }

@@ -35,53 +35,71 @@ const gpualloc_held *gpualloc_leases_held(const gpualloc_leases *leases, size_t 
 
 const char *gpualloc_held_id(const gpualloc_held *held)
 {
-	return held && held->has_id ? held->id : NULL;
+	return held ? held->id : NULL;
 }
 
 const char *gpualloc_held_user(const gpualloc_held *held)
 {
-	return held ? held->record.user : NULL;
+	return held ? held->user : NULL;
 }
 
 int64_t gpualloc_held_uid(const gpualloc_held *held)
 {
-	/* Only a record has a user. */
-	return held && held->record.user ? (int64_t)held->record.uid : GA_UNKNOWN;
+	return held ? held->uid : GA_UNKNOWN;
 }
 
 int64_t gpualloc_held_pid(const gpualloc_held *held)
 {
-	return held ? held->record.pid : GA_UNKNOWN;
+	return held ? held->pid : GA_UNKNOWN;
 }
 
 int64_t gpualloc_held_since(const gpualloc_held *held)
 {
-	return held ? held->record.since : GA_UNKNOWN;
+	return held ? held->since : GA_UNKNOWN;
+}
+
+int64_t gpualloc_held_until(const gpualloc_held *held)
+{
+	return held ? held->until : GA_UNKNOWN;
+}
+
+int gpualloc_lease_announce_end(const gpualloc_store *store, const char *id, int64_t until,
+				gpualloc_error *error)
+{
+	uint64_t number;
+
+	if (!store || !id)
+		return ga_error_missing(error, "the store or the id");
+	if (!ga_id_parse(id, &number) || until < 0)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    until < 0 ? "the end of a lease is before 1970"
+					      : "this is not the id of a lease");
+	return ga_record_set_until(&store->files, number, until, error);
 }
 
 const char *gpualloc_held_command(const gpualloc_held *held)
 {
-	return held ? held->record.command : NULL;
+	return held ? held->command : NULL;
 }
 
 const char *gpualloc_held_note(const gpualloc_held *held)
 {
-	return held ? held->record.note : NULL;
+	return held ? held->note : NULL;
 }
 
 int64_t gpualloc_held_memory(const gpualloc_held *held)
 {
-	return held ? held->record.memory : GA_UNKNOWN;
+	return held ? held->memory : GA_UNKNOWN;
 }
 
 size_t gpualloc_held_device_count(const gpualloc_held *held)
 {
-	return held ? held->record.piece_count : 0;
+	return held ? held->device_count : 0;
 }
 
 const char *gpualloc_held_device(const gpualloc_held *held, size_t i)
 {
-	return held && i < held->record.piece_count ? held->record.pieces[i].uuid : NULL;
+	return held && i < held->device_count ? held->devices[i] : NULL;
 }
 
 /* ---- who waits ---- */
@@ -114,6 +132,16 @@ int64_t gpualloc_waiter_since(const gpualloc_waiter *waiter)
 const char *gpualloc_waiter_request(const gpualloc_waiter *waiter)
 {
 	return waiter ? waiter->request : NULL;
+}
+
+const char *gpualloc_waiter_command(const gpualloc_waiter *waiter)
+{
+	return waiter ? waiter->command : NULL;
+}
+
+const char *gpualloc_waiter_note(const gpualloc_waiter *waiter)
+{
+	return waiter ? waiter->note : NULL;
 }
 
 size_t gpualloc_waiter_keep_count(const gpualloc_waiter *waiter)

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* More than a rejection has, so that what does not fit there is seen to be cut. */
+enum { STATE_REASON_SIZE = 2 * GA_REASON_SIZE };
+
 void ga_selection_free(struct ga_selection *selection)
 {
 	free(selection->candidates);
@@ -69,6 +72,17 @@ struct selecting {
 	gpualloc_error *error;
 };
 
+/* A text that fills its room ends in an ellipsis, and not within a character. */
+static void show_cut(char *text, size_t size)
+{
+	static const char ellipsis[] = "\xe2\x80\xa6";
+	size_t end = size - sizeof ellipsis;
+
+	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	memcpy(text + end, ellipsis, sizeof ellipsis);
+}
+
 /* Both return true: the device is rejected. */
 static bool reject(struct selecting *selecting, const gpualloc_device *device, bool for_now,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -78,13 +92,16 @@ static bool reject(struct selecting *selecting, const gpualloc_device *device, b
 	struct ga_selection *selection = selecting->selection;
 	struct gpualloc_rejection *rejection = &selection->rejections[selection->rejection_count++];
 	va_list arguments;
+	int length;
 
 	rejection->device = device;
 	rejection->for_now = for_now;
 	rejection->remedies = GPUALLOC_REMEDY_NONE;
 	va_start(arguments, format);
-	(void)vsnprintf(rejection->reason, sizeof rejection->reason, format, arguments);
+	length = vsnprintf(rejection->reason, sizeof rejection->reason, format, arguments);
 	va_end(arguments);
+	if (length >= (int)sizeof rejection->reason)
+		show_cut(rejection->reason, sizeof rejection->reason);
 	return true;
 }
 
@@ -109,12 +126,21 @@ static bool contains(const char *text, const char *part)
 
 static const char invisible[] = "not in the inherited CUDA_VISIBLE_DEVICES";
 static const char another_model[] = "another model: ", another_profile[] = "another profile: ";
+static const char unknown_model[] = "its model is not known";
 
 static const char *model_of(const gpualloc_device *device)
 {
 	const gpualloc_device *gpu = device->parent ? device->parent : device;
 
 	return gpu->name ? gpu->name : "?";
+}
+
+/* A GPU that is lost cannot say its model, but that is not what is wrong with it. */
+static const char *unwanted_model(const gpualloc_device *gpu, const char *model)
+{
+	if (gpu->name)
+		return contains(gpu->name, model) ? "" : another_model;
+	return gpu->health == GPUALLOC_HEALTH_OK ? unknown_model : "";
 }
 
 /* Whether the request rules the device out, whatever its state now; "" if it does not. */
@@ -132,8 +158,8 @@ static const char *unwanted(const struct selecting *selecting, const gpualloc_de
 	    !(device->parent && gpu->mig_count > 0 &&
 	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
 		return invisible;
-	if (request->model && !contains(gpu->name, request->model))
-		return another_model;
+	if (request->model && *unwanted_model(gpu, request->model))
+		return unwanted_model(gpu, request->model);
 	if (request->profile && !ga_text_same(device->profile, request->profile))
 		return another_profile;
 	return "";
@@ -205,12 +231,12 @@ static const char *compare_amounts(int64_t has, const char *how, int64_t wanted,
 static bool is_unfit(struct selecting *selecting, const gpualloc_device *device)
 {
 	enum gpualloc_state state = ga_device_state(device);
-	char reason[GA_REASON_SIZE];
+	char reason[STATE_REASON_SIZE];
 
 	if (state != GPUALLOC_STATE_UNHEALTHY && !ga_state_is_excluded(state))
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return reject(selecting, device, false, "%s: %.200s", ga_state_name(state), reason);
+	return reject(selecting, device, false, "%s: %s", ga_state_name(state), reason);
 }
 
 static bool is_too_small(struct selecting *selecting, const gpualloc_device *device)
@@ -236,7 +262,7 @@ static bool is_too_small(struct selecting *selecting, const gpualloc_device *dev
 static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 {
 	const gpualloc_request *request = selecting->request;
-	char reason[GA_REASON_SIZE], has[GA_SIZE_TEXT], tolerated[GA_SIZE_TEXT];
+	char reason[STATE_REASON_SIZE], has[GA_SIZE_TEXT], tolerated[GA_SIZE_TEXT];
 	int64_t busy;
 
 	if (ga_device_state(device) != GPUALLOC_STATE_IN_USE || ga_request_by_memory(request))
@@ -246,7 +272,7 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
 	if (request->tolerate < 0)
-		return reject(selecting, device, true, "in use: %.180s", reason) &&
+		return reject(selecting, device, true, "in use: %s", reason) &&
 		       may_help(selecting, GPUALLOC_REMEDY_IGNORE_PROCESSES);
 	return reject(selecting, device, true,
 		      "in use: %.140s; processes use %s, but only %s is tolerated", reason,
@@ -258,14 +284,17 @@ static bool is_busy(struct selecting *selecting, const gpualloc_device *device)
 static bool is_leased(struct selecting *selecting, const gpualloc_device *device)
 {
 	const struct ga_device_lease *lease = &device->lease;
-	char reason[GA_REASON_SIZE];
+	char reason[STATE_REASON_SIZE];
 
-	if (lease->kept)
-		return reject(selecting, device, true, "kept %.200s", lease->kept);
+	/* Budgets fit beside each other. */
+	if (lease->kept || (lease->promised > 0 && !selecting->request->share)) {
+		(void)ga_device_kept_reason(device, reason, sizeof reason);
+		return reject(selecting, device, true, "kept %s", reason);
+	}
 	if (!lease->held || (selecting->request->share && !lease->whole))
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return reject(selecting, device, true, "leased: %.200s", reason);
+	return reject(selecting, device, true, "leased: %s", reason);
 }
 
 static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
@@ -273,13 +302,14 @@ static bool is_too_full(struct selecting *selecting, const gpualloc_device *devi
 	const gpualloc_request *request = selecting->request;
 	int64_t now = rounded(request, ga_device_room(device), false);
 	int64_t wanted = rounded(request, request->memory, true);
-	char amounts[GA_REASON_SIZE], reason[GA_REASON_SIZE];
+	const char *how = device->lease.held ? "; leased " : device->lease.promised ? "; kept " : "; ";
+	char amounts[GA_REASON_SIZE], reason[STATE_REASON_SIZE];
 
 	if (now >= wanted)
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return reject(selecting, device, true, "%s%s%.140s",
-		      compare_amounts(now, " free", wanted, amounts), *reason ? "; " : "", reason);
+	return reject(selecting, device, true, "%s%s%s",
+		      compare_amounts(now, " free", wanted, amounts), *reason ? how : "", reason);
 }
 
 static void consider(struct selecting *selecting, const gpualloc_device *device, size_t place)

@@ -257,8 +257,7 @@ struct ga_keep ga_acquiring_keep(struct ga_acquiring *acquiring)
 	return (struct ga_keep){.view = &acquiring->view,
 				.machine = acquiring->machine,
 				.config = &acquiring->config,
-				.keep_s = acquiring->wish->keep_s,
-				.share = acquiring->request.share};
+				.keep_s = acquiring->wish->keep_s};
 }
 
 static int keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *error)
@@ -416,6 +415,10 @@ static void write_record(struct ga_acquiring *acquiring, gpualloc_lease *lease,
 
 	ret_record->id = lease->number;
 	ret_record->memory = lease->memory;
+	if (acquiring->wish->hold_ms > 0 || acquiring->wish->limit_ms > 0)
+		ret_record->until =
+			ret_record->since +
+			(acquiring->wish->hold_ms + acquiring->wish->limit_ms + 999) / 1000;
 	ret_record->logged = ga_log_socket(&acquiring->config, lease->machine->is_here) != NULL;
 	ret_record->pieces = lease->pieces;
 	ret_record->piece_count = lease->count;

@@ -34,7 +34,7 @@ struct keeping {
 	size_t cost_count;
 	struct ga_range *kept; /* for the tickets dealt with so far */
 	size_t kept_count;
-	gpualloc_leases *shown; /* where to write down what is kept for whom; NULL: nowhere */
+	gpualloc_leases *shown; /* where to list what is kept for whom, too; NULL: nowhere */
 	gpualloc_error *error;
 };
 
@@ -184,39 +184,45 @@ static int64_t prospects(struct keeping *keeping, const struct ga_ticket *ticket
 static int show(struct keeping *keeping, uint64_t number, const char *uuid)
 {
 	struct gpualloc_waiter *waiting = keeping->shown->waiting;
-	char **keeps;
 
-	while (waiting->number != number)
-		if (++waiting == keeping->shown->waiting + keeping->shown->waiting_count)
-			return 0; /* it came after we looked */
-	keeps = reallocarray(waiting->keeps, waiting->keep_count + 1, sizeof *keeps);
-	if (!keeps)
-		return ga_error_memory(keeping->error);
-	waiting->keeps = keeps;
-	keeps[waiting->keep_count] = strdup(uuid);
-	if (!keeps[waiting->keep_count])
-		return ga_error_memory(keeping->error);
-	waiting->keep_count++;
-	return 0;
+	for (size_t i = 0; i < keeping->shown->waiting_count; i++)
+		if (waiting[i].number == number)
+			return ga_add_text(&waiting[i].keeps, &waiting[i].keep_count, uuid);
+	return 0; /* it came after we looked */
+}
+
+/* The machine's own copy of a ticket for which something is kept; NULL when out of memory. */
+static const struct gpualloc_waiter *waiter_of(gpualloc_machine *machine,
+					       const struct ga_ticket *ticket)
+{
+	struct gpualloc_waiter *waiter;
+
+	for (size_t i = machine->waiter_count; i > 0; i--)
+		if (machine->waiters[i - 1]->number == ticket->number)
+			return machine->waiters[i - 1];
+	waiter = ga_machine_add_waiter(machine);
+	return waiter && ga_waiter_of_ticket(ticket, waiter) == 0 ? waiter : NULL;
 }
 
 static int mark(struct keeping *keeping, struct gpualloc_device *device,
 		const struct ga_ticket *ticket, size_t place)
 {
-	char text[256];
+	struct ga_device_lease *lease = &device->lease;
+	const struct gpualloc_waiter *waiter;
 
 	if (device->mig_enabled || !has_place(device, ticket->places[place]))
 		return 0;
-	if (keeping->shown)
-		return show(keeping, ticket->number, device->uuid);
-	/* Budgets fit beside each other. */
-	if (keeping->asker->share && ticket->mebibytes > 0) {
-		device->lease.promised += ticket->mebibytes << 20;
+	waiter = waiter_of(keeping->asker->machine, ticket);
+	if (!waiter || (keeping->shown && show(keeping, ticket->number, device->uuid) < 0))
+		return ga_error_memory(keeping->error);
+	if (ticket->mebibytes == 0) {
+		lease->kept = waiter;
 		return 0;
 	}
-	(void)snprintf(text, sizeof text, "for %s (process %lld), who has waited longer",
-		       ticket->user, (long long)ticket->pid);
-	return ga_set_text(&device->lease.kept, text) < 0 ? ga_error_memory(keeping->error) : 0;
+	lease->promised += ticket->mebibytes << 20;
+	if (!lease->promised_to)
+		lease->promised_to = waiter;
+	return 0;
 }
 
 static int mark_all(struct keeping *keeping, const struct ga_ticket *ticket, size_t place)
@@ -295,13 +301,30 @@ int ga_keep_for_earlier(const struct ga_keep *keep, gpualloc_error *error)
 	return keep_for_all(&(struct keeping){.asker = keep, .error = error});
 }
 
+static int keep_for_newcomer(const struct ga_store *store, gpualloc_machine *machine,
+			     const struct ga_config *config, gpualloc_leases *shown,
+			     gpualloc_error *error)
+{
+	struct ga_view_of_queue view = {.store = store};
+	struct ga_keep asker = {.view = &view, .machine = machine, .config = config};
+	int result = keep_for_all(
+		&(struct keeping){.asker = &asker, .shown = shown, .error = error});
+
+	ga_view_free(&view);
+	return result;
+}
+
+int ga_keep_for_newcomer(const struct ga_store *store, gpualloc_machine *machine,
+			 const struct ga_config *config, gpualloc_error *error)
+{
+	return keep_for_newcomer(store, machine, config, NULL, error);
+}
+
 int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 			gpualloc_machine *machine, gpualloc_error *error)
 {
 	static const struct ga_nest outside;
 	ga_auto_config struct ga_config config = {0};
-	struct ga_view_of_queue view = {.store = store};
-	struct ga_keep asker = {.view = &view, .machine = machine, .config = &config};
 	/* Mistakes in the rules are reported when leasing, not when listing. */
 	int result = ga_config_settle(machine, &config, NULL);
 
@@ -310,9 +333,7 @@ int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 	else
 		result = ga_leases_note(store, machine, &outside, false, error);
 	if (result == 0 && leases->waiting_count > 0)
-		result = keep_for_all(
-			&(struct keeping){.asker = &asker, .shown = leases, .error = error});
-	ga_view_free(&view);
+		result = keep_for_newcomer(store, machine, &config, leases, error);
 	return result;
 }
 

@@ -16,12 +16,14 @@ struct ga_keep {
 	gpualloc_machine *machine;
 	const struct ga_config *config;
 	int64_t keep_s; /* how long things are kept if the rules do not say; 0: half an hour */
-	bool share;     /* it wants a budget: those fit beside each other */
 };
 
 int ga_keep_for_earlier(const struct ga_keep *keep, gpualloc_error *error);
 
-/* What is kept for each waiter, as a newcomer would see it now. */
+/* Notes what is kept, as a newcomer with these rules would see it now. */
+int ga_keep_for_newcomer(const struct ga_store *store, gpualloc_machine *machine,
+			 const struct ga_config *config, gpualloc_error *error);
+/* Notes leases and keeps on the machine, and lists what is kept for each waiter. */
 int ga_leases_add_keeps(gpualloc_leases *leases, const struct ga_store *store,
 			gpualloc_machine *machine, gpualloc_error *error);
 

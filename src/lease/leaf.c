@@ -29,6 +29,27 @@ int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text)
 	return linkat(AT_FDCWD, way, folder, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
+/*
+ * The name on the way starts with a dot and has a letter that no leaf's name has, so nobody takes it
+ * for a leaf. If we die in between, the next replacement of this leaf tidies up.
+ */
+int ga_leaf_replace(int folder, const char *name, const struct ga_buffer *text)
+{
+	char passing[GA_LEAF_NAME + 8];
+	int result;
+
+	if (!ga_leaf_is_ours(folder, name))
+		return -EPERM;
+	(void)snprintf(passing, sizeof passing, ".%s.new", name);
+	(void)unlinkat(folder, passing, 0);
+	result = ga_leaf_write(folder, passing, text);
+	if (result < 0 || renameat(folder, passing, folder, name) == 0)
+		return result;
+	result = -errno;
+	(void)unlinkat(folder, passing, 0);
+	return result;
+}
+
 static bool could_be_leaf(const struct stat *status)
 {
 	return S_ISREG(status->st_mode) && status->st_size >= 0 && status->st_size <= GA_LEAF_MAX;

@@ -17,6 +17,8 @@ enum { GA_LEAF_MAX = 4096, GA_LEAF_NAME = 16 };
 
 /* -EEXIST if the name is taken, else 0 or another negative errno. */
 int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text);
+/* Puts it in the place of one of that name, which must be ours; a negative errno or 0. */
+int ga_leaf_replace(int folder, const char *name, const struct ga_buffer *text);
 /* False if there is no such file, or if it cannot be a leaf. */
 bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status);
 bool ga_leaf_is_ours(int folder, const char *name);

@@ -25,6 +25,7 @@ struct gpualloc_lease_wish {
 	char *note;
 	char *command;
 	int64_t hold_ms; /* how long it will be held; 0: not known */
+	int64_t limit_ms; /* how long what runs in it may run; 0: not known */
 	int place;       /* the descriptor that will carry it; -1: make one */
 	int stop;        /* waiting ends when it can be read; -1: none */
 	int64_t keep_s;  /* how long things are kept for waiters; 0: the usual half hour */

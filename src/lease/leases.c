@@ -12,109 +12,128 @@ void ga_leases_free(gpualloc_leases *leases)
 	if (!leases)
 		return;
 	for (size_t i = 0; i < leases->count; i++)
-		ga_record_free(&leases->list[i].record);
-	for (size_t i = 0; i < leases->waiting_count; i++) {
-		free(leases->waiting[i].user);
-		free(leases->waiting[i].request);
-		for (size_t k = 0; k < leases->waiting[i].keep_count; k++)
-			free(leases->waiting[i].keeps[k]);
-		free(leases->waiting[i].keeps);
-	}
+		ga_held_clear(&leases->list[i]);
+	for (size_t i = 0; i < leases->waiting_count; i++)
+		ga_waiter_clear(&leases->waiting[i]);
 	free(leases->list);
 	free(leases->waiting);
 	free(leases);
 }
 
-static int add_entry(gpualloc_leases *leases, struct ga_record *record, bool has_id)
+int ga_held_of_record(const struct ga_record *record, struct gpualloc_held *held)
+{
+	char id[GA_ID_TEXT];
+	int result;
+
+	ga_id_text(record->id, id);
+	held->uid = (int64_t)record->uid;
+	held->pid = record->pid;
+	held->since = record->since;
+	held->until = record->until;
+	held->memory = record->memory;
+	result = ga_set_text(&held->id, id) < 0 || ga_set_text(&held->user, record->user) < 0 ||
+				 ga_set_text(&held->command, record->command) < 0 ||
+				 ga_set_text(&held->note, record->note) < 0
+			 ? GPUALLOC_ENOMEM
+			 : 0;
+	for (size_t i = 0; result == 0 && i < record->piece_count; i++)
+		result = ga_add_text(&held->devices, &held->device_count, record->pieces[i].uuid);
+	return result;
+}
+
+int ga_waiter_of_ticket(const struct ga_ticket *ticket, struct gpualloc_waiter *waiter)
+{
+	waiter->number = ticket->number;
+	waiter->pid = ticket->pid;
+	waiter->since = ticket->since;
+	return ga_set_text(&waiter->user, ticket->user) < 0 ||
+			       ga_set_text(&waiter->request, ticket->request) < 0 ||
+			       ga_set_text(&waiter->command, ticket->command) < 0 ||
+			       ga_set_text(&waiter->note, ticket->note) < 0
+		       ? GPUALLOC_ENOMEM
+		       : 0;
+}
+
+/* An empty one at the end of the list; NULL when out of memory. */
+static struct gpualloc_held *add_entry(gpualloc_leases *leases)
 {
 	struct gpualloc_held *list = reallocarray(leases->list, leases->count + 1, sizeof *list);
-	struct gpualloc_held *entry;
 
 	if (!list)
-		return GPUALLOC_ENOMEM;
+		return NULL;
 	leases->list = list;
-	entry = &list[leases->count++];
-	*entry = (struct gpualloc_held){.record = *record, .has_id = has_id};
-	ga_id_text(record->id, entry->id);
-	*record = (struct ga_record){0};
-	return 0;
+	ga_held_init(&list[leases->count]);
+	return &list[leases->count++];
 }
 
 /* A holder known only from the ledger. */
-static int add_nameless(gpualloc_leases *leases, uint64_t id, bool has_id, const char *note)
+static int add_nameless(gpualloc_leases *leases, const char *id)
 {
-	struct ga_record record = {.id = id,
-				   .pid = GA_UNKNOWN,
-				   .started = GA_UNKNOWN,
-				   .pidns = GA_UNKNOWN,
-				   .since = GA_UNKNOWN,
-				   .memory = GA_UNKNOWN};
+	struct gpualloc_held *held = add_entry(leases);
 
-	if (ga_set_text(&record.note, note) < 0 || add_entry(leases, &record, has_id) < 0) {
-		ga_record_free(&record);
-		return GPUALLOC_ENOMEM;
-	}
-	return 0;
+	return held && ga_set_text(&held->id, id) == 0 &&
+			       ga_set_text(&held->note, "held, no record") == 0
+		       ? 0
+		       : GPUALLOC_ENOMEM;
 }
 
 /* ---- what the ledger says beyond the records ---- */
 
 enum { NAMELESS_MOST = 1000 };
 
+/* What was read so far. */
+struct reading {
+	gpualloc_leases *leases;
+	struct ga_records records;
+};
+
 static int check_id(void *context, struct ga_range part)
 {
-	gpualloc_leases *leases = context;
+	struct reading *reading = context;
 	uint64_t id = (uint64_t)(part.start - ga_ledger_all_ids().start);
+	char text[GA_ID_TEXT];
 
-	for (size_t i = 0; i < leases->count; i++)
-		if (leases->list[i].has_id && leases->list[i].record.id == id)
+	for (size_t i = 0; i < reading->records.count; i++)
+		if (reading->records.list[i].id == id)
 			return 0;
-	if (leases->count >= NAMELESS_MOST)
+	if (reading->leases->count >= NAMELESS_MOST)
 		return 1;
-	return add_nameless(leases, id, true, "held, no record");
-}
-
-static bool is_explained(const gpualloc_leases *leases, struct ga_range part)
-{
-	for (size_t i = 0; i < leases->count; i++) {
-		const struct ga_record *record = &leases->list[i].record;
-
-		for (size_t p = 0; p < record->piece_count; p++)
-			for (size_t r = 0; r < record->pieces[p].count; r++)
-				if (ga_range_meets(record->pieces[p].ranges[r], part))
-					return true;
-	}
-	return false;
+	ga_id_text(id, text);
+	return add_nameless(reading->leases, text);
 }
 
 static int check_part(void *context, struct ga_range part)
 {
-	gpualloc_leases *leases = context;
+	struct reading *reading = context;
 
-	if (is_explained(leases, part))
-		return 0;
-	return add_nameless(leases, 0, false, "held, no record") < 0 ? GPUALLOC_ENOMEM : 1;
+	for (size_t i = 0; i < reading->records.count; i++)
+		if (ga_record_meets(&reading->records.list[i], part))
+			return 0;
+	return add_nameless(reading->leases, NULL) < 0 ? GPUALLOC_ENOMEM : 1;
 }
 
 /* Held ranges that no record explains, and that no id without a record can explain either. */
-static int add_unexplained(const struct ga_store *store, gpualloc_leases *leases)
+static int add_unexplained(const struct ga_store *store, struct reading *reading)
 {
-	size_t known = leases->count;
-	int result = ga_ledger_probe(store->probe, ga_ledger_all_ids(), check_id, leases);
+	size_t known = reading->leases->count;
+	int result = ga_ledger_probe(store->probe, ga_ledger_all_ids(), check_id, reading);
 
-	if (result >= 0 && leases->count == known)
-		result = ga_ledger_probe(store->probe, ga_ledger_all_devices(), check_part, leases);
+	if (result >= 0 && reading->leases->count == known)
+		result = ga_ledger_probe(store->probe, ga_ledger_all_devices(), check_part,
+					 reading);
 	return result < 0 ? result : 0;
 }
 
-static int add_records(const struct ga_store *store, gpualloc_leases *leases, gpualloc_error *error)
+static int add_records(const struct ga_store *store, struct reading *reading, gpualloc_error *error)
 {
-	ga_auto_records struct ga_records records = {0};
-	int result = ga_records_read(store, &records, error);
+	int result = ga_records_read(store, &reading->records, error);
 
-	for (size_t i = 0; result == 0 && i < records.count; i++)
-		if (add_entry(leases, &records.list[i], true) < 0)
+	for (size_t i = 0; result == 0 && i < reading->records.count; i++) {
+		struct gpualloc_held *held = add_entry(reading->leases);
+
+		if (!held || ga_held_of_record(&reading->records.list[i], held) < 0)
 			result = ga_error_memory(error);
+	}
 	return result;
 }
 
@@ -128,36 +147,31 @@ static int add_waiting(const struct ga_store *store, gpualloc_leases *leases, gp
 	leases->waiting = calloc(tickets.count + 1, sizeof *leases->waiting);
 	if (!leases->waiting)
 		return ga_error_memory(error);
-	for (size_t i = 0; i < tickets.count; i++) {
-		struct gpualloc_waiter *waiting = &leases->waiting[leases->waiting_count++];
-
-		waiting->number = tickets.list[i].number;
-		waiting->pid = tickets.list[i].pid;
-		waiting->since = tickets.list[i].since;
-		waiting->user = ga_steal(&tickets.list[i].user);
-		waiting->request = ga_steal(&tickets.list[i].request);
-	}
+	for (size_t i = 0; i < tickets.count; i++)
+		if (ga_waiter_of_ticket(&tickets.list[i],
+					&leases->waiting[leases->waiting_count++]) < 0)
+			return ga_error_memory(error);
 	return 0;
 }
 
 int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 		   gpualloc_error *error)
 {
-	gpualloc_leases *leases = calloc(1, sizeof *leases);
+	struct reading reading = {.leases = calloc(1, sizeof(gpualloc_leases))};
 	int result;
 
 	/* Looking also tidies up: nobody else may come by for a long time. */
 	ga_log_sweep(store);
-	result = leases ? add_records(store, leases, error) : ga_error_memory(error);
-
+	result = reading.leases ? add_records(store, &reading, error) : ga_error_memory(error);
 	if (result == 0)
-		result = add_waiting(store, leases, error);
-	if (result == 0 && add_unexplained(store, leases) < 0)
+		result = add_waiting(store, reading.leases, error);
+	if (result == 0 && add_unexplained(store, &reading) < 0)
 		result = ga_error_memory(error);
+	ga_records_free(&reading.records);
 	if (result < 0) {
-		ga_leases_free(leases);
+		ga_leases_free(reading.leases);
 		return result;
 	}
-	*ret_leases = leases;
+	*ret_leases = reading.leases;
 	return 0;
 }

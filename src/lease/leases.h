@@ -7,22 +7,7 @@
 #define GA_LEASE_LEASES_H
 
 #include "nest.h"
-
-struct gpualloc_waiter {
-	uint64_t number; /* its ticket's number */
-	char *user;
-	int64_t pid;
-	int64_t since;
-	char *request;
-	char **keeps; /* UUIDs of the devices kept for it */
-	size_t keep_count;
-};
-
-struct gpualloc_held {
-	struct ga_record record;
-	bool has_id;
-	char id[GA_ID_TEXT];
-};
+#include "queue.h"
 
 struct gpualloc_leases {
 	struct gpualloc_held *list;
@@ -30,6 +15,10 @@ struct gpualloc_leases {
 	struct gpualloc_waiter *waiting;
 	size_t waiting_count;
 };
+
+/* What a record or a ticket says, as others may see it. Both write to one that is empty. */
+int ga_held_of_record(const struct ga_record *record, struct gpualloc_held *held);
+int ga_waiter_of_ticket(const struct ga_ticket *ticket, struct gpualloc_waiter *waiter);
 
 int ga_leases_read(const struct ga_store *store, gpualloc_leases **ret_leases,
 		   gpualloc_error *error);

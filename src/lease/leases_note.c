@@ -6,14 +6,16 @@
 #include "gaps.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct noting {
 	const struct ga_store *store;
 	const struct ga_nest *nest;
+	gpualloc_machine *machine;
 	struct ga_records records;
 	bool records_read; /* done only when something is held */
+	const struct gpualloc_held **held; /* by record, as the machine has it; NULL: not yet */
 	bool untouched; /* nobody has any of the GPU, on any level: usually so, and one look tells
 			 */
 	struct gpualloc_device *device;
@@ -75,34 +77,6 @@ bool ga_leases_room(const gpualloc_device *device, const struct ga_nest *nest, b
 
 /* ---- one device ---- */
 
-static bool record_meets(const struct ga_record *record, struct ga_range part)
-{
-	for (size_t i = 0; i < record->piece_count; i++)
-		for (size_t r = 0; r < record->pieces[i].count; r++)
-			if (ga_range_meets(record->pieces[i].ranges[r], part))
-				return true;
-	return false;
-}
-
-static int describe(const struct ga_record *record, char **ret_text)
-{
-	char id[GA_ID_TEXT], since[32] = "", memory[48] = "", pid[32] = "";
-	time_t time = (time_t)record->since;
-	struct tm local;
-
-	ga_id_text(record->id, id);
-	if (record->since >= 0 && localtime_r(&time, &local))
-		(void)strftime(since, sizeof since, " since %Y-%m-%d %H:%M", &local);
-	if (record->memory >= 0)
-		(void)snprintf(memory, sizeof memory, ", %lld MiB of it",
-			       (long long)(record->memory >> 20));
-	if (record->pid >= 0)
-		(void)snprintf(pid, sizeof pid, ", process %lld", (long long)record->pid);
-	return asprintf(ret_text, "by %s%s%s%.60s%s%s%s (lease %s)", record->user, pid,
-			record->command ? " (" : "", record->command ? record->command : "",
-			record->command ? ")" : "", since, memory, id);
-}
-
 static bool add_user(struct gpualloc_device *device, const char *user)
 {
 	struct ga_device_lease *lease = &device->lease;
@@ -119,38 +93,62 @@ static bool add_user(struct gpualloc_device *device, const char *user)
 	return true;
 }
 
-static bool add_holder(struct gpualloc_device *device, const struct ga_record *record)
+/* The record as the machine has it; NULL when out of memory. */
+static const struct gpualloc_held *held_of(struct noting *noting, size_t record)
 {
-	struct ga_device_lease *lease = &device->lease;
-	char id[GA_ID_TEXT];
+	struct gpualloc_held *held;
 
-	ga_id_text(record->id, id);
-	if (!add_user(device, record->user))
-		return false;
-	if (lease->id)
-		return true;
-	return ga_set_text(&lease->id, id) == 0 && describe(record, &lease->reason) >= 0;
+	if (noting->held[record])
+		return noting->held[record];
+	held = ga_machine_add_held(noting->machine);
+	if (!held || ga_held_of_record(&noting->records.list[record], held) < 0)
+		return NULL;
+	return noting->held[record] = held;
+}
+
+/* One lease may have several ranges of the device. */
+static int add_holder(struct noting *noting, size_t record)
+{
+	struct gpualloc_device *device = noting->device;
+	struct ga_device_lease *lease = &device->lease;
+	const struct gpualloc_held *held = held_of(noting, record), **holders;
+
+	for (size_t i = 0; held && i < lease->holder_count; i++)
+		if (lease->holders[i] == held)
+			return 0;
+	holders = held ? reallocarray(lease->holders, lease->holder_count + 1, sizeof *holders)
+		       : NULL;
+	if (!holders)
+		return GPUALLOC_ENOMEM;
+	lease->holders = holders;
+	holders[lease->holder_count++] = held;
+	return add_user(device, noting->records.list[record].user) ? 0 : GPUALLOC_ENOMEM;
+}
+
+static int read_records(struct noting *noting)
+{
+	int result = ga_records_read(noting->store, &noting->records, noting->error);
+
+	if (result < 0)
+		return result;
+	noting->held = calloc(noting->records.count + 1, sizeof *noting->held);
+	if (!noting->held)
+		return ga_error_memory(noting->error);
+	noting->records_read = true;
+	return 0;
 }
 
 static int note_part(void *context, struct ga_range part)
 {
 	struct noting *noting = context;
-	struct ga_device_lease *lease = &noting->device->lease;
+	int result = noting->records_read ? 0 : read_records(noting);
 
-	lease->held = true;
-	if (!noting->records_read) {
-		int result = ga_records_read(noting->store, &noting->records, noting->error);
-
-		if (result < 0)
-			return result;
-		noting->records_read = true;
-	}
+	if (result < 0)
+		return result;
+	noting->device->lease.held = true;
 	for (size_t i = 0; i < noting->records.count; i++)
-		if (record_meets(&noting->records.list[i], part) &&
-		    !add_holder(noting->device, &noting->records.list[i]))
+		if (ga_record_meets(&noting->records.list[i], part) && add_holder(noting, i) < 0)
 			return ga_error_memory(noting->error);
-	if (!lease->reason && ga_set_text(&lease->reason, "by a holder without a record") < 0)
-		return ga_error_memory(noting->error);
 	return 0;
 }
 
@@ -273,11 +271,8 @@ static int note_gpu(struct noting *noting, struct gpualloc_device *gpu)
 	int result = 0;
 
 	noting->untouched = is_untouched(noting, gpu);
-	ga_device_forget_lease(gpu);
 	if (!gpu->mig_enabled)
 		result = note_device(noting, gpu);
-	for (size_t m = 0; m < gpu->mig_count; m++)
-		ga_device_forget_lease(&gpu->mig[m]);
 	for (size_t m = 0; result == 0 && m < gpu->mig_count; m++)
 		result = note_device(noting, &gpu->mig[m]);
 	return result;
@@ -286,11 +281,17 @@ static int note_gpu(struct noting *noting, struct gpualloc_device *gpu)
 int ga_leases_note(const struct ga_store *store, gpualloc_machine *machine,
 		   const struct ga_nest *nest, bool to_lease, gpualloc_error *error)
 {
-	struct noting noting = {.store = store, .nest = nest, .to_lease = to_lease, .error = error};
+	struct noting noting = {.store = store,
+				.nest = nest,
+				.machine = machine,
+				.to_lease = to_lease,
+				.error = error};
 	int result = 0;
 
+	ga_machine_forget_leases(machine);
 	for (size_t i = 0; result == 0 && i < machine->device_count; i++)
 		result = note_gpu(&noting, &machine->devices[i]);
 	ga_records_free(&noting.records);
+	free(noting.held);
 	return result;
 }

@@ -20,12 +20,14 @@ static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
 /*
  * Our own tickets never name more places than this, and we look at no more: each look costs time.
  */
-enum { COUNT_MOST = 4096, PLACES_MOST = 256, REQUEST_MOST = 200 };
+enum { COUNT_MOST = 4096, PLACES_MOST = 256, REQUEST_MOST = 200, WORDS_MOST = 256 };
 
 void ga_ticket_free(struct ga_ticket *ticket)
 {
 	free(ticket->user);
 	free(ticket->request);
+	free(ticket->command);
+	free(ticket->note);
 	free(ticket->places);
 	*ticket = (struct ga_ticket){0};
 }
@@ -229,6 +231,8 @@ static void write_text(const struct ga_ticket *ticket, struct ga_buffer *text)
 	ga_buffer_format(text, "since %lld\ncount %lld\nmemory %lld\n", (long long)ticket->since,
 			 (long long)ticket->count, (long long)ticket->mebibytes);
 	ga_leaf_add(text, "request", ticket->request, REQUEST_MOST);
+	ga_leaf_add(text, "command", ticket->command, WORDS_MOST);
+	ga_leaf_add(text, "note", ticket->note, WORDS_MOST);
 	ga_buffer_text(text, "places");
 	for (size_t i = 0; i < ticket->place_count && text->size + A_PLACE < GA_LEAF_MAX; i++)
 		ga_buffer_format(text, " %llx:%llx", (unsigned long long)ticket->places[i].start,
@@ -364,6 +368,14 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 		{"count", &ticket->count, COUNT_MOST},
 		{"memory", &ticket->mebibytes, INT64_C(1) << 32},
 	};
+	struct {
+		const char *key;
+		char **text;
+	} texts[] = {
+		{"request", &ticket->request},
+		{"command", &ticket->command},
+		{"note", &ticket->note},
+	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (ga_text_equal(key.text, key.size, numbers[i].key))
@@ -371,10 +383,11 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 					      numbers[i].number);
 	if (ga_text_equal(key.text, key.size, "places"))
 		return read_places(ticket, value);
-	if (ga_text_equal(key.text, key.size, "request"))
-		return ga_set_text_sized(&ticket->request, value.text, value.size) < 0
-			       ? GPUALLOC_ENOMEM
-			       : 1;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (ga_text_equal(key.text, key.size, texts[i].key))
+			return ga_set_text_sized(texts[i].text, value.text, value.size) < 0
+				       ? GPUALLOC_ENOMEM
+				       : 1;
 	return 1;
 }
 

@@ -21,6 +21,8 @@ struct ga_ticket {
 	int64_t count;           /* how many devices it wants, 1 or more */
 	int64_t mebibytes;       /* MiB of each; 0: whole devices */
 	char *request;           /* in words */
+	char *command;           /* what it will run */
+	char *note;
 	struct ga_range *places; /* the devices it could use, as rooms on the ledger */
 	size_t place_count;
 };

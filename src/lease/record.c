@@ -44,6 +44,15 @@ void ga_record_free(struct ga_record *record)
 	*record = (struct ga_record){0};
 }
 
+bool ga_record_meets(const struct ga_record *record, struct ga_range part)
+{
+	for (size_t i = 0; i < record->piece_count; i++)
+		for (size_t r = 0; r < record->pieces[i].count; r++)
+			if (ga_range_meets(record->pieces[i].ranges[r], part))
+				return true;
+	return false;
+}
+
 void ga_id_text(uint64_t id, char text[static GA_ID_TEXT])
 {
 	(void)snprintf(text, GA_ID_TEXT, "%010llx",
@@ -73,18 +82,26 @@ static int64_t own_start(void)
 	return number;
 }
 
-static int set_command(struct ga_record *record, const char *command)
+static int set_command(char **field, const char *command)
 {
 	char text[COMMAND_MOST];
 	long length;
 
 	if (command)
-		return ga_set_text_sized(&record->command, command, strnlen(command, COMMAND_MOST));
+		return ga_set_text_sized(field, command, strnlen(command, COMMAND_MOST));
 	length = ga_file_peek("", "/proc/self/cmdline", text, sizeof text);
 	for (long i = 0; i < length; i++)
 		if (!text[i])
 			text[i] = ' ';
-	return length < 0 ? 0 : ga_set_text_sized(&record->command, text, (size_t)length);
+	return length < 0 ? 0 : ga_set_text_sized(field, text, (size_t)length);
+}
+
+int ga_record_words(const char *command, const char *note, char **ret_command, char **ret_note)
+{
+	if (set_command(ret_command, command) < 0 ||
+	    (note && ga_set_text_sized(ret_note, note, strnlen(note, NOTE_MOST)) < 0))
+		return GPUALLOC_ENOMEM;
+	return 0;
 }
 
 static int set_cgroup(struct ga_record *record)
@@ -102,7 +119,7 @@ static int set_cgroup(struct ga_record *record)
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
 		      gpualloc_error *error)
 {
-	ga_auto_record struct ga_record record = {.pid = getpid(), .memory = GA_UNKNOWN};
+	ga_auto_record struct ga_record record = {.pid = getpid(), .until = GA_UNKNOWN, .memory = GA_UNKNOWN};
 	char boot[64];
 	struct stat space;
 
@@ -112,9 +129,8 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
 	record.pidns = stat("/proc/self/ns/pid", &space) == 0 ? (int64_t)space.st_ino : GA_UNKNOWN;
 	if (ga_file_peek("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot) < 0)
 		boot[0] = '\0';
-	if (ga_set_text(&record.boot, boot) < 0 || set_command(&record, command) < 0 ||
-	    set_cgroup(&record) < 0 ||
-	    (note && ga_set_text_sized(&record.note, note, strnlen(note, NOTE_MOST)) < 0))
+	if (ga_set_text(&record.boot, boot) < 0 || set_cgroup(&record) < 0 ||
+	    ga_record_words(command, note, &record.command, &record.note) < 0)
 		return ga_error_memory(error);
 	*ret_record = record;
 	record = (struct ga_record){0};
@@ -175,6 +191,7 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	add_number(&text, "started", record->started);
 	add_number(&text, "pidns", record->pidns);
 	add_number(&text, "since", record->since);
+	add_number(&text, "until", record->until);
 	add_number(&text, "memory", record->memory);
 	if (record->logged > 0)
 		add_number(&text, "logged", record->logged);
@@ -275,7 +292,8 @@ static int read_line(struct ga_record *record, struct ga_view key, struct ga_vie
 	} fields[] = {
 		{"pid", &record->pid, NULL},         {"started", &record->started, NULL},
 		{"pidns", &record->pidns, NULL},     {"since", &record->since, NULL},
-		{"memory", &record->memory, NULL},   {"logged", &record->logged, NULL},
+		{"until", &record->until, NULL},     {"memory", &record->memory, NULL},
+		{"logged", &record->logged, NULL},
 		{"boot", NULL, &record->boot},       {"cgroup", NULL, &record->cgroup},
 		{"command", NULL, &record->command}, {"note", NULL, &record->note},
 	};
@@ -310,6 +328,7 @@ static int read_leaf(const struct ga_store *store, uint64_t id, struct ga_record
 						  .started = GA_UNKNOWN,
 						  .pidns = GA_UNKNOWN,
 						  .since = GA_UNKNOWN,
+						  .until = GA_UNKNOWN,
 						  .memory = GA_UNKNOWN};
 	struct ga_view rest, key, value;
 	struct stat status;
@@ -357,6 +376,45 @@ int ga_record_read(const struct ga_store *store, uint64_t id, struct ga_record *
 	*ret_record = record;
 	record = (struct ga_record){0};
 	return 1;
+}
+
+/* The lines as they are, but for the one that says until when. */
+static void change_until(struct ga_view rest, int64_t until, struct ga_buffer *text)
+{
+	struct ga_view key, value;
+
+	while (ga_leaf_line(&rest, &key, &value)) {
+		if (ga_text_equal(key.text, key.size, "until"))
+			continue;
+		ga_buffer_append(text, key.text, key.size);
+		ga_buffer_char(text, ' ');
+		ga_buffer_append(text, value.text, value.size);
+		ga_buffer_char(text, '\n');
+		if (ga_text_equal(key.text, key.size, "since"))
+			add_number(text, "until", until);
+	}
+}
+
+int ga_record_set_until(const struct ga_store *store, uint64_t id, int64_t until,
+			gpualloc_error *error)
+{
+	ga_auto_buffer struct ga_buffer before = GA_BUFFER_INIT(GA_LEAF_MAX);
+	ga_auto_buffer struct ga_buffer after = GA_BUFFER_INIT(GA_LEAF_MAX);
+	struct stat status;
+	char name[GA_ID_TEXT];
+	int result;
+
+	ga_id_text(id, name);
+	if (!is_alive(store, id) || !ga_leaf_is_ours(store->records, name) ||
+	    !ga_leaf_read(store->records, name, &before, &status))
+		return ga_error_set(error, GPUALLOC_EPERM,
+				    "there is no record of a lease %s of this user", name);
+	change_until((struct ga_view){before.data, before.size}, until, &after);
+	result = after.failed ? -ENOSPC : ga_leaf_replace(store->records, name, &after);
+	return result < 0 ? ga_error_errno(error, GPUALLOC_EIO, -result,
+					   "others do not see when the lease will end, because its "
+					   "record could not be written")
+			  : 0;
 }
 
 /* If several see it at once, only one of them removes it, so it is reported once. */

@@ -29,7 +29,8 @@ struct ga_record {
 	int64_t pid;     /* GA_UNKNOWN if it is not given */
 	int64_t started; /* when the process started, in ticks since boot */
 	int64_t pidns;   /* the pid namespace of pid */
-	int64_t since;   /* seconds since 1970 */
+	int64_t since;   /* both in seconds since 1970 */
+	int64_t until;   /* when it will end; GA_UNKNOWN: nobody knows */
 	int64_t memory;  /* bytes of each device; GA_UNKNOWN: whole */
 	int64_t logged;  /* 1: its start was logged, so its end must be logged too */
 	char *boot;
@@ -45,6 +46,9 @@ void ga_record_free(struct ga_record *record);
 
 void ga_pieces_free(struct ga_piece *pieces, size_t count);
 
+/* Whether it has some of a range. */
+bool ga_record_meets(const struct ga_record *record, struct ga_range part);
+
 void ga_id_text(uint64_t id, char text[static GA_ID_TEXT]);
 bool ga_id_parse(const char *text, uint64_t *ret_id);
 
@@ -53,12 +57,24 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
 		      gpualloc_error *error);
 
 /*
+ * What a process says about itself to others: a command (NULL: its own) and a note (NULL: none), no
+ * longer than they may be.
+ */
+int ga_record_words(const char *command, const char *note, char **ret_command, char **ret_note);
+
+/*
  * Called after all locks are taken; GPUALLOC_EBUSY if somebody has taken the record's name,
  * GPUALLOC_EIO with a sentence if there is no room. If a budget has hundreds of pieces, the record
  * names as many as fit.
  */
 int ga_record_write(const struct ga_store *store, const struct ga_record *record,
 		    gpualloc_error *error);
+/*
+ * Says in the record of a live lease of our own when it will end. Only a process that holds the lease
+ * may call this: its record cannot be taken for a dead one meanwhile.
+ */
+int ga_record_set_until(const struct ga_store *store, uint64_t id, int64_t until,
+			gpualloc_error *error);
 /* For a lease that has ended: 1 and what the record said if this call removed it, else 0. */
 int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record *ret_record);
 

@@ -153,7 +153,9 @@ static int join(struct waiting *waiting)
 	ticket->mebibytes =
 		acquiring->request.share ? (acquiring->request.memory + (1 << 20) - 1) >> 20 : 0;
 	ticket->request = words_of(&acquiring->request, ticket->count);
-	if (!ticket->request)
+	if (!ticket->request ||
+	    ga_record_words(acquiring->wish->command, acquiring->wish->note, &ticket->command,
+			    &ticket->note) < 0)
 		return ga_error_memory(waiting->error);
 	ga_acquiring_arbitrate(acquiring, &arbiter);
 	result = ga_queue_join(&acquiring->store, acquiring->ledger, ticket, &error);

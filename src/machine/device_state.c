@@ -11,7 +11,8 @@
 static const int64_t usual_idle_memory = INT64_C(640) << 20;
 
 static const char *const state_names[] = {"free",      "leased",   "in-use",   "intruder",
-					  "unhealthy", "excluded", "draining", "drained"};
+					  "unhealthy", "excluded", "draining", "drained",
+					  "kept"};
 
 static const char *const health_sentences[] = {
 	[GPUALLOC_HEALTH_OK] = "",
@@ -160,9 +161,9 @@ int64_t ga_device_room(const struct gpualloc_device *device)
 	const struct ga_device_lease *lease = &device->lease;
 	int64_t room = ga_device_memory_free(device), left = lease->left;
 
-	if (room < 0 || (left < 0 && !lease->promised && !lease->whole))
+	if (room < 0 || (left < 0 && !lease->promised && !lease->whole && !lease->kept))
 		return room;
-	if (lease->whole)
+	if (lease->whole || lease->kept)
 		return 0;
 	left = (left < 0 ? ga_device_promisable(device) : left) - lease->promised;
 	return left < 0 ? 0 : left < room ? left : room;
@@ -195,20 +196,77 @@ enum gpualloc_state ga_device_state(const struct gpualloc_device *device)
 		return GPUALLOC_STATE_EXCLUDED;
 	if (device->lease.held)
 		return first_intruder(device) ? GPUALLOC_STATE_INTRUDER : GPUALLOC_STATE_LEASED;
-	return is_used(device) ? GPUALLOC_STATE_IN_USE : GPUALLOC_STATE_FREE;
+	if (is_used(device))
+		return GPUALLOC_STATE_IN_USE;
+	return device->lease.kept || device->lease.promised > 0 ? GPUALLOC_STATE_KEPT
+								: GPUALLOC_STATE_FREE;
+}
+
+/* Where the next words go, and how much room there is; nowhere once the text is full. */
+static char *at_end(char *text, size_t size, size_t length, size_t *ret_room)
+{
+	*ret_room = length < size ? size - length : 0;
+	return *ret_room ? text + length : NULL;
+}
+
+/* Everybody who has some of it, the first in full, and what is left for others. */
+static size_t holders_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	const struct ga_device_lease *lease = &device->lease;
+	int64_t left = ga_device_room(device);
+	size_t length = 0, room;
+	char *at;
+
+	if (lease->holder_count == 0)
+		length = (size_t)snprintf(text, size, "by a holder without a record");
+	for (size_t i = 0; i < lease->holder_count; i++) {
+		at = at_end(text, size, length, &room);
+		length += (size_t)snprintf(at, room, "%s", i > 0 ? "; " : "");
+		at = at_end(text, size, length, &room);
+		length += ga_held_words(lease->holders[i], i > 0, at, room);
+	}
+	if (lease->whole || left < 0)
+		return length;
+	at = at_end(text, size, length, &room);
+	length += (size_t)snprintf(at, room, "; %lld MiB left", (long long)(left >> 20));
+	if (!lease->promised_to)
+		return length;
+	at = at_end(text, size, length, &room);
+	length += (size_t)snprintf(at, room, "; kept ");
+	at = at_end(text, size, length, &room);
+	return length + ga_device_kept_reason(device, at, room);
 }
 
 static size_t lease_reason(const struct gpualloc_device *device, char *text, size_t size)
 {
 	const struct gpualloc_process *intruder = first_intruder(device);
-	const char *holder = device->lease.reason ? device->lease.reason : "by somebody";
+	size_t length, room;
+	char *at;
 
 	if (!intruder)
-		return (size_t)snprintf(text, size, "%s", holder);
-	return (size_t)snprintf(text, size, "process %lld of %s%s%s%s uses it, but it is leased %s",
-				(long long)intruder->pid, intruder->user,
-				intruder->name ? " (" : "", intruder->name ? intruder->name : "",
-				intruder->name ? ")" : "", holder);
+		return holders_reason(device, text, size);
+	length = (size_t)snprintf(text, size, "process %lld of %s%s%s%s uses it, but it is leased ",
+				  (long long)intruder->pid, intruder->user,
+				  intruder->name ? " (" : "", intruder->name ? intruder->name : "",
+				  intruder->name ? ")" : "");
+	at = at_end(text, size, length, &room);
+	return length + holders_reason(device, at, room);
+}
+
+size_t ga_device_kept_reason(const struct gpualloc_device *device, char *text, size_t size)
+{
+	const struct ga_device_lease *lease = &device->lease;
+	size_t length, room;
+	char *at;
+
+	if (lease->kept)
+		return ga_waiter_words(lease->kept, text, size);
+	if (!lease->promised_to)
+		return (size_t)snprintf(text, size, "%s", "");
+	length = ga_waiter_words(lease->promised_to, text, size);
+	at = at_end(text, size, length, &room);
+	return length + (size_t)snprintf(at, room, ", %lld MiB of it",
+					 (long long)(lease->promised >> 20));
 }
 
 static size_t process_reason(const struct gpualloc_device *user, bool elsewhere, char *text,
@@ -291,6 +349,7 @@ size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t
 	case GPUALLOC_STATE_LEASED:
 	case GPUALLOC_STATE_INTRUDER: return lease_reason(device, text, size);
 	case GPUALLOC_STATE_IN_USE: return use_reason(device, text, size);
+	case GPUALLOC_STATE_KEPT: return ga_device_kept_reason(device, text, size);
 	case GPUALLOC_STATE_DRAINING:
 	case GPUALLOC_STATE_DRAINED: return excluded_reason(device, text, size);
 	default: return (size_t)snprintf(text, size, "%s", "");

@@ -30,6 +30,9 @@ enum gpualloc_state ga_device_state(const struct gpualloc_device *device);
 /* Why, as snprintf would; "" for a device that is free. */
 size_t ga_device_reason(const struct gpualloc_device *device, char *text, size_t size);
 
+/* For whom some or all of it is kept, in the same way; "" for nobody. */
+size_t ga_device_kept_reason(const struct gpualloc_device *device, char *text, size_t size);
+
 const char *ga_state_name(enum gpualloc_state state);
 
 #endif

@@ -48,12 +48,10 @@ static struct gpualloc_device unknown_device(void)
 	};
 }
 
-void ga_device_forget_lease(struct gpualloc_device *device)
+static void forget_lease(struct gpualloc_device *device)
 {
-	free(device->lease.id);
 	free(device->lease.user);
-	free(device->lease.reason);
-	free(device->lease.kept);
+	free(device->lease.holders);
 	free(device->lease.barred);
 	device->lease = (struct ga_device_lease){.left = GA_UNKNOWN, .most = GA_UNKNOWN};
 }
@@ -81,8 +79,67 @@ static void free_device(struct gpualloc_device *device)
 	free(device->cpus);
 	free(device->reason);
 	free(device->profile);
-	ga_device_forget_lease(device);
+	forget_lease(device);
 	free(device->excluded);
+}
+
+/* ---- leases and waiters ---- */
+
+static void free_held(gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < machine->held_count; i++) {
+		ga_held_clear(machine->held[i]);
+		free(machine->held[i]);
+	}
+	for (size_t i = 0; i < machine->waiter_count; i++) {
+		ga_waiter_clear(machine->waiters[i]);
+		free(machine->waiters[i]);
+	}
+	free(machine->held);
+	free(machine->waiters);
+	machine->held = NULL;
+	machine->waiters = NULL;
+	machine->held_count = machine->waiter_count = 0;
+}
+
+void ga_machine_forget_leases(gpualloc_machine *machine)
+{
+	for (size_t i = 0; i < machine->device_count; i++) {
+		forget_lease(&machine->devices[i]);
+		for (size_t m = 0; m < machine->devices[i].mig_count; m++)
+			forget_lease(&machine->devices[i].mig[m]);
+	}
+	free_held(machine);
+}
+
+struct gpualloc_held *ga_machine_add_held(gpualloc_machine *machine)
+{
+	struct gpualloc_held **list =
+		reallocarray(machine->held, machine->held_count + 1, sizeof *list);
+	struct gpualloc_held *held = list ? malloc(sizeof *held) : NULL;
+
+	if (list)
+		machine->held = list;
+	if (!held)
+		return NULL;
+	ga_held_init(held);
+	list[machine->held_count++] = held;
+	return held;
+}
+
+struct gpualloc_waiter *ga_machine_add_waiter(gpualloc_machine *machine)
+{
+	struct gpualloc_waiter **list =
+		reallocarray(machine->waiters, machine->waiter_count + 1, sizeof *list);
+	struct gpualloc_waiter *waiter = list ? calloc(1, sizeof *waiter) : NULL;
+
+	if (list)
+		machine->waiters = list;
+	if (!waiter)
+		return NULL;
+	waiter->pid = waiter->since = GA_UNKNOWN;
+	list[machine->waiter_count++] = waiter;
+	return waiter;
 }
 
 void ga_machine_free(gpualloc_machine *machine)
@@ -94,6 +151,7 @@ void ga_machine_free(gpualloc_machine *machine)
 	for (size_t i = 0; i < machine->note_count; i++)
 		free(machine->notes[i]);
 	ga_links_free(&machine->links);
+	free_held(machine);
 	free(machine->devices);
 	free(machine->notes);
 	free(machine->name);

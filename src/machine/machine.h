@@ -8,6 +8,7 @@
 #define GA_MACHINE_MACHINE_H
 
 #include "error.h"
+#include "held.h"
 #include "links.h"
 
 #include <stdbool.h>
@@ -58,12 +59,14 @@ struct ga_device_lease {
 	bool whole;       /* all of it, so nobody else can have any */
 	int64_t left;     /* bytes left for budgets, by the ledger; GA_UNKNOWN: all */
 	int64_t most;     /* total bytes available from inside a lease; GA_UNKNOWN: all */
-	char *id;         /* of one of them; NULL if there is no record */
 	char *user;       /* who has it: names with commas; NULL if there is no record */
-	char *reason;     /* the holder in words */
-	int64_t promised; /* bytes kept for those who have waited longer */
-	char *kept;       /* who has waited longer and gets all of it; NULL: nobody */
-	char *barred;     /* why it cannot be leased from here; NULL: it can */
+	const struct gpualloc_held **holders; /* each lease with a record; the machine's own */
+	size_t holder_count;
+	/* Kept for those who have waited longer: all of it, or that many bytes in all. */
+	const struct gpualloc_waiter *kept;
+	const struct gpualloc_waiter *promised_to; /* the first of them */
+	int64_t promised;
+	char *barred; /* why it cannot be leased from here; NULL: it can */
 };
 
 struct gpualloc_device {
@@ -118,6 +121,11 @@ struct gpualloc_machine {
 	struct ga_links links; /* as many as devices */
 	char **notes;
 	size_t note_count;
+	/* What its devices' leases and keeps point to. */
+	struct gpualloc_held **held;
+	size_t held_count;
+	struct gpualloc_waiter **waiters;
+	size_t waiter_count;
 };
 
 /* A machine with count devices of which only the indices are known: 0, 1, … */
@@ -159,8 +167,11 @@ bool ga_pci_normalise(const char *text, size_t size, char ret_pci[static 20]);
 /* Whether an instance's place on its GPU is known; true for a GPU. */
 bool ga_device_is_placed(const struct gpualloc_device *device);
 
-/* Back to "nobody leases it". */
-void ga_device_forget_lease(struct gpualloc_device *device);
+/* Back to "nobody leases any of it, or waits for it". */
+void ga_machine_forget_leases(gpualloc_machine *machine);
+/* Both append one about which nothing is known; NULL when out of memory. */
+struct gpualloc_held *ga_machine_add_held(gpualloc_machine *machine);
+struct gpualloc_waiter *ga_machine_add_waiter(gpualloc_machine *machine);
 
 int ga_machine_note(gpualloc_machine *machine, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

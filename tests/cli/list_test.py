@@ -117,7 +117,7 @@ def a_machine_without_gpus_is_69_and_a_sentence():
                 says=["there is no GPU on this machine", "source nvml, driver 550.54.15"])
 
 
-USE = {"utilization": None, "lease": None}
+USE = {"utilization": None, "lease": None, "leases": [], "kept_for": None}
 
 
 @case
@@ -137,7 +137,7 @@ def json_has_every_key_and_null_for_unknown_values():
         "processes": [
             {"pid": 4711, "type": "C", "memory": 20401094656, "user": "alice", "name": "train.py"},
             {"pid": 4712, "type": "C", "memory": 1073741824, "user": "bob", "name": "train.py"}],
-        "lease": None, "pci": "00000000:0F:00.0", "serial": "1563221005424", "numa": 3,
+        "lease": None, "leases": [], "kept_for": None, "pci": "00000000:0F:00.0", "serial": "1563221005424", "numa": 3,
         "display": False, "compute_mode": "default", "health": "ok", "mig": None}
     assert document["devices"][2]["mig"][1] == {
         "gi": 9, "ci": 0, "profile": "1g.5gb", "uuid": "MIG-9b1d4e66-4c9f-5d22-9e4a-8b2dae4f1c02",
