@@ -16,7 +16,8 @@ SEED ?= 1
 
 .PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install lint release soak
 
-all: $(BUILD)/build.ninja
+all:
+	@tools/configure $(BUILD) $(SETUP)
 	ninja -C $(BUILD)
 
 help:
@@ -36,10 +37,6 @@ help:
 
 deps:
 	@tools/install-deps all
-
-$(BUILD)/build.ninja:
-	@tools/install-deps build
-	meson setup $(BUILD) $(SETUP)
 
 demo: all
 	$(BUILD)/cli/gpualloc list --machine dgx1-volta

@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from cli import Skip, case, folder, machine_file, main, ok, refused, run
+from cli import GPUALLOC, Skip, case, folder, machine_file, main, ok, refused, run
 
 
 def real_machine():
@@ -53,7 +53,8 @@ def a_real_machine_without_a_store_is_77():
     env = real_machine()
     if os.path.exists("/run/gpualloc"):
         raise Skip("this machine has a store")
-    refused(77, "run", "true", env=env, says=["sudo gpualloc setup", "--private"])
+    # sudo would not find this gpualloc by its name, so it is the path that is named.
+    refused(77, "run", "true", env=env, says=[f"`sudo {GPUALLOC} setup`", "--private"])
 
 
 def configuration(where, text):

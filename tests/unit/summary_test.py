@@ -11,7 +11,7 @@ import traceback
 TOOL = sys.argv[1]
 
 
-def summary(*tests, runs=True):
+def summary(*tests, runs=True, reasons=None, options=None):
     """What is printed about a run with these tests, its lines; and the exit status."""
     with tempfile.TemporaryDirectory(prefix="gpualloc-test-") as build:
         if runs:
@@ -21,7 +21,17 @@ def summary(*tests, runs=True):
                 for name, result, stdout, stderr in tests:
                     print(json.dumps({"name": name, "result": result, "stdout": stdout,
                                       "stderr": stderr}), file=log)
-        done = subprocess.run([sys.executable, TOOL, build], capture_output=True, text=True,
+        words = [build]
+        if options:
+            os.mkdir(os.path.join(build, "meson-info"))
+            with open(os.path.join(build, "meson-info", "intro-buildoptions.json"), "w",
+                      encoding="utf-8") as file:
+                json.dump([{"name": name, "value": value} for name, value in options.items()], file)
+        if reasons is not None:
+            words = ["--skips", os.path.join(build, "reasons"), build]
+            with open(words[1], "w", encoding="utf-8") as file:
+                file.write(reasons)
+        done = subprocess.run([sys.executable, TOOL, *words], capture_output=True, text=True,
                               check=False, env={**os.environ, "LC_ALL": "C"})
     assert done.stderr == "", done.stderr
     return done.stdout.splitlines(), done.returncode
@@ -73,9 +83,36 @@ def without_a_run_it_is_said():
     assert code == 1 and lines[-1] == "0 passed, 1 failed, 0 skipped", lines
 
 
+REASONS = "# why\nmachine no time\nmachine odd [x]? *\nsanitizer the sanitizer *\n"
+
+
+def a_skip_for_a_reason_of_the_machine_s_own_is_none_of_ours():
+    spoken = ("C", "OK", "1..1\n# skip: odd [x]? and more\nok 1 - c # SKIP\n", "")
+    whole = ("whole", "SKIP", "1..0 # SKIP no time\n", "")
+    assert summary(GOOD, spoken, whole, reasons=REASONS) == (["2 passed, 0 failed, 3 skipped"], 0)
+
+
+def any_other_skip_has_failed():
+    for result, stdout in (("OK", "1..1\nok 1 - c # SKIP no tmux\n"),
+                           ("OK", "1..1\n# skip: no tmux\nok 1 - c # SKIP\n"),
+                           ("SKIP", "1..0 # SKIP no tmux\n"), ("SKIP", "")):
+        lines, code = summary(GOOD, ("skips", result, stdout, ""), reasons=REASONS)
+        assert code == 1 and lines[-1] == "2 passed, 1 failed, 1 skipped", (stdout, lines)
+        assert "not the machine's: no " in lines[2], lines
+        assert summary(GOOD, ("skips", result, stdout, ""))[1] == 0
+
+
+def what_a_sanitizer_excuses_counts_only_in_a_build_with_one():
+    test = ("skips", "OK", "1..1\nok 1 - c # SKIP the sanitizer is slow\n", "")
+    for value, expected in (("none", 1), ("address", 0)):
+        assert summary(test, reasons=REASONS, options={"b_sanitize": value})[1] == expected, value
+
+
 CASES = [a_run_without_failure_is_one_line, a_failed_case_is_shown_with_its_own_lines,
          long_and_strange_lines_are_cut_and_escaped, a_program_that_died_is_shown_by_its_end,
-         both_are_shown_where_a_case_failed_and_then_it_died, without_a_run_it_is_said]
+         both_are_shown_where_a_case_failed_and_then_it_died, without_a_run_it_is_said,
+         a_skip_for_a_reason_of_the_machine_s_own_is_none_of_ours, any_other_skip_has_failed,
+         what_a_sanitizer_excuses_counts_only_in_a_build_with_one]
 
 
 def main():
