@@ -2,7 +2,6 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "bind.h"
 #include "choose.h"
-#include "duration.h"
 #include "keeper.h"
 #include "launcher.h"
 #include "lease_find.h"
@@ -11,6 +10,7 @@
 #include "open.h"
 #include "options.h"
 #include "owned.h"
+#include "run_options.h"
 #include "settle.h"
 #include "stores.h"
 #include "waiting.h"
@@ -49,46 +49,6 @@ static void job_free(struct job *job)
 
 /* ---- reading ---- */
 
-static int read_form(const struct call *call, struct job *job)
-{
-	const char *word = call->value[OPTION_FORM];
-
-	if (!word)
-		return 0;
-	if (strcmp(word, "index") != 0 && strcmp(word, "uuid") != 0)
-		return fail_usage(call->command,
-				  "--format: there is no format \"%s\"; use index "
-				  "or uuid",
-				  word);
-	job->form = *word == 'i' ? GPUALLOC_FORM_INDEX : GPUALLOC_FORM_UUID;
-	return 0;
-}
-
-/* The command may change its folder, so files get names that work from anywhere. */
-static int read_spec(const struct call *call, struct job *job)
-{
-	const char *word = call->value[OPTION_MACHINE], *name;
-
-	if (!word)
-		return 0;
-	for (size_t i = 0; (name = gpualloc_spec_name(i)); i++)
-		if (strcmp(name, word) == 0)
-			break;
-	if (!name && *word != '/')
-		job->spec = realpath(word, NULL);
-	if (!job->spec)
-		job->spec = strdup(word);
-	return job->spec ? 0 : fail_memory();
-}
-
-static int read_limit(const struct call *call, struct job *job)
-{
-	const char *word = call->value[OPTION_TIME_LIMIT];
-
-	return word ? duration_read(call, "--time-limit", word, GA_DURATION_MAX, &job->limit_ms)
-		    : 0;
-}
-
 static int find_program(const struct call *call, struct job *job)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -99,12 +59,12 @@ static int find_program(const struct call *call, struct job *job)
 
 static int read_job(const struct call *call, struct job *job)
 {
-	int result = read_form(call, job);
+	int result = form_read(call, &job->form);
 
 	if (result == 0)
-		result = read_spec(call, job);
+		result = spec_read(call, &job->spec);
 	if (result == 0)
-		result = read_limit(call, job);
+		result = limit_read(call, &job->limit_ms);
 	if (result == 0)
 		result = check_wait(call);
 	if (result == 0)

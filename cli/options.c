@@ -100,6 +100,9 @@ static const struct option_info infos[] = {
 	[OPTION_MODEL] = {.name = "model",
 			  .argument = "TEXT",
 			  .sentence = "only GPUs whose name contains TEXT"},
+	[OPTION_NAME] = {.name = "name",
+			 .argument = "NAME",
+			 .sentence = "the kernel's name for Jupyter; default gpualloc"},
 	[OPTION_NODE] = {.name = "node",
 			 .argument = "NAMES",
 			 .sentence = "gres-conf: the NodeName of its lines, n1 or n[1-4,7]; check: "
