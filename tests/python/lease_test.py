@@ -393,9 +393,10 @@ def until_it_asks(pid):
     """The library asks a driver in a child."""
     while True:
         for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", encoding="utf-8") as file:
-                if file.read():
-                    return
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                with open(f"/proc/{pid}/task/{task}/children", encoding="utf-8") as file:
+                    if file.read():
+                        return
 
 
 @case
