@@ -785,8 +785,9 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_free(gpualloc_lease_wish *wish);
 GPUALLOC_EXPORT int gpualloc_lease_wish_set_machine(gpualloc_lease_wish *wish, const char *spec,
 						    unsigned deadline_ms);
 /*
- * How long to wait. 0 (the default): fail at once when busy; -1: as long as it takes. function may
- * be NULL.
+ * How long to wait. 0 (the default): fail at once when busy; -1: as long as it takes. Idle devices
+ * that somebody else could take at any moment are not busy: in this case even 0 waits until they
+ * have, or until they have missed their turn. function may be NULL.
  */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_wait(gpualloc_lease_wish *wish, int64_t wait_ms,
 						  gpualloc_wait_function *function, void *context);

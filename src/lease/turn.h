@@ -10,6 +10,9 @@
 
 #include "queue.h"
 
+/* Longer than our patience with all of them can last, looks at a slow driver included. */
+enum { GA_TURNS_MS = 2 * GPUALLOC_DEADLINE_DEFAULT_MS };
+
 struct ga_turn {
 	uint64_t number;
 	int64_t since; /* when it could first be served; all times here are by our own clock */

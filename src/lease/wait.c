@@ -29,7 +29,7 @@ enum {
 	NEXT = 64,
 	TICK_MS = 1000,
 	BLIND_TICK_MS = 250,
-	TURNS_MS = 2000, /* longer than our patience with all of them */
+	SAY_SO_MS = 1000, /* those who do not wait are told when they do */
 	FIRST_LOOK_US = 200,
 	LAST_LOOK_US = 51200,
 	WATCHED_MOST = 16,
@@ -285,8 +285,8 @@ static int64_t sleep_us(const struct waiting *waiting)
 	int64_t now = ga_clock_ms(), left = waiting->until < 0 ? tick : waiting->until - now;
 	const struct ga_view_of_queue *view = &waiting->acquiring->view;
 
-	/* No longer than our patience lasts with those who could be served before us. */
-	if (view->waits_for_turn && view->turn_ends - now < left)
+	/* Until our patience ends with those who could be served before us. */
+	if (view->waits_for_turn && (left <= 0 || view->turn_ends - now < left))
 		left = view->turn_ends - now;
 	if (waiting->look_us > 0 && waiting->look_us < left * 1000)
 		return waiting->look_us;
@@ -362,16 +362,16 @@ static bool sleep_a_while(struct waiting *waiting)
 
 /* ---- the caller is told, and may stop us ---- */
 
-static bool is_stopped(const struct waiting *waiting)
+static bool is_stopped(const gpualloc_lease_wish *wish)
 {
-	struct pollfd stop = {.fd = waiting->acquiring->wish->stop, .events = POLLIN};
+	struct pollfd stop = {.fd = wish->stop, .events = POLLIN};
 
 	return poll(&stop, 1, 0) > 0;
 }
 
-static int stopped(struct waiting *waiting)
+static int stopped(gpualloc_error *error)
 {
-	return ga_error_set(waiting->error, GPUALLOC_ETIMEOUT, "stopped waiting");
+	return ga_error_set(error, GPUALLOC_ETIMEOUT, "stopped waiting");
 }
 
 /*
@@ -392,7 +392,7 @@ static int tell(struct waiting *waiting, bool always)
 	waiting->told_place = waiting->acquiring->place;
 	if (wish->function(wish->context, waiting->acquiring->place, waiting->told) == 0)
 		return 0;
-	return stopped(waiting);
+	return stopped(waiting->error);
 }
 
 /* First the cheap looks at the ledger and the queue. */
@@ -423,6 +423,17 @@ static int try(struct waiting *waiting, gpualloc_lease **ret_lease)
 	return ga_acquiring_try(acquiring, ret_lease, waiting->error);
 }
 
+/*
+ * Idle devices are not refused because of others who do not take them: then the caller waits until
+ * our patience with those ends.
+ */
+static bool is_time_up(const struct waiting *waiting)
+{
+	int64_t late = waiting->until < 0 ? -1 : ga_clock_ms() - waiting->until;
+
+	return late >= 0 && (late >= GA_TURNS_MS || !waiting->acquiring->view.waits_for_turn);
+}
+
 static int time_is_up(struct waiting *waiting)
 {
 	return ga_error_prefix(waiting->error, GPUALLOC_ETIMEOUT, "waited %lld s without success: ",
@@ -441,9 +452,9 @@ static int wait_for_turn(struct waiting *waiting, gpualloc_lease **ret_lease)
 		result = tell(waiting, !undisturbed);
 		if (result < 0)
 			return result;
-		if (is_stopped(waiting))
-			return stopped(waiting);
-		if (waiting->until >= 0 && ga_clock_ms() >= waiting->until)
+		if (is_stopped(waiting->acquiring->wish))
+			return stopped(waiting->error);
+		if (is_time_up(waiting))
 			return time_is_up(waiting);
 		undisturbed = sleep_a_while(waiting);
 	}
@@ -468,22 +479,42 @@ static int wait_in_queue(struct ga_acquiring *acquiring, gpualloc_lease **ret_le
 	return result;
 }
 
+/* Between two tries. Like waiting, this can be ended, and the caller is told if it takes long. */
+static int pause_for_turns(struct ga_acquiring *acquiring, int64_t us, bool is_long,
+			   gpualloc_error *error)
+{
+	const gpualloc_lease_wish *wish = acquiring->wish;
+	struct pollfd stop = {.fd = wish->stop, .events = POLLIN};
+	struct timespec pause = {0, us * 1000};
+	int ready = ppoll(&stop, 1, &pause, NULL);
+
+	if (ready > 0 || ((ready < 0 || is_long) && wish->function &&
+			  wish->function(wish->context, 1, error->message) != 0))
+		return stopped(error);
+	return 0;
+}
+
 /*
  * Even if we do not wait, we let those go first who could take their devices at any moment. Only
- * time shows whether they do.
+ * time shows whether they do, and it ends even if they could at one look and not at the next.
  */
 static int try_now(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,
 		   gpualloc_error *error)
 {
-	int64_t until = ga_clock_ms() + TURNS_MS, pause_us = 1000;
+	int64_t since = -1, told = 0, waited, pause_us = 1000;
 
 	for (;;) {
 		int result = ga_acquiring_try(acquiring, ret_lease, error);
 
+		since = since < 0 ? ga_clock_ms() : since;
+		waited = ga_clock_ms() - since;
 		if (result != GPUALLOC_EBUSY || !acquiring->view.waits_for_turn ||
-		    acquiring->wish->wait_ms != 0 || ga_clock_ms() >= until)
+		    acquiring->wish->wait_ms != 0 || waited >= GA_TURNS_MS)
 			return result;
-		ga_clock_sleep_us(pause_us);
+		result = pause_for_turns(acquiring, pause_us, waited - told >= SAY_SO_MS, error);
+		if (result < 0)
+			return result;
+		told = waited - told >= SAY_SO_MS ? waited : told;
 		pause_us = pause_us < 50000 ? pause_us * 2 : pause_us;
 	}
 }

@@ -8,11 +8,12 @@ import fcntl
 import json
 import os
 import struct
+import subprocess
 import time
 
 import cli
-from cli import case, main
-from leasing import line_of, store
+from cli import GPUALLOC, case, main
+from leasing import PATIENCE, line_of, store
 from people import shared_store, two_people
 from waiting import describe, fake_driver, waiters
 
@@ -99,13 +100,35 @@ def a_grant_costs_those_behind_one_second_in_all():
 
 
 @case
-def a_waiter_that_claims_to_look_forever_is_passed_over_too():
-    with store() as one, stuck_tickets(one) as made, waiters(one) as some:
-        made.say_they_look()
-        one.refused(75, "-n", "8", "true")  # they might be looking
-        some.start("behind", "-n", "8", is_queued=False)
+def waiters_that_claim_to_look_forever_are_passed_over_too():
+    # Side by side, because each has to wait as long as a look at a slow driver may take.
+    with contextlib.ExitStack() as stack:
+        tried = []
+        for wait in ([], ["--wait=100ms"], ["--wait=60s"]):
+            one = stack.enter_context(store())
+            stack.enter_context(stuck_tickets(one)).say_they_look()
+            command = [GPUALLOC, "run", "--machine", one.machine, "-n", "8", *wait, "true"]
+            child = stack.enter_context(subprocess.Popen(
+                command, env=one.environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+            stack.callback(child.kill)
+            tried.append((one, wait, child))
+        for one, wait, child in tried:
+            said = child.communicate(timeout=PATIENCE)[1]
+            assert child.returncode == 0, f"{wait}: {said}"
+            assert len(one.leases()["waiting"]) == STUCK, wait
+
+
+@case
+def one_that_does_not_wait_leaves_its_turn_to_one_that_asks_a_slow_driver():
+    with store() as one, waiters(one) as some:
+        _, env = fake_driver(one)
+        holder = one.hold("-n", "2", env=env)
+        some.start("slow", "-n", "2", hold=True, env={**env, "FAKE_SLOW": "3000"})
+        quicker = {**env, "FAKE_SLOW": "1200"}
+        one.refused(75, "-n", "2", "true", env=quicker)  # and so what the waiter has seen is old
+        holder.end()
+        one.refused(75, "-n", "2", "true", env=quicker)
         some.end()
-        assert len(one.leases()["waiting"]) == STUCK
 
 
 @case

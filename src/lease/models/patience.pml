@@ -2,20 +2,23 @@
 /*
  * Passed-over tickets: a device has just become free, and four processes wait for it. Each of the
  * first three takes its turn at once, or is dead (stopped, frozen, made by hand), or asks a slow
- * driver first, or is a liar that says so forever; the last takes its turn at once. Each goes by
- * its own clock, and all look at least once in each unit of time, in any order. A waiter that
- * could be served and has not moved within its patience is passed over; each process decides that
- * for itself. The first one's patience is half of the span. Each later one, whose turn comes
+ * driver first, or is a liar that says so forever. The last takes its turn at once. It is in the
+ * queue from the start, or comes later and will not wait in it. Each goes by its own clock, and all
+ * look at least once in each unit of time, in any order. A waiter that could be served and has not
+ * moved within its patience is passed over; each process decides that for itself. The first one's patience is half of the span. Each later one, whose turn comes
  * because another was passed over, gets half of the one before.
  *
  * Shown: nobody is served before an earlier one that moves; all dead ones together cost one span;
  * the ones that look get the time of one look, once for all of them together, and a liar gets no
- * more than that.
+ * more than that; and who comes later and will not wait gets the device all the same.
  *
  *   -DBROKEN_EACH     a whole patience for each: the dead add up
  *   -DBROKEN_AT_ONCE  all are passed over with the first: one that moves loses its turn to the next
  *   -DBROKEN_LOOK     nobody waits for one that asks a slow driver: it loses its turn
  *   -DBROKEN_LIAR     waited for as long as somebody says that they look: the device idles
+ *   -DBROKEN_HURRY    who will not wait is less patient with those that look: behind a liar, one
+ *                     that moves loses its turn to it
+ *   -DBROKEN_REFUSAL  who will not wait goes away at once: the device idles
  */
 #define WAITERS 4
 #define SPAN    15
@@ -23,15 +26,21 @@
 #define LOOK    20 /* the longest a look may take */
 #define END     90
 
-mtype = { prompt, dead, slow, liar };
+mtype = { prompt, dead, slow, liar, late };
 
 mtype kind[WAITERS];
 byte now;     /* since the device became free */
+byte came;    /* when the last one did */
 byte looked;  /* which of them have looked in this unit, one bit each */
 byte looking; /* which of them say that they are asking the driver */
 bool is_taken;
 
 #define BIT(who) (1 << (who))
+#ifdef BROKEN_HURRY
+#define LOOKS (kind[me] == late -> SPAN : LOOK + SPAN)
+#else
+#define LOOKS (LOOK + SPAN)
+#endif
 
 inline choose(who)
 {
@@ -47,13 +56,15 @@ inline choose(who)
 #define IS_LIED(who) \
 	(((who) > 0 && kind[0] == liar) || ((who) > 1 && kind[1] == liar) || \
 	 ((who) > 2 && kind[2] == liar))
+/* By its own clock. */
+#define MY_TIME (now - (me == WAITERS - 1 -> came : 0))
 #define MOVES(who) (kind[who] == prompt || (kind[who] == slow && !IS_LIED(who)))
 #define SOMEBODY_LOOKS \
 	(IS_LIED(3) || kind[0] == slow || kind[1] == slow || kind[2] == slow)
 
 inline check_claim()
 {
-	assert(now <= SPAN || (SOMEBODY_LOOKS && now <= LOOK + SPAN + SPAN + SLOW));
+	assert(MY_TIME <= SPAN || (SOMEBODY_LOOKS && MY_TIME <= LOOK + SPAN + SPAN + SLOW));
 	assert(me == 0 || !MOVES(0));
 	assert(me <= 1 || !MOVES(1));
 	assert(me <= 2 || !MOVES(2))
@@ -85,7 +96,7 @@ inline look()
 #elif defined(BROKEN_LOOK)
 		:: now - since >= patience ->
 #else
-		:: now - since >= patience && (!(looking & BIT(who)) || now >= LOOK + SPAN) ->
+		:: now - since >= patience && (!(looking & BIT(who)) || MY_TIME >= LOOKS) ->
 #endif
 			passed = passed | BIT(who);
 			chain++;
@@ -100,12 +111,22 @@ inline look()
 active [WAITERS] proctype waiter()
 {
 	byte me = _pid, who, seen, passed, since, patience, chain, begun;
-	bool is_my_turn, has_begun;
+	bool is_my_turn, has_begun, is_here = true;
 
 	if
-	:: me == 0 -> atomic { choose(0); choose(1); choose(2); kind[3] = prompt }
-	:: else -> kind[3] == prompt
+	:: me == 0 ->
+		atomic {
+			choose(0);
+			choose(1);
+			choose(2);
+			if
+			:: kind[3] = prompt
+			:: kind[3] = late
+			fi
+		}
+	:: else -> kind[3] != 0
 	fi;
+	is_here = (kind[me] != late);
 	do
 	:: atomic { is_taken || now >= END -> break }
 	:: atomic {
@@ -114,14 +135,21 @@ active [WAITERS] proctype waiter()
 		if
 		:: kind[me] == dead
 		:: kind[me] == liar -> looking = looking | BIT(me)
-		:: else ->
+		:: !is_here && now < LOOK -> skip
+		:: kind[me] != dead && kind[me] != liar ->
+			came = (is_here -> came : now);
+			is_here = true;
 			look();
 			if
 			:: is_my_turn && kind[me] == slow && !has_begun ->
 				has_begun = true;
 				begun = now;
 				looking = looking | BIT(me)
-			:: is_my_turn && (kind[me] == prompt || (has_begun && now - begun >= SLOW)) ->
+#ifdef BROKEN_REFUSAL
+			:: !is_my_turn && kind[me] == late -> kind[me] = dead
+#endif
+			:: is_my_turn && (kind[me] == prompt || kind[me] == late ||
+					  (has_begun && now - begun >= SLOW)) ->
 				check_claim();
 				is_taken = true
 			:: else
