@@ -20,9 +20,9 @@ ROUNDS = 6  # on a busy machine it may look just when the event comes, but hardl
 def sleeps_of(trace, pid):
     """The sleeps of a process so far: seconds asked for, watched descriptors, what came of it."""
     for who, line in trace.calls():
-        match = re.match(r"ppoll\((.*), (\d+), \{tv_sec=(\d+), .*\) += (\d+)", line)
+        match = re.match(r"ppoll\((.*), \d+, \{tv_sec=(\d+), .*\) += (\d+)", line)
         if match and who == pid:
-            yield int(match.group(3)), int(match.group(2)), int(match.group(4))
+            yield int(match.group(2)), len(re.findall(r"fd=\d", match.group(1))), int(match.group(3))
 
 
 def waiter_of(one, some, name, *words, env=None):
