@@ -8,13 +8,14 @@ MESON_TEST ?=
 export CC
 
 LINT_BUILD ?= build-lint
+DEB_BUILD ?= build-deb
 CHAOS_BUILD ?= build-chaos
 FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
 SOAK ?= 1h
 SEED ?= 1
 
-.PHONY: all bench chaos check clean demo deps format hard hard-fuzz hard-inject help install lint release soak
+.PHONY: all bench chaos check check-deb clean deb demo deps format hard hard-fuzz hard-inject help install lint release soak
 
 all:
 	@tools/configure $(BUILD) $(SETUP)
@@ -23,6 +24,9 @@ all:
 help:
 	@echo 'make demo     install missing packages, build, and show what gpualloc does on a built-in machine'
 	@echo 'make check    build and run every test'
+	@echo 'make deb      build Debian packages into build-deb/'
+	@echo 'make check-deb  build them, hold them against lintian, install, upgrade and purge them in a copy'
+	@echo '              of this machine (root)'
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
@@ -99,6 +103,16 @@ hard-fuzz:
 	ninja -C $(FUZZ_BUILD) $$(ls tests/fuzz/*_fuzz.c | sed 's|.*/\(.*\)_fuzz.c|tests/fuzz/fuzz_\1|')
 	PYTHONDONTWRITEBYTECODE=1 python3 tests/fuzz/hard.py $(FUZZ_BUILD) $(FUZZ_TARGETS)
 
+deb:
+	@tools/install-deps deb
+	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
+
+check-deb:
+	@tools/install-deps check-deb
+	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
+	lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests/packages/debian_test.py $(DEB_BUILD)
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -116,4 +130,4 @@ release:
 	@tools/release $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(CHAOS_BUILD) $(FUZZ_BUILD)
+	rm -rf $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(DEB_BUILD) $(CHAOS_BUILD) $(FUZZ_BUILD)

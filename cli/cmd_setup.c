@@ -114,10 +114,10 @@ const struct command command_setup = {
 	.sentence = "make the store of leases (administrator)",
 	.description =
 		"Makes the store for the leases of all users: /run/gpualloc, or what "
-		"GPUALLOC_STATE_DIR names. Run it as root once after each boot, unless the package "
-		"does that. A store that is in order stays as it is. --config only checks a "
-		"configuration, and names every mistake with its line; the exit status is then "
-		"78.",
+		"GPUALLOC_STATE_DIR names. Run it as root once after each boot; systemd does so if "
+		"gpualloc was installed as a package, or below /usr or /usr/local. A store that is "
+		"in order stays as it is. --config only checks a configuration, and names every "
+		"mistake with its line; the exit status is then 78.",
 	.example = "GPUALLOC_STATE_DIR=./store gpualloc setup",
 	.options =
 		(const enum option_id[]){OPTION_CHECK, OPTION_CONFIG, OPTION_DEADLINE, OPTION_HELP,
