@@ -7,6 +7,7 @@
 #include "lease_find.h"
 #include "leasing.h"
 #include "message.h"
+#include "notify.h"
 #include "open.h"
 #include "options.h"
 #include "orphan.h"
@@ -67,7 +68,7 @@ static int send_answer(int status, const struct ga_buffer *text)
 
 /* ---- in the keeper-to-be ---- */
 
-static int become_keeper(const struct call *call, int64_t for_ms, gpualloc_lease *lease)
+static int become_keeper(const struct call *call, int64_t for_ms, int notify, gpualloc_lease *lease)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_free char **environment = NULL;
@@ -90,11 +91,17 @@ static int become_keeper(const struct call *call, int64_t for_ms, gpualloc_lease
 	if (send_answer(0, &text) != 0)
 		return STATUS_DIED;
 	return fail(STATUS_DIED, "cannot leave a keeper: %s",
-		    strerror(keeper_become(title, fd, for_ms, environment)));
+		    strerror(keeper_become(title, fd, for_ms, notify, environment)));
+}
+
+static void end_notify(struct notify *notify)
+{
+	notify_end(notify);
 }
 
 static int hold(const struct call *call, int64_t for_ms)
 {
+	ga_cleanup(end_notify) struct notify notify = NOTIFY_NONE;
 	char word[] = "hold", *const words[] = {word, NULL};
 	auto_chosen struct chosen chosen = {0};
 	auto_store gpualloc_store *store = NULL;
@@ -104,11 +111,17 @@ static int hold(const struct call *call, int64_t for_ms)
 	if (result == 0)
 		result = store_to_lease(call, &store);
 	if (result == 0)
+		result = notify_begin(call, &notify);
+	if (result == 0)
 		result = acquire(call, store, chosen.request, words, &lease);
 	if (result == 0)
 		result = settle(call, lease);
+	if (result && call->value[OPTION_WAIT])
+		notify_gave_up(&notify, NULL);
 	if (result == 0)
-		result = become_keeper(call, for_ms, lease);
+		result = notify_lease(&notify, lease, NULL, 0);
+	if (result == 0)
+		result = become_keeper(call, for_ms, notify.to, lease);
 	if (lease)
 		(void)gpualloc_lease_release(lease, NULL);
 	return result;
@@ -188,9 +201,9 @@ static int refuse_options(const struct call *call)
 	static const enum option_id others[] = {
 		OPTION_COUNT,   OPTION_EXCLUDE, OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
 		OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,        OPTION_MIXED,
-		OPTION_MODEL,   OPTION_NOTE,    OPTION_ONLY,       OPTION_POLICY,
-		OPTION_PRIVATE, OPTION_REQUIRE, OPTION_SEED,       OPTION_SHARE,
-		OPTION_WAIT};
+		OPTION_MODEL,   OPTION_NOTE,    OPTION_NOTIFY,     OPTION_NOTIFY_BEFORE,
+		OPTION_ONLY,    OPTION_POLICY,  OPTION_PRIVATE,    OPTION_REQUIRE,
+		OPTION_SEED,    OPTION_SHARE,   OPTION_WAIT};
 
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (call->value[others[i]])
@@ -288,14 +301,19 @@ const struct command command_hold = {
 		"it early. Commands that still run in it keep it until they end. --extend LEASE "
 		"--for 2h adds two hours to a hold and prints its new end.",
 	.example = "gpualloc hold --machine dgx1-volta -n 2 --for 1s",
-	.options =
-		(const enum option_id[]){
-			OPTION_COUNT,  OPTION_DEADLINE, OPTION_EXCLUDE,    OPTION_EXTEND,
-			OPTION_FOR,    OPTION_HELP,     OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
-			OPTION_JSON,   OPTION_MACHINE,  OPTION_MEMORY,     OPTION_MIG,
-			OPTION_MIXED,  OPTION_MODEL,    OPTION_NOTE,       OPTION_ONLY,
-			OPTION_POLICY, OPTION_PRIVATE,  OPTION_QUIET,      OPTION_REQUIRE,
-			OPTION_SEED,   OPTION_SHARE,    OPTION_WAIT,       OPTION_END},
+	.options = (const enum option_id[]){OPTION_COUNT,         OPTION_DEADLINE,
+					    OPTION_EXCLUDE,       OPTION_EXTEND,
+					    OPTION_FOR,           OPTION_HELP,
+					    OPTION_IGNORE_ENV,    OPTION_IGNORE_PROCESSES,
+					    OPTION_JSON,          OPTION_MACHINE,
+					    OPTION_MEMORY,        OPTION_MIG,
+					    OPTION_MIXED,         OPTION_MODEL,
+					    OPTION_NOTE,          OPTION_NOTIFY,
+					    OPTION_NOTIFY_BEFORE, OPTION_ONLY,
+					    OPTION_POLICY,        OPTION_PRIVATE,
+					    OPTION_QUIET,         OPTION_REQUIRE,
+					    OPTION_SEED,          OPTION_SHARE,
+					    OPTION_WAIT,          OPTION_END},
 	.gives = true,
 	.run = run,
 };

@@ -7,6 +7,7 @@
 #include "lease_find.h"
 #include "leasing.h"
 #include "message.h"
+#include "notify.h"
 #include "open.h"
 #include "options.h"
 #include "owned.h"
@@ -35,10 +36,12 @@ struct job {
 	char **environment;
 	enum gpualloc_form form;
 	int64_t limit_ms;
+	struct notify notify;
 };
 
 static void job_free(struct job *job)
 {
+	notify_end(&job->notify);
 	gpualloc_lease_free(job->lease);
 	gpualloc_store_free(job->store);
 	chosen_free(&job->chosen);
@@ -103,6 +106,13 @@ static int end_as(int status)
 	return WEXITSTATUS(status);
 }
 
+static int not_started(const struct job *job, int result, const gpualloc_error *error)
+{
+	result = fail_error(result, error);
+	notify_ended(&job->notify, W_EXITCODE(result, 0));
+	return result;
+}
+
 static int supervise(const struct call *call, struct job *job, char *const *environment)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -113,7 +123,10 @@ static int supervise(const struct call *call, struct job *job, char *const *envi
 
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
-	return result < 0 ? fail_error(result, error) : end_as(status);
+	if (result < 0)
+		return not_started(job, result, error);
+	notify_ended(&job->notify, status);
+	return end_as(status);
 }
 
 static int start(const struct call *call, struct job *job, char *const *environment)
@@ -126,7 +139,7 @@ static int start(const struct call *call, struct job *job, char *const *environm
 	result = gpualloc_program_become(job->path, call->operands, environment, error);
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
-	return fail_error(result, error);
+	return not_started(job, result, error);
 }
 
 /* ---- with a lease and without ---- */
@@ -139,8 +152,11 @@ static int run_leased(const struct call *call, struct job *job)
 	if (result == 0)
 		result =
 			acquire(call, job->store, job->chosen.request, call->operands, &job->lease);
-	if (result)
+	if (result) {
+		if (call->value[OPTION_WAIT])
+			notify_gave_up(&job->notify, call->operands);
 		return result;
+	}
 	result = settle(call, job->lease);
 	if (result == 0)
 		result = bind_to_lease(call, job->lease);
@@ -158,7 +174,8 @@ static int run_leased(const struct call *call, struct job *job)
 	}
 	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
 		say_lease(job->lease);
-	return start(call, job, job->environment);
+	result = notify_lease(&job->notify, job->lease, call->operands, job->limit_ms);
+	return result ? result : start(call, job, job->environment);
 }
 
 static int run_without_lease(const struct call *call, struct job *job)
@@ -185,7 +202,8 @@ static int run_without_lease(const struct call *call, struct job *job)
 	if (!call->value[OPTION_QUIET])
 		say("note: %s runs without a lease: others may be given the same devices",
 		    call->operands[0]);
-	return start(call, job, job->environment);
+	result = notify_choice(&job->notify, job->chosen.choice, call->operands, job->limit_ms);
+	return result ? result : start(call, job, job->environment);
 }
 
 /* ---- in an existing lease ---- */
@@ -272,6 +290,8 @@ static int run_in_lease(const struct call *call, struct job *job)
 		return result;
 	result = enter(variables, fd);
 	if (result == 0)
+		notify_joined(&job->notify, call->operands, job->limit_ms);
+	if (result == 0)
 		result = start(call, job, environ);
 	free(variables);
 	return result;
@@ -279,8 +299,11 @@ static int run_in_lease(const struct call *call, struct job *job)
 
 static int run(const struct call *call)
 {
-	ga_cleanup(job_free) struct job job = {0};
+	ga_cleanup(job_free) struct job job = {.notify = NOTIFY_NONE};
 	int result = read_job(call, &job);
+
+	if (result == 0)
+		result = notify_begin(call, &job.notify);
 
 	if (result)
 		return result;
@@ -305,17 +328,35 @@ const struct command command_run = {
 	.operands_most = SIZE_MAX,
 	.complete = COMPLETE_PROGRAM,
 	.others_words = true,
-	.options =
-		(const enum option_id[]){
-			OPTION_BIND,       OPTION_COUNT,         OPTION_DEADLINE,
-			OPTION_EXCLUDE,    OPTION_FORM,          OPTION_HELP,
-			OPTION_IGNORE_ENV, OPTION_IGNORE_LEASES, OPTION_IGNORE_PROCESSES,
-			OPTION_IN,         OPTION_MACHINE,       OPTION_MEMORY,
-			OPTION_MIG,        OPTION_MIXED,         OPTION_MODEL,
-			OPTION_NOTE,       OPTION_ONLY,          OPTION_POLICY,
-			OPTION_PRIVATE,    OPTION_QUIET,         OPTION_REQUIRE,
-			OPTION_SEED,       OPTION_SHARE,         OPTION_SUPERVISE,
-			OPTION_TIME_LIMIT, OPTION_WAIT,          OPTION_END},
+	.options = (const enum option_id[]){OPTION_BIND,
+					    OPTION_COUNT,
+					    OPTION_DEADLINE,
+					    OPTION_EXCLUDE,
+					    OPTION_FORM,
+					    OPTION_HELP,
+					    OPTION_IGNORE_ENV,
+					    OPTION_IGNORE_LEASES,
+					    OPTION_IGNORE_PROCESSES,
+					    OPTION_IN,
+					    OPTION_MACHINE,
+					    OPTION_MEMORY,
+					    OPTION_MIG,
+					    OPTION_MIXED,
+					    OPTION_MODEL,
+					    OPTION_NOTE,
+					    OPTION_NOTIFY,
+					    OPTION_NOTIFY_BEFORE,
+					    OPTION_ONLY,
+					    OPTION_POLICY,
+					    OPTION_PRIVATE,
+					    OPTION_QUIET,
+					    OPTION_REQUIRE,
+					    OPTION_SEED,
+					    OPTION_SHARE,
+					    OPTION_SUPERVISE,
+					    OPTION_TIME_LIMIT,
+					    OPTION_WAIT,
+					    OPTION_END},
 	.gives = true,
 	.run = run,
 };

@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "command.h"
+#include "notify.h"
 #include "orphan.h"
 
 #include <errno.h>
@@ -93,11 +94,11 @@ static int leave_everything(void)
 	return 0;
 }
 
-int keeper_become(const char *title, int fd, int64_t for_ms, char *const *environment)
+int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *const *environment)
 {
-	char lease[16], door[16], time[24], name[DOOR_SIZE] = "";
+	char lease[16], door[16], time[24], name[DOOR_SIZE] = "", tell[16];
 	int listening = keeper_listen(name), reason;
-	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, NULL};
+	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, tell, NULL};
 
 	/* A terminal that closes does not end it; ignored signals stay ignored in the program it
 	 * becomes. */
@@ -105,8 +106,11 @@ int keeper_become(const char *title, int fd, int64_t for_ms, char *const *enviro
 	reason = leave_everything();
 	if (!reason)
 		reason = ga_orphan_hand_on();
+	if (!reason && notify >= 0 && fcntl(notify, F_SETFD, 0) < 0)
+		reason = errno;
 	if (reason)
 		return reason;
+	(void)snprintf(tell, sizeof tell, "%d", notify);
 	(void)snprintf(lease, sizeof lease, "%d", fd);
 	(void)snprintf(door, sizeof door, "%d", listening);
 	(void)snprintf(time, sizeof time, "%lld", (long long)for_ms);
@@ -168,6 +172,7 @@ static void let_go(int lease)
 struct keeping {
 	int lease;
 	int64_t start, end; /* by ga_clock_awake_or_not_ms() */
+	int notify;         /* -1: nobody is told */
 };
 
 /* Others see when the hold will end; if they cannot be told, it has its time all the same. */
@@ -199,6 +204,8 @@ static void extend(int to, struct keeping *keeping, int64_t more_ms)
 		answer.status = GPUALLOC_EIMPOSSIBLE;
 	else if (answer.status == 0)
 		keeping->end = end;
+	if (keeping->end == end)
+		notify_ends(keeping->notify, end);
 	answer.held_ms = keeping->end - keeping->start;
 	answer.left_ms = keeping->end - ga_clock_awake_or_not_ms();
 	if (answer.status == 0)
@@ -231,12 +238,17 @@ static void answer(int door, struct keeping *keeping)
 int keeper_main(char *const *words)
 {
 	int door = atoi(words[1]);
-	struct keeping keeping = {.lease = atoi(words[0]), .start = ga_clock_awake_or_not_ms()};
+	struct keeping keeping = {.lease = atoi(words[0]),
+				  .start = ga_clock_awake_or_not_ms(),
+				  .notify = atoi(words[4])};
 
 	/* SIGPIPE may be ignored, and a hold that nobody was told about must not last. */
 	if (!ga_orphan_say_runs())
 		return 0;
 	keeping.end = keeping.start + atoll(words[2]);
+	if (keeping.notify >= 0)
+		(void)fcntl(keeping.notify, F_SETFD, FD_CLOEXEC);
+	notify_ends(keeping.notify, keeping.end);
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
 	for (;;) {

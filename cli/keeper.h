@@ -14,13 +14,13 @@
 
 /*
  * In a process that has nothing else to do: leaves session, terminal and folder, and becomes the
- * keeper of the lease whose descriptor is fd. environment is that of programs in the lease. Returns
- * only on failure, with an errno.
+ * keeper of the lease whose descriptor is fd; notify is the way to its teller, or -1. environment
+ * is that of programs in the lease. Returns only on failure, with an errno.
  */
-int keeper_become(const char *title, int fd, int64_t for_ms, char *const *environment);
+int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *const *environment);
 
-/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR`. Returns the exit
- * status. */
+/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR NOTIFY_FD`. Returns the
+ * exit status. */
 int keeper_main(char *const *words);
 
 /*

@@ -121,24 +121,40 @@ int acquire(const struct call *call, const gpualloc_store *store, const gpualloc
 	return result;
 }
 
+void add_device_ids(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count)
+{
+	ga_buffer_text(text, gpualloc_device_parent(devices[0]) ? "MIG " : "GPU ");
+	for (size_t i = 0; i < count; i++) {
+		char id[96];
+
+		(void)gpualloc_device_ids(&devices[i], 1, id, sizeof id);
+		ga_buffer_format(text, "%s%s", i ? "," : "", id);
+	}
+}
+
+static void add_lease_ids(struct ga_buffer *text, const gpualloc_lease *lease)
+{
+	size_t count = gpualloc_lease_device_count(lease);
+	ga_auto_free const gpualloc_device **devices = calloc(count + 1, sizeof(void *));
+
+	text->failed = text->failed || !devices;
+	for (size_t i = 0; devices && i < count; i++)
+		devices[i] = gpualloc_lease_device(lease, i);
+	if (devices && count > 0)
+		add_device_ids(text, devices, count);
+}
+
 void say_lease(const gpualloc_lease *lease)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
-	size_t count = gpualloc_lease_device_count(lease);
 	const gpualloc_device *first = gpualloc_lease_device(lease, 0);
 	const gpualloc_device *parent = gpualloc_device_parent(first);
 	const char *name = gpualloc_device_name(parent ? parent : first);
 	int64_t memory = gpualloc_lease_memory(lease);
 
 	add_machine_name(&text, gpualloc_lease_machine(lease));
-	ga_buffer_format(&text, ": %s ", parent ? "MIG" : "GPU");
-	for (size_t i = 0; i < count; i++) {
-		const gpualloc_device *device = gpualloc_lease_device(lease, i);
-		char id[96];
-
-		(void)gpualloc_device_ids(&device, 1, id, sizeof id);
-		ga_buffer_format(&text, "%s%s", i ? "," : "", id);
-	}
+	ga_buffer_text(&text, ": ");
+	add_lease_ids(&text, lease);
 	if (name)
 		ga_buffer_format(&text, " (%s)", name);
 	if (memory >= 0)

@@ -3,6 +3,7 @@
 #ifndef CLI_LEASING_H
 #define CLI_LEASING_H
 
+#include "buffer.h"
 #include "command.h"
 
 /* Checks the duration given to --wait. Returns 0, or after a message the exit status of the
@@ -15,6 +16,9 @@ int check_wait(const struct call *call);
  */
 int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
 	    char *const *words, gpualloc_lease **ret_lease);
+
+/* "GPU 0,3", "MIG 1:7:0" */
+void add_device_ids(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count);
 
 /* "dgx1-volta (simulated): 2 GPUs: 0,3 (Tesla V100-SXM2-16GB), lease 5f3a" on stderr. */
 void say_lease(const gpualloc_lease *lease);

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "keeper.h"
 #include "message.h"
+#include "notify.h"
 #include "options.h"
 #include "output.h"
 #include "suggest.h"
@@ -79,8 +80,10 @@ int main(int argc, char **argv)
 	output_prepare();
 	if (argc < 2)
 		return nothing_asked();
-	if (argc == 6 && strcmp(argv[1], KEEPER_WORD) == 0)
+	if (argc == 7 && strcmp(argv[1], KEEPER_WORD) == 0)
 		return keeper_main(argv + 2);
+	if (argc == 6 && strcmp(argv[1], TELLER_WORD) == 0)
+		return teller_main(argv + 2);
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);
 	command = command_find(commands, argv[1]);

@@ -110,6 +110,16 @@ static const struct option_info infos[] = {
 	[OPTION_NOTE] = {.name = "note",
 			 .argument = "TEXT",
 			 .sentence = "a note for others to read beside the lease"},
+	[OPTION_NOTIFY] = {.name = "notify",
+			   .argument = "PROGRAM",
+			   .complete = COMPLETE_PROGRAM,
+			   .sentence = "start PROGRAM when devices were got, when the command has "
+				       "ended, and before a hold ends; GPUALLOC_MESSAGE tells it"},
+	[OPTION_NOTIFY_BEFORE] = {.name = "notify-before",
+				  .argument = "DURATION",
+				  .sentence =
+					  "how long before the end --notify tells of it; default "
+					  "10m, of a shorter time half"},
 	[OPTION_ONLY] = {.name = "only",
 			 .argument = "LIST",
 			 .complete = COMPLETE_DEVICES,

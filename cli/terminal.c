@@ -22,15 +22,31 @@ static const char *const codes[] = {
 	[COLOUR_BLUE] = "34",
 };
 
-static size_t width_of(int fd)
+size_t terminal_columns(int fd)
 {
 	struct winsize size = {0};
 
 	if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
 		return WIDTH_DEFAULT;
-	return size.ws_col < WIDTH_LEAST  ? WIDTH_LEAST
-	       : size.ws_col > WIDTH_MOST ? WIDTH_MOST
-					  : size.ws_col;
+	return size.ws_col;
+}
+
+static size_t width_of(int fd)
+{
+	size_t columns = terminal_columns(fd);
+
+	return columns < WIDTH_LEAST ? WIDTH_LEAST : columns > WIDTH_MOST ? WIDTH_MOST : columns;
+}
+
+/* A terminal that is not this session's has no foreground that we could be told. */
+bool terminal_is_watched(int fd)
+{
+	pid_t foreground;
+
+	if (isatty(fd) != 1)
+		return false;
+	foreground = tcgetpgrp(fd);
+	return foreground < 0 || foreground == getpgrp();
 }
 
 struct terminal terminal_of(int fd)

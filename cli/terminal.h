@@ -25,6 +25,13 @@ enum colour {
 };
 
 struct terminal terminal_of(int fd);
+/* How many columns the terminal really has, for what is one line: 80 if it does not say. */
+size_t terminal_columns(int fd);
+/*
+ * Whether a person sees what this process paints there: it is a terminal, and a shell that has put
+ * this process into the background is not using it.
+ */
+bool terminal_is_watched(int fd);
 /* Both add nothing if there are no colours. */
 void colour_start(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);
 void colour_end(struct ga_buffer *text, const struct terminal *terminal, enum colour colour);

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting in the queue: what a person at the terminal sees, and how to give up. */
+/*
+ * Waiting in the queue: what a person sees, and how to give up. On a terminal one line is painted
+ * again and again; in a log, and in the background, there is a line at the start, at each new place
+ * and every hour.
+ */
 #ifndef CLI_WAITING_H
 #define CLI_WAITING_H
 
-#include "terminal.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct waiting {
-	struct terminal terminal; /* the terminal; NULL with --quiet */
-	bool painted;
+	bool quiet;
+	bool painted;  /* a line is on the terminal that the next one replaces */
+	int64_t since; /* by ga_clock_awake_or_not_ms(), as is the next */
+	int64_t said_at;
+	size_t said_place; /* 0: nothing has been said yet */
 };
 
 void waiting_begin(struct waiting *waiting, bool quiet);

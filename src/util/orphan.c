@@ -11,25 +11,53 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-_Noreturn static void be_orphan(int (*work)(void *context, const gpualloc_error *trouble),
-				void *context, int answer)
+/* What the orphan is made of. */
+struct making {
+	int (*work)(void *context, const gpualloc_error *trouble);
+	void *context;
+	const int *descriptors;
+	int count;
+};
+
+/*
+ * Their own numbers may be among those that they are to have, so several go up before they come
+ * down; a single one needs no free number besides its own.
+ */
+static bool move_descriptors(const struct making *making)
+{
+	enum { MOST = 4 };
+	int moved[MOST] = {making->descriptors[0]};
+
+	if (making->count > MOST)
+		return false;
+	for (int i = 0; i < making->count && making->count > 1; i++) {
+		moved[i] = fcntl(making->descriptors[i], F_DUPFD_CLOEXEC, GA_ORPHAN_ANSWER + MOST);
+		if (moved[i] < 0)
+			return false;
+	}
+	for (int i = 0; i < making->count; i++)
+		if (dup3(moved[i], GA_ORPHAN_ANSWER + i, O_CLOEXEC) < 0 && errno != EINVAL)
+			return false;
+	return true;
+}
+
+_Noreturn static void be_orphan(const struct making *making)
 {
 	gpualloc_error trouble = {0};
 	int result;
 
-	if (dup3(answer, GA_ORPHAN_ANSWER, O_CLOEXEC) < 0 && errno != EINVAL)
+	if (!move_descriptors(making))
 		_exit(EXIT_FAILURE);
-	result = ga_descriptors_close(GA_ORPHAN_ANSWER + 1);
+	result = ga_descriptors_close(GA_ORPHAN_ANSWER + making->count);
 	if (result < 0)
 		(void)ga_error_errno(&trouble, GPUALLOC_EIO, -result,
 				     "inherited descriptors cannot be closed; it takes "
 				     "close_range(), which Linux has since 5.9, or /proc");
-	_exit(work(context, result < 0 ? &trouble : NULL));
+	_exit(making->work(making->context, result < 0 ? &trouble : NULL));
 }
 
 /* 0, or the errno of a fork that failed. */
-static int fork_twice(int (*work)(void *context, const gpualloc_error *trouble), void *context,
-		      const int answer[2])
+static int fork_twice(const struct making *making)
 {
 	pid_t child = fork();
 	int status = 0;
@@ -37,10 +65,9 @@ static int fork_twice(int (*work)(void *context, const gpualloc_error *trouble),
 	if (child < 0)
 		return errno;
 	if (child == 0) {
-		close(answer[0]);
 		child = fork();
 		if (child == 0)
-			be_orphan(work, context, answer[1]);
+			be_orphan(making);
 		_exit(child < 0 ? errno : 0);
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -48,21 +75,31 @@ static int fork_twice(int (*work)(void *context, const gpualloc_error *trouble),
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
+int ga_orphan_start_with(int (*work)(void *context, const gpualloc_error *trouble), void *context,
+			 const int *descriptors, int count, gpualloc_error *error)
+{
+	struct making making = {work, context, descriptors, count};
+	int number = fork_twice(&making);
+
+	return number == 0
+		       ? 0
+		       : ga_error_errno(error, GPUALLOC_EIO, number, "no process can be started");
+}
+
 int ga_orphan_start(int (*work)(void *context, const gpualloc_error *trouble), void *context,
 		    int *ret_from, gpualloc_error *error)
 {
-	int answer[2], number;
+	int answer[2], result;
 
 	if (pipe2(answer, O_CLOEXEC) < 0)
 		return ga_error_errno(error, GPUALLOC_EIO, errno, "no process can be started");
-	number = fork_twice(work, context, answer);
+	result = ga_orphan_start_with(work, context, &answer[1], 1, error);
 	close(answer[1]);
-	if (number == 0) {
+	if (result == 0)
 		*ret_from = answer[0];
-		return 0;
-	}
-	close(answer[0]);
-	return ga_error_errno(error, GPUALLOC_EIO, number, "no process can be started");
+	else
+		close(answer[0]);
+	return result;
 }
 
 int ga_orphan_hand_on(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that is nobody's child and has nothing of its maker's open but the first three
- * descriptors and a pipe to it: what it holds is its own, and what its maker holds ends with that.
+ * descriptors and what it is given: what it holds is its own, and what its maker holds ends with
+ * that.
  */
 #ifndef GA_UTIL_ORPHAN_H
 #define GA_UTIL_ORPHAN_H
@@ -13,6 +14,13 @@
 
 /* In the orphan the pipe to its maker; close-on-exec. */
 enum { GA_ORPHAN_ANSWER = 3 };
+
+/*
+ * Runs work in an orphan that has, instead of that pipe, these descriptors as GA_ORPHAN_ANSWER and
+ * the numbers after it, close-on-exec.
+ */
+int ga_orphan_start_with(int (*work)(void *context, const gpualloc_error *trouble), void *context,
+			 const int *descriptors, int count, gpualloc_error *error);
 
 /*
  * Runs work in an orphan; what it returns is the orphan's exit status. trouble is NULL, or says why

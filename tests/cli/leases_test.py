@@ -3,12 +3,15 @@
 """How long a lease lives and who sees it: every way in which its holders can end."""
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 
 import cli
 from cli import GPUALLOC, case, main
 from leasing import Terminal, store
+from waiting import waiters
 
 
 def lines(path):
@@ -166,7 +169,7 @@ def a_waiter_gets_the_device_when_the_holder_is_killed():
         first = one.hold("-n", "8")
         terminal = Terminal(GPUALLOC, "run", "--wait", "--machine", one.machine, "echo", "granted",
                             env=one.environment())
-        terminal.until("waiting, next in the queue")
+        terminal.until(r"waiting 0:0\d, next in the queue")
         waiter, = one.leases()["waiting"]
         assert waiter["pid"] == terminal.pid, waiter
         first.kill()
@@ -194,6 +197,60 @@ def waiting_ends_with_124_and_skips_nobody():
         one.hold("-n", "8")
         one.refused(124, "--wait=50ms", "true")
         assert one.leases()["waiting"] == []
+
+
+@case
+def a_log_gets_a_line_at_the_start_at_each_place_and_every_hour():
+    with store() as one, waiters(one) as some:
+        first, second = one.hold("-n", "4"), one.hold("-n", "4")
+        before = some.start("before", "-n", "8", hold=True)
+        after = some.start("after", "-n", "8")
+        line = after.stderr.readline()
+        assert re.match("gpualloc: waiting, 1 before you in the queue: .*leased", line), line
+        first.end()
+        second.end()
+        before.communicate()
+        line = after.stderr.readline()
+        assert re.match(r"gpualloc: waiting for \d s, next in the queue", line), line
+        assert after.communicate()[1] == ""
+
+
+@case
+def quiet_waiting_says_nothing():
+    with store() as one:
+        one.hold("-n", "8")
+        result = one.run("-q", "--wait=50ms", "true")
+        assert result.code == 124 and "waiting" not in result.err, result
+
+
+@case
+def a_log_gets_a_line_every_hour():
+    with store() as one:
+        one.hold("-n", "8")
+        child = subprocess.Popen([GPUALLOC, "run", "--wait", "--machine", one.machine, "true"],
+                                 env=one.environment(LD_PRELOAD=os.environ["FAST_CLOCK"],
+                                                     ASAN_OPTIONS="verify_asan_link_order=0"),
+                                 stderr=subprocess.PIPE, text=True)
+        try:
+            for words in ("waiting", "waiting for 1 h", "waiting for 2 h"):
+                line = child.stderr.readline()
+                assert re.match(rf"gpualloc: {words}( \d+ min)?, next in the queue: ", line), line
+        finally:
+            child.kill()
+            child.communicate()
+
+
+@case
+def the_line_on_the_terminal_counts_and_fits_it():
+    with store() as one:
+        one.hold("-n", "8")
+        terminal = Terminal("sh", "-c", "stty cols 56; exec \"$0\" \"$@\"", GPUALLOC, "run", "--wait",
+                            "--machine", one.machine, "true", env=one.environment())
+        shown = [terminal.until(r"waiting 0:0(\d), next in the queue: [^\r]*\r") for _ in range(2)]
+        assert int(shown[0][1]) < int(shown[1][1]), shown
+        assert all(len("gpualloc: " + found[0][:-1]) <= 55 for found in shown), shown
+        terminal.type("\x03")
+        assert terminal.end() == 130
 
 
 # ---- job control ----
