@@ -90,13 +90,16 @@ static void add_use(struct ga_json *json, const gpualloc_device *device)
 	add_kept(json, device);
 }
 
-static void add_instances(struct ga_json *json, const gpualloc_device *device)
+static void add_instances(struct ga_json *json, const gpualloc_device *device,
+			  const struct list_filter *filter)
 {
 	if (!ga_json_open_known(json, "mig", '[', gpualloc_device_mig_enabled(device)))
 		return;
 	for (size_t i = 0; i < gpualloc_device_mig_count(device); i++) {
 		const gpualloc_device *instance = gpualloc_device_mig(device, i);
 
+		if (!list_shows(filter, instance))
+			continue;
 		ga_json_open_line(json, "\n   ", NULL, '{');
 		ga_json_number(json, "gi", gpualloc_device_gi(instance));
 		ga_json_number(json, "ci", gpualloc_device_ci(instance));
@@ -118,7 +121,8 @@ static void add_display(struct ga_json *json, const gpualloc_device *device)
 		ga_json_bool(json, "display", display);
 }
 
-void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine)
+void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_machine *machine,
+	       const struct list_filter *filter)
 {
 	struct ga_json json = {.out = text};
 
@@ -127,6 +131,8 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
 		const gpualloc_device *device = gpualloc_machine_device(machine, i);
 
+		if (!list_shows(filter, device))
+			continue;
 		ga_json_open_line(&json, "\n  ", NULL, '{');
 		ga_json_number(&json, "index", gpualloc_device_index(device));
 		ga_json_text(&json, "uuid", gpualloc_device_uuid(device));
@@ -138,7 +144,7 @@ void list_json(struct ga_buffer *text, const struct call *call, const gpualloc_m
 		add_display(&json, device);
 		ga_json_text(&json, "compute_mode", gpualloc_device_compute_mode(device));
 		ga_json_text(&json, "health", gpualloc_health_name(gpualloc_device_health(device)));
-		add_instances(&json, device);
+		add_instances(&json, device, filter);
 		ga_json_close(&json, '}');
 	}
 	ga_json_close(&json, ']');
@@ -202,15 +208,18 @@ static void add_line(struct ga_buffer *text, const gpualloc_device *device)
 	ga_buffer_char(text, '\n');
 }
 
-void list_csv(struct ga_buffer *text, const gpualloc_machine *machine)
+void list_csv(struct ga_buffer *text, const gpualloc_machine *machine,
+	      const struct list_filter *filter)
 {
 	ga_buffer_text(text, "index,uuid,name,profile,state,reason,memory_total,memory_reserved,"
 			     "memory_used,memory_free,utilization,processes,pci,numa,health\n");
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
 		const gpualloc_device *device = gpualloc_machine_device(machine, i);
 
-		add_line(text, device);
+		if (list_shows(filter, device))
+			add_line(text, device);
 		for (size_t m = 0; m < gpualloc_device_mig_count(device); m++)
-			add_line(text, gpualloc_device_mig(device, m));
+			if (list_shows(filter, gpualloc_device_mig(device, m)))
+				add_line(text, gpualloc_device_mig(device, m));
 	}
 }

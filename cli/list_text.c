@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `gpualloc list` for people: a table that is never wider than the terminal. Names are cut first,
- * then UUIDs; an index is never cut. Reasons stand beside their devices if all of them fit, or else
- * on lines of their own.
+ * `gpualloc list` for people: a table that is never wider than the terminal, one line a device. An
+ * index is never cut. Sentences come below it, one for all devices with the same.
  */
 #include "cleanup.h"
 #include "columns.h"
@@ -13,26 +12,35 @@
 #include <stdio.h>
 #include <string.h>
 
-enum column { GPU, NAME, STATE, MEMORY, UTIL, PROCS, UUID, REASON, COLUMNS };
+enum column { GPU, NAME, STATE, MEMORY, UTIL, PROCS, USER, SINCE, WHAT, UUID, COLUMNS };
 enum { GAP = 2, NAME_LEAST = 8, UUID_LEAST = 12, UUID_USUAL = 20, CELL_SIZE = 128 };
-enum { HEX_LEAST = 8, REASON_LINES = 3 };
+enum {
+	HEX_LEAST = 8,
+	REASON_LINES = 4,
+	USER_USUAL = 16,
+	USER_LEAST = 6,
+	WHAT_USUAL = 16,
+	WHAT_LEAST = 8
+};
 
 static const struct {
 	const char *title;
 	bool right;
 } columns[] = {
-	[GPU] = {"GPU", false},      [NAME] = {"NAME", false},     [STATE] = {"STATE", false},
-	[MEMORY] = {"MEMORY", true}, [UTIL] = {"UTIL", true},      [PROCS] = {"PROCS", true},
-	[UUID] = {"UUID", false},    [REASON] = {"REASON", false},
+	[GPU] = {"GPU", false},      [NAME] = {"NAME", false},   [STATE] = {"STATE", false},
+	[MEMORY] = {"MEMORY", true}, [UTIL] = {"UTIL", true},    [PROCS] = {"PROCS", true},
+	[USER] = {"USER", false},    [SINCE] = {"SINCE", false}, [WHAT] = {"COMMAND", false},
+	[UUID] = {"UUID", false},
 };
 
 /* The columns that a table drops if it does not fit at all, in this order. */
-static const enum column droppable[] = {UTIL, UUID, PROCS, MEMORY, NAME};
+static const enum column droppable[] = {UTIL, UUID, PROCS, SINCE, MEMORY, NAME, USER};
 
 struct row {
 	const gpualloc_device *device;
 	size_t uuid_size; /* bytes of the UUID that tell it from every other here */
 	char *reason;     /* "" if there is nothing to say */
+	char *what;       /* runs there, or waits for it, or else the reason */
 };
 
 struct table {
@@ -44,8 +52,10 @@ struct table {
 
 static void table_free(struct table *table)
 {
-	for (size_t i = 0; table->rows && i < table->count; i++)
+	for (size_t i = 0; table->rows && i < table->count; i++) {
 		free(table->rows[i].reason);
+		free(table->rows[i].what);
+	}
 	free(table->rows);
 }
 
@@ -152,7 +162,9 @@ static const char *cell_of(const struct row *row, enum column column, size_t roo
 		(void)snprintf(cell, CELL_SIZE, "%zu", gpualloc_device_process_count(device));
 		return cell;
 	case UUID: uuid_cell(row, room, cell); return cell;
-	case REASON: return row->reason;
+	case USER: return list_user(device);
+	case SINCE: list_since(device, cell, CELL_SIZE); return cell;
+	case WHAT: return row->what;
 	default: return "";
 	}
 }
@@ -267,11 +279,13 @@ static bool add_row(struct table *table, const gpualloc_machine *machine,
 	struct row *row = &table->rows[table->count];
 
 	*row = (struct row){.device = device, .reason = reason_to_show(machine, device)};
+	row->what = row->reason ? list_what(device, row->reason) : NULL;
 	table->count++;
-	return row->reason != NULL;
+	return row->what != NULL;
 }
 
-static bool fill_rows(struct table *table, const gpualloc_machine *machine)
+static bool fill_rows(struct table *table, const gpualloc_machine *machine,
+		      const struct list_filter *filter)
 {
 	size_t gpus = gpualloc_machine_device_count(machine), rows = gpus;
 	bool ok = true;
@@ -284,9 +298,11 @@ static bool fill_rows(struct table *table, const gpualloc_machine *machine)
 	for (size_t i = 0; ok && i < gpus; i++) {
 		const gpualloc_device *device = gpualloc_machine_device(machine, i);
 
-		ok = add_row(table, machine, device);
+		if (list_shows(filter, device))
+			ok = add_row(table, machine, device);
 		for (size_t m = 0; ok && m < gpualloc_device_mig_count(device); m++)
-			ok = add_row(table, machine, gpualloc_device_mig(device, m));
+			if (list_shows(filter, gpualloc_device_mig(device, m)))
+				ok = add_row(table, machine, gpualloc_device_mig(device, m));
 	}
 	return ok && shorten_uuids(table);
 }
@@ -328,22 +344,45 @@ static void squeeze(struct table *table, enum column column, size_t least)
 	table->width[column] -= excess < spare ? excess : spare;
 }
 
-static void fit(struct table *table)
+static bool is_empty(const struct table *table, enum column column)
 {
-	bool any_reason = false;
+	char cell[CELL_SIZE];
 
 	for (size_t i = 0; i < table->count; i++)
-		any_reason = any_reason || *table->rows[i].reason;
+		if (*cell_of(&table->rows[i], column, SIZE_MAX / 2, cell))
+			return false;
+	return true;
+}
+
+static void drop(struct table *table, enum column column)
+{
+	if (total_width(table) > table->terminal->width)
+		table->width[column] = 0;
+}
+
+/* Where somebody has something, that matters more than UUIDs. */
+static void fit(struct table *table)
+{
 	for (int column = 0; column < COLUMNS; column++)
 		table->width[column] = widest(table, (enum column)column);
-	if (!any_reason || total_width(table) > table->terminal->width)
-		table->width[REASON] = 0;
+	for (int column = USER; column <= WHAT; column++)
+		if (is_empty(table, (enum column)column))
+			table->width[column] = 0;
+	squeeze(table, WHAT, WHAT_USUAL);
+	squeeze(table, USER, USER_USUAL);
 	squeeze(table, UUID, UUID_USUAL);
+	if (table->width[WHAT]) {
+		drop(table, UUID);
+		drop(table, PROCS);
+		table->width[WHAT] = widest(table, WHAT);
+		squeeze(table, WHAT, WHAT_USUAL);
+	}
 	squeeze(table, NAME, NAME_LEAST);
 	squeeze(table, UUID, UUID_LEAST);
+	squeeze(table, USER, USER_LEAST);
+	squeeze(table, WHAT, WHAT_LEAST);
 	for (size_t i = 0; i < sizeof droppable / sizeof *droppable; i++)
-		if (total_width(table) > table->terminal->width)
-			table->width[droppable[i]] = 0;
+		drop(table, droppable[i]);
 }
 
 /* ---- output ---- */
@@ -381,8 +420,10 @@ static void add_cells(struct ga_buffer *text, const struct table *table, const s
 		if (!width)
 			continue;
 		content = row ? cell_of(row, column, width, cell) : columns[column].title;
-		if (!*content)
-			continue; /* only a reason, which is the last column */
+		if (!*content) {
+			blanks += GAP + width;
+			continue;
+		}
 		used = columns_of(content) < width ? columns_of(content) : width;
 		ga_buffer_repeat(text, ' ', blanks + (columns[column].right ? width - used : 0));
 		colour_start(text, table->terminal, colour);
@@ -393,13 +434,73 @@ static void add_cells(struct ga_buffer *text, const struct table *table, const s
 	ga_buffer_char(text, '\n');
 }
 
-static void add_reason(struct ga_buffer *text, const struct table *table, const struct row *row)
-{
-	size_t indent = table->width[GPU] + GAP;
+/* ---- sentences ---- */
 
-	if (!table->width[REASON])
-		columns_wrap(text, row->reason, indent < 30 ? indent : 2, table->terminal->width,
-			     REASON_LINES);
+static bool has_same(const struct row *one, const struct row *other)
+{
+	return gpualloc_device_state(one->device) == gpualloc_device_state(other->device) &&
+	       strcmp(one->reason, other->reason) == 0;
+}
+
+/* What the devices have that share the sentence of the i-th row; 0 if it has been said. */
+static size_t gather_alike(const struct table *table, size_t i, const gpualloc_device **alike)
+{
+	size_t count = 0;
+
+	for (size_t j = 0; j < table->count; j++) {
+		if (!has_same(&table->rows[i], &table->rows[j]))
+			continue;
+		if (j < i)
+			return 0;
+		alike[count++] = table->rows[j].device;
+	}
+	return count;
+}
+
+static void add_sentence(struct ga_buffer *text, const struct table *table, const struct row *row,
+			 const gpualloc_device *const *alike, size_t count)
+{
+	size_t size = gpualloc_device_ids(alike, count, NULL, 0) + 1;
+	ga_auto_free char *ids = malloc(size);
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
+
+	if (!ids) {
+		text->failed = true;
+		return;
+	}
+	(void)gpualloc_device_ids(alike, count, ids, size);
+	ga_buffer_format(&words, "%s %s %s%s%s",
+			 gpualloc_device_parent(row->device) ? "MIG" : "GPU", ids,
+			 state_cell(row->device),
+			 gpualloc_device_state(row->device) == GPUALLOC_STATE_LEASED ||
+					 gpualloc_device_state(row->device) == GPUALLOC_STATE_KEPT
+				 ? " "
+				 : ": ",
+			 row->reason);
+	text->failed = text->failed || words.failed;
+	if (words.data)
+		columns_wrap(text, words.data, 2, table->terminal->width, REASON_LINES);
+}
+
+static void add_sentences(struct ga_buffer *text, const struct table *table)
+{
+	ga_auto_free const gpualloc_device **alike = calloc(table->count + 1, sizeof *alike);
+	bool any = false;
+
+	if (!alike) {
+		text->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		const struct row *row = &table->rows[i];
+		size_t count = *row->reason ? gather_alike(table, i, alike) : 0;
+
+		if (count == 0)
+			continue;
+		ga_buffer_text(text, any ? "" : "\n");
+		add_sentence(text, table, row, alike, count);
+		any = true;
+	}
 }
 
 static void add_heading(struct ga_buffer *text, const gpualloc_machine *machine,
@@ -434,22 +535,25 @@ static void add_heading(struct ga_buffer *text, const gpualloc_machine *machine,
 }
 
 void list_text(struct ga_buffer *text, const gpualloc_machine *machine,
-	       const struct terminal *terminal)
+	       const struct list_filter *filter, bool sentences, const struct terminal *terminal)
 {
 	ga_cleanup(table_free) struct table table = {.terminal = terminal};
 
-	if (!fill_rows(&table, machine)) {
+	if (!fill_rows(&table, machine, filter)) {
 		text->failed = true;
 		return;
 	}
 	add_heading(text, machine, terminal);
-	if (table.count == 0)
+	if (table.count == 0) {
+		ga_buffer_text(text, filter->only_free ? "none of them is free\n"
+						       : "none of them is concerned\n");
 		return;
+	}
 	fit(&table);
 	ga_buffer_char(text, '\n');
 	add_cells(text, &table, NULL);
-	for (size_t i = 0; i < table.count; i++) {
+	for (size_t i = 0; i < table.count; i++)
 		add_cells(text, &table, &table.rows[i]);
-		add_reason(text, &table, &table.rows[i]);
-	}
+	if (sentences)
+		add_sentences(text, &table);
 }

@@ -58,6 +58,7 @@ static const struct option_info infos[] = {
 			   .complete = COMPLETE_FORMAT,
 			   .sentence = "what to print: uuid (default), index, pci, env, torch "
 				       "or json"},
+	[OPTION_FREE] = {.name = "free", .sentence = "only devices that are free"},
 	[OPTION_HELP] = {.name = "help", .letter = 'h', .sentence = "show this help and exit"},
 	[OPTION_IGNORE_ENV] = {.name = "ignore-env",
 			       .sentence = "choose as if CUDA_VISIBLE_DEVICES were not set"},
@@ -94,6 +95,7 @@ static const struct option_info infos[] = {
 			.may_lack = true,
 			.sentence = "MIG instances instead of whole GPUs, of this profile (1g.5gb) "
 				    "or any"},
+	[OPTION_MINE] = {.name = "mine", .sentence = "only what you have leased, use or wait for"},
 	[OPTION_MIXED] = {.name = "mixed",
 			  .sentence = "allow devices of different models in one "
 				      "choice"},
@@ -176,6 +178,12 @@ static const struct option_info infos[] = {
 			       .argument = "DURATION",
 			       .sentence = "end the command after this long: SIGTERM, then SIGKILL "
 					   "10s later; implies --supervise"},
+	[OPTION_USER] = {.name = "user",
+			 .argument = "NAME",
+			 .sentence = "only what this user has leased, uses or waits for"},
+	[OPTION_VERBOSE] = {.name = "verbose",
+			    .letter = 'v',
+			    .sentence = "sentences about why devices are not free"},
 	[OPTION_WAIT] = {.name = "wait",
 			 .argument = "DURATION",
 			 .may_lack = true,

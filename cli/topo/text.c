@@ -12,6 +12,7 @@
 #include "cleanup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CELL_SIZE = 24 };
@@ -197,6 +198,58 @@ static size_t room_for_cpus(const struct matrix *matrix, size_t used)
 	return others + matrix->cpus <= width ? matrix->cpus : width - others;
 }
 
+static bool is_near(const struct matrix *matrix, size_t i, size_t j)
+{
+	return gpualloc_device_numa(gpualloc_machine_device(matrix->machine, i)) ==
+		       gpualloc_device_numa(gpualloc_machine_device(matrix->machine, j)) &&
+	       strcmp(cpus_of(matrix, i), cpus_of(matrix, j)) == 0;
+}
+
+/* The GPUs near the same CPUs as the i-th; 0 if an earlier one stands for them. */
+static size_t gather_near(const struct matrix *matrix, size_t i, const gpualloc_device **near)
+{
+	size_t count = 0;
+
+	for (size_t j = 0; j < matrix->count; j++) {
+		if (!is_near(matrix, i, j))
+			continue;
+		if (j < i)
+			return 0;
+		near[count++] = gpualloc_machine_device(matrix->machine, j);
+	}
+	return count;
+}
+
+/* Where no column is left for them: a line for all GPUs that are near the same CPUs. */
+static void add_places(struct ga_buffer *text, const struct matrix *matrix)
+{
+	ga_auto_free const gpualloc_device **near = calloc(matrix->count + 1, sizeof *near);
+
+	if (!near) {
+		text->failed = true;
+		return;
+	}
+	ga_buffer_char(text, '\n');
+	for (size_t i = 0; i < matrix->count; i++) {
+		size_t count = gather_near(matrix, i, near);
+		int64_t numa = gpualloc_device_numa(gpualloc_machine_device(matrix->machine, i));
+		ga_auto_buffer struct ga_buffer line = GA_BUFFER_OUTPUT;
+		char ids[256];
+
+		if (count == 0)
+			continue;
+		if (gpualloc_device_ids(near, count, ids, sizeof ids) >= sizeof ids)
+			(void)snprintf(ids, sizeof ids, " (%zu of them)", count);
+		ga_buffer_format(&line, "CPUs %s", cpus_of(matrix, i));
+		if (numa >= 0)
+			ga_buffer_format(&line, ", NUMA node %lld", (long long)numa);
+		ga_buffer_format(&line, ": near GPU%s", ids);
+		text->failed = text->failed || line.failed;
+		if (line.data)
+			columns_wrap(text, line.data, 0, matrix->terminal->width, 3);
+	}
+}
+
 static void add_folded(struct ga_buffer *text, const struct matrix *matrix)
 {
 	size_t step = matrix->label + matrix->gap;
@@ -212,11 +265,8 @@ static void add_folded(struct ga_buffer *text, const struct matrix *matrix)
 			block.cpus = room_for_cpus(matrix, matrix->label + here * step);
 		add_block(text, matrix, &block);
 	}
-	if (!block.cpus && !matrix->p2p) {
-		block.first = block.last;
-		block.cpus = room_for_cpus(matrix, matrix->label);
-		add_block(text, matrix, &block);
-	}
+	if (!block.cpus && !matrix->p2p)
+		add_places(text, matrix);
 }
 
 static void add_matrix(struct ga_buffer *text, const struct matrix *matrix)
@@ -268,17 +318,42 @@ static struct seen look(const struct matrix *matrix)
 	return seen;
 }
 
+static const char nvlink_sentence[] = "# NVLinks, direct or through switches";
+
+/* The same in as few lines as there is room for. */
+static void add_short_legend(struct ga_buffer *text, const struct matrix *matrix,
+			     const struct seen *seen)
+{
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
+
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+		if (seen->level[levels[i].level])
+			ga_buffer_format(&words, "%s%s = %s", words.size ? "; " : "",
+					 gpualloc_level_name(levels[i].level), levels[i].sentence);
+	if (seen->nvlinks)
+		ga_buffer_format(&words, "%sNV# = %s", words.size ? "; " : "", nvlink_sentence);
+	text->failed = text->failed || words.failed;
+	ga_buffer_char(text, '\n');
+	if (words.data)
+		columns_wrap(text, words.data, 0, matrix->terminal->width, 8);
+}
+
 static void add_legend(struct ga_buffer *text, const struct matrix *matrix)
 {
 	struct seen seen = look(matrix);
 
-	ga_buffer_text(text, "\nLegend:\n\n");
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-		if (seen.level[levels[i].level])
-			ga_buffer_format(text, "  %-4s = %s\n",
-					 gpualloc_level_name(levels[i].level), levels[i].sentence);
-	if (seen.nvlinks)
-		ga_buffer_text(text, "  NV#  = # NVLinks, direct or through switches\n");
+	if (matrix->terminal->is_terminal) {
+		add_short_legend(text, matrix, &seen);
+	} else {
+		ga_buffer_text(text, "\nLegend:\n\n");
+		for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+			if (seen.level[levels[i].level])
+				ga_buffer_format(text, "  %-4s = %s\n",
+						 gpualloc_level_name(levels[i].level),
+						 levels[i].sentence);
+		if (seen.nvlinks)
+			ga_buffer_format(text, "  NV#  = %s\n", nvlink_sentence);
+	}
 	if (seen.inferred) {
 		ga_buffer_text(text, "\nThe PCIe level of ");
 		add_count(text, seen.inferred, "pair");

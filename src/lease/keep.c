@@ -307,8 +307,8 @@ static int keep_for_newcomer(const struct ga_store *store, gpualloc_machine *mac
 {
 	struct ga_view_of_queue view = {.store = store};
 	struct ga_keep asker = {.view = &view, .machine = machine, .config = config};
-	int result = keep_for_all(
-		&(struct keeping){.asker = &asker, .shown = shown, .error = error});
+	int result =
+		keep_for_all(&(struct keeping){.asker = &asker, .shown = shown, .error = error});
 
 	ga_view_free(&view);
 	return result;

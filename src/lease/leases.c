@@ -119,8 +119,8 @@ static int add_unexplained(const struct ga_store *store, struct reading *reading
 	int result = ga_ledger_probe(store->probe, ga_ledger_all_ids(), check_id, reading);
 
 	if (result >= 0 && reading->leases->count == known)
-		result = ga_ledger_probe(store->probe, ga_ledger_all_devices(), check_part,
-					 reading);
+		result =
+			ga_ledger_probe(store->probe, ga_ledger_all_devices(), check_part, reading);
 	return result < 0 ? result : 0;
 }
 

@@ -14,7 +14,7 @@ struct noting {
 	const struct ga_nest *nest;
 	gpualloc_machine *machine;
 	struct ga_records records;
-	bool records_read; /* done only when something is held */
+	bool records_read;                 /* done only when something is held */
 	const struct gpualloc_held **held; /* by record, as the machine has it; NULL: not yet */
 	bool untouched; /* nobody has any of the GPU, on any level: usually so, and one look tells
 			 */

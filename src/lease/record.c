@@ -119,7 +119,8 @@ static int set_cgroup(struct ga_record *record)
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
 		      gpualloc_error *error)
 {
-	ga_auto_record struct ga_record record = {.pid = getpid(), .until = GA_UNKNOWN, .memory = GA_UNKNOWN};
+	ga_auto_record struct ga_record record = {
+		.pid = getpid(), .until = GA_UNKNOWN, .memory = GA_UNKNOWN};
 	char boot[64];
 	struct stat space;
 
@@ -290,12 +291,12 @@ static int read_line(struct ga_record *record, struct ga_view key, struct ga_vie
 		int64_t *number;
 		char **text;
 	} fields[] = {
-		{"pid", &record->pid, NULL},         {"started", &record->started, NULL},
-		{"pidns", &record->pidns, NULL},     {"since", &record->since, NULL},
-		{"until", &record->until, NULL},     {"memory", &record->memory, NULL},
-		{"logged", &record->logged, NULL},
-		{"boot", NULL, &record->boot},       {"cgroup", NULL, &record->cgroup},
-		{"command", NULL, &record->command}, {"note", NULL, &record->note},
+		{"pid", &record->pid, NULL},       {"started", &record->started, NULL},
+		{"pidns", &record->pidns, NULL},   {"since", &record->since, NULL},
+		{"until", &record->until, NULL},   {"memory", &record->memory, NULL},
+		{"logged", &record->logged, NULL}, {"boot", NULL, &record->boot},
+		{"cgroup", NULL, &record->cgroup}, {"command", NULL, &record->command},
+		{"note", NULL, &record->note},
 	};
 
 	if (ga_text_equal(key.text, key.size, "device"))

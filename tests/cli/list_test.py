@@ -8,6 +8,7 @@ import re
 
 from cli import (BUILT_IN, case, folder, machine_file, main, ok, on_terminal, refused,
                  run, widest)
+from leasing import store
 
 FILES = ["busy.json", "crowded.json", "odd.json"]
 RED, YELLOW, GREEN = "\033[31m", "\033[33m", "\033[32m"
@@ -37,8 +38,8 @@ def one_row_per_device_and_instance():
     assert lines[0] == "node7: 3 GPUs, 2 MIG instances, driver 550.54.15, source nvml", lines[0]
     assert [line.split()[0] for line in lines if re.match(r"\s*\d+(:| )", line)] == \
         ["0", "1", "2", "2:1:0", "2:9:0"], text
-    assert re.search(r"^0 .* free +0\.0/40\.0 GiB +0% +0 +GPU-d7c1a7e2", text, re.M), text
-    assert re.search(r"^1 .* in-use +20\.0/40\.0 GiB +97% +2 +GPU-d7c1a7e2", text, re.M), text
+    assert re.search(r"^0 .* free +0\.0/40\.0 GiB +0%$", text, re.M), text
+    assert re.search(r"^1 .* in-use +20\.0/40\.0 GiB +97% +alice +train\.py and 1", text, re.M), text
     assert "process 4711 of alice (train.py) and 1 more" in text, text
     assert re.search(r"^2 .* MIG ", text, re.M), text
     assert re.search(r"^  2:1:0 +3g\.20gb +in-use +1\.0/19\.5 GiB", text, re.M), text
@@ -47,17 +48,20 @@ def one_row_per_device_and_instance():
 @case
 def an_unknown_value_is_a_dash_and_never_zero():
     text = ok("list", "--machine", machine_file("odd.json"))
-    assert re.search(r"^0 +- +free +- +- +- +-$", text, re.M), text
+    assert re.search(r"^0 +- +free +- +- +-$", text, re.M), text
     assert re.search(r"^3 .* unhealthy +- +- +- ", text, re.M), text
     assert "reboot" in text and "prohibited" in text and "without an instance" in text, text
 
 
 @case
-def a_wide_terminal_has_the_reason_beside_the_device():
+def a_wide_terminal_has_everything_on_one_line():
     shown = on_terminal("list", "--machine", machine_file("busy.json"), columns=200,
                         env={"NO_COLOR": "1"})
-    assert re.search(r"^1 +NVIDIA A100-SXM4-40GB .* process 4711 of alice", shown, re.M), shown
-    assert "REASON" in shown and widest(shown) > 100, shown
+    assert re.search(r"^1 +NVIDIA A100-SXM4-40GB .* 2 +alice +train\.py and 1 more +GPU-d7c1a7e2",
+                     shown, re.M), shown
+    assert "process 4711" not in shown, shown
+    assert "process 4711 of alice (train.py) and 1 more" in on_terminal(
+        "list", "-v", "--machine", machine_file("busy.json"), columns=200)
 
 
 @case
@@ -177,6 +181,55 @@ def csv_reads_back_as_json_has_it():
                 **{"memory_" + key: value for key, value in device["memory"].items()}}
             wanted = {key: "" if value is None else str(value) for key, value in wanted.items()}
             assert row == wanted, f"{machine}: {row} is not {wanted}"
+
+
+@case
+def only_some_devices():
+    path = machine_file("busy.json")
+
+    def shown(*words):
+        rows = csv.DictReader(io.StringIO(ok("list", "--csv", *words, "--machine", path)))
+        indices = [row["index"] for row in rows]
+        devices = json.loads(ok("list", "--json", *words, "--machine", path))["devices"]
+        assert [str(device["index"]) for device in devices] == \
+            [index for index in indices if ":" not in index], (words, devices)
+        assert sum(len(device["mig"] or []) for device in devices) == \
+            sum(":" in index for index in indices), (words, devices)
+        lines = ok("list", *words, "--machine", path).split("\n\n  ")[0].splitlines()[3:]
+        assert [line.split()[0] for line in lines] == indices, (words, lines)
+        return indices
+
+    assert shown("--free") == ["0", "2", "2:9:0"]
+    assert shown("--user", "alice") == ["1"]
+    assert shown("--user", "carol") == ["2", "2:1:0"]
+    assert shown("--user", "nobody-there") == []
+    refused(64, "list", "--free", "--mine", "--machine", path, says=["--free shows what nobody"])
+    refused(64, "list", "--user", "x", "--mine", "--machine", path, says=["use one of them"])
+
+
+@case
+def eight_leased_gpus_fit_on_a_small_screen():
+    with store() as one:
+        holders = [one.hold("-n", "4", "--note", "a note"), one.hold("-n", "3"),
+                   one.hold("--share", "-m", "4GiB", "--time-limit", "30m"),
+                   one.hold("--share", "-m", "2GiB")]
+        words = ("--machine", one.machine)
+        env = {"GPUALLOC_STATE_DIR": one.path, "NO_COLOR": "1"}
+        for columns in (80, 100, 160):
+            text = on_terminal("list", *words, columns=columns, env=env)
+            assert len(text.splitlines()) == 11 and widest(text) <= columns, text
+            assert len(re.findall(r" leased .* \d\d:\d\d  (?:sh -c|2 leases)", text)) == 8, text
+            assert "GiB left" in text or columns == 80, text
+            text = on_terminal("leases", *words, columns=columns, env=env)
+            assert len(text.splitlines()) <= 24 and widest(text) <= columns, text
+            assert len(re.findall(r"(?m)^[0-9a-f]{10} .* (?:\d+ s|1 min) +(?:-|30 min|29 min) +"
+                                  r"sh -c echo", text)) == 4, text
+        text = one.ask("list", *words)
+        assert text.count("(lease ") == 4 and widest(text) <= 80, text  # once a lease
+        assert one.ask("list", "--free", *words).endswith("none of them is free\n")
+        assert len(re.findall(r"(?m)^\d ", one.ask("list", "--mine", *words))) == 8
+        for holder in holders:
+            holder.end()
 
 
 @case
