@@ -375,7 +375,7 @@ static int new_lease(const struct ga_acquiring *acquiring, gpualloc_lease **ret_
 /*
  * Gives a lease of which nobody knows yet a new id, and writes its record first: until that is
  * there nobody can know the name. GPUALLOC_EBUSY if somebody was quicker all the same, or took the
- * record for a dead one and removed it.
+ * record for a dead one and removed it; then it may be another user's by now, and is left to them.
  */
 static int write_record_first(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 			      struct ga_record *record, gpualloc_error *error)
@@ -397,7 +397,8 @@ static int write_record_first(const struct ga_acquiring *acquiring, gpualloc_lea
 	}
 	if (result == 0)
 		(void)ga_ledger_unlock(lease->fd, ga_ledger_id(record->id));
-	(void)ga_leaf_sweep(records, name);
+	if (ga_leaf_is_ours(records, name))
+		(void)ga_leaf_sweep(records, name);
 	return result < 0 ? result : GPUALLOC_EBUSY;
 }
 

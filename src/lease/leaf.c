@@ -77,12 +77,20 @@ bool ga_leaf_is_ours(int folder, const char *name)
 	struct stat status;
 
 	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       !S_ISDIR(status.st_mode) && status.st_uid == geteuid();
+}
+
+bool ga_leaf_is_ours_to_remove(int folder, const char *name)
+{
+	struct stat status;
+
+	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       !S_ISDIR(status.st_mode) && (geteuid() == 0 || status.st_uid == geteuid());
 }
 
 bool ga_leaf_sweep(int folder, const char *name)
 {
-	return ga_leaf_is_ours(folder, name) && unlinkat(folder, name, 0) == 0;
+	return ga_leaf_is_ours_to_remove(folder, name) && unlinkat(folder, name, 0) == 0;
 }
 
 bool ga_crowd_admits(struct ga_crowd *crowd, int folder, const char *name)

@@ -21,7 +21,10 @@ int ga_leaf_write(int folder, const char *name, const struct ga_buffer *text);
 int ga_leaf_replace(int folder, const char *name, const struct ga_buffer *text);
 /* False if there is no such file, or if it cannot be a leaf. */
 bool ga_leaf_read(int folder, const char *name, struct ga_buffer *text, struct stat *ret_status);
+/* Whether it belongs to our user: for root too, not to anybody else. */
 bool ga_leaf_is_ours(int folder, const char *name);
+/* Whether a dead one may be removed by us: our own, and anybody's by root. */
+bool ga_leaf_is_ours_to_remove(int folder, const char *name);
 /*
  * Counts how many leaves of each user were looked at: two thousand at most. The rest are passed
  * over, because each look into the ledger costs time.
@@ -32,7 +35,7 @@ struct ga_crowd {
 
 bool ga_crowd_admits(struct ga_crowd *crowd, int folder, const char *name);
 
-/* Removes a dead one if it is ours to remove; returns whether this call removed it. */
+/* Removes a dead one if that is ours to do; returns whether this call removed it. */
 bool ga_leaf_sweep(int folder, const char *name);
 
 /* Splits "key value" in two; false after the last line. */

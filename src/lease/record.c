@@ -427,7 +427,7 @@ int ga_record_remove(const struct ga_store *store, uint64_t id, struct ga_record
 	int result;
 
 	ga_id_text(id, name);
-	if (!ga_leaf_is_ours(store->records, name))
+	if (!ga_leaf_is_ours_to_remove(store->records, name))
 		return 0;
 	result = read_leaf(store, id, &record);
 	if (!ga_store_sweep(store, store->records, name, &byte) || result != 1)
@@ -486,7 +486,8 @@ static int sweep_one(void *context, const char *name)
 	struct ga_record record;
 	uint64_t id;
 
-	if (!ga_id_parse(name, &id) || !ga_leaf_is_ours(reading->store->records, name) ||
+	if (!ga_id_parse(name, &id) ||
+	    !ga_leaf_is_ours_to_remove(reading->store->records, name) ||
 	    is_alive(reading->store, id) || ga_record_remove(reading->store, id, &record) == 0)
 		return 0;
 	return add_record(&reading->records, &record);

@@ -290,7 +290,7 @@ bool ga_store_sweep(const struct ga_store *store, int folder, const char *name,
 	ga_auto_close int guard = -1;
 
 	/* Thousands of other people's files may lie there: each costs one look, no more. */
-	if (!ga_leaf_is_ours(folder, name))
+	if (!ga_leaf_is_ours_to_remove(folder, name))
 		return false;
 	return open_file(store, ledger_name, O_RDONLY, &guard, NULL) == 0 &&
 	       ga_store_is_ledger(store, guard) && ga_ledger_guard(guard, *byte) &&
