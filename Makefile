@@ -15,7 +15,7 @@ LEASES ?= 1000000
 SOAK ?= 1h
 SEED ?= 1
 
-.PHONY: all bench chaos check check-deb clean deb demo deps format hard hard-fuzz hard-inject help install lint release soak
+.PHONY: all bench chaos check check-deb clean deb demo deps format hard hard-fuzz hard-inject help install lint newcomer release soak
 
 all:
 	@tools/configure $(BUILD) $(SETUP)
@@ -32,6 +32,7 @@ help:
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
 	@echo 'make hard     kill, stop or fail at every system call and allocation; ten million runs of'
 	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
+	@echo 'make newcomer the README, the wheel and the packages on a bare Debian 12 (root, Debian'"'"'s archive)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
@@ -112,6 +113,11 @@ check-deb:
 	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
 	lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests/packages/debian_test.py $(DEB_BUILD)
+
+# What is committed, as a release would have it.
+newcomer:
+	@command -v debootstrap >/dev/null || apt-get -qq install -y --no-install-recommends debootstrap
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/newcomer/newcomer.py $(CURDIR)
 
 install: all
 	meson install -C $(BUILD) --no-rebuild

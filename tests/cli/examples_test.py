@@ -7,6 +7,7 @@ import subprocess
 from cli import Result, case, environment, folder, healthy, machine_file, main, ok
 
 ALLOCATOR, BY_MEMORY = os.environ["EXAMPLE_ALLOCATOR"], os.environ["EXAMPLE_BY_MEMORY"]
+SIZES = os.environ["EXAMPLE_SIZES"]
 NVML = os.path.join(os.environ["FAKE_DIR"], "libnvidia-ml.so.1")
 LAB = machine_file("lab.json")
 PCI_ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
@@ -71,6 +72,15 @@ def the_allocator_fails_with_a_sentence():
     refuses(64, "nowhere", ALLOCATOR, "nowhere")
     refuses(69, "no GPU found", ALLOCATOR,
             env={"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"})
+
+
+@case
+def sizes_gives_what_a_policy_takes():
+    shown = prints("GPU 0\n  name               Tesla V100-SXM2-16GB\n", SIZES, "dgx1-volta")
+    assert shown.endswith("\n1: 0\n2: 0 1\n4: 0 1 2 3\n8: 0 1 2 3 4 5 6 7\n"), shown
+    assert "\n2: 0 3\n" in prints("GPU 0\n", SIZES, "dgx1-volta", "best-effort")
+    few = example(SIZES, "rtx8000x4")
+    assert few.code == 78 and "this machine has 4" in few.err, few
 
 
 @case
