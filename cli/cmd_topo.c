@@ -4,6 +4,7 @@
 #include "open.h"
 #include "output.h"
 #include "owned.h"
+#include "stores.h"
 #include "topo/topo.h"
 
 #include <unistd.h>
@@ -23,6 +24,11 @@ static int run(const struct call *call)
 	if (result)
 		return result;
 	if (picture) {
+		result = add_config(call, machine, true);
+		if (result == 0)
+			result = add_leases(call, machine);
+		if (result)
+			return result;
 		topo_svg(&text, machine, NULL);
 		return output_save(picture, &text);
 	}
@@ -39,7 +45,8 @@ const struct command command_topo = {
 	.description =
 		"Shows how every pair of GPUs is linked: the number of NVLinks, or else the PCIe "
 		"level as nvidia-smi names it. Also shows the CPUs near each GPU. --svg draws a "
-		"picture: GPUs grouped by NUMA node and PCIe switch, NVLinks as lines.",
+		"picture: GPUs grouped by NUMA node and PCIe switch, NVLinks as lines; what is "
+		"leased, kept, in use, unhealthy or out of use says so.",
 	.example = "gpualloc topo --machine dgx1-volta --svg -",
 	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
 					    OPTION_MACHINE, OPTION_QUIET, OPTION_SVG, OPTION_END},

@@ -108,7 +108,7 @@ int svg_legend(struct ga_buffer *out, const struct layout *layout, const struct 
 			add_line_entry(&legend, scale, count,
 				       " to the switches, so between any two");
 	if (layout->has_mig)
-		add_box_entry(&legend, "mig", "a MIG instance, as wide as its slices");
+		add_box_entry(&legend, "mig", "a MIG instance, with its profile");
 	if (layout->groups.used[GROUP_BOARD])
 		add_box_entry(&legend, "switch", "BOARD: on one board");
 	if (layout->groups.used[GROUP_PIX])

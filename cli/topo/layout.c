@@ -7,7 +7,14 @@
 #include <stdlib.h>
 
 enum { PAD = 8, LABEL = 14, CAPTION = 22, BAR = 26, BAR_GAP = 32, CROSS_GAP = 84, PLAIN_GAP = 20 };
-enum { ARC_FIRST = 20, ARC_STEP = 14, PORT_STEP = 12, WIDTH_LEAST = 560, SPINE = 22 };
+enum {
+	ARC_FIRST = 20,
+	ARC_STEP = 14,
+	PORT_STEP = 12,
+	WIDTH_LEAST = 560,
+	SPINE = 22,
+	MIG_WIDTH = 112
+};
 
 bool row_is_mirrored(size_t row)
 {
@@ -115,18 +122,25 @@ int arc_height(const struct layout *layout, const struct direct_link *link)
 
 static void choose_sizes(struct layout *layout)
 {
-	size_t count = layout->groups.count;
+	size_t count = layout->groups.count, most = 0;
 
 	layout->gpu = count <= 4    ? (struct rect){0, 0, 128, 62}
 		      : count <= 8  ? (struct rect){0, 0, 112, 56}
 		      : count <= 16 ? (struct rect){0, 0, 100, 50}
 				    : (struct rect){0, 0, 60, 40};
 	layout->gap = count <= 8 ? 22 : count <= 16 ? 12 : 8;
-	for (size_t i = 0; i < count; i++)
-		if (gpualloc_device_mig_enabled(gpualloc_machine_device(layout->groups.machine, i)))
-			layout->has_mig = true;
-	if (layout->has_mig)
-		layout->gpu.height += 30;
+	for (size_t i = 0; i < count; i++) {
+		const gpualloc_device *gpu = gpualloc_machine_device(layout->groups.machine, i);
+		size_t instances = gpualloc_device_mig_count(gpu);
+
+		layout->has_mig = layout->has_mig || gpualloc_device_mig_enabled(gpu);
+		most = instances > most ? instances : most;
+	}
+	/* A line for each instance. */
+	layout->mig_height = most > 0 ? (int)most * LAYOUT_MIG + 6 : 0;
+	layout->gpu.height += layout->mig_height;
+	if (layout->has_mig && layout->gpu.width < MIG_WIDTH)
+		layout->gpu.width = MIG_WIDTH;
 }
 
 /* From the inside out, how far each kind of box reaches beyond the GPUs in it. */

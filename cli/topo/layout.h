@@ -47,6 +47,7 @@ struct layout {
 	size_t bar_count;
 	size_t rows;
 	bool has_mig;
+	int mig_height;   /* the room for instances at the bottom of each GPU */
 	struct rect gpu; /* the size all of them have */
 	int gap;
 	int arc_side[GROUP_KINDS], inner_side[GROUP_KINDS]; /* from a GPU to the edge of its box */
@@ -55,7 +56,7 @@ struct layout {
 	int width, bottom;
 };
 
-enum { LAYOUT_MARGIN = 24, LAYOUT_TOP = 84 };
+enum { LAYOUT_MARGIN = 24, LAYOUT_TOP = 84, LAYOUT_MIG = 15 };
 
 /* False if there is no memory. */
 bool layout_make(struct layout *layout, const gpualloc_machine *machine);

@@ -7,9 +7,13 @@
 #include "svg.h"
 #include "cleanup.h"
 #include "columns.h"
+#include "device.h"
+#include "list.h"
 #include "open.h"
 #include "topo.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "V100-SXM2-16GB" of "Tesla V100-SXM2-16GB": what tells models apart. */
@@ -94,7 +98,9 @@ static void add_heading(struct ga_buffer *out, const struct picture *picture,
 		return;
 	}
 	svg_text(out, LAYOUT_MARGIN, 38, "title", title.data);
-	svg_text(out, LAYOUT_MARGIN, 60, "muted", subtitle.data);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"60\" class=\"muted\">", LAYOUT_MARGIN);
+	svg_cut(out, subtitle.data, (size_t)(layout->width - 2 * LAYOUT_MARGIN) * 10 / 66);
+	ga_buffer_text(out, "</text>\n");
 	if (!gpualloc_machine_is_simulated(machine))
 		return;
 	badge.x = layout->width - LAYOUT_MARGIN - badge.width;
@@ -171,46 +177,127 @@ static void add_boxes(struct ga_buffer *out, const struct layout *layout)
 
 /* ---- GPUs ---- */
 
-/* How many of a GPU's seven slices a profile takes: 2 of "2g.10gb" and "1c.2g.10gb". */
-static int slices_of(const gpualloc_device *instance)
+/* A GPU in MIG mode is not handed out; its instances are. */
+static bool is_cut_up(const gpualloc_device *device)
+{
+	return gpualloc_device_mig_enabled(device) &&
+	       gpualloc_device_state(device) == GPUALLOC_STATE_EXCLUDED;
+}
+
+/* How a device is drawn besides its word: each state has a line or a fill of its own. */
+static const char *class_of(const struct picture *picture, const gpualloc_device *device)
+{
+	if (is_chosen(picture, device))
+		return " chosen";
+	if (is_cut_up(device))
+		return "";
+	switch (gpualloc_device_state(device)) {
+	case GPUALLOC_STATE_FREE: return "";
+	case GPUALLOC_STATE_LEASED: return " leased";
+	case GPUALLOC_STATE_KEPT: return " kept";
+	case GPUALLOC_STATE_IN_USE:
+	case GPUALLOC_STATE_INTRUDER: return " used";
+	case GPUALLOC_STATE_UNHEALTHY: return " sick";
+	default: return " out";
+	}
+}
+
+/* What is written on a device that is not free: its state, and whose it is if there is room. */
+static void add_state(struct ga_buffer *words, const gpualloc_device *device, size_t room)
+{
+	enum gpualloc_state state = gpualloc_device_state(device);
+	const char *user = list_user(device);
+	const char *word = gpualloc_state_name(state);
+
+	if (state == GPUALLOC_STATE_UNHEALTHY && !gpualloc_device_parent(device))
+		word = gpualloc_health_name(gpualloc_device_health(device));
+	ga_buffer_text(words, word);
+	if (*user && columns_of(word) + strlen(": ") + columns_of(user) <= room)
+		ga_buffer_format(words, ": %s", user);
+}
+
+static void add_title(struct ga_buffer *out, const gpualloc_device *device)
+{
+	ga_auto_free char *reason = device_reason(device);
+	enum gpualloc_state state = gpualloc_device_state(device);
+
+	if (state == GPUALLOC_STATE_FREE || is_cut_up(device) || !reason)
+		return;
+	ga_buffer_format(out, ", %s", gpualloc_state_name(state));
+	if (*reason)
+		ga_buffer_text(out, state == GPUALLOC_STATE_LEASED || state == GPUALLOC_STATE_KEPT
+					    ? " "
+					    : ": ");
+	svg_escaped(out, reason);
+}
+
+/* A line for each instance: its profile, and its mark or its state. */
+static void add_instance(struct ga_buffer *out, const struct picture *picture,
+			 const struct rect *line, const gpualloc_device *instance)
 {
 	const char *profile = gpualloc_device_profile(instance);
-	const char *g = profile ? strchr(profile, 'g') : NULL;
+	const char *name = profile ? profile : "MIG instance";
+	const char *class = class_of(picture, instance);
+	size_t room = (size_t)(line->width - 8) * 10 / 58, left;
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
-	return g && g > profile && g[-1] >= '1' && g[-1] <= '7' ? g[-1] - '0' : 1;
+	ga_buffer_format(out,
+			 "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"3\" "
+			 "class=\"mig%s\"><title>",
+			 line->x, line->y, line->width, line->height, class);
+	svg_escaped(out, name);
+	add_title(out, instance);
+	ga_buffer_text(out, "</title></rect>\n");
+	left = columns_of(name) < room ? room - columns_of(name) - 1 : 0;
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"onmig\">", line->x + 4,
+			 line->y + line->height - 3);
+	svg_cut(out, name, room);
+	ga_buffer_text(out, "</text>\n");
+	if (is_chosen(picture, instance))
+		ga_buffer_text(&words, "\xe2\x9c\x93");
+	else if (*class)
+		add_state(&words, instance, left);
+	if (words.data && left > 0) {
+		ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"onmig right\">",
+				 line->x + line->width - 4, line->y + line->height - 3);
+		svg_cut(out, words.data, left);
+		ga_buffer_text(out, "</text>\n");
+	}
+	out->failed = out->failed || words.failed;
 }
 
 static void add_instances(struct ga_buffer *out, const struct picture *picture,
 			  const struct rect *rect, const gpualloc_device *device)
 {
-	size_t count = gpualloc_device_mig_count(device);
-	int slices = 0, room = rect->width - 20, at = 0;
+	struct rect line = {rect->x + 5, rect->y + rect->height - picture->layout.mig_height,
+			    rect->width - 10, LAYOUT_MIG - 2};
+
+	for (size_t i = 0; i < gpualloc_device_mig_count(device); i++) {
+		add_instance(out, picture, &line, gpualloc_device_mig(device, i));
+		line.y += LAYOUT_MIG;
+	}
+}
+
+/* Below the number: the state if it is not free, else the model. */
+static void add_words(struct ga_buffer *out, const struct picture *picture, size_t i, int y)
+{
+	const gpualloc_device *device = gpualloc_machine_device(picture->layout.groups.machine, i);
+	const struct rect *rect = &picture->layout.gpus[i].rect;
+	const char *name = gpualloc_device_name(device);
+	size_t room = (size_t)(rect->width - 6) * 10 / 64;
+	bool has_state = gpualloc_device_state(device) != GPUALLOC_STATE_FREE &&
+			 !is_cut_up(device) && !is_chosen(picture, device);
 	ga_auto_buffer struct ga_buffer words = GA_BUFFER_OUTPUT;
 
-	for (size_t i = 0; i < count; i++)
-		slices += slices_of(gpualloc_device_mig(device, i));
-	slices = slices < 7 ? 7 : slices;
-	for (size_t i = 0; i < count; i++) {
-		const gpualloc_device *instance = gpualloc_device_mig(device, i);
-		const char *profile = gpualloc_device_profile(instance);
-		int size = slices_of(instance), left = room * at / slices;
-		int width = room * (at + size) / slices - left - 2;
-
-		ga_buffer_format(out,
-				 "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"9\" rx=\"2\" "
-				 "class=\"mig%s\"><title>",
-				 rect->x + 10 + left, rect->y + rect->height - 19,
-				 width > 1 ? width : 1,
-				 is_chosen(picture, instance) ? " chosen" : "");
-		svg_escaped(out, profile ? profile : "MIG instance");
-		ga_buffer_text(out, "</title></rect>\n");
-		at += size;
-	}
-	add_count(&words, count, "MIG instance");
+	if (has_state)
+		add_state(&words, device, room);
+	else
+		ga_buffer_text(&words, name ? short_name(name) : "");
 	out->failed = out->failed || words.failed;
-	if (words.data)
-		svg_text(out, rect->x + rect->width / 2, rect->y + rect->height - 25,
-			 "muted small middle", words.data);
+	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"%s small middle\">",
+			 rect->x + rect->width / 2, y, has_state ? "word" : "muted");
+	svg_cut(out, words.data ? words.data : "", room);
+	ga_buffer_text(out, "</text>\n");
 }
 
 static void add_gpu(struct ga_buffer *out, const struct picture *picture, size_t i)
@@ -218,30 +305,24 @@ static void add_gpu(struct ga_buffer *out, const struct picture *picture, size_t
 	const struct layout *layout = &picture->layout;
 	const gpualloc_device *device = gpualloc_machine_device(layout->groups.machine, i);
 	const struct rect *rect = &layout->gpus[i].rect;
-	bool sick = gpualloc_device_health(device) != GPUALLOC_HEALTH_OK;
-	bool chosen = is_chosen(picture, device);
 	const char *name = gpualloc_device_name(device);
-	int middle = rect->x + rect->width / 2, body = rect->height - (layout->has_mig ? 30 : 0);
+	int middle = rect->x + rect->width / 2, body = rect->height - layout->mig_height;
+	char class[32];
 
+	(void)snprintf(class, sizeof class, "gpu%s", class_of(picture, device));
 	ga_buffer_format(out, "<g id=\"gpu-%lld\"><title>GPU %lld: ",
 			 (long long)gpualloc_device_index(device),
 			 (long long)gpualloc_device_index(device));
 	svg_escaped(out, name ? name : "model not known");
+	add_title(out, device);
 	ga_buffer_text(out, "</title>\n");
-	svg_rect(out, rect, 9, sick ? "gpu sick" : chosen ? "gpu chosen" : "gpu");
-	if (chosen)
+	svg_rect(out, rect, 9, class);
+	if (is_chosen(picture, device))
 		svg_text(out, rect->x + rect->width - 12, rect->y + 15, "tick", "\xe2\x9c\x93");
 	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"index%s\">%lld</text>\n", middle,
 			 rect->y + body / 2 + (body < 48 ? 0 : 2), body < 48 ? " less" : "",
 			 (long long)gpualloc_device_index(device));
-	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"muted small middle\">", middle,
-			 rect->y + body - 9);
-	svg_cut(out,
-		sick   ? gpualloc_health_name(gpualloc_device_health(device))
-		: name ? short_name(name)
-		       : "",
-		(size_t)(rect->width - 6) * 10 / 64);
-	ga_buffer_text(out, "</text>\n");
+	add_words(out, picture, i, rect->y + body - 9);
 	if (gpualloc_device_mig_enabled(device))
 		add_instances(out, picture, rect, device);
 	ga_buffer_text(out, "</g>\n");
@@ -324,6 +405,20 @@ static void add_links(struct ga_buffer *out, const struct layout *layout, const 
 		add_number(out, spots[i], layout->links[i].count);
 }
 
+static bool fabrics_differ(const struct groups *groups)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		int count = fabric_links(groups, i);
+
+		if (count > 0 && first > 0 && count != first)
+			return true;
+		first = first > 0 ? first : count;
+	}
+	return false;
+}
+
 static void add_bar(struct ga_buffer *out, const struct layout *layout,
 		    const struct fabric_bar *bar, const struct scale *scale)
 {
@@ -340,6 +435,8 @@ static void add_bar(struct ga_buffer *out, const struct layout *layout,
 			continue;
 		ga_buffer_format(out, "<path d=\"M%d %dV%d\"", x, y, rect->y + rect->height / 2);
 		svg_link_style(out, scale, count);
+		if (!fabrics_differ(&layout->groups))
+			continue; /* the legend says how many */
 		ga_buffer_format(out, "<text x=\"%d\" y=\"%d\" class=\"number\">%d</text>\n",
 				 x + (count > 9 ? 13 : 10),
 				 below ? rect->y + rect->height + 18 : rect->y - 10, count);

@@ -10,6 +10,8 @@ import xml.etree.ElementTree as tree
 
 from cli import (BUILT_IN, ROOT, Skip, case, folder, is_sanitized, machine_file, main, ok,
                  on_terminal, refused, run, widest)
+from leasing import store
+from waiting import waiters
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -244,12 +246,75 @@ def the_same_machine_gives_the_same_bytes():
             ok("topo", "--svg", "-", "--machine", machine)
 
 
+DRAWN = [("dgx1-volta.svg", "topo --machine dgx1-volta --svg -"),
+         ("nvl72.svg", "topo --machine nvl72 --svg -"),
+         ("a100-mig.svg", "explain --machine a100-mig --mig -n 2 --svg -")]
+
+
 @case
-def the_picture_in_the_documents_is_the_one_it_draws():
-    path = os.path.join(ROOT, "..", "docs", "dgx1-volta.svg")
-    with open(path, encoding="utf-8") as file:
-        assert file.read() == ok("topo", "--svg", "-", "--machine", "dgx1-volta"), \
-            "draw it again: gpualloc topo --machine dgx1-volta --svg docs/dgx1-volta.svg"
+def the_pictures_in_the_documents_are_those_it_draws():
+    for name, words in DRAWN:
+        with open(os.path.join(ROOT, "..", "docs", name), encoding="utf-8") as file:
+            assert file.read() == ok(*words.split()), f"draw it again: gpualloc {words} > docs/{name}"
+
+
+def words_in(picture):
+    return ["".join(text.itertext()) for text in picture.iter(SVG + "text")]
+
+
+def classes_in(picture, first):
+    """By the number of a GPU, or the place of an instance, how it is drawn."""
+    rects = [rect.get("class") for rect in picture.iter(SVG + "rect")]
+    return [name.partition(" ")[2] for name in rects if name.split()[0] == first]
+
+
+@case
+def what_is_not_free_is_seen_and_not_by_colour_alone():
+    with store() as one, waiters(one) as some:
+        config = os.path.join(one.where, "gpualloc.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("exclude = 7  # dead fan\n")
+        os.chmod(config, 0o644)
+        holder = one.hold("-n", "2", "--only", "0,3")
+        some.start("three", "-n", "3", "--only", "3,4,6")
+        env = {"GPUALLOC_STATE_DIR": one.path, "GPUALLOC_CONFIG": config}
+        for words in ("topo", "explain -n 2 --only 1,2"):
+            shown = ok(*words.split(), "--machine", "dgx1-volta", "--svg", "-", env=env)
+            picture = tree.fromstring(shown)
+            said = [word.split(":")[0] for word in words_in(picture)]
+            assert [said.count(word) for word in ("leased", "kept", "drained")] == [2, 2, 1], said
+            free = "chosen" if words != "topo" else ""
+            assert classes_in(picture, "gpu") == \
+                ["leased", free, free, "leased", "kept", "", "kept", "out"], words
+            assert "GPU 7: Tesla V100-SXM2-16GB, drained: dead fan" in shown, shown
+            style = picture.find(SVG + "style").text
+            light, dark = style.split("prefers-color-scheme:dark")
+            for name in (".leased", ".kept", ".used", ".sick", ".out", ".chosen"):
+                assert name + "{" in light and name + "{" in dark, name
+        holder.end()
+        some.end()
+    picture = tree.fromstring(ok("topo", "--machine", machine_file("busy.json"), "--svg", "-"))
+    assert classes_in(picture, "gpu") == ["", "used", ""] and classes_in(picture, "mig") == \
+        ["used", "", ""], classes_in(picture, "mig")  # the last is the legend's
+    assert "in-use: alice" in words_in(picture), words_in(picture)
+
+
+@case
+def instances_have_names_and_chosen_ones_their_mark():
+    picture = tree.fromstring(ok("explain", "--mig=1g.5gb", "-n", "2", "--machine", "a100-mig",
+                                 "--svg", "-"))
+    said = words_in(picture)
+    assert (said.count("2g.10gb"), said.count("1g.5gb"), said.count("\u2713")) == (2, 3, 2), said
+    assert classes_in(picture, "mig").count("chosen") == 2
+
+
+@case
+def what_all_links_have_in_common_is_said_once():
+    for machine, count in (("nvl72", "18"), ("dgx2", "6"), ("hgx-h100", "18")):
+        words = words_in(tree.fromstring(ok("topo", "--svg", "-", "--machine", machine)))
+        assert sum(f"{count} NVLinks" in word for word in words) == 1, words
+        # Only a GPU may have that number.
+        assert words.count(count) <= 1, words
 
 
 @case
