@@ -62,6 +62,8 @@ static int show(const struct call *call)
 	auto_store gpualloc_store *store = NULL;
 	auto_leases gpualloc_leases *leases = NULL;
 	auto_machine gpualloc_machine *machine = NULL;
+	ga_cleanup(samples_free) struct samples samples = {0};
+	struct leases_view view = {.samples = &samples, .idle_s = -1};
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct terminal terminal = terminal_of(STDOUT_FILENO);
 	int result = store_to_look(call, STORE_FOR_LEASES, &store);
@@ -76,13 +78,17 @@ static int show(const struct call *call)
 		result = look(call, store, leases, &machine);
 	if (result)
 		return result;
+	leases_read_idle(&samples, &view.idle_s);
+	view.store = store;
+	view.leases = leases;
+	view.machine = machine;
 	/* Overwrites from the upper left corner; wiping first would flicker. */
 	if (call->value[OPTION_WATCH])
 		ga_buffer_text(&text, "\033[H\033[J");
 	if (call->value[OPTION_JSON])
-		leases_json(&text, call, &(struct leases_view){store, leases, machine});
+		leases_json(&text, call, &view);
 	else
-		leases_text(&text, &(struct leases_view){store, leases, machine}, &terminal);
+		leases_text(&text, &view, &terminal);
 	return output_print(&text);
 }
 

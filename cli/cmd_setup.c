@@ -7,6 +7,7 @@
 #include "open.h"
 #include "output.h"
 #include "owned.h"
+#include "samples.h"
 #include "stores.h"
 
 #include <errno.h>
@@ -68,6 +69,15 @@ static int check_config(const struct call *call)
 
 /* ---- the store ---- */
 
+/* Everybody's store was made, and nobody has switched on the samples yet. */
+static bool is_new_here(const struct call *call)
+{
+	const char *named = getenv("GPUALLOC_STATE_DIR");
+
+	return !call->value[OPTION_CHECK] && !call->value[OPTION_REMOVE] && !(named && *named) &&
+	       store_is_absent(samples_folder());
+}
+
 static int check_options(const struct call *call)
 {
 	int things = !!call->value[OPTION_CHECK] + !!call->value[OPTION_CONFIG] +
@@ -106,6 +116,10 @@ static int run(const struct call *call)
 	if (result < 0)
 		return fail_error(result, error);
 	ga_buffer_format(&text, "the store %s %s\n", path, state);
+	if (result == 0 && is_new_here(call))
+		ga_buffer_text(&text,
+			       "for `gpualloc usage`, which shows GPU-hours and idle leases: "
+			       "systemctl enable --now gpualloc-usage.timer\n");
 	return output_print(&text);
 }
 

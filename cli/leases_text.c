@@ -230,6 +230,7 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 	add_devices(text, held, ids, terminal);
 	leases_draining_text(text, view, i);
 	leases_use_text(text, view, i, terminal);
+	leases_idle_text(text, view, i);
 	if (gpualloc_held_user(held))
 		add_note(text, gpualloc_held_note(held), terminal);
 }
@@ -323,6 +324,7 @@ static void json_lease(struct ga_json *json, const struct leases_view *view, siz
 	ga_json_close(json, ']');
 	leases_draining_json(json, view, i);
 	leases_use_json(json, view, i);
+	leases_idle_json(json, view, i);
 	ga_json_close(json, '}');
 }
 

@@ -17,6 +17,10 @@ static const struct option_info infos[] = {
 					  "processes and of the machine"},
 	[OPTION_BIND] = {.name = "bind",
 			 .sentence = "use the CPUs and the memory that are near the devices"},
+	[OPTION_BY] = {.name = "by",
+		       .argument = "WHAT",
+		       .complete = COMPLETE_BY,
+		       .sentence = "a row for each user (the default), group or gpu"},
 	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store"},
 	[OPTION_CONFIG] = {.name = "config",
 			   .argument = "FILE",
@@ -30,7 +34,7 @@ static const struct option_info infos[] = {
 				  "how many devices; default: as many as --require names, at least "
 				  "1"},
 	[OPTION_CSV] = {.name = "csv",
-			.sentence = "a table for programs: one line per device or instance, sizes "
+			.sentence = "a table for programs, with a line of headings; sizes are "
 				    "in bytes"},
 	[OPTION_DEADLINE] = {.name = "deadline",
 			     .argument = "DURATION",
@@ -157,12 +161,17 @@ static const struct option_info infos[] = {
 			 .complete = COMPLETE_FILE,
 			 .sentence = "the folder with that machine's /proc, /sys and /dev, or a "
 				     "copy of them; default: / for this machine"},
+	[OPTION_SAMPLE] = {.name = "sample",
+			   .sentence = "take a sample, as the timer does once a minute"},
 	[OPTION_SEED] = {.name = "seed",
 			 .argument = "N",
 			 .sentence = "make the policy random repeatable"},
 	[OPTION_SHARE] = {.name = "share",
 			  .sentence = "with --memory: take only that much of each device; others "
 				      "may have the rest"},
+	[OPTION_SINCE] = {.name = "since",
+			  .argument = "DURATION",
+			  .sentence = "how far to look back: 12h, 7d, 4w; default 30d"},
 	[OPTION_SLURM_VERSION] = {.name = "slurm-version",
 				  .argument = "VERSION",
 				  .sentence = "check: the version of Slurm that reads the files, "

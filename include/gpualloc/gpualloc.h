@@ -1029,6 +1029,13 @@ GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpual
  * is no limit; GPUALLOC_EIMPOSSIBLE if there are mistakes in the configuration.
  */
 GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error);
+/*
+ * When a lease counts as idle: idle-warn in that configuration, in milliseconds, -1 if it is not
+ * set; and idle-notify, the program that is told of it, NULL if there is none. The caller frees
+ * *ret_program with gpualloc_free(). Fails as gpualloc_max_hold() does.
+ */
+GPUALLOC_EXPORT int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char **ret_program,
+				       gpualloc_error *error);
 
 /*
  * Records on every device of a machine whether it is leased, and by whom, and what is kept for those

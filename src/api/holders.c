@@ -77,3 +77,21 @@ int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
 		*ret_ms = config.max_hold_ms;
 	return result;
 }
+
+int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char **ret_program, gpualloc_error *error)
+{
+	ga_auto_config struct ga_config config = {0};
+	int result;
+
+	if (!ret_ms || !ret_program)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "there is nowhere to put the answer: NULL was given");
+	result = ga_config_read(ga_config_path(is_here(spec)), &config, error);
+	if (result == 0)
+		result = ga_config_check(&config, error);
+	if (result < 0)
+		return result;
+	*ret_ms = config.idle_warn_ms;
+	*ret_program = ga_steal(&config.idle_notify);
+	return 0;
+}

@@ -28,6 +28,7 @@ void ga_config_free(struct ga_config *config)
 	free_texts(config->processes, config->process_count);
 	free_texts(config->allowed, config->allowed_count);
 	free(config->allow_list);
+	free(config->idle_notify);
 	free(config->log);
 	free(config->path);
 	ga_buffer_free(&config->mistakes);

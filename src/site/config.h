@@ -35,10 +35,12 @@ struct ga_config {
 	char *allow_list; /* the file; NULL: everything may be leased */
 	char **allowed;   /* UUIDs, and nothing else */
 	size_t allowed_count;
-	int64_t max_devices; /* these four are GA_UNKNOWN if not set */
+	int64_t max_devices; /* these five are GA_UNKNOWN if not set */
 	int64_t max_hold_ms;
 	int64_t keep_ms;
 	int64_t idle_memory;
+	int64_t idle_warn_ms;
+	char *idle_notify; /* the program that is told of idle leases; NULL: none */
 	char *log; /* the socket to which leases are logged; NULL: none */
 	struct ga_buffer mistakes;
 	size_t mistake_count;

@@ -247,6 +247,11 @@ static int read_keep(struct reading *reading)
 	return read_duration(reading, &reading->config->keep_ms);
 }
 
+static int read_idle_warn(struct reading *reading)
+{
+	return read_duration(reading, &reading->config->idle_warn_ms);
+}
+
 static int read_ignore_process(struct reading *reading)
 {
 	struct ga_config *config = reading->config;
@@ -276,6 +281,11 @@ static int read_path(struct reading *reading, char **field)
 		return 0;
 	}
 	return ga_set_text(field, reading->value);
+}
+
+static int read_idle_notify(struct reading *reading)
+{
+	return read_path(reading, &reading->config->idle_notify);
 }
 
 static int read_log(struct reading *reading)
@@ -327,6 +337,8 @@ static const struct directive {
 	{"keep", true, read_keep},
 	{"ignore-process", false, read_ignore_process},
 	{"idle-memory", true, read_idle_memory},
+	{"idle-warn", true, read_idle_warn},
+	{"idle-notify", true, read_idle_notify},
 	{"allow-list", true, read_allow_list},
 	{"log", true, read_log},
 };
@@ -385,6 +397,7 @@ int ga_config_read(const char *path, struct ga_config *ret_config, gpualloc_erro
 					 .max_hold_ms = GA_UNKNOWN,
 					 .keep_ms = GA_UNKNOWN,
 					 .idle_memory = GA_UNKNOWN,
+					 .idle_warn_ms = GA_UNKNOWN,
 					 .mistakes = GA_BUFFER_INIT(GA_ERROR_SIZE)};
 	ret_config->path = path ? strdup(path) : NULL;
 	if (path && !ret_config->path)

@@ -26,8 +26,8 @@ def alone_it_prints_help_to_stderr():
     refused(64, "--help", "lsit", says=["did you mean list?"])
     refused(64, "--help", "list", "topo", says=["topo"])
     assert commands() == ["doctor", "explain", "hold", "kernelspec", "leases", "list", "pick",
-                          "release", "run", "setup", "slurm", "snapshot", "topo", "completion",
-                          "help", "version"]
+                          "release", "run", "setup", "slurm", "snapshot", "topo", "usage",
+                          "completion", "help", "version"]
 
 
 @case
@@ -82,7 +82,8 @@ def the_manual_has_every_command_and_option():
                                                                           "version"), \
                 f"{command} --{option}"
             assert f"*--{option}*" in page, option
-    known = {option for command in commands() for option in options(command)} | {"version"}
+    known = {option for command in commands() for option in options(command)} | \
+        {"version", "now"}  # that of systemctl
     for option in re.findall(r"--([a-z][a-z-]+)", page):
         assert option in known, f"the manual tells of --{option}, which is not there"
     for command in re.findall(r"^## gpualloc ([a-z]+)", page, re.M):

@@ -55,6 +55,7 @@ static void everything_that_can_be_said_is_read(void)
 		       "# ours\n\nexclude = 3 # dead fan\r\n  exclude=GPU-12\ngroup = 0:1:0 %s\n"
 		       "max-devices = 4\nmax-hold = 2h\nkeep = 5m\nignore-process = Xorg\n"
 		       "ignore-process = nvidia-cuda-mps-server\nidle-memory = 1GiB\n"
+		       "idle-warn = 2h\nidle-notify = /usr/local/bin/tell\n"
 		       "allow-list = %s\nlog = /run/log",
 		       "root", list);
 	read_config(text, &config);
@@ -69,6 +70,8 @@ static void everything_that_can_be_said_is_read(void)
 	CHECK_INT(config.keep_ms, 300000);
 	CHECK_INT(config.process_count, 2);
 	CHECK_INT(config.idle_memory, INT64_C(1) << 30);
+	CHECK_INT(config.idle_warn_ms, 7200000);
+	CHECK_TEXT(config.idle_notify, "/usr/local/bin/tell");
 	CHECK_INT(config.allowed_count, 2);
 	CHECK_TEXT(config.allowed[1], "MIG-5678");
 	CHECK_TEXT(config.log, "/run/log");
