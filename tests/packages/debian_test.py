@@ -132,7 +132,7 @@ def next_version(where):
 
 def files_of(name):
     listed = ok("dpkg", "--listfiles", name).splitlines()
-    return [path for path in listed if not os.path.isdir(path) or os.path.islink(path)]
+    return [path for path in listed if not os.path.isdir(path)]
 
 
 # ---- what is tried ----
