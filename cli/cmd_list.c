@@ -6,6 +6,7 @@
 #include "output.h"
 #include "owned.h"
 #include "stores.h"
+#include "watch.h"
 
 #include <pwd.h>
 #include <unistd.h>
@@ -57,6 +58,11 @@ static int run(const struct call *call)
 	if (call->value[OPTION_JSON] && call->value[OPTION_CSV])
 		return fail_usage(call->command, "--json and --csv are two formats; use one of "
 						 "them");
+	if (call->value[OPTION_INTERVAL] && !call->value[OPTION_WATCH])
+		return fail_usage(call->command, "--interval says how often --watch looks; give "
+						 "that too");
+	if (call->value[OPTION_WATCH])
+		return watch(call);
 	result = read_filter(call, &filter);
 	if (result == 0)
 		result = open_machine(call, &machine);
@@ -88,10 +94,12 @@ const struct command command_list = {
 		"room, how many processes use it and enough of its UUID to tell it from the others. "
 		"-v adds a sentence for each reason why devices are not free; elsewhere than on a "
 		"terminal it is always there. --free, --mine and --user show only some devices. "
+		"--watch keeps showing them all, with the last minute of each and who waits. "
 		"\"-\" means not known. On a machine without a GPU the exit status is 69.",
 	.example = "gpualloc list --machine a100-mig",
 	.options = (const enum option_id[]){OPTION_CSV, OPTION_DEADLINE, OPTION_FREE, OPTION_HELP,
-					    OPTION_JSON, OPTION_MACHINE, OPTION_MINE, OPTION_QUIET,
-					    OPTION_USER, OPTION_VERBOSE, OPTION_END},
+					    OPTION_INTERVAL, OPTION_JSON, OPTION_MACHINE,
+					    OPTION_MINE, OPTION_QUIET, OPTION_USER, OPTION_VERBOSE,
+					    OPTION_WATCH, OPTION_END},
 	.run = run,
 };

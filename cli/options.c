@@ -81,6 +81,9 @@ static const struct option_info infos[] = {
 		       .sentence =
 			       "run inside a lease you already have, a hold or a job, on all of "
 			       "its devices"},
+	[OPTION_INTERVAL] = {.name = "interval",
+			     .argument = "DURATION",
+			     .sentence = "with --watch: how often the driver is asked; default 2s"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are in bytes, null means not known"},
 	[OPTION_MACHINE] = {.name = "machine",
@@ -199,8 +202,8 @@ static const struct option_info infos[] = {
 			 .sentence = "wait in the queue, as long as it takes or at most this long: "
 				     "30s, 5m, 2h, 1d; default: fail at once when busy"},
 	[OPTION_WATCH] = {.name = "watch",
-			  .sentence = "keep showing the leases as they change, "
-				      "until Ctrl-C"},
+			  .sentence = "keep showing what changes, on a terminal, until "
+				      "Ctrl-C"},
 	[OPTION_YES] = {.name = "yes",
 			.letter = 'y',
 			.sentence = "end what runs in the lease without asking"},
