@@ -146,7 +146,10 @@ for function in (gpualloc.lease, gpualloc.pick):
     else:
         raise AssertionError(function)
 assert {device.state for device in gpualloc.machine(machine)} == {"leased"}
-assert all(device.lease == gpualloc.leases()[0].id for device in gpualloc.machine(machine))
+for device in gpualloc.machine(machine):
+    (held,) = device.held
+    assert device.lease == held.id == gpualloc.leases()[0].id and held.uuids, device
+    assert held.until is None and device.kept_for is None
 ''')
     assert store.ids() == []
 
@@ -319,6 +322,20 @@ for command, kind in ((["no-such-program"], gpualloc.ProgramNotFound),
 
 
 @case
+def what_a_command_left_behind_keeps_the_lease():
+    store = Store()
+    left = int(store.printed('''
+gpualloc.run(["sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"], machine=machine)
+assert len(gpualloc.leases()) == 1
+'''))
+    running = os.pidfd_open(left)
+    assert len(store.ids()) == 1
+    signal.pidfd_send_signal(running, signal.SIGKILL)
+    until_ended(running)
+    assert store.ids() == []
+
+
+@case
 def a_command_keeps_its_lease_if_the_interpreter_dies():
     store = Store()
     with store.program('''
@@ -397,6 +414,38 @@ def until_it_asks(pid):
                 with open(f"/proc/{pid}/task/{task}/children", encoding="utf-8") as file:
                     if file.read():
                         return
+
+
+@case
+def what_is_kept_for_a_waiter_is_seen():
+    store = Store()
+    with holder(store, 7), store.program("gpualloc.lease(8, machine=machine, wait=True, note='big')") as waiter:
+        store.until_waiting(waiter.process.pid)
+        store.printed('''
+kept = [device for device in gpualloc.machine(machine) if device.state == "kept"]
+assert len(kept) == 1 and kept[0].kept_for.pid == int(sys.argv[1]), kept
+(one,) = gpualloc.leases(machine=machine).waiting
+assert one.keeps == (kept[0].uuid,) and one.note == "big" and "python" in one.command, vars(one)
+try:
+    gpualloc.pick(machine=machine)
+except gpualloc.Busy as problem:
+    assert "kept" in str(problem), problem
+else:
+    raise AssertionError("chose what is kept")
+''', str(waiter.process.pid))
+
+
+@case
+def shares_of_one_gpu():
+    store = Store()
+    store.printed('''
+wanted = {"machine": machine, "memory": "4GiB", "share": True, "only": "5"}
+with gpualloc.lease(**wanted) as one, gpualloc.lease(**wanted) as other:
+    device = gpualloc.machine(machine)[5]
+    assert {held.id for held in device.held} == {one.id, other.id}
+    assert device.memory_left == device.memory_free - (8 << 30), device.memory_left
+    assert one.memory == 4 << 30
+''')
 
 
 @case

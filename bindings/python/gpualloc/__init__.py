@@ -13,7 +13,8 @@ machine that exists only in the library.
 from ._choice import Alternative, Choice, Rejection, explain, pick
 from ._errors import (BadData, BadRequest, Busy, Error, Impossible, NoDriver, NotPermitted,
                       OutOfMemory, ProgramNotFound, ProgramNotRunnable, ReadWriteFailed, TimedOut)
-from ._lease import HeldLease, Lease, Leases, Waiter, lease, leases, run
+from ._held import HeldLease, Waiter
+from ._lease import Lease, Leases, lease, leases, run
 from ._library import VERSION as __version__
 from ._machine import Device, Link, Machine, Process, Score, available, machine
 

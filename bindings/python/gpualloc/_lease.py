@@ -9,7 +9,8 @@ from _thread import allocate_lock
 from ._choice import (Devices, NUMBER_MOST, Wanted, form_of, no_variables, spec_to_tell,
                       take_variables)
 from ._errors import BadRequest, Busy, NotPermitted, call, kept
-from ._library import Handle, WAIT_FUNCTION, known, lib, out, said, text
+from ._held import HeldLease, Waiter
+from ._library import Handle, WAIT_FUNCTION, known, lib, out, said
 from ._machine import (Device, Machine, default_store, has_store, is_absent, is_live, milliseconds,
                        open_machine, open_store, plain, spec_bytes, wants_own)
 from ._patience import Stopper, patiently_told
@@ -323,52 +324,6 @@ def _find_program(name: str) -> None:
 
 
 # ---- who has what ----
-
-class HeldLease:
-    """A lease that somebody has."""
-
-    def __init__(self, at: int) -> None:
-        self.id = text(lib.gpualloc_held_id(at))
-        """Its name; None if it has no record."""
-        self.user = text(lib.gpualloc_held_user(at))
-        """Who has it."""
-        self.pid = known(lib.gpualloc_held_pid(at))
-        """The process that acquired it."""
-        self.since = known(lib.gpualloc_held_since(at))
-        """Since when, in seconds since 1970."""
-        self.command = text(lib.gpualloc_held_command(at))
-        """What runs in it, according to its holder."""
-        self.note = text(lib.gpualloc_held_note(at))
-        """The note that its holder left."""
-        self.memory = known(lib.gpualloc_held_memory(at))
-        """How many bytes of each device; None if they are held whole."""
-        self.uuids = tuple(said(lib.gpualloc_held_device(at, i))
-                           for i in range(lib.gpualloc_held_device_count(at)))
-        """Its devices."""
-
-    def __repr__(self) -> str:
-        return f"<gpualloc.HeldLease {self.id} of {self.user}: {len(self.uuids)} devices>"
-
-
-class Waiter:
-    """A process that waits for a lease."""
-
-    def __init__(self, at: int) -> None:
-        self.user = text(lib.gpualloc_waiter_user(at))
-        """Who waits."""
-        self.pid = known(lib.gpualloc_waiter_pid(at))
-        """The process that waits."""
-        self.since = known(lib.gpualloc_waiter_since(at))
-        """Since when, in seconds since 1970."""
-        self.request = text(lib.gpualloc_waiter_request(at))
-        """What it waits for, in words."""
-        self.keeps = tuple(said(lib.gpualloc_waiter_keep(at, i))
-                           for i in range(lib.gpualloc_waiter_keep_count(at)))
-        """The UUIDs of the devices that are kept for it."""
-
-    def __repr__(self) -> str:
-        return f"<gpualloc.Waiter {self.pid} of {self.user}: {self.request}>"
-
 
 class Leases:
     """Who has what, and who waits: the sequence of the leases."""

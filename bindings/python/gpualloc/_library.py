@@ -46,11 +46,15 @@ gpualloc_device_cpus SP
 gpualloc_device_framework_name IPPSSPP
 gpualloc_device_gi LP
 gpualloc_device_health IP
+gpualloc_device_held PPZ
+gpualloc_device_held_count ZP
 gpualloc_device_ids ZPZPZ
 gpualloc_device_index LP
+gpualloc_device_kept_for PP
 gpualloc_device_lease SP
 gpualloc_device_lease_user SP
 gpualloc_device_memory_free LP
+gpualloc_device_memory_left LP
 gpualloc_device_memory_reserved LP
 gpualloc_device_memory_total LP
 gpualloc_device_memory_used LP
@@ -86,6 +90,7 @@ gpualloc_held_memory LP
 gpualloc_held_note SP
 gpualloc_held_pid LP
 gpualloc_held_since LP
+gpualloc_held_until LP
 gpualloc_held_user SP
 gpualloc_lease_acquire IPPPPP
 gpualloc_lease_device PPZ
@@ -170,8 +175,10 @@ gpualloc_store_free VP
 gpualloc_store_open ISIPP
 gpualloc_store_path SP
 gpualloc_version S
+gpualloc_waiter_command SP
 gpualloc_waiter_keep SPZ
 gpualloc_waiter_keep_count ZP
+gpualloc_waiter_note SP
 gpualloc_waiter_pid LP
 gpualloc_waiter_request SP
 gpualloc_waiter_since LP

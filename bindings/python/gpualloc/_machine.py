@@ -6,6 +6,7 @@ import ctypes
 import os
 
 from ._errors import BadRequest, Impossible, NotPermitted, call
+from ._held import HeldLease, Waiter
 from ._library import Handle, array, known, lib, out, said, take_text, text
 from ._patience import patiently
 
@@ -170,7 +171,7 @@ class Device:
 
     @property
     def state(self) -> str:
-        """"free", "leased", "in-use" and so on."""
+        """"free", "leased", "kept", "in-use" and so on."""
         return said(lib.gpualloc_state_name(lib.gpualloc_device_state(self._at)))
 
     @property
@@ -210,6 +211,23 @@ class Device:
     def memory_free(self) -> int | None:
         """Total minus reserved minus used, in bytes."""
         return known(lib.gpualloc_device_memory_free(self._at))
+
+    @property
+    def memory_left(self) -> int | None:
+        """How much of it a new lease could have, in bytes."""
+        return known(lib.gpualloc_device_memory_left(self._at))
+
+    @property
+    def held(self) -> tuple[HeldLease, ...]:
+        """The leases on it; several if they share its memory."""
+        return tuple(HeldLease(lib.gpualloc_device_held(self._at, i))
+                     for i in range(lib.gpualloc_device_held_count(self._at)))
+
+    @property
+    def kept_for(self) -> Waiter | None:
+        """The first waiter for whom some or all of it is kept."""
+        at = lib.gpualloc_device_kept_for(self._at)
+        return Waiter(at) if at else None
 
     @property
     def mig_enabled(self) -> bool:

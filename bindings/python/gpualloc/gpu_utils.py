@@ -79,7 +79,7 @@ USABLE = ("free", "in-use")
 
 def _gpu_of(device: Device) -> GPU | None:
     """None if the process does not see it or may not use it, or if its memory is unknown."""
-    total, free = device.memory_total, device.memory_free
+    total, free = device.memory_total, device.memory_left
     if device.mig_enabled or total is None or free is None or device.state not in USABLE:
         return None
     try:
