@@ -14,8 +14,10 @@ FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
 SOAK ?= 1h
 SEED ?= 1
+WHEEL_ARCHS ?= x86_64 aarch64
 
-.PHONY: all bench chaos check check-deb clean deb demo deps format hard hard-fuzz hard-inject help install lint newcomer release soak
+.PHONY: all bench chaos check check-deb check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
+  install lint newcomer release soak wheel
 
 all:
 	@tools/configure $(BUILD) $(SETUP)
@@ -35,6 +37,9 @@ help:
 	@echo 'make newcomer the README, the wheel and the packages on a bare Debian 12 (root, Debian'"'"'s archive)'
 	@echo 'make deps     install what building and testing need (Debian)'
 	@echo 'make          build into $(BUILD)/'
+	@echo 'make wheel    one file for pip, pipx and uvx, for x86_64 and aarch64, into build-wheel/ (WHEEL_ARCHS=);'
+	@echo '              fetches sources of jansson and expat from Debian'
+	@echo 'make check-wheel  look into these files, install one by pip, and use it'
 	@echo 'make install  install (DESTDIR and SETUP=-Dprefix=... are passed on)'
 	@echo 'make lint     clang-tidy, cppcheck, gcc -fanalyzer, shellcheck and pyflakes, without a finding'
 	@echo 'make release  say whether this tree can be released, and how; changes nothing'
@@ -119,6 +124,14 @@ newcomer:
 	@command -v debootstrap >/dev/null || apt-get -qq install -y --no-install-recommends debootstrap
 	PYTHONDONTWRITEBYTECODE=1 python3 tests/newcomer/newcomer.py $(CURDIR)
 
+wheel:
+	@tools/install-deps wheel
+	@for arch in $(WHEEL_ARCHS); do tools/wheel --arch $$arch || exit; done
+
+check-wheel: wheel
+	PYTHONDONTWRITEBYTECODE=1 python3 tests/wheel/wheel_test.py . \
+	  $$(for arch in $(WHEEL_ARCHS); do echo build-wheel/gpualloc-*_$$arch.whl; done)
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -136,4 +149,4 @@ release:
 	@tools/release $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(DEB_BUILD) $(CHAOS_BUILD) $(FUZZ_BUILD)
+	rm -rf build-wheel $(BUILD) $(LINT_BUILD) $(BUILD)-bench $(DEB_BUILD) $(CHAOS_BUILD) $(FUZZ_BUILD)

@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Becoming the command: the one that a wheel brought, beside this file, else the one on PATH."""
+"""Becoming the command: the one that came with this package, else the one on PATH."""
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import sys
+from collections.abc import Iterator
+
+
+def paths_that_came_along() -> Iterator[str]:
+    """Beside this file, and where an installer put it: a wheel's commands lie in bin."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    yield os.path.join(here, "bin", "gpualloc")
+    try:
+        parts = importlib.metadata.files("gpualloc") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    places = [os.path.realpath(str(part.locate())) for part in parts]
+    if os.path.realpath(os.path.join(here, "_command.py")) in places:
+        yield from (path for path in places if path.endswith("/bin/gpualloc"))
 
 
 def path_of_command() -> str | None:
     """Where the command is; None if it is nowhere."""
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "gpualloc")
-    if os.access(beside, os.X_OK):
-        return beside
+    for path in paths_that_came_along():
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
     ourselves = os.path.realpath(sys.argv[0])
     for folder in os.get_exec_path():
         path = os.path.join(folder, "gpualloc")
