@@ -2,6 +2,7 @@
 /* gpualloc doctor: what is wrong with this machine, a line each; see doctor.h. */
 #include "columns.h"
 #include "doctor.h"
+#include "file.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
@@ -34,25 +35,24 @@ __attribute__((format(printf, 6, 0))) static void add(struct doctor *doctor, con
 						      va_list arguments)
 {
 	struct finding *longer = reallocarray(doctor->findings, doctor->count + 1, sizeof *longer);
+	struct finding *finding;
 	char text[TEXT_MAX];
 
-	if (longer)
-		doctor->findings = longer;
-	doctor->no_memory = doctor->no_memory || !longer;
-	if (!longer)
+	if (!longer) {
+		doctor->no_memory = true;
 		return;
+	}
 	(void)vsnprintf(text, sizeof text, format, arguments);
 	ga_text_disarm(text);
 	for (char *end = text; (end = strchr(end, '\n'));)
 		*end = ' ';
-	longer[doctor->count] = (struct finding){.subject = subject,
-						 .verdict = verdict,
-						 .status = status,
-						 .says = strdup(text),
-						 .advice = advice ? strdup(advice) : NULL};
-	doctor->no_memory = doctor->no_memory || !longer[doctor->count].says ||
-			    (advice && !longer[doctor->count].advice);
-	doctor->count++;
+	doctor->findings = longer;
+	finding = &longer[doctor->count++];
+	*finding = (struct finding){.subject = subject, .verdict = verdict, .status = status};
+	finding->says = strdup(text);
+	finding->advice = advice ? strdup(advice) : NULL;
+	if (!finding->says || (advice && !finding->advice))
+		doctor->no_memory = true;
 }
 
 void doctor_ok(struct doctor *doctor, const char *subject, const char *format, ...)
@@ -87,6 +87,21 @@ void doctor_fault(struct doctor *doctor, const char *subject, int status, const 
 bool doctor_is_here(const struct doctor *doctor)
 {
 	return !*doctor->root;
+}
+
+bool doctor_read(struct doctor *doctor, const char *path, struct ga_buffer *content)
+{
+	ga_auto_free char *whole = NULL;
+	int result;
+
+	if (asprintf(&whole, "%s%s", doctor->root, path) < 0) {
+		whole = NULL;
+		doctor->no_memory = true;
+		return false;
+	}
+	result = ga_file_read(whole, content->limit, content, NULL);
+	doctor->no_memory = doctor->no_memory || result == GPUALLOC_ENOMEM;
+	return result == 0;
 }
 
 static void doctor_free(struct doctor *doctor)

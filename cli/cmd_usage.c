@@ -159,7 +159,8 @@ static int run(const struct call *call)
 		result = fill_report(&report);
 	if (result)
 		return result;
-	(void)gpualloc_idle_rule(NULL, &warn_ms, &notify, NULL);
+	if (gpualloc_idle_rule(NULL, &warn_ms, &notify, NULL) == GPUALLOC_ENOMEM)
+		return fail_memory();
 	report.idle_s = (warn_ms >= 0 ? warn_ms : IDLE_SHOWN_MS) / 1000;
 	if (samples.bad_lines > 0 && !call->value[OPTION_QUIET])
 		say("note: %zu lines of the ledger in %s make no sense and were left out",

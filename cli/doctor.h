@@ -50,6 +50,8 @@ void doctor_fault(struct doctor *doctor, const char *subject, int status, const 
 
 /* Whether this process itself is looked at, and not a copy of another machine's files. */
 bool doctor_is_here(const struct doctor *doctor);
+/* Reads a file below the root; false if there is none. */
+bool doctor_read(struct doctor *doctor, const char *path, struct ga_buffer *content);
 /* Fills in what is known of processes, with one look through /proc. */
 void doctor_see_processes(struct doctor *doctor);
 

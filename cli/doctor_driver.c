@@ -11,6 +11,7 @@
 #include "text.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,13 +34,10 @@ static void see_multiplexer(struct doctor *doctor, long long pid)
 {
 	static const char variable[] = "GPUALLOC_LEASE=";
 	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(ENVIRON_MAX);
-	ga_auto_free char *path = NULL;
+	char path[64];
 
-	if (asprintf(&path, "%s/proc/%lld/environ", doctor->root, pid) < 0) {
-		path = NULL;
-		return;
-	}
-	if (ga_file_read(path, ENVIRON_MAX, &content, NULL) < 0 || content.size == 0)
+	(void)snprintf(path, sizeof path, "/proc/%lld/environ", pid);
+	if (!doctor_read(doctor, path, &content) || content.size == 0)
 		return;
 	for (size_t at = 0; at < content.size; at += strlen(content.data + at) + 1) {
 		ga_auto_free char *value = NULL;
@@ -48,6 +46,7 @@ static void see_multiplexer(struct doctor *doctor, long long pid)
 			continue;
 		value = ga_text_clean(content.data + at + strlen(variable),
 				      strlen(content.data + at + strlen(variable)));
+		doctor->no_memory = doctor->no_memory || !value;
 		doctor->multiplexer_in_lease = pid;
 		(void)snprintf(doctor->lease_of_multiplexer, sizeof doctor->lease_of_multiplexer,
 			       "%s", value ? value : "?");
@@ -84,7 +83,9 @@ void doctor_see_processes(struct doctor *doctor)
 		doctor->no_memory = true;
 		return;
 	}
+	errno = 0;
 	folder = opendir(path);
+	doctor->no_memory = doctor->no_memory || (!folder && errno == ENOMEM);
 	while (folder && (entry = readdir(folder)))
 		see_process(doctor, entry->d_name);
 	if (folder)
@@ -116,6 +117,7 @@ static void sick_gpus(struct doctor *doctor)
 		if (gpualloc_device_health(gpu) == GPUALLOC_HEALTH_OK)
 			continue;
 		reason = device_reason(gpu);
+		doctor->no_memory = doctor->no_memory || !reason;
 		doctor_note(doctor, "GPU health",
 			    "it is given to nobody; `nvidia-smi -q` and dmesg say more",
 			    "GPU %s is unhealthy: %s", device_id(gpu, id), reason ? reason : "?");
@@ -132,6 +134,7 @@ void doctor_driver(struct doctor *doctor)
 		gpualloc_machine_open_waiting(call->value[OPTION_MACHINE], call->deadline_ms,
 					      asking_teller(call), NULL, &doctor->machine, error);
 
+	doctor->no_memory = doctor->no_memory || result == GPUALLOC_ENOMEM;
 	if (result < 0) {
 		no_driver(doctor, result, gpualloc_error_message(error));
 		return;

@@ -39,6 +39,7 @@ void doctor_store(struct doctor *doctor)
 		return;
 	}
 	result = gpualloc_store_check(path, error);
+	doctor->no_memory = doctor->no_memory || result == GPUALLOC_ENOMEM;
 	if (result == 0)
 		doctor_ok(doctor, "store", "%s is in order", path);
 	else
@@ -95,18 +96,13 @@ static void consider_mount(struct mount *found, struct ga_view line, const char 
 		       options.text, (int)line.size, line.text);
 }
 
-static bool find_mount(const struct doctor *doctor, const char *path, struct mount *ret_mount)
+static bool find_mount(struct doctor *doctor, const char *path, struct mount *ret_mount)
 {
 	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(MOUNTS_MAX);
-	ga_auto_free char *file = NULL;
 	struct ga_view rest, line;
 
 	*ret_mount = (struct mount){0};
-	if (asprintf(&file, "%s/proc/self/mountinfo", doctor->root) < 0) {
-		file = NULL;
-		return false;
-	}
-	if (ga_file_read(file, MOUNTS_MAX, &content, NULL) < 0)
+	if (!doctor_read(doctor, "/proc/self/mountinfo", &content))
 		return false;
 	rest = (struct ga_view){content.data, content.size};
 	while (ga_view_line(&rest, &line))
@@ -185,6 +181,7 @@ void doctor_configuration(struct doctor *doctor)
 		before++;
 	result = doctor->machine ? gpualloc_machine_add_config(doctor->machine, error)
 				 : gpualloc_max_hold(NULL, &hold_ms, error);
+	doctor->no_memory = doctor->no_memory || result == GPUALLOC_ENOMEM;
 	for (size_t i = before; (note = gpualloc_machine_note(doctor->machine, i)); i++)
 		doctor_note(doctor, "configuration", NULL, "%s", note);
 	if (result < 0)
@@ -198,18 +195,13 @@ void doctor_configuration(struct doctor *doctor)
 /* ---- time ---- */
 
 /* "KillUserProcesses=yes" in logind.conf ends what a user leaves running at logout. */
-static bool ends_at_logout(const struct doctor *doctor)
+static bool ends_at_logout(struct doctor *doctor)
 {
 	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(CONF_MAX);
-	ga_auto_free char *file = NULL;
 	struct ga_view rest, line;
 	bool ends = false;
 
-	if (asprintf(&file, "%s/etc/systemd/logind.conf", doctor->root) < 0) {
-		file = NULL;
-		return false;
-	}
-	if (ga_file_read(file, CONF_MAX, &content, NULL) < 0)
+	if (!doctor_read(doctor, "/etc/systemd/logind.conf", &content))
 		return false;
 	rest = (struct ga_view){content.data, content.size};
 	while (ga_view_line(&rest, &line)) {
@@ -228,9 +220,10 @@ void doctor_time_limits(struct doctor *doctor)
 	int64_t hold_ms = -1;
 	bool ends = ends_at_logout(doctor);
 
-	if (doctor_is_here(doctor) &&
-	    gpualloc_max_hold(doctor->call->value[OPTION_MACHINE], &hold_ms, NULL) == 0 &&
-	    hold_ms >= 0)
+	if (doctor_is_here(doctor) && gpualloc_max_hold(doctor->call->value[OPTION_MACHINE],
+							&hold_ms, NULL) == GPUALLOC_ENOMEM)
+		doctor->no_memory = true;
+	if (hold_ms >= 0)
 		doctor_ok(doctor, subject, "holds last at most %lld minutes (max-hold)",
 			  (long long)(hold_ms / 60000));
 	if (ends)

@@ -18,11 +18,11 @@ enum {
 };
 
 static const char style[] = "<style>\n"
-			    ".leased{fill:#b6c2d2}\n"
-			    ".used{fill:#3f9b34}\n"
+			    ".hours{fill:#b6c2d2}\n"
+			    ".worked{fill:#3f9b34}\n"
 			    "@media (prefers-color-scheme:dark){\n"
-			    ".leased{fill:#445066}\n"
-			    ".used{fill:#57b94b}\n"
+			    ".hours{fill:#445066}\n"
+			    ".worked{fill:#57b94b}\n"
 			    "}\n"
 			    "</style>\n";
 
@@ -47,8 +47,8 @@ static void add_row(struct ga_buffer *out, const struct report_row *row, int y, 
 	ga_buffer_format(out, "<text x=\"%d\" y=\"%d\">", MARGIN, y + 13);
 	svg_cut(out, row->name, NAME_COLUMNS);
 	ga_buffer_text(out, "</text>\n");
-	add_bar(out, y, bar_of(row->leased_ms, most), "leased");
-	add_bar(out, y, bar_of(row->used_ms, most), "used");
+	add_bar(out, y, bar_of(row->leased_ms, most), "hours");
+	add_bar(out, y, bar_of(row->used_ms, most), "worked");
 	(void)snprintf(words, sizeof words, "%lld.%lld h, used %lld.%lld h",
 		       (long long)(row->leased_ms / 3600000),
 		       (long long)(row->leased_ms % 3600000 / 360000),

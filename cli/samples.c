@@ -151,8 +151,9 @@ static int hex_digit(char c)
 }
 
 /* What add_word() in samples_write.c made of a text. NULL if it is none, or out of memory. */
-static char *take_text(struct ga_view *line)
+static char *take_text(struct samples *samples, struct ga_view *line)
 {
+	char *clean;
 	char plain[SAMPLE_WORD];
 	struct ga_view word;
 	size_t size = 0;
@@ -175,7 +176,9 @@ static char *take_text(struct ga_view *line)
 		plain[size++] = (char)(high * 16 + low);
 		i += 2;
 	}
-	return ga_text_clean(plain, size);
+	clean = ga_text_clean(plain, size);
+	samples->no_memory = samples->no_memory || !clean;
+	return clean;
 }
 
 static bool read_sum(struct samples *samples, struct ga_view line, int64_t from_hour)
@@ -187,16 +190,19 @@ static bool read_sum(struct samples *samples, struct ga_view line, int64_t from_
 		return false;
 	if (sum.hour < from_hour)
 		return true;
-	user = take_text(&line);
-	group = take_text(&line);
-	gpu = take_text(&line);
+	user = take_text(samples, &line);
+	group = take_text(samples, &line);
+	gpu = take_text(samples, &line);
 	if (!user || !group || !gpu || !take_number(&line, MS_MOST, &sum.leased_ms) ||
 	    !take_number(&line, MS_MOST, &sum.used_ms) || line.size > 0)
 		return false;
 	sum.user = user;
 	sum.group = group;
 	sum.gpu = gpu;
-	return append_sum(samples, &sum) == 0;
+	if (append_sum(samples, &sum) == 0)
+		return true;
+	samples->no_memory = true;
+	return false;
 }
 
 static bool read_sample(struct samples *samples, struct ga_view line)
@@ -215,8 +221,8 @@ static bool read_sample(struct samples *samples, struct ga_view line)
 static bool read_lease(struct samples *samples, struct ga_view line)
 {
 	struct seen_lease lease = {0};
-	ga_auto_free char *id = take_text(&line), *user = take_text(&line);
-	ga_auto_free char *command = take_text(&line), *devices = NULL;
+	ga_auto_free char *id = take_text(samples, &line), *user = take_text(samples, &line);
+	ga_auto_free char *command = take_text(samples, &line), *devices = NULL;
 	struct ga_view list;
 	int64_t told;
 
@@ -225,6 +231,7 @@ static bool read_lease(struct samples *samples, struct ga_view line)
 	    !take_word(&line, &list) || line.size > 0)
 		return false;
 	devices = strndup(list.text, list.size);
+	samples->no_memory = samples->no_memory || !devices;
 	if (!devices || !ga_text_is_clean(devices, list.size))
 		return false;
 	lease.id = id;
@@ -232,7 +239,10 @@ static bool read_lease(struct samples *samples, struct ga_view line)
 	lease.command = command;
 	lease.devices = devices;
 	lease.is_told = told == 1;
-	return samples_add_lease(samples, &lease) == 0;
+	if (samples_add_lease(samples, &lease) == 0)
+		return true;
+	samples->no_memory = true;
+	return false;
 }
 
 static bool read_line(struct samples *samples, struct ga_view line, int64_t from_hour)
@@ -288,7 +298,7 @@ static int read_file(int folder, const char *name, int64_t from_hour, struct sam
 	while (ga_view_line(&rest, &line))
 		if (!read_line(samples, line, from_hour))
 			samples->bad_lines++;
-	return 0;
+	return samples->no_memory ? fail_memory() : 0;
 }
 
 int samples_read_now(int folder, struct samples *ret_samples)
@@ -365,6 +375,7 @@ int samples_read(int64_t from_hour, struct samples *ret_samples)
 		return result;
 	for (size_t i = 0; result == 0 && i < sizeof names / sizeof *names; i++)
 		result = read_file(folder, names[i], from_hour, ret_samples);
-	drop_repeated(ret_samples);
+	if (result == 0)
+		drop_repeated(ret_samples);
 	return result;
 }

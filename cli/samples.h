@@ -57,6 +57,7 @@ struct samples {
 	struct seen_lease *leases;
 	size_t lease_count;
 	size_t bad_lines;
+	bool no_memory; /* for some of them */
 };
 
 /* The folder: GPUALLOC_USAGE_DIR, or /var/lib/gpualloc. */

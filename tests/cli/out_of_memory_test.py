@@ -85,6 +85,22 @@ def lists_of_leases_run_out_of_memory():
 
 
 @case
+def doctor_runs_out_of_memory():
+    for form in ([], ["--json"]):
+        check("doctor", "--machine", "rtx8000x4", *form)
+
+
+@case
+def usage_runs_out_of_memory():
+    with folder() as where:
+        with open(os.path.join(where, "now"), "w", encoding="utf-8") as file:
+            file.write("sample 4000000000 1 boot\nlease =04f2a9c1d7 =ann =a%20b 1 1 0 GPU-1\n" +
+                       "".join(f"sum 1100000 =ann =users =GPU-{i} 1000 1\n" for i in range(3)))
+        for form in ([], ["--json"], ["--csv"], ["--svg", "-"], ["--by", "gpu"]):
+            check("usage", *form, GPUALLOC_USAGE_DIR=where)
+
+
+@case
 def slurm_runs_out_of_memory():
     for form in ([], ["--json"], ["--node", "n[1-4]"]):
         check("slurm", "gres-conf", "--machine", "a100-mig", *form)

@@ -206,7 +206,7 @@ def forms_for_programs_and_people():
         picture = cli.ok("usage", "--svg", "-", "--by", "gpu", env=one.env)
         document = xml.dom.minidom.parseString(picture)
         bars = [bar for bar in document.getElementsByTagName("rect")
-                if bar.getAttribute("class") == "leased"]
+                if bar.getAttribute("class") == "hours"]
         assert len(bars) == 3 and "prefers-color-scheme:dark" in picture
         assert widest(cli.ok("usage", "--by", "gpu", env=one.env)) <= 80
         for holder in holders:
