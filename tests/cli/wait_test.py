@@ -49,8 +49,8 @@ def a_waiter_sleeps_until_the_end_of_a_lease_wakes_it():
                 some.end()
                 after = list(sleeps_of(trace, pid))[len(before):]
                 # Nothing happened, so it asked only for the longest sleep.
-                assert all(sleep == (1, 2, 0) for sleep in before), before
-                woken += bool(after) and after[0] == (1, 2, 1)
+                assert all(sleep == (1, 1, 0) for sleep in before), before
+                woken += bool(after) and after[0] == (1, 1, 1)
         assert woken > 0, "never by an event"
         assert one.is_free()
 
@@ -75,13 +75,13 @@ def the_end_of_a_strangers_process_is_watched_not_polled():
                 after = list(sleeps_of(trace, pid))[len(sleeps):]
                 opened = [line for who, line in before
                           if who == pid and line.startswith(f"pidfd_open({stranger.pid},")]
-                # The queue or the ledger, a stop, and that process; the driver is asked once a
+                # The queue or the ledger, and that process; the driver is asked once a
                 # sleep.
-                assert opened and all(sleep == (1, 3, 0) for sleep in sleeps), (opened, sleeps)
+                assert opened and all(sleep == (1, 2, 0) for sleep in sleeps), (opened, sleeps)
                 asked = sum(who == pid and "fork" in line or "clone" in line
                             for who, line in before)
                 assert asked <= len(sleeps) + 4, before
-                woken += bool(after) and after[0][1:] == (3, 1)
+                woken += bool(after) and after[0][1:] == (2, 1)
         assert woken > 0, "never by its end"
 
 
