@@ -116,7 +116,7 @@ deb:
 check-deb:
 	@tools/install-deps check-deb
 	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
-	lintian --fail-on error --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
+	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests/packages/debian_test.py $(DEB_BUILD)
 
 # What is committed, as a release would have it.
