@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 
-from cli import GPUALLOC, Skip, case, main, refused
+from cli import GPUALLOC, Skip, case, is_sanitized, main, refused
 from leasing import PATIENCE, store
 from waiting import fake_driver, waiters
 
@@ -22,7 +22,9 @@ class Screen:
     """A shell in a window of tmux."""
 
     def __init__(self, one, columns=80, lines=24, **env):
-        self.one, self.socket = one, os.path.join(one.where, "tmux")
+        # A server that ends still has its socket.
+        self.one = one
+        self.socket = os.path.join(one.where, f"tmux{len(os.listdir(one.where))}")
         self.env = {**one.environment(**{"LC_ALL": "C.UTF-8", **env}), "TMUX": ""}
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   "bash --norc --noprofile -i")
@@ -149,6 +151,8 @@ def the_terminal_is_as_before_however_it_ends():
         before = screen.settings()
         assert before[1] == "0 1", before
         for end in ("q", "C-c", signal.SIGTERM, signal.SIGHUP, "kill painter", "crash", "kill guard"):
+            if end == "crash" and is_sanitized():
+                continue  # which has a handler for that
             screen.start()
             guard, painter, _ = screen.pids()
             if end == "kill painter":
