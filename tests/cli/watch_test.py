@@ -260,13 +260,16 @@ def a_driver_that_hangs_is_only_said_to():
         path, env = fake_driver(one)
         screen.end()
         screen = Screen(one, FAKE_HANG="init", **env)
-        screen.start("--deadline", "1h", machine="nvml", shows="asking the driver for the first")
-        screen.until("driver silent for [3-9] s")
-        screen.key("?")
-        screen.until("the busiest")
-        screen.key("q")
-        screen.ended(0)
-        screen.end()
+        try:
+            screen.start("--deadline", "1h", machine="nvml", shows="asking the driver for the first")
+            screen.until("driver silent for [3-9] s")
+            screen.key("?")
+            screen.until("the busiest")
+            screen.key("q")
+            screen.ended(0)
+            assert os.path.exists(path)
+        finally:
+            screen.end()
 
 
 @case
