@@ -230,9 +230,11 @@ static bool read_lease(struct samples *samples, struct ga_view line)
 	    !take_number(&line, TIME_MOST, &lease.active) || !take_number(&line, 1, &told) ||
 	    !take_word(&line, &list) || line.size > 0)
 		return false;
+	if (!ga_text_is_clean(list.text, list.size)) /* a NUL is not */
+		return false;
 	devices = strndup(list.text, list.size);
 	samples->no_memory = samples->no_memory || !devices;
-	if (!devices || !ga_text_is_clean(devices, list.size))
+	if (!devices)
 		return false;
 	lease.id = id;
 	lease.user = user;
@@ -258,6 +260,15 @@ static bool read_line(struct samples *samples, struct ga_view line, int64_t from
 	return ga_text_equal(kind.text, kind.size, "lease") && read_lease(samples, line);
 }
 
+void samples_parse(struct samples *samples, const char *text, size_t size, int64_t from_hour)
+{
+	struct ga_view rest = {text, size}, line;
+
+	while (ga_view_line(&rest, &line))
+		if (!read_line(samples, line, from_hour))
+			samples->bad_lines++;
+}
+
 /* ---- files ---- */
 
 /* Whoever can write to it can say anything of anybody. */
@@ -281,7 +292,6 @@ static int read_file(int folder, const char *name, int64_t from_hour, struct sam
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT((size_t)2 * SAMPLES_FILE_MOST);
 	ga_auto_close int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct ga_view rest, line;
 	int result;
 
 	if (fd < 0 && errno == ENOENT)
@@ -294,10 +304,7 @@ static int read_file(int folder, const char *name, int64_t from_hour, struct sam
 	result = ga_file_read_at(folder, name, content.limit, &content, error);
 	if (result < 0)
 		return fail_error(result, error);
-	rest = (struct ga_view){content.data, content.size};
-	while (ga_view_line(&rest, &line))
-		if (!read_line(samples, line, from_hour))
-			samples->bad_lines++;
+	samples_parse(samples, content.data, content.size, from_hour);
 	return samples->no_memory ? fail_memory() : 0;
 }
 

@@ -71,6 +71,9 @@ int samples_read_last(struct samples *ret_samples);
 /* For the next sample: only what "now" has. folder is open and belongs to us. */
 int samples_read_now(int folder, struct samples *ret_samples);
 
+/* Adds what the lines of a file say, without sums of hours before that one. */
+void samples_parse(struct samples *samples, const char *text, size_t size, int64_t from_hour);
+
 /* Adds to the sum of that hour, user and GPU. Negative if out of memory. */
 int samples_add(struct samples *samples, int64_t hour, const char *user, const char *group,
 		const char *gpu, int64_t leased_ms, int64_t used_ms);

@@ -33,6 +33,7 @@ TARGETS = {
     "nvml": ["src/source/nvml/device.c", "src/source/nvml/links.c", "src/source/nvml/mig.c",
              "src/source/nvml/processes.c"],
     "nvml_child": ["src/source/nvml/worker.c"],
+    "samples": ["cli/samples.c"],
     "slurm_conf": ["engines/slurm/conf/"],
     "slurm_option": ["engines/slurm/plugin/asked.c", "engines/slurm/plugin/settings.c"],
     "smi_table": ["src/source/smi/csv.c", "src/source/smi/field.c"],
