@@ -74,6 +74,9 @@ bench:
 	  echo; echo $$script.py; \
 	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/plugin/spank_gpualloc.so || exit; \
 	done
+	@echo; echo kubernetes.py
+	@test ! -e $(BUILD)-bench/engines/kubernetes/gpualloc-k8s || /usr/bin/python3 bench/kubernetes.py \
+	  $(BUILD)-bench/cli/gpualloc $(BUILD)-bench/engines/kubernetes/gpualloc-k8s $(BUILD)-bench/tests/fakes/libnvidia-ml.so.1
 
 chaos:
 	@tools/install-deps all
@@ -138,11 +141,12 @@ install: all
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-# Always with gcc, whose analyzer it is; nothing is built for it.
+# Always with gcc, whose analyzer it is; nothing is built for it but headers that are generated.
 lint:
 	@tools/install-deps all
 	@test -e $(LINT_BUILD)/build.ninja || CC=gcc meson setup $(LINT_BUILD) -Dtests=false >/dev/null
 	@meson setup --reconfigure $(LINT_BUILD) >/dev/null
+	@! ninja -C $(LINT_BUILD) -t query generated >/dev/null 2>&1 || ninja -C $(LINT_BUILD) generated >/dev/null
 	tools/lint $(LINT_BUILD)
 
 release:

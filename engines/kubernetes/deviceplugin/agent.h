@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: what the node offers is kept up to date from snapshots, the kernel's log, the store of
+ * leases and the kubelet's list of pods, and told to the kubelet.
+ */
+#ifndef DEVICEPLUGIN_AGENT_H
+#define DEVICEPLUGIN_AGENT_H
+
+#include "claims.h"
+#include "client.h"
+#include "inventory.h"
+#include "keeper.h"
+#include "log.h"
+#include "loop.h"
+#include "prober.h"
+#include "settings.h"
+#include "worker.h"
+
+struct plugin;
+
+struct agent {
+	const struct settings *settings;
+	struct log log;
+	struct loop loop;
+	int64_t started_at; /* milliseconds since 1970: who came first */
+	gpualloc_policy *policy;
+
+	struct inventory inventory;
+	struct prober prober;
+	struct worker probes; /* waits for it */
+	struct loop_timer probe_at;
+	int snapshot; /* as text */
+	unsigned failed_probes;
+	bool is_probing, probe_again;
+	char told_of_machine[512];
+
+	struct keeper keeper;
+	struct worker leases;
+	struct claims claims;
+	bool is_settling, settle_again;
+	bool is_settling_all; /* machine and pods were known when it was begun */
+	bool has_settled;
+	struct grpc_request *list;
+	int64_t listed_at;
+	struct loop_timer list_at;
+	bool has_listed; /* the first list is there, or is not to be had */
+	bool is_list_missing;
+	char told_of_leases[512];
+
+	struct plugin *plugins;
+	struct loop_timer tick_at;
+	struct loop_watch folder, signals, kernel_log;
+	int folder_watch;
+};
+
+int agent_run(const struct settings *settings, gpualloc_error *error);
+
+/* For plugins: something changed that they may have to tell. */
+void agent_publish(struct agent *agent);
+/* Asks for the machine now. */
+void agent_probe(struct agent *agent);
+/* Holds the leases of what pods have, and looks at those of others. */
+void agent_settle(struct agent *agent);
+
+#endif

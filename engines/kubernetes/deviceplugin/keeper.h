@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's leases for what pods have. All of this runs in one worker: a lock may take its time.
+ * The leases are held by this process's descriptors and end with it.
+ */
+#ifndef DEVICEPLUGIN_KEEPER_H
+#define DEVICEPLUGIN_KEEPER_H
+
+#include "inventory.h"
+#include "worker.h"
+
+struct held_unit {
+	char uuid[UNIT_ID];
+	bool is_mig;
+	gpualloc_lease *lease;
+};
+
+struct keeper {
+	gpualloc_store *store;
+	struct held_unit *held;
+	size_t count;
+};
+
+/* A list of units by UUID; is_mig tells instances. */
+struct units_wanted {
+	struct held_unit *list; /* lease is not used */
+	size_t count;
+};
+
+int units_wanted_add(struct units_wanted *wanted, const char *uuid, bool is_mig);
+void units_wanted_free(struct units_wanted *wanted);
+
+/*
+ * What one job of the keeper does. machine is a descriptor of a snapshot as text, so that no driver
+ * is asked for a lease.
+ */
+struct keeping {
+	struct job job;
+	struct keeper *keeper;
+	int machine;
+	struct units_wanted wanted;
+	const char *who; /* for people who look up who holds what */
+	bool is_all;     /* what else is held is given back, and what cannot be had is only told */
+	int result;
+	gpualloc_error *error;
+	struct units_wanted taken_by_others; /* after is_all */
+	struct ga_buffer notes;              /* sentences, each ended by NUL */
+	void *context;                       /* the caller's */
+};
+
+int keeper_open(struct keeper *keeper, const char *path, gpualloc_error *error);
+/* In the thread of the caller, when no worker works any more. */
+void keeper_close(struct keeper *keeper);
+
+struct keeping *keeping_new(struct keeper *keeper, int machine);
+void keeping_free(struct keeping *keeping);
+/* The job's work. */
+void keeping_work(struct job *job);
+
+/* A descriptor from which a snapshot can be read as often as one likes; -1 on failure. */
+int snapshot_keep(const char *text, size_t size, gpualloc_error *error);
+
+#endif

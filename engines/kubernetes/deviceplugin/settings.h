@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the agent is told to do. Who reads it from people is in the folder above. */
+#ifndef DEVICEPLUGIN_SETTINGS_H
+#define DEVICEPLUGIN_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mig_strategy { MIG_NONE, MIG_SINGLE, MIG_MIXED };
+
+/* How a container is given its devices: bits. */
+enum hand_over {
+	HAND_OVER_ENVIRONMENT = 1 << 0, /* NVIDIA_VISIBLE_DEVICES */
+	HAND_OVER_DEVICES = 1 << 1,     /* device nodes */
+	HAND_OVER_CDI = 1 << 2,         /* names of CDI devices */
+	HAND_OVER_ANNOTATIONS = 1 << 3  /* the same as an annotation, for older kubelets */
+};
+
+enum { SETTINGS_TEXT = 4096, RESOURCE_SIZE = 192, XIDS_MOST = 64, REPLICAS_MOST = 1000 };
+
+struct settings {
+	char machine[SETTINGS_TEXT]; /* "": as gpualloc_machine_open() with NULL */
+	char kubelet_dir[SETTINGS_TEXT];
+	char pod_resources[SETTINGS_TEXT];
+	char kernel_log[SETTINGS_TEXT]; /* "": not read */
+	char store[SETTINGS_TEXT];      /* "": the default */
+	char resource[RESOURCE_SIZE];
+	char policy[SETTINGS_TEXT];
+	char cdi_kind[SETTINGS_TEXT];
+	enum mig_strategy mig;
+	int64_t replicas;
+	bool spread; /* replicas and MIG instances; else packed */
+	unsigned hand_over;
+	bool lease;
+	bool offer_in_use; /* GPUs that programs without a lease use */
+	bool log_json;
+	int64_t interval_ms;
+	int64_t recover_ms;
+	int64_t poll_ms;
+	int64_t pod_wait_ms;
+	int64_t ignored_xids[XIDS_MOST];
+	size_t ignored_xid_count;
+};
+
+/* What NVIDIA's documents call errors of applications: the device stays good. */
+#define SETTINGS_IGNORED_XIDS "13,31,43,45,68,109"
+
+#endif

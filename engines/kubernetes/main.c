@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gpualloc-k8s, the agent of a Kubernetes node. */
+#include "agent.h"
+#include "file.h"
+#include "options.h"
+#include "text.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 64, EXIT_OUTPUT = 74, EXIT_CONFIG = 78 };
+
+static int print(const char *text)
+{
+	return ga_file_put(STDOUT_FILENO, text, strlen(text)) == 0 ? EXIT_SUCCESS : EXIT_OUTPUT;
+}
+
+static int print_help(void)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+
+	options_help(&text);
+	return text.failed ? EXIT_OUTPUT : print(text.data);
+}
+
+static int print_version(void)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+
+	ga_buffer_format(&text, "gpualloc-k8s %s\n", gpualloc_version());
+	return text.failed ? EXIT_OUTPUT : print(text.data);
+}
+
+static int tell_mistakes(const struct options *options)
+{
+	struct ga_view rest = {options->mistakes.data, options->mistakes.size}, line;
+
+	while (ga_view_line(&rest, &line)) {
+		char sentence[GA_TEXT_MAX * 4];
+
+		(void)snprintf(sentence, sizeof sentence, "%.*s", (int)line.size, line.text);
+		ga_text_disarm(sentence);
+		(void)fprintf(stderr, "gpualloc-k8s: %s\n", sentence);
+	}
+	(void)fprintf(stderr, "gpualloc-k8s: nothing was started; --help lists what there is\n");
+	return options->is_file_wrong ? EXIT_CONFIG : EXIT_USAGE;
+}
+
+static int serve(const struct settings *settings)
+{
+	gpualloc_error *error = gpualloc_error_new();
+	struct log log = {.json = settings->log_json};
+	int result;
+
+	/* It is no program inside a lease, whatever started it. */
+	(void)unsetenv("GPUALLOC_LEASE");
+	(void)unsetenv("GPUALLOC_FD");
+	result = agent_run(settings, error);
+	if (result < 0)
+		log_say(&log, LOG_LEVEL_ERROR, "%s%s", gpualloc_error_message(error),
+			gpualloc_error_remedies(error) & GPUALLOC_REMEDY_SET_UP_STORE
+				? "\nrun `gpualloc setup` as root on this node, or do without leases: "
+				  "--lease no"
+				: "");
+	gpualloc_error_free(error);
+	return result < 0 ? gpualloc_exit_status(result) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	int result = options_read(&options, argc, argv);
+
+	if (options.help)
+		result = print_help();
+	else if (options.version)
+		result = print_version();
+	else if (result < 0)
+		result = tell_mistakes(&options);
+	else if (options.check)
+		result = print(options.effective.data);
+	else
+		result = serve(&options.settings);
+	options_free(&options);
+	return result;
+}

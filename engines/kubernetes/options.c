@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table says what can be set; see options.h. */
+#include "options.h"
+
+#include "error.h"
+#include "file.h"
+#include "text.h"
+#include "values.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MISTAKES_MOST = 1 << 20, FILE_MOST = 1 << 20, NAME_SIZE = 64, VARIABLE_SIZE = 96 };
+
+struct row {
+	const char *name;
+	const char *argument;
+	const char *usual; /* the default, as one would write it; NULL: none */
+	const char *help;
+	value_function *set;
+};
+
+static const struct row rows[] = {
+	{"cdi-kind", "KIND", "nvidia.com/gpu", "the kind of the CDI devices that are named",
+	 set_cdi_kind},
+	{"hand-over", "LIST", "environment", "a list of environment, devices, cdi, annotations",
+	 set_hand_over},
+	{"ignore-xids", "LIST", SETTINGS_IGNORED_XIDS, "driver errors that do not make a GPU sick",
+	 set_ignore_xids},
+	{"in-use", "WORD", "withhold", "GPUs that programs without a lease use: withhold or offer",
+	 set_in_use},
+	{"interval", "DURATION", "15s", "how often the driver is asked", set_interval},
+	{"kernel-log", "FILE", "/dev/kmsg", "where the driver's errors (XIDs) appear, or none",
+	 set_kernel_log},
+	{"kubelet-dir", "DIR", "/var/lib/kubelet/device-plugins", "the folder with kubelet.sock",
+	 set_kubelet_dir},
+	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease},
+	{"log", "WORD", "text", "the form of the log: text or json", set_log},
+	{"machine", "SPEC", NULL, "nvml, nvidia-smi, a built-in machine or a file", set_machine},
+	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig},
+	{"pod-resources", "FILE", "/var/lib/kubelet/pod-resources/kubelet.sock",
+	 "where the kubelet lists pods", set_pod_resources},
+	{"pod-wait", "DURATION", "60s", "how long a pod may take to appear there", set_pod_wait},
+	{"policy", "NAME", "balanced", "how whole GPUs are chosen", set_policy},
+	{"poll", "DURATION", "5s", "how often the kubelet is asked for its pods", set_poll},
+	{"recover-after", "DURATION", "60s", "how long a sick GPU must be well to be offered",
+	 set_recover_after},
+	{"replicas", "N", "1", "offer each device so many times", set_replicas},
+	{"resource", "NAME", "nvidia.com/gpu", "the name of the resource", set_resource},
+	{"sharing", "WORD", "pack", "replicas and MIG instances: pack or spread", set_sharing},
+	{"store", "DIR", NULL, "the store of leases; default: as for gpualloc", set_store},
+};
+enum { ROWS = sizeof rows / sizeof *rows, CONFIG = 1000, CHECK, HELP, VERSION };
+
+struct sources {
+	const char *by_option[ROWS];
+	char *by_file[ROWS];
+	const char *config;
+};
+
+void options_free(struct options *options)
+{
+	ga_buffer_free(&options->mistakes);
+	ga_buffer_free(&options->effective);
+}
+
+static void variable_of(const char *name, char variable[static VARIABLE_SIZE])
+{
+	(void)snprintf(variable, VARIABLE_SIZE, "GPUALLOC_K8S_%s", name);
+	for (char *c = variable; *c; c++)
+		*c = (char)(*c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+}
+
+/* ---- options ---- */
+
+static void list_options(struct option *list)
+{
+	static const struct option others[] = {{"config", required_argument, NULL, CONFIG},
+					       {"check", no_argument, NULL, CHECK},
+					       {"help", no_argument, NULL, HELP},
+					       {"version", no_argument, NULL, VERSION},
+					       {NULL, 0, NULL, 0}};
+
+	for (size_t i = 0; i < ROWS; i++)
+		list[i] = (struct option){rows[i].name, required_argument, NULL, (int)i};
+	memcpy(list + ROWS, others, sizeof others);
+}
+
+static void read_options(struct options *options, struct sources *sources, int argc, char **argv)
+{
+	struct option list[ROWS + 5];
+	int choice;
+
+	list_options(list);
+	opterr = 0;
+	optind = 0;
+	while ((choice = getopt_long(argc, argv, ":", list, NULL)) != -1) {
+		if (choice >= 0 && choice < (int)ROWS)
+			sources->by_option[choice] = optarg;
+		else if (choice == CONFIG)
+			sources->config = optarg;
+		else if (choice == CHECK)
+			options->check = true;
+		else if (choice == HELP)
+			options->help = true;
+		else if (choice == VERSION)
+			options->version = true;
+		else
+			ga_buffer_format(&options->mistakes,
+					 choice == ':' ? "%s needs a value\n"
+						       : "there is no option %s\n",
+					 argv[optind - 1]);
+	}
+	for (int i = optind; i < argc; i++)
+		ga_buffer_format(&options->mistakes, "\"%s\" is not understood\n", argv[i]);
+}
+
+/* ---- the file ---- */
+
+static int find_row(const char *name)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static const char *read_line(struct sources *sources, struct ga_view line)
+{
+	const char *equals = memchr(line.text, '=', line.size);
+	struct ga_view name, value;
+	char text[NAME_SIZE];
+	int row;
+
+	if (!equals)
+		return "expected NAME = VALUE";
+	name = ga_view_trim(line.text, (size_t)(equals - line.text));
+	value = ga_view_trim(equals + 1, line.size - (size_t)(equals + 1 - line.text));
+	(void)snprintf(text, sizeof text, "%.*s", name.size < sizeof text ? (int)name.size : 0,
+		       name.text);
+	row = find_row(text);
+	if (row < 0)
+		return "there is no setting of this name";
+	if (sources->by_file[row])
+		return "this was set before";
+	if (memchr(value.text, '\0', value.size))
+		return "a NUL byte";
+	sources->by_file[row] = strndup(value.text, value.size);
+	return sources->by_file[row] ? NULL : "out of memory";
+}
+
+static void read_file(struct options *options, struct sources *sources)
+{
+	ga_auto_buffer struct ga_buffer content = GA_BUFFER_INIT(0);
+	gpualloc_error error = {0};
+	struct ga_view rest, line;
+	size_t number = 0;
+
+	if (ga_file_read(sources->config, FILE_MOST, &content, &error) < 0) {
+		ga_buffer_format(&options->mistakes, "%s\n", error.message);
+		options->is_file_wrong = true;
+		return;
+	}
+	rest = (struct ga_view){content.data, content.size};
+	while (ga_view_line(&rest, &line)) {
+		struct ga_view entry = ga_view_entry(line);
+		const char *wrong = entry.size ? read_line(sources, entry) : NULL;
+
+		number++;
+		if (wrong)
+			ga_buffer_format(&options->mistakes, "%s: line %zu: %.*s: %s\n",
+					 sources->config, number,
+					 entry.size < 80 ? (int)entry.size : 80, entry.text, wrong);
+		options->is_file_wrong = options->is_file_wrong || wrong;
+	}
+}
+
+/* ---- what counts ---- */
+
+static void try(struct options *options, const struct row *row, const char *value,
+		const char *where, const char *sign)
+{
+	gpualloc_error error = {0};
+
+	if (row->set(&options->settings, value, &error) < 0)
+		ga_buffer_format(&options->mistakes, "%s%s%s: %s\n", where, sign, row->name,
+				 error.message);
+}
+
+/* From the weakest to the strongest, so that mistakes are found in all. */
+static void settle(struct options *options, const struct sources *sources, size_t i)
+{
+	const struct row *row = &rows[i];
+	size_t before = options->mistakes.size;
+	const char *by_variable, *counts = row->usual;
+	char variable[VARIABLE_SIZE];
+
+	variable_of(row->name, variable);
+	by_variable = getenv(variable);
+	if (row->usual)
+		try(options, row, row->usual, "the default of ", "--");
+	if (sources->by_file[i]) {
+		counts = sources->by_file[i];
+		try(options, row, counts, sources->config, ": ");
+		options->is_file_wrong = options->is_file_wrong || options->mistakes.size > before;
+	}
+	if (by_variable) {
+		counts = by_variable;
+		try(options, row, counts, variable, ": --");
+	}
+	if (sources->by_option[i]) {
+		counts = sources->by_option[i];
+		try(options, row, counts, "", "--");
+	}
+	if (counts)
+		ga_buffer_format(&options->effective, "%s = %s\n", row->name, counts);
+}
+
+int options_read(struct options *options, int argc, char **argv)
+{
+	struct sources sources = {0};
+
+	*options = (struct options){.mistakes = GA_BUFFER_INIT(MISTAKES_MOST),
+				    .effective = GA_BUFFER_INIT(MISTAKES_MOST)};
+	read_options(options, &sources, argc, argv);
+	if (!sources.config)
+		sources.config = getenv("GPUALLOC_K8S_CONFIG");
+	if (sources.config)
+		read_file(options, &sources);
+	for (size_t i = 0; i < ROWS; i++) {
+		settle(options, &sources, i);
+		free(sources.by_file[i]);
+	}
+	return options->mistakes.size || options->mistakes.failed ? -1 : 0;
+}
+
+void options_help(struct ga_buffer *text)
+{
+	ga_buffer_text(text,
+		       "Offers the GPUs of this node to Kubernetes as a device plugin: pods get "
+		       "those that\nare best connected, and what pods have is leased on the "
+		       "node.\n\nusage: gpualloc-k8s [OPTION...]\n\n");
+	for (size_t i = 0; i < ROWS; i++) {
+		char option[64];
+
+		(void)snprintf(option, sizeof option, "--%s %s", rows[i].name, rows[i].argument);
+		ga_buffer_format(text, "  %-24s  %s%s%s%s\n", option, rows[i].help,
+				 rows[i].usual ? " [" : "", rows[i].usual ? rows[i].usual : "",
+				 rows[i].usual ? "]" : "");
+	}
+	ga_buffer_format(text, "\n  %-24s  %s\n", "--config FILE",
+			 "settings as lines NAME = VALUE");
+	ga_buffer_format(text, "  %-24s  %s\n", "--check",
+			 "check all settings, print those that count, start nothing");
+	ga_buffer_format(text, "  %-24s  %s\n", "--help", "this");
+	ga_buffer_format(text, "  %-24s  %s\n", "--version", "the version");
+	ga_buffer_text(text,
+		       "\nEach may also be set by a variable: GPUALLOC_K8S_KUBELET_DIR for "
+		       "--kubelet-dir.\nAn option counts before a variable, and that before the "
+		       "file.\n\nTo see it work without a cluster:\n\n"
+		       "  gpualloc-k8s --check --machine dgx1-volta --replicas 2\n");
+}
