@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What pods have is leased on the node, and what people have is not offered."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import cli
+from cli import main
+from parts import needs
+
+try:
+    import grpc
+    from kubelet import PATIENCE, Agent, cluster
+except ImportError:
+    pass  # the cases are skipped
+
+
+def leases(kubelet):
+    """UUIDs that are leased: {uuid: note}."""
+    place = os.path.join(kubelet.where, "store")
+    listing = json.loads(cli.ok("leases", "--json", env={"GPUALLOC_STATE_DIR": place}))
+    return {device: lease["note"] for lease in listing["leases"] for device in lease["devices"]}
+
+
+def wait_leases(kubelet, wanted):
+    """Until exactly these are leased."""
+    until = time.monotonic() + PATIENCE
+    while set(leases(kubelet)) != set(wanted):
+        assert time.monotonic() < until, (leases(kubelet), wanted)
+
+
+class Person:
+    """Somebody who has GPUs by `gpualloc run`, until end()."""
+
+    def __init__(self, kubelet, *words, machine="dgx1-volta"):
+        self.process = subprocess.Popen(
+            [cli.GPUALLOC, "run", "--machine", machine, *words, "--", "sh", "-c",
+             "echo $GPUALLOC_DEVICES; read line"],
+            env=cli.environment(GPUALLOC_STATE_DIR=os.path.join(kubelet.where, "store")),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.said = self.process.stdout.readline()
+        assert self.said, self.process.communicate()
+
+    def end(self):
+        self.process.communicate(timeout=PATIENCE)
+
+
+@needs
+def what_a_pod_gets_is_leased_until_the_pod_is_gone():
+    with cluster(store=True) as (kubelet, _):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 2)
+        assert leases(kubelet) == {one: "nvidia.com/gpu" for one in chosen}
+        other = kubelet.pod("b", 1)
+        assert set(leases(kubelet)) == {*chosen, *other}
+        kubelet.wait_asked()
+        kubelet.delete("a")
+        wait_leases(kubelet, other)
+        kubelet.wait_healthy(8)
+
+
+@needs
+def people_and_pods_keep_off_each_other():
+    with cluster(store=True) as (kubelet, _):
+        kubelet.wait_healthy(8)
+        person = Person(kubelet, "-n", "3")
+        kubelet.wait_healthy(5)
+        kubelet.pod("a", 5)
+        kubelet.wait_healthy(5)
+        refused = cli.run("run", "--machine", "dgx1-volta", "-n", "1", "true",
+                          env={"GPUALLOC_STATE_DIR": os.path.join(kubelet.where, "store")})
+        assert refused.code == 75, refused
+        assert "root" in refused.err, refused
+        person.end()
+        kubelet.wait_healthy(8)
+
+
+@needs
+def a_pod_that_lost_the_race_is_refused_and_nothing_is_kept():
+    with cluster("dgx1-volta", "--poll", "10m", store=True) as (kubelet, agent):
+        kubelet.wait_healthy(8)
+        ids = kubelet.healthy()
+        agent.process.send_signal(signal.SIGSTOP)
+        person = Person(kubelet, "--require", "1")
+        agent.process.send_signal(signal.SIGCONT)
+        try:
+            kubelet.allocate(ids[:2])
+            raise AssertionError("somebody else's GPU was given out")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.FAILED_PRECONDITION, error
+            assert "leased" in error.details(), error
+        kubelet.wait_healthy(7)
+        while ids[0] in leases(kubelet):
+            assert agent.process.poll() is None
+        person.end()
+
+
+@needs
+def what_no_pod_ever_shows_is_given_back():
+    with cluster("dgx1-volta", "--pod-wait", "500ms", store=True) as (kubelet, _):
+        kubelet.wait_healthy(8)
+        kubelet.allocate(kubelet.healthy()[:1])
+        assert len(leases(kubelet)) == 1
+        wait_leases(kubelet, [])
+
+
+@needs
+def after_a_restart_the_leases_are_those_of_the_pods_that_live():
+    with cluster(store=True) as (kubelet, agent):
+        kubelet.wait_healthy(8)
+        lives = kubelet.pod("lives", 2)
+        kubelet.pod("dies", 2)
+        kubelet.wait_asked()
+        agent.end(signal.SIGKILL)
+        assert not leases(kubelet)
+        kubelet.delete("dies")
+        before = len(kubelet.registrations)
+        again = Agent(kubelet, "dgx1-volta", store=os.path.join(kubelet.where, "store"))
+        try:
+            kubelet.wait("the new agent", lambda: len(kubelet.registrations) > before)
+            kubelet.wait_healthy(8)
+            wait_leases(kubelet, lives)
+        finally:
+            assert again.end() == 0
+
+
+@needs
+def replicas_share_one_lease_that_ends_with_the_last():
+    with cluster("rtx8000x4", "--replicas", "2", store=True) as (kubelet, _):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 1) + kubelet.pod("b", 1)
+        assert len({one.split("::")[0] for one in chosen}) == 1
+        kubelet.wait_asked()
+        for name, left in (("a", 1), ("b", 0)):
+            kubelet.delete(name)
+            wait_leases(kubelet, [one.split("::")[0] for one in chosen[:left]])
+
+
+@needs
+def instances_are_leased_too():
+    with cluster("a100-mig", "--mig", "mixed", store=True) as (kubelet, _):
+        kubelet.wait_healthy(3, "nvidia.com/mig-1g.5gb")
+        chosen = kubelet.pod("a", 2, "nvidia.com/mig-1g.5gb")
+        assert set(leases(kubelet)) == set(chosen)
+        person = Person(kubelet, "--mig=1g.5gb", machine="a100-mig")
+        kubelet.wait_healthy(2, "nvidia.com/mig-1g.5gb")
+        person.end()
+        kubelet.wait_healthy(3, "nvidia.com/mig-1g.5gb")
+
+
+@needs
+def an_update_does_not_make_the_pods_gpus_unhealthy():
+    with cluster(store=True) as (kubelet, old):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 2)
+        first = kubelet.registrations[0].endpoint
+        young = Agent(kubelet, "dgx1-volta", store=os.path.join(kubelet.where, "store"))
+        try:
+            kubelet.wait("the younger one", lambda: kubelet.registrations[-1].endpoint != first)
+            kubelet.wait_healthy(8)
+            assert old.end() == 0
+            kubelet.wait_healthy(8)
+            wait_leases(kubelet, chosen)
+        finally:
+            assert young.end() == 0
+
+
+@needs
+def a_kubelet_that_does_not_say_which_pods_there_are_is_no_reason_to_give_back():
+    with cluster(store=True) as (kubelet, agent):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 2)
+        kubelet.wait_asked()
+        kubelet.pod_server.stop(None).wait(PATIENCE)
+        while "does not say" not in agent.log():
+            assert agent.process.poll() is None
+        assert set(leases(kubelet)) == set(chosen)
+        kubelet.delete("a")
+        kubelet.start_pods()
+        wait_leases(kubelet, [])
+
+
+@needs
+def without_a_store_it_says_what_to_do():
+    done = subprocess.run([os.environ["GPUALLOC_K8S"], "--machine", "dgx1-volta", "--store",
+                           "/nonexistent/store"], env=cli.environment(), capture_output=True,
+                          text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    assert done.returncode == 77, done
+    assert "gpualloc setup" in done.stderr and "--lease no" in done.stderr, done
+
+
+if __name__ == "__main__":
+    main()
