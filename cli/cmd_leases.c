@@ -133,6 +133,7 @@ static void add_pids(struct ga_buffer *text, const struct call *call,
 		if (has_lease(holders, i))
 			add_holder_json(&json, gpualloc_holders_holder(holders, i));
 	ga_json_close(&json, ']');
+	ga_json_number(&json, "unseen", (int64_t)gpualloc_holders_unseen(holders));
 	end_document(&json);
 }
 
@@ -142,6 +143,7 @@ static int show_pids(const struct call *call)
 	auto_store gpualloc_store *store = NULL;
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	ga_cleanup(free_holders) gpualloc_holders *holders = NULL;
+	size_t unseen;
 	int result = store_to_look(call, STORE_FOR_LEASES, &store);
 
 	if (result)
@@ -153,7 +155,12 @@ static int show_pids(const struct call *call)
 	result = gpualloc_holders_read(store, call->value[OPTION_PIDS], &holders, error);
 	if (result < 0)
 		return fail_error(result, error);
+	unseen = gpualloc_holders_unseen(holders);
 	add_pids(&text, call, holders);
+	if (unseen > 0 && !call->value[OPTION_QUIET])
+		say("note: processes of other users that were not looked at: %zu. Together they have "
+		    "too many files open; those of the lease's user were all looked at",
+		    unseen);
 	return output_print(&text);
 }
 

@@ -125,6 +125,10 @@ static void list(const struct target *target)
 		say("  process %lld (%.60s) %s", (long long)gpualloc_holder_pid(holder),
 		    command ? command : "?", fate(target, gpualloc_holder_kind_of(holder)));
 	}
+	if (gpualloc_holders_unseen(holders) > 0)
+		say("  processes of other users that were not looked at and will not be ended: %zu; "
+		    "together they have too many files open",
+		    gpualloc_holders_unseen(holders));
 }
 
 static void list_all(const struct release *release)
@@ -132,8 +136,9 @@ static void list_all(const struct release *release)
 	for (size_t i = 0; i < release->count; i++) {
 		const struct target *target = &release->list[i];
 
-		if (is_asked_about(target) || count_kind(target, GPUALLOC_HOLDER_KEEPER) <
-						      gpualloc_holders_count(target->holders))
+		if (is_asked_about(target) || gpualloc_holders_unseen(target->holders) > 0 ||
+		    count_kind(target, GPUALLOC_HOLDER_KEEPER) <
+			    gpualloc_holders_count(target->holders))
 			list(target);
 	}
 }

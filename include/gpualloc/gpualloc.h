@@ -984,6 +984,12 @@ GPUALLOC_EXPORT size_t gpualloc_holders_count(const gpualloc_holders *holders);
 /* The i-th. It is valid until the list is freed or passed to gpualloc_holders_end(). */
 GPUALLOC_EXPORT const gpualloc_holder *gpualloc_holders_holder(const gpualloc_holders *holders,
 							       size_t i);
+/*
+ * How many processes of other users were not looked into, or not to the end, because together they
+ * have tens of thousands of files open: any of them may have the lease too. The processes of the
+ * lease's user are always looked into.
+ */
+GPUALLOC_EXPORT size_t gpualloc_holders_unseen(const gpualloc_holders *holders);
 /* Its process id. */
 GPUALLOC_EXPORT int64_t gpualloc_holder_pid(const gpualloc_holder *holder);
 /* Its command line; unknown if it may not be read. */

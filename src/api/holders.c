@@ -30,6 +30,11 @@ const gpualloc_holder *gpualloc_holders_holder(const gpualloc_holders *holders, 
 	return holders && i < holders->count ? &holders->list[i] : NULL;
 }
 
+size_t gpualloc_holders_unseen(const gpualloc_holders *holders)
+{
+	return holders ? holders->unseen : 0;
+}
+
 int64_t gpualloc_holder_pid(const gpualloc_holder *holder)
 {
 	return holder ? holder->pid : GA_UNKNOWN;

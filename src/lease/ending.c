@@ -136,6 +136,7 @@ static int look(gpualloc_holders *holders, gpualloc_error *error)
 			result = add_found(holders, &found, error);
 		if (result < 0)
 			return result;
+		holders->unseen = found.unseen;
 		if (i == 1)
 			keep_proven(holders, &found);
 	}
@@ -264,6 +265,13 @@ static int still_held(const gpualloc_holders *holders, gpualloc_error *error)
 					    holders->id, (int)end->pid,
 					    end->command ? end->command : "?");
 	}
+	if (holders->unseen > 0)
+		return ga_error_set(
+			error, GPUALLOC_EBUSY,
+			"lease %s is still held, and by no process of its user: processes of other "
+			"users may have it that were not looked at (%zu), because together they "
+			"have too many files open; only kill ends those",
+			holders->id, holders->unseen);
 	return ga_error_set(error, GPUALLOC_EPERM,
 			    "lease %s is still held, by processes that cannot be seen from here; "
 			    "root can end it",

@@ -25,6 +25,7 @@ struct gpualloc_holders {
 	int64_t user; /* whose lease it is; GA_UNKNOWN: nobody says, and several have it */
 	struct gpualloc_holder *list;
 	size_t count;
+	size_t unseen; /* processes of other users that were not looked into to the end */
 };
 
 int ga_ending_read(const struct ga_store *store, const char *id, gpualloc_holders **ret_holders,

@@ -15,7 +15,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ENVIRONMENT_MAX = 1 << 23, STATUS_MAX = 1 << 16 };
+enum { ENVIRONMENT_MAX = 1 << 23, STATUS_SIZE = 2048 };
+
+/*
+ * What a look at other users' processes may cost, in descriptors. One on the ledger costs more than
+ * another, for the kernel goes through its list of locks, and each lock found there costs more.
+ */
+enum { OTHERS_COST = 1 << 16, LEDGER_COST = 16 };
 
 void ga_holders_free(struct ga_holders *holders)
 {
@@ -29,13 +35,22 @@ static void close_folder(DIR **folder)
 		closedir(*folder);
 }
 
-/* What we are looking for. */
+struct pids {
+	pid_t *list;
+	size_t count;
+};
+
+/* What we are looking for, and how. */
 struct search {
 	const struct ga_store *store;
+	struct stat ledger;
 	uint64_t id;
 	const struct ga_record *record; /* everything that it lists must be locked, in a process of
 					   its user; or NULL */
+	int64_t user; /* whose processes are looked into first; GA_UNKNOWN: all are alike */
 	bool first_only;
+	int64_t left; /* what the rest may cost; GA_UNKNOWN: anything */
+	struct pids others;
 	struct ga_holders found;
 };
 
@@ -50,44 +65,60 @@ static int open_process(pid_t pid)
 }
 
 /*
- * All four uids of the process must match: a set-uid program inherited from its caller. The owner
- * of its folder in /proc says too little: root owns the folders of processes that we may not look
- * into.
+ * Its four uids: real, effective, saved, and for files. The owner of its folder in /proc says too
+ * little: root owns the folders of processes that we may not look into. The line is among the
+ * first.
  */
-static bool is_of_user(int process, uid_t user)
+static bool read_users(int process, unsigned uids[static 4])
 {
-	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(STATUS_MAX);
-	struct ga_view rest, line;
-	unsigned uids[4];
+	ga_auto_close int file = openat(process, "status", O_RDONLY | O_CLOEXEC);
+	char text[STATUS_SIZE];
+	ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+	const char *line;
 
-	if (ga_file_read_at(process, "status", STATUS_MAX, &text, NULL) < 0)
+	if (size < 0)
 		return false;
-	rest = (struct ga_view){text.data, text.size};
-	while (ga_view_line(&rest, &line))
-		if (strncmp(line.text, "Uid:", 4) == 0)
-			return sscanf(line.text + 4, "%u %u %u %u", &uids[0], &uids[1], &uids[2],
-				      &uids[3]) == 4 &&
-			       uids[0] == user && uids[1] == user && uids[2] == user &&
-			       uids[3] == user;
-	return false;
+	text[size] = '\0';
+	line = strstr(text, "\nUid:");
+	return line &&
+	       sscanf(line, "\nUid: %u %u %u %u", &uids[0], &uids[1], &uids[2], &uids[3]) == 4;
 }
 
-static bool is_ledger(const struct ga_store *store, int process, const char *fd)
+/* All four must match: a set-uid program inherited from its caller. */
+static bool is_of_user(int process, uid_t user)
 {
-	struct stat ours, status;
+	unsigned uids[4];
+
+	return read_users(process, uids) && uids[0] == user && uids[1] == user && uids[2] == user &&
+	       uids[3] == user;
+}
+
+/* Whoever started a set-uid program must not seem to be the user that it belongs to. */
+static bool is_started_by(int process, int64_t user)
+{
+	unsigned uids[4];
+
+	return read_users(process, uids) && uids[0] == user;
+}
+
+static bool is_ledger(const struct search *search, int process, const char *fd)
+{
+	struct stat status;
 	char path[32];
 
 	(void)snprintf(path, sizeof path, "fd/%.16s", fd);
-	return fstat(store->probe, &ours) == 0 && fstatat(process, path, &status, 0) == 0 &&
-	       status.st_dev == ours.st_dev && status.st_ino == ours.st_ino;
+	return fstatat(process, path, &status, 0) == 0 && status.st_dev == search->ledger.st_dev &&
+	       status.st_ino == search->ledger.st_ino;
 }
 
-/* 1, 0 or GPUALLOC_ENOMEM. */
-static int has_lease(const struct search *search, int process, const char *fd)
+/* 1, 0 or GPUALLOC_ENOMEM; and what the look cost. */
+static int has_lease(const struct search *search, int process, const char *fd, int64_t *ret_cost)
 {
 	ga_auto_locks struct ga_locks locks = {0};
-	int result = is_ledger(search->store, process, fd) ? ga_locks_read(process, fd, &locks) : 0;
+	bool is_on_ledger = is_ledger(search, process, fd);
+	int result = is_on_ledger ? ga_locks_read(process, fd, &locks) : 0;
 
+	*ret_cost = is_on_ledger ? LEDGER_COST + (int64_t)locks.count : 1;
 	if (result <= 0)
 		return result;
 	return search->record ? ga_locks_are_of(&locks, search->record)
@@ -122,24 +153,81 @@ static DIR *open_descriptors(int process)
 	return folder;
 }
 
-/* A process that has gone, or that we may not look into, adds nothing. */
-static int look_into(struct search *search, pid_t pid)
+/*
+ * A process that has gone, or that we may not look into, adds nothing. Looks at no more descriptors
+ * when the rest may cost nothing more.
+ */
+static int look_into(struct search *search, pid_t pid, int process)
 {
-	ga_auto_close int process = open_process(pid);
-	ga_cleanup(close_folder) DIR *folder = NULL;
+	ga_cleanup(close_folder) DIR *folder = open_descriptors(process);
 	const struct dirent *entry;
 	int result = 0;
-	int64_t fd;
+	int64_t fd, cost;
+
+	if (!folder)
+		return errno == ENOMEM ? GPUALLOC_ENOMEM : 0;
+	while (result == 0 && (entry = readdir(folder))) {
+		if (!read_number(entry->d_name, &fd))
+			continue;
+		if (search->left == 0) {
+			search->found.unseen++;
+			return 0;
+		}
+		result = has_lease(search, process, entry->d_name, &cost);
+		if (search->left > 0)
+			search->left -= cost < search->left ? cost : search->left;
+	}
+	return result > 0 ? add(&search->found, pid, (int)fd) : result;
+}
+
+static int put_off(struct pids *others, pid_t pid)
+{
+	pid_t *list = reallocarray(others->list, others->count + 1, sizeof *list);
+
+	if (!list)
+		return GPUALLOC_ENOMEM;
+	others->list = list;
+	list[others->count++] = pid;
+	return 0;
+}
+
+static int look_or_put_off(struct search *search, pid_t pid)
+{
+	ga_auto_close int process = open_process(pid);
 
 	if (process < 0 || (search->record && !is_of_user(process, search->record->uid)))
 		return 0;
-	folder = open_descriptors(process);
-	if (!folder)
-		return errno == ENOMEM ? GPUALLOC_ENOMEM : 0;
-	while (result == 0 && (entry = readdir(folder)))
-		if (read_number(entry->d_name, &fd))
-			result = has_lease(search, process, entry->d_name);
-	return result > 0 ? add(&search->found, pid, (int)fd) : result;
+	if (search->user >= 0 && !is_started_by(process, search->user))
+		return put_off(&search->others, pid);
+	return look_into(search, pid, process);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct ga_holder *one = a, *other = b;
+
+	return (one->pid > other->pid) - (one->pid < other->pid);
+}
+
+/*
+ * A lease may lie in processes of other users, who inherited it or were handed it. They come last,
+ * and must not take long: anybody can have thousands of descriptors on the ledger.
+ */
+static int look_at_others(struct search *search)
+{
+	int result = 0;
+
+	search->left = OTHERS_COST;
+	for (size_t i = 0; result == 0 && i < search->others.count; i++) {
+		ga_auto_close int process = open_process(search->others.list[i]);
+
+		if (process >= 0)
+			result = look_into(search, search->others.list[i], process);
+	}
+	if (search->found.count > 1)
+		qsort(search->found.list, search->found.count, sizeof *search->found.list,
+		      compare_pids);
+	return result;
 }
 
 static int look_everywhere(struct search *search, gpualloc_error *error)
@@ -156,10 +244,25 @@ static int look_everywhere(struct search *search, gpualloc_error *error)
 	for (errno = 0; result == 0 && (entry = readdir(folder)); errno = 0)
 		if (read_number(entry->d_name, &pid) &&
 		    !(search->first_only && search->found.count > 0))
-			result = look_into(search, (pid_t)pid);
+			result = look_or_put_off(search, (pid_t)pid);
 	if (result == 0 && errno != 0)
 		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot read /proc");
+	if (result == 0 && search->user >= 0)
+		result = look_at_others(search);
 	return result < 0 ? ga_error_memory(error) : 0;
+}
+
+static struct search search_for(const struct ga_store *store, const struct ga_record *record)
+{
+	struct search search = {.store = store,
+				.record = record,
+				.id = record ? record->id : 0,
+				.user = GA_UNKNOWN,
+				.left = GA_UNKNOWN};
+
+	/* If that fails no descriptor is taken for one of the ledger. */
+	(void)fstat(store->probe, &search.ledger);
+	return search;
 }
 
 /* ---- one lease ---- */
@@ -171,9 +274,12 @@ static int no_such_lease(const char *id, gpualloc_error *error)
 		GPUALLOC_REMEDY_SHOW_LEASES);
 }
 
-/* Without a record there is no owner to check: everybody is shown what they may see anyway. */
+/*
+ * Without a record there is no owner to check: everybody is shown what they may see anyway, and it
+ * may be anybody's.
+ */
 static int check_owner(const struct ga_store *store, const char *id, uint64_t number,
-		       gpualloc_error *error)
+		       int64_t *ret_user, gpualloc_error *error)
 {
 	ga_auto_record struct ga_record record = {0};
 	struct ga_range part;
@@ -181,6 +287,7 @@ static int check_owner(const struct ga_store *store, const char *id, uint64_t nu
 
 	if (result < 0)
 		return ga_error_memory(error);
+	*ret_user = result > 0 ? (int64_t)record.uid : GA_UNKNOWN;
 	if (result > 0) {
 		if (record.uid == geteuid() || geteuid() == 0)
 			return 0;
@@ -198,6 +305,8 @@ static int find(struct search *search, struct ga_holders *ret_holders, gpualloc_
 {
 	int result = look_everywhere(search, error);
 
+	free(search->others.list);
+	search->others = (struct pids){0};
 	if (result < 0)
 		ga_holders_free(&search->found);
 	else
@@ -208,12 +317,12 @@ static int find(struct search *search, struct ga_holders *ret_holders, gpualloc_
 int ga_holders_find(const struct ga_store *store, const char *id, struct ga_holders *ret_holders,
 		    gpualloc_error *error)
 {
-	struct search search = {.store = store};
+	struct search search = search_for(store, NULL);
 	int result;
 
 	if (!ga_id_parse(id, &search.id))
 		return no_such_lease(id, error);
-	result = check_owner(store, id, search.id, error);
+	result = check_owner(store, id, search.id, &search.user, error);
 	return result < 0 ? result : find(&search, ret_holders, error);
 }
 
@@ -223,10 +332,11 @@ int ga_holders_prove(const struct ga_store *store, const struct ga_record *recor
 		     struct ga_holder *ret_holder, gpualloc_error *error)
 {
 	ga_auto_holders struct ga_holders holders = {0};
-	struct search search = {
-		.store = store, .id = record->id, .record = record, .first_only = true};
-	int result = find(&search, &holders, error);
+	struct search search = search_for(store, record);
+	int result;
 
+	search.first_only = true;
+	result = find(&search, &holders, error);
 	if (result < 0)
 		return result;
 	if (holders.count == 0)
@@ -238,14 +348,15 @@ int ga_holders_prove(const struct ga_store *store, const struct ga_record *recor
 int ga_holders_check(const struct ga_store *store, const struct ga_record *record,
 		     const struct ga_holder *holder)
 {
-	const struct search search = {.store = store, .id = record->id, .record = record};
+	const struct search search = search_for(store, record);
 	ga_auto_close int process = open_process(holder->pid ? holder->pid : getpid());
+	int64_t cost;
 	char fd[16];
 
 	(void)snprintf(fd, sizeof fd, "%d", holder->fd);
 	if (process < 0 || (holder->pid && !is_of_user(process, record->uid)))
 		return 0;
-	return has_lease(&search, process, fd);
+	return has_lease(&search, process, fd, &cost);
 }
 
 /* ---- joining ---- */
@@ -383,8 +494,9 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 {
 	enum { LOOKS = 3 }; /* those that one look found may have ended, and left children */
 	ga_auto_record struct ga_record record = {0};
-	struct search search = {.store = store, .record = &record};
-	int result = ga_id_parse(id, &search.id) ? ga_record_read(store, search.id, &record) : 0;
+	struct search search;
+	uint64_t number;
+	int result = ga_id_parse(id, &number) ? ga_record_read(store, number, &record) : 0;
 
 	if (result < 0)
 		return ga_error_memory(error);
@@ -393,6 +505,7 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 			error,
 			ga_error_set(error, GPUALLOC_EPERM, "you have no lease \"%.40s\"", id),
 			GPUALLOC_REMEDY_SHOW_LEASES);
+	search = search_for(store, &record);
 	result = 0;
 	for (int i = 0; result == 0 && i < LOOKS; i++) {
 		ga_auto_holders struct ga_holders holders = {0};

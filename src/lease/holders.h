@@ -2,7 +2,8 @@
 /*
  * The processes that have a lease's descriptor, found by what /proc says about open files and their
  * locks. Nothing is known about processes that we may not look into: root sees all of them, a user
- * sees their own.
+ * sees their own. Other people's descriptors cost only so much time: the lease's user's processes
+ * are all looked into, and after them others as long as they have few enough.
  */
 #ifndef GA_LEASE_HOLDERS_H
 #define GA_LEASE_HOLDERS_H
@@ -17,6 +18,7 @@ struct ga_holder {
 struct ga_holders {
 	struct ga_holder *list; /* each process once, in order of pids */
 	size_t count;
+	size_t unseen; /* processes of other users that were not looked into, or not to the end */
 };
 
 void ga_holders_free(struct ga_holders *holders);

@@ -35,6 +35,7 @@ def pids_are_those_that_have_the_descriptor():
         assert pids_of(one, lease) == sorted([holder.process.pid, child])
         document = json.loads(one.ask("leases", "--pids", lease, "--json"))
         assert document["lease"] == lease and document["schema"] == 1, document
+        assert document["unseen"] == 0, document
         commands = {entry["pid"]: entry["command"] for entry in document["processes"]}
         assert set(commands) == {holder.process.pid, child}, commands
         assert commands[holder.process.pid].startswith("sh -c exec"), commands

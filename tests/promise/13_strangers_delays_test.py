@@ -3,14 +3,17 @@
 """A stranger who may use the store can delay others only so much, and nobody innocent is named. Work is
 counted in system calls and wake-ups, not in time."""
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 
-from cli import Skip, case, is_sanitized, main
+import cli
+from cli import GPUALLOC, Skip, case, is_sanitized, main
 from leasing import line_of, store
+from people import python, shared_store, two_people
 from tracing import Trace
 from waiting import waiters
 
@@ -169,6 +172,57 @@ def looking_for_the_holder_does_not_stop_all_locking():
         assert done.returncode == 0 and "claims go on without order" in done.stderr, done
         reads = sum("/proc/locks>" in line for _, line in trace.calls())
         assert 0 < reads < LOCKS / 60, reads
+
+
+# ---- looking for the processes that have a lease ----
+
+MINIONS, EACH = 14, 900
+
+# Has the ledger open so often, in so many processes.
+CROWD = """
+import os, sys
+ledger = os.open(sys.argv[1], os.O_RDWR)
+gate, end = os.pipe()
+for _ in range(int(sys.argv[2])):
+    if os.fork() == 0:
+        os.close(end)
+        for _ in range(int(sys.argv[3])):
+            os.dup(ledger)
+        os.write(1, b"there\\n")
+        os.read(gate, 1)  # until the one that started it ends
+        os._exit(0)
+sys.stdin.read()
+"""
+
+
+@case
+def a_stranger_with_the_ledger_open_thousands_of_times_does_not_delay_root():
+    with two_people() as (ada, bob), shared_store() as one:
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        crowd = subprocess.Popen([python(bob), "-c", CROWD, os.path.join(one.path, "ledger"),
+                                  str(MINIONS), str(EACH)], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True, **bob.as_them())
+        try:
+            for _ in range(MINIONS):
+                assert crowd.stdout.readline() == "there\n"
+            # It started later, so it is further down in /proc.
+            holder = one.hold("-n", "2", command=["sh", "-c", "echo $GPUALLOC_LEASE; read line"],
+                              **ada.as_them())
+            trace = Trace("--seccomp-bpf", "-e", "trace=openat")
+            done = subprocess.run([*trace.words(), GPUALLOC, "leases", "--pids", holder.said, "--json"],
+                                  capture_output=True, text=True, check=False,
+                                  env=one.environment(**trace.environment))
+            found = json.loads(done.stdout)
+            assert [entry["pid"] for entry in found["processes"]] == [holder.process.pid], found
+            assert found["unseen"] > 0, found
+            assert f"were not looked at: {found['unseen']}. " in done.stderr, done
+            looks = sum("fdinfo/" in line for _, line in trace.calls())
+            assert looks < MINIONS * EACH, looks  # it looks twice, and looked at each of them before
+            result = cli.run("release", "--yes", holder.said, env=env)
+            assert result.code == 0 and "that were not looked at" in result.err, result
+            assert holder.end() == -signal.SIGTERM
+        finally:
+            crowd.communicate()
 
 
 # ---- storms ----
