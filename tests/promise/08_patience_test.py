@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import struct
 import subprocess
 import time
@@ -116,6 +117,25 @@ def waiters_that_claim_to_look_forever_are_passed_over_too():
             said = child.communicate(timeout=PATIENCE)[1]
             assert child.returncode == 0, f"{wait}: {said}"
             assert len(one.leases()["waiting"]) == STUCK, wait
+
+
+@case
+def ctrl_c_ends_even_a_run_that_does_not_wait():
+    with store() as one, stuck_tickets(one) as made:
+        made.say_they_look()
+        child = subprocess.Popen([GPUALLOC, "run", "--machine", one.machine, "-n", "8", "true"],
+                                 env=one.environment(), stdin=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True)
+        try:
+            said = child.stderr.readline()
+            assert "waiting" in said, said
+            child.send_signal(signal.SIGINT)
+            said = child.communicate(timeout=PATIENCE)[1]
+        finally:
+            child.kill()
+            child.communicate()
+        assert child.returncode == -signal.SIGINT, (child.returncode, said)
+        assert one.leases()["leases"] == []
 
 
 @case
