@@ -96,11 +96,10 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 
 	if (result)
 		return result;
-	if (call->value[OPTION_WAIT])
-		waiting_begin(&waiting, call->value[OPTION_QUIET] != NULL);
+	waiting_begin(&waiting, call->value[OPTION_QUIET] != NULL,
+		      call->value[OPTION_WAIT] != NULL);
 	result = gpualloc_lease_acquire(store, request, wish, ret_lease, error);
-	if (call->value[OPTION_WAIT])
-		*ret_signal = waiting_end(&waiting);
+	*ret_signal = waiting_end(&waiting);
 	if (*ret_signal && result == 0)
 		(void)gpualloc_lease_release(*ret_lease, NULL);
 	return result < 0 && !*ret_signal ? refused(call, result, error) : 0;

@@ -53,11 +53,14 @@ static void set_handlers(void (*handler)(int))
 			(void)sigaction(endings[i], &action, NULL);
 }
 
-void waiting_begin(struct waiting *waiting, bool quiet)
+void waiting_begin(struct waiting *waiting, bool quiet, bool in_queue)
 {
 	struct sigaction action = {.sa_handler = note_time, .sa_flags = SA_RESTART};
 
-	*waiting = (struct waiting){.quiet = quiet, .since = ga_clock_awake_or_not_ms()};
+	*waiting = (struct waiting){
+		.quiet = quiet, .in_queue = in_queue, .since = ga_clock_awake_or_not_ms()};
+	if (!in_queue)
+		return;
 	set_handlers(note_ending);
 	if (quiet)
 		return;
@@ -165,9 +168,11 @@ int waiting_end(struct waiting *waiting)
 {
 	struct sigaction usual = {.sa_handler = SIG_DFL};
 
-	(void)alarm(0);
-	set_handlers(SIG_DFL);
-	(void)sigaction(SIGALRM, &usual, NULL);
+	if (waiting->in_queue) {
+		(void)alarm(0);
+		set_handlers(SIG_DFL);
+		(void)sigaction(SIGALRM, &usual, NULL);
+	}
 	if (terminal_is_watched(STDERR_FILENO))
 		clear(waiting);
 	return ending;

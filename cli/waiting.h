@@ -13,13 +13,18 @@
 
 struct waiting {
 	bool quiet;
+	bool in_queue;
 	bool painted;  /* a line is on the terminal that the next one replaces */
 	int64_t since; /* by ga_clock_awake_or_not_ms(), as is the next */
 	int64_t said_at;
 	size_t said_place; /* 0: nothing has been said yet */
 };
 
-void waiting_begin(struct waiting *waiting, bool quiet);
+/*
+ * Out of the queue there are only short pauses for those in it: a signal then ends this process as
+ * it always does.
+ */
+void waiting_begin(struct waiting *waiting, bool quiet, bool in_queue);
 /* For gpualloc_lease_wish_set_wait(). */
 int waiting_tell(void *context, size_t place, const char *sentence);
 /* Removes the line. If a signal ended the waiting, it ends this process too, so the caller must own
