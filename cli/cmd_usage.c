@@ -103,6 +103,8 @@ static int fill_report(struct report *report)
 	for (size_t i = 0; result == 0 && i < report->samples->sum_count; i++) {
 		const struct sum *sum = &report->samples->sums[i];
 
+		if (sum->hour > report->now / HOUR_SECONDS)
+			continue; /* of a clock that was wrong */
 		if (strcmp(sum->user, SAMPLED_USER) == 0)
 			report->sampled_ms += sum->leased_ms;
 		else if (sum->leased_ms > 0)

@@ -16,7 +16,10 @@ static const char enable[] = "`sudo systemctl enable --now gpualloc-usage.timer`
 
 bool report_is_current(const struct report *report)
 {
-	return report->samples->has_sample && report->now - report->samples->at <= CURRENT_S;
+	int64_t age = report->now - report->samples->at;
+
+	/* A clock that was set back makes samples of a time to come. */
+	return report->samples->has_sample && age <= CURRENT_S && age >= -CURRENT_S;
 }
 
 int64_t report_idle_of(const struct report *report, const struct seen_lease *lease)
@@ -123,7 +126,12 @@ void report_text(struct ga_buffer *text, const struct report *report)
 	else
 		ga_buffer_text(text, "nobody had a lease for long enough to be seen twice\n");
 	add_idle(text, report);
-	if (!report_is_current(report)) {
+	if (report_is_current(report))
+		return;
+	if (report->samples->at > report->now) {
+		ga_buffer_text(text, "\nthe last sample is of a time to come: was the clock set "
+				     "back? The next one puts it right\n");
+	} else {
 		ga_buffer_text(text, "\nthe last sample is ");
 		add_time(text, report->now - report->samples->at);
 		ga_buffer_format(text, " old: the timer does not run; to start it:\n  %s\n",

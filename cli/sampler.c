@@ -3,6 +3,9 @@
  * One sample: who holds what, and whether something runs there. A lease that two samples in a row
  * have seen counts for the time between them; a lease that began since, and one that has ended,
  * count for nothing, and so does a gap. So the sums are a little too low rather than too high.
+ *
+ * Records are what users say: a device counts if the driver knows it, and of one user's leases no
+ * more than LEASES_OF_A_USER, so that nobody can make samples slow, or fill the ledger.
  */
 #include "child.h"
 #include "clock.h"
@@ -21,7 +24,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { NOTIFY_MS = 30000, NOTIFY_OUTPUT = 1 << 16, DEVICES_MOST = 1 << 16 };
+enum { NOTIFY_MS = 30000, TELLING_MS = 30000, LEASES_OF_A_USER = 256, CLOCK_SLACK_S = 2 };
 
 struct sampler {
 	const struct call *call;
@@ -30,6 +33,8 @@ struct sampler {
 	struct samples before, after;
 	int64_t hour;
 	int64_t passed_ms; /* since the sample before; 0 if nothing is known of that time */
+	int64_t unseen_s;  /* by how much more, or less, the clock of the day went on */
+	bool *is_counted;  /* of the leases */
 	int64_t warn_ms;   /* idle-warn; -1 if it is not set */
 	char *notify;      /* idle-notify */
 };
@@ -41,6 +46,7 @@ static void sampler_free(struct sampler *sampler)
 	samples_free(&sampler->before);
 	samples_free(&sampler->after);
 	gpualloc_free(sampler->notify);
+	free(sampler->is_counted);
 }
 
 /* ---- time ---- */
@@ -59,6 +65,10 @@ static void read_clocks(struct sampler *sampler)
 	if (!before->has_sample || strcmp(before->boot, after->boot) != 0 ||
 	    sampler->passed_ms < 0 || sampler->passed_ms > SAMPLE_GAP_MS)
 		sampler->passed_ms = 0;
+	sampler->unseen_s =
+		before->has_sample ? after->at - before->at - sampler->passed_ms / 1000 : 0;
+	if (sampler->unseen_s >= -CLOCK_SLACK_S && sampler->unseen_s <= CLOCK_SLACK_S)
+		sampler->unseen_s = 0;
 }
 
 /* ---- what runs ---- */
@@ -102,7 +112,53 @@ static const struct seen_lease *find_lease(const struct samples *samples, const 
 	return NULL;
 }
 
-/* A lease within a lease has the same devices once more; they count for the outer one. */
+/* Which leases are looked at: whoever has a thousand records cannot have a thousand jobs. */
+static int choose_leases(struct sampler *sampler)
+{
+	size_t count = gpualloc_leases_held_count(sampler->leases);
+
+	sampler->is_counted = calloc(count + 1, sizeof *sampler->is_counted);
+	if (!sampler->is_counted)
+		return GPUALLOC_ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		int64_t uid = gpualloc_held_uid(gpualloc_leases_held(sampler->leases, i));
+		size_t others = 0;
+
+		for (size_t o = 0; o < i && others < LEASES_OF_A_USER; o++)
+			others +=
+				sampler->is_counted[o] &&
+				gpualloc_held_uid(gpualloc_leases_held(sampler->leases, o)) == uid;
+		sampler->is_counted[i] = others < LEASES_OF_A_USER;
+	}
+	return 0;
+}
+
+/* Whether a list of UUIDs, separated by commas, has this one. */
+static bool has_device(const char *list, const char *uuid)
+{
+	size_t wanted = strlen(uuid), length;
+
+	for (; *list; list += length + (list[length] == ',')) {
+		length = strcspn(list, ",");
+		if (length == wanted && strncmp(list, uuid, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* While no driver answers, what it knew a sample ago. */
+static bool is_real(const struct sampler *sampler, const struct seen_lease *before,
+		    const char *uuid)
+{
+	if (sampler->machine)
+		return find_device(sampler->machine, uuid);
+	return before && has_device(before->devices, uuid);
+}
+
+/*
+ * A lease within a lease has the same devices once more; they count for the outer one. Both are the
+ * same user's: nobody's records change the figures of others.
+ */
 static bool is_counted_already(const struct sampler *sampler, size_t lease, const char *uuid)
 {
 	const gpualloc_held *held = gpualloc_leases_held(sampler->leases, lease);
@@ -113,7 +169,9 @@ static bool is_counted_already(const struct sampler *sampler, size_t lease, cons
 			gpualloc_held_since(other) < gpualloc_held_since(held) ||
 			(gpualloc_held_since(other) == gpualloc_held_since(held) && i < lease);
 
-		if (i == lease || !is_first || gpualloc_held_memory(other) >= 0)
+		if (i == lease || !is_first || !sampler->is_counted[i] ||
+		    gpualloc_held_uid(other) != gpualloc_held_uid(held) ||
+		    gpualloc_held_memory(other) >= 0)
 			continue;
 		for (size_t d = 0; d < gpualloc_held_device_count(other); d++)
 			if (ga_text_same(gpualloc_held_device(other, d), uuid))
@@ -139,7 +197,7 @@ static const char *group_of(int64_t uid)
 static int count_lease(struct sampler *sampler, size_t i)
 {
 	const gpualloc_held *held = gpualloc_leases_held(sampler->leases, i);
-	ga_auto_buffer struct ga_buffer devices = GA_BUFFER_INIT(DEVICES_MOST);
+	ga_auto_buffer struct ga_buffer devices = GA_BUFFER_INIT(SAMPLE_DEVICES_MOST);
 	const char *user = gpualloc_held_user(held), *id = gpualloc_held_id(held);
 	const char *command = gpualloc_held_command(held), *first = gpualloc_held_device(held, 0);
 	const struct seen_lease *before;
@@ -155,14 +213,16 @@ static int count_lease(struct sampler *sampler, size_t i)
 	before = find_lease(&sampler->before, now.id);
 	for (size_t d = 0; result == 0 && d < gpualloc_held_device_count(held); d++) {
 		const char *uuid = gpualloc_held_device(held, d);
-		const gpualloc_device *device = is_usable(uuid) && sampler->machine
-							? find_device(sampler->machine, uuid)
-							: NULL;
-		bool used = may_run(device);
-		int64_t ms = sampler->passed_ms * part_of(device, held) / 1000;
+		const gpualloc_device *device;
+		int64_t ms;
+		bool used;
 
-		if (!is_usable(uuid))
+		if (!is_usable(uuid) || !is_real(sampler, before, uuid) ||
+		    (devices.size > 0 && has_device(devices.data, uuid)))
 			continue;
+		device = sampler->machine ? find_device(sampler->machine, uuid) : NULL;
+		ms = sampler->passed_ms * part_of(device, held) / 1000;
+		used = may_run(device);
 		runs = runs || used;
 		ga_buffer_format(&devices, "%s%s", devices.size ? "," : "", uuid);
 		if (before && !is_counted_already(sampler, i, uuid))
@@ -176,7 +236,9 @@ static int count_lease(struct sampler *sampler, size_t i)
 	if (now.since < 0)
 		now.since = before ? before->since : sampler->after.at;
 	if (before && !runs) {
-		now.active = before->active;
+		/* What was not seen is not held against anybody. */
+		now.active = before->active + sampler->unseen_s;
+		now.active = now.active < 0 ? 0 : now.active;
 		now.is_told = before->is_told;
 	}
 	return samples_add_lease(&sampler->after, &now);
@@ -204,7 +266,8 @@ static int tell(void *context, int out)
 	ga_auto_free char *message = NULL;
 	char idle[32];
 
-	(void)out;
+	/* Descriptor 0 is /dev/null: what it prints goes nowhere, as from a daemon. */
+	(void)dup2(0, out);
 	(void)snprintf(idle, sizeof idle, "%lld", minutes * 60);
 	if (asprintf(&message, "nothing has run for %lld h %lld min in the lease %s of %s%s%s",
 		     minutes / 60, minutes % 60, lease->id, lease->user,
@@ -218,32 +281,58 @@ static int tell(void *context, int out)
 	return ga_child_execute(words);
 }
 
-static void tell_of(struct sampler *sampler, struct seen_lease *lease)
+static void tell_of(struct sampler *sampler, const struct seen_lease *lease)
 {
-	ga_auto_child struct ga_child_result result = {0};
 	struct telling telling = {sampler, lease};
+	struct ga_child child = {0};
 	gpualloc_error why = {0};
+	int64_t until = ga_clock_ms() + NOTIFY_MS;
+	int status;
 
-	lease->is_told = true;
-	if (!sampler->notify)
-		return;
-	if (ga_child_call("idle-notify", tell, &telling, NOTIFY_MS, NOTIFY_OUTPUT, &result, &why) <
-	    0)
+	if (ga_child_start("idle-notify", tell, &telling, &child, &why) < 0) {
 		say("note: %s: %s", sampler->notify, why.message);
-	else if (result.timed_out || result.exit_status != 0)
+		return;
+	}
+	status = ga_child_stop(&child, until);
+	if (status != 0)
 		say("note: %s %s", sampler->notify,
-		    result.timed_out ? "did not end within 30 s and was killed" : "failed");
+		    ga_clock_ms() >= until ? "did not end within 30 s and was killed" : "failed");
 }
 
-static void tell_of_idle(struct sampler *sampler)
+/* Before the sample is written, so that nobody is told twice even if telling is cut short. */
+static void mark_idle(struct sampler *sampler)
 {
 	for (size_t i = 0; sampler->warn_ms >= 0 && i < sampler->after.lease_count; i++) {
 		struct seen_lease *lease = &sampler->after.leases[i];
 
-		if (!lease->is_told &&
-		    (sampler->after.at - lease->active) * 1000 >= sampler->warn_ms)
-			tell_of(sampler, lease);
+		lease->is_due = !lease->is_told &&
+				(sampler->after.at - lease->active) * 1000 >= sampler->warn_ms;
+		lease->is_told = lease->is_told || lease->is_due;
 	}
+}
+
+/*
+ * A program that hangs must not cost the next sample: it is not started again after a while, and
+ * the rest is told next time. Returns whether there is a rest.
+ */
+static bool tell_of_idle(struct sampler *sampler)
+{
+	int64_t until = ga_clock_ms() + TELLING_MS;
+	bool is_rest = false;
+
+	for (size_t i = 0; sampler->notify && i < sampler->after.lease_count; i++) {
+		struct seen_lease *lease = &sampler->after.leases[i];
+
+		if (!lease->is_due)
+			continue;
+		if (ga_clock_ms() < until) {
+			tell_of(sampler, lease);
+			continue;
+		}
+		lease->is_told = false;
+		is_rest = true;
+	}
+	return is_rest;
 }
 
 /* ---- the sample ---- */
@@ -280,8 +369,11 @@ static int count_all(struct sampler *sampler)
 	if (result == 0)
 		result = samples_add(&sampler->after, sampler->hour, SAMPLED_USER, SAMPLED_USER,
 				     SAMPLED_USER, sampler->passed_ms, 0);
+	if (result == 0)
+		result = choose_leases(sampler);
 	for (size_t i = 0; result == 0 && i < gpualloc_leases_held_count(sampler->leases); i++)
-		result = count_lease(sampler, i);
+		if (sampler->is_counted[i])
+			result = count_lease(sampler, i);
 	return result < 0 ? fail_memory() : 0;
 }
 
@@ -289,8 +381,8 @@ int sample_take(const struct call *call)
 {
 	ga_cleanup(sampler_free) struct sampler sampler = {.call = call, .warn_ms = -1};
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	ga_auto_close int folder = -1;
-	int result = samples_open(&folder);
+	ga_auto_close int folder = -1, lock = -1;
+	int result = samples_open(&folder, &lock);
 
 	if (result == 0)
 		result = samples_read_now(folder, &sampler.before);
@@ -307,6 +399,9 @@ int sample_take(const struct call *call)
 	result = count_all(&sampler);
 	if (result)
 		return result;
-	tell_of_idle(&sampler);
-	return samples_write(folder, &sampler.after, sampler.hour);
+	mark_idle(&sampler);
+	result = samples_write(folder, &sampler.after, sampler.hour);
+	if (result == 0 && tell_of_idle(&sampler))
+		result = samples_write(folder, &sampler.after, sampler.hour);
+	return result;
 }

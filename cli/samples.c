@@ -218,6 +218,23 @@ static bool read_sample(struct samples *samples, struct ga_view line)
 	return true;
 }
 
+/* A list may be longer than a text; each of its UUIDs is one. */
+static bool are_devices(struct ga_view list)
+{
+	if (list.size > SAMPLE_DEVICES_MOST)
+		return false;
+	for (size_t length; list.size > 0;) {
+		const char *comma = memchr(list.text, ',', list.size);
+
+		length = comma ? (size_t)(comma - list.text) : list.size;
+		if (length == 0 || !ga_text_is_clean(list.text, length))
+			return false;
+		length += comma ? 1 : 0;
+		list = (struct ga_view){list.text + length, list.size - length};
+	}
+	return true;
+}
+
 static bool read_lease(struct samples *samples, struct ga_view line)
 {
 	struct seen_lease lease = {0};
@@ -230,7 +247,7 @@ static bool read_lease(struct samples *samples, struct ga_view line)
 	    !take_number(&line, TIME_MOST, &lease.active) || !take_number(&line, 1, &told) ||
 	    !take_word(&line, &list) || line.size > 0)
 		return false;
-	if (!ga_text_is_clean(list.text, list.size)) /* a NUL is not */
+	if (!are_devices(list)) /* a NUL is none */
 		return false;
 	devices = strndup(list.text, list.size);
 	samples->no_memory = samples->no_memory || !devices;

@@ -8,6 +8,8 @@
  *            replaced as a whole
  *   hours    the sums of hours that have ended, a line for an hour, a user and a GPU; appended to
  *   hours.1  what hours was before it had grown to SAMPLES_FILE_MOST
+ *   lock     locked while a sample is taken; only root can open it, for whoever can open a file
+ *            can keep it locked
  *
  * A line that is there twice counts once, the later one, and one that makes no sense is left out: a
  * crash at any moment costs no more than the hour that was being written.
@@ -21,6 +23,7 @@
 #include <stdint.h>
 
 enum { SAMPLES_FILE_MOST = 4 << 20, HOUR_SECONDS = 3600, SAMPLE_WORD = 256 };
+enum { SAMPLE_DEVICES_MOST = 1 << 16 }; /* bytes, all UUIDs of a lease */
 /* More than that between two samples, and nothing is known of the time between them. */
 enum { SAMPLE_GAP_MS = 150 * 1000 };
 
@@ -45,6 +48,7 @@ struct seen_lease {
 	int64_t active; /* when something was last seen to run on its devices, in seconds since 1970
 			 */
 	bool is_told;   /* that it is idle */
+	bool is_due;    /* to be told; not in the file */
 };
 
 struct samples {
@@ -81,11 +85,14 @@ int samples_add(struct samples *samples, int64_t hour, const char *user, const c
 int samples_add_lease(struct samples *samples, const struct seen_lease *lease);
 
 /*
- * Makes the folder if need be, opens it, and keeps other samplers out until it is closed. Returns
- * 0, or after a message the exit status.
+ * Makes the folder if need be, opens it, and keeps other samplers out until the lock is closed.
+ * Returns 0, or after a message the exit status.
  */
-int samples_open(int *ret_folder);
-/* Appends the sums of hours before this one to "hours", then replaces "now". Returns as above. */
+int samples_open(int *ret_folder, int *ret_lock);
+/*
+ * Appends the sums of hours before this one to "hours", then replaces "now". Lines for which there
+ * is no room are left out, with a message: one user's leases stop no sample. Returns as above.
+ */
 int samples_write(int folder, const struct samples *samples, int64_t hour);
 
 /* Takes a sample: `gpualloc usage --sample`. Returns the exit status. */

@@ -14,7 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { FOLDER_MODE = 0755, FILE_MODE = 0644 };
+enum { FOLDER_MODE = 0755, FILE_MODE = 0644, LOCK_MODE = 0600 };
 
 static int failed(const char *name, int reason)
 {
@@ -29,10 +29,10 @@ static int failed(const char *name, int reason)
 			    : "");
 }
 
-int samples_open(int *ret_folder)
+int samples_open(int *ret_folder, int *ret_lock)
 {
 	const char *path = samples_folder();
-	ga_auto_close int folder = -1;
+	ga_auto_close int folder = -1, lock = -1;
 	struct stat status;
 
 	if (mkdir(path, FOLDER_MODE) < 0 && errno != EEXIST)
@@ -44,15 +44,23 @@ int samples_open(int *ret_folder)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
 			    "%s can be written by users other than root; nothing was sampled",
 			    path);
-	if (flock(folder, LOCK_EX | LOCK_NB) < 0)
+	lock = openat(folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		      LOCK_MODE);
+	if (lock < 0)
+		return failed("lock", errno);
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return fail(gpualloc_exit_status(GPUALLOC_EBUSY),
 			    "another sample is being taken at this moment");
 	*ret_folder = folder;
-	folder = -1;
+	*ret_lock = lock;
+	folder = lock = -1;
 	return 0;
 }
 
 /* ---- lines ---- */
+
+/* The devices of one lease, and its words. */
+enum { LINE_MOST = SAMPLE_DEVICES_MOST + 4096 };
 
 /* A word of a line: "=" and the text, in which all but plain characters are %xx. */
 static void add_word(struct ga_buffer *text, const char *word)
@@ -146,8 +154,35 @@ static int replace_now(int folder, const struct ga_buffer *text)
 	return reason;
 }
 
+/* Whether there was room for the whole line. */
+static bool add_line(struct ga_buffer *text, const struct ga_buffer *line)
+{
+	bool fits = !line->failed && line->size <= text->limit - text->size;
+
+	if (fits)
+		ga_buffer_append(text, line->data, line->size);
+	return fits;
+}
+
+static bool put_sum(struct ga_buffer *text, const struct sum *sum)
+{
+	ga_auto_buffer struct ga_buffer line = GA_BUFFER_INIT(LINE_MOST);
+
+	add_sum(&line, sum);
+	return add_line(text, &line);
+}
+
+static bool put_lease(struct ga_buffer *text, const struct seen_lease *lease)
+{
+	ga_auto_buffer struct ga_buffer line = GA_BUFFER_INIT(LINE_MOST);
+
+	add_lease(&line, lease);
+	return add_line(text, &line);
+}
+
 int samples_write(int folder, const struct samples *samples, int64_t hour)
 {
+	size_t left_out = 0;
 	ga_auto_buffer struct ga_buffer ended = GA_BUFFER_INIT((size_t)SAMPLES_FILE_MOST / 2);
 	ga_auto_buffer struct ga_buffer now = GA_BUFFER_INIT((size_t)SAMPLES_FILE_MOST);
 	int reason = 0;
@@ -155,9 +190,10 @@ int samples_write(int folder, const struct samples *samples, int64_t hour)
 	ga_buffer_format(&now, "sample %lld %lld %s\n", (long long)samples->at,
 			 (long long)samples->at_clock, *samples->boot ? samples->boot : "?");
 	for (size_t i = 0; i < samples->sum_count; i++)
-		add_sum(samples->sums[i].hour == hour ? &now : &ended, &samples->sums[i]);
+		left_out +=
+			!put_sum(samples->sums[i].hour == hour ? &now : &ended, &samples->sums[i]);
 	for (size_t i = 0; i < samples->lease_count; i++)
-		add_lease(&now, &samples->leases[i]);
+		left_out += !put_lease(&now, &samples->leases[i]);
 	if (ended.failed || now.failed)
 		return fail_memory();
 	if (ended.size > 0)
@@ -165,5 +201,8 @@ int samples_write(int folder, const struct samples *samples, int64_t hour)
 	if (reason)
 		return failed("hours", reason);
 	reason = replace_now(folder, &now);
+	if (left_out > 0)
+		say("note: %zu lines were left out, because there is no room for them in %s",
+		    left_out, samples_folder());
 	return reason ? failed("now", reason) : 0;
 }

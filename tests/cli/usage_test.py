@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """gpualloc usage: what samples say. Time passes by making the last sample older: nothing sleeps."""
 import contextlib
+import fcntl
 import getpass
 import grp
 import json
 import os
 import pwd
 import re
+import struct
+import time
 import xml.dom.minidom
 
 import cli
@@ -348,6 +351,138 @@ def a_ledger_that_others_can_write_proves_nothing():
         os.rename(one.path("now"), one.path("then"))
         os.symlink("then", one.path("now"))
         assert cli.run("usage", env=one.env).code == 74
+
+
+@case
+def nobody_can_keep_samples_from_being_taken():
+    with sampled() as one:
+        one.sample()
+        # Whoever can open a file can lock it, and everybody can open the folder.
+        folder = os.open(one.ledger, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        one.sample()
+        os.close(folder)
+        assert os.stat(one.path("lock")).st_mode & 0o777 == 0o600
+        with open(one.path("lock"), encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            cli.refused(75, "usage", "--sample", "--machine", one.machine, env=one.env)
+
+
+def record_of(one, lease):
+    return os.path.join(one.one.path, "records", lease)
+
+
+@case
+def devices_that_the_driver_does_not_know_count_for_nobody():
+    with sampled() as one:
+        holder = one.one.hold("-n", "2")
+        lease = one.one.leases()["leases"][0]
+        with open(record_of(one, lease["id"]), "a", encoding="utf-8") as record:
+            record.write("".join(f"device GPU-{number} 1:1\n" for number in range(100)))
+            record.write(f"device {lease['devices'][0]} 1:1\n")
+        assert len(one.one.leases()["leases"][0]["devices"]) == 103
+        one.minute()
+        by_gpu = one.rows("--by", "gpu")
+        assert sorted(by_gpu) == sorted(lease["devices"]), by_gpu
+        near(by_gpu[lease["devices"][0]][0], 60)
+        holder.end()
+
+
+@contextlib.contextmanager
+def forged(one, count):
+    """As anybody can: a lock on a lease's byte, and a record that says what it likes."""
+    uuid = json.loads(cli.ok("list", "--json", "--machine", one.machine))["devices"][0]["uuid"]
+    with open(os.path.join(one.one.path, "ledger"), "r+b", buffering=0) as ledger:
+        for number in range(count):
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, (1 << 62) + number, 1, 0)
+            fcntl.fcntl(ledger, fcntl.F_OFD_SETLK, lock)
+            name = f"{number:010x}"
+            with open(record_of(one, name), "w", encoding="utf-8") as record:
+                record.write(f"id {name}\nsince 1\ncommand {'%' * 250}\ndevice {uuid} 1:1\n")
+        yield
+
+
+@case
+def thousands_of_records_do_not_fill_the_ledger():
+    with sampled() as one:
+        one.one.hold("-n", "1").end()
+        with forged(one, 1000):
+            one.minute()
+            assert one.read().count("\nlease ") == 256
+            near(one.rows()[me()][0], 60)
+
+
+@case
+def a_lease_of_many_devices_counts():
+    with sampled("nvl72") as one:
+        holder = one.one.hold("-n", "40")
+        one.minute()
+        result = cli.run("usage", "--json", env=one.env)
+        assert result.err == "", result
+        near(one.rows()[me()][0] // 40, 60)
+        holder.end()
+
+
+@case
+def time_that_nobody_saw_is_not_idle():
+    with sampled() as one:
+        one.configure("idle-warn = 2h")
+        holder = one.one.hold()
+        one.busy()
+        one.sample()
+        one.pass_idle_time(3600)
+        one.pass_time(5 * 3600)  # the timer did not run
+        one.sample()
+        assert one.usage()["idle"] == []
+        # Nor does it count when the clock is put forward, or back.
+        for step in (5 * 3600, -5 * 3600):
+            def wrong(found, step=step):
+                return f"sample {int(found[1]) - step}"
+            one.write(re.sub(r"^sample (\d+)", wrong, one.read()))
+            one.write(re.sub(r"^(lease \S+ \S+ \S+ \d+) (\d+)", lambda found, step=step:
+                             f"{found[1]} {int(found[2]) - step}", one.read(), flags=re.M))
+            one.sample()
+            assert one.usage()["idle"] == [], step
+        one.pass_idle_time(3600 + 60)
+        one.sample()
+        near(one.usage()["idle"][0]["idle_seconds"], 2 * 3600 + 60)
+        holder.end()
+
+
+@case
+def telling_costs_no_sample():
+    with sampled() as one:
+        told = os.path.join(one.one.where, "told")
+        program = os.path.join(one.one.where, "tell")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\necho told >> {told}\nkill -9 $PPID\n")
+        os.chmod(program, 0o755)
+        one.configure("idle-warn = 1h", f"idle-notify = {program}")
+        holder = one.one.hold()
+        one.busy()
+        one.sample()
+        one.pass_idle_time(2 * 3600)
+        one.pass_time(60)
+        assert cli.run("usage", "--sample", "--machine", one.machine, env=one.env).code == -9
+        near(one.rows()[me()][0], 60)
+        one.pass_time(60)
+        one.sample()
+        near(one.rows()[me()][0], 120)
+        with open(told, encoding="utf-8") as file:
+            assert file.read() == "told\n"
+        holder.end()
+
+
+@case
+def hours_to_come_do_not_count():
+    with sampled() as one:
+        one.minute()
+        hour = int(time.time()) // 3600
+        one.write(f"sum {hour + 5} =ann =users =GPU-1 60000 0\n", "hours")
+        assert one.rows() == {}
+        one.pass_time(-3 * 3600)
+        assert one.usage()["sampling"] is False
+        assert "of a time to come" in cli.ok("usage", env=one.env)
 
 
 @case

@@ -22,6 +22,16 @@ static void check_text(const char *text)
 	require(text && ga_text_is_clean(text, strlen(text)), "texts are clean");
 }
 
+/* A list may be longer than a text; each of its UUIDs is one. */
+static void check_devices(const char *list)
+{
+	require(list && *list, "a lease has devices");
+	for (size_t length; *list; list += length + (list[length] == ',')) {
+		length = strcspn(list, ",");
+		require(length > 0 && ga_text_is_clean(list, length), "devices are clean");
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct samples samples = {0};
@@ -46,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_text(samples.leases[i].id);
 		check_text(samples.leases[i].user);
 		check_text(samples.leases[i].command);
-		check_text(samples.leases[i].devices);
+		check_devices(samples.leases[i].devices);
 		require(samples.leases[i].since >= 0 && samples.leases[i].active >= 0,
 			"times make sense");
 	}
