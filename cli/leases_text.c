@@ -125,13 +125,15 @@ static int by_place(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* "0-3,6" in new memory; NULL if not all of them are known, or without memory. */
-static char *ids_of(const gpualloc_machine *machine, nth_uuid *nth, const void *of, size_t count)
+/* "0-3,6" in new memory; NULL if not all of them are known. Without memory the text has failed. */
+static char *ids_of(struct ga_buffer *text, const gpualloc_machine *machine, nth_uuid *nth,
+		    const void *of, size_t count)
 {
 	ga_auto_free const gpualloc_device **devices = calloc(count + 1, sizeof *devices);
 	size_t size;
 	char *ids;
 
+	text->failed = text->failed || !devices;
 	if (!devices || !machine || count == 0)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
@@ -142,6 +144,7 @@ static char *ids_of(const gpualloc_machine *machine, nth_uuid *nth, const void *
 	qsort(devices, count, sizeof *devices, by_place);
 	size = gpualloc_device_ids(devices, count, NULL, 0) + 1;
 	ids = malloc(size);
+	text->failed = text->failed || !ids;
 	if (ids)
 		(void)gpualloc_device_ids(devices, count, ids, size);
 	return ids;
@@ -214,7 +217,7 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 {
 	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
 	size_t count = gpualloc_held_device_count(held);
-	ga_auto_free char *ids = ids_of(view->machine, held_uuid, held, count);
+	ga_auto_free char *ids = ids_of(text, view->machine, held_uuid, held, count);
 	const char *command = gpualloc_held_command(held);
 	char gpus[32];
 	struct cells cells = {.id = gpualloc_held_id(held),
@@ -241,7 +244,7 @@ static void add_keeps(struct ga_buffer *text, const gpualloc_machine *machine,
 		      const gpualloc_waiter *waiter)
 {
 	size_t count = gpualloc_waiter_keep_count(waiter);
-	ga_auto_free char *ids = ids_of(machine, kept_uuid, waiter, count);
+	ga_auto_free char *ids = ids_of(text, machine, kept_uuid, waiter, count);
 
 	if (count == 0)
 		return;

@@ -13,7 +13,7 @@ ENOUGH = 6
 
 def timeless(text):
     """For how long somebody has had something changes while we look, and with it its column."""
-    return re.sub(r" +", " ", re.sub(r"\b\d+ (s|min)\b", "T", text))
+    return re.sub(r" +", " ", re.sub(r"\b\d+ (s|min)\b|\b\d{10}\b", "T", text))
 
 
 def check(*words, **more):
