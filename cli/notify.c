@@ -214,7 +214,7 @@ static void add_word(struct ga_buffer *text, enum notify_kind kind, int64_t ms)
 	struct notify_word word;
 
 	memset(&word, 0, sizeof word);
-	word.kind = kind;
+	word.kind = (int32_t)kind;
 	word.ms = ms;
 	ga_buffer_append(text, &word, sizeof word);
 }
