@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct grpc_method methods[] = {
 		{"/v1beta1.DevicePlugin/Allocate", echo, NULL},
 		{"/v1beta1.DevicePlugin/ListAndWatch", watch, ended}};
-	struct grpc_server *server;
+	struct grpc_server *server = NULL;
 	struct seen seen = {0};
 	struct loop loop;
 	int ends[2], room = INPUT_MOST * 4;
