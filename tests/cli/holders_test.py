@@ -165,7 +165,7 @@ def leases_show_processes_intruders_and_idle_devices():
             assert processes_of(one, lease) == []
             assert "nothing is running there" in one.ask("leases", "--machine", one.machine)
             text = " ".join(one.ask("list", "--machine", one.machine).split())
-            assert text.count("; nothing is running on it") == 2, text
+            assert "GPU 0,1 leased by" in text and text.count("; nothing is running on it") == 1, text
         mine = (7001, "C", "root", "train\x1b[31m", 1024)
         with machine_with(one, gpu0=[mine, (7002, "C", "mallory", "miner", 512)],
                           gpu1=[mine, (7003, "G", "mallory", "Xorg", 5)]):
@@ -218,7 +218,7 @@ def devices_kept_for_a_waiter_are_shown():
         kept = {listed[1]["uuid"], listed[2]["uuid"]}
         assert set(waiting["keeps"]) == kept and len(waiting["keeps"]) == 2, waiting
         line = next(line for line in text.splitlines() if line.startswith("  kept for it: "))
-        assert {f"{uuid[:12]}\u2026" for uuid in kept} == set(line[15:].split(", ")), text
+        assert line[15:] == "1,2", text
         one.refused(75, "--only", "1", "true", says=[str(waiter.pid)])
         assert one.leases()["waiting"][0]["keeps"] is None  # without any machine
         assert holder.end() == 0 and waiter.end() == 0 and one.is_free()
