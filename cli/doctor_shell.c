@@ -136,7 +136,14 @@ void doctor_tmux(struct doctor *doctor)
 {
 	long long pid = doctor->multiplexer_in_lease;
 
-	if (pid)
+	if (pid && doctor_is_here(doctor) && !is_held(doctor, doctor->lease_of_multiplexer))
+		doctor_note(doctor, "tmux",
+			    "end that server (`tmux kill-server`) when its windows are done",
+			    "a terminal multiplexer's server, process %lld, was started in the "
+			    "lease %s, which has ended, or is in a store of that user's own: its "
+			    "new windows believe that they are in it",
+			    pid, doctor->lease_of_multiplexer);
+	else if (pid)
 		doctor_note(doctor, "tmux",
 			    "end that server (`tmux kill-server`) when its windows are done, and "
 			    "start gpualloc inside of tmux, not tmux inside of gpualloc",

@@ -208,6 +208,40 @@ def a_multiplexer_that_keeps_a_lease():
 
 
 @case
+def a_multiplexer_of_a_lease_that_has_ended():
+    # Names itself as tmux does, and says so.
+    server = ["python3", "-c", "import sys; open('/proc/self/comm', 'w').write('tmux: server'); "
+              "print('named', flush=True); sys.stdin.read()"]
+    with store() as one:
+        one.ok("true")  # makes the store
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        with subprocess.Popen(server, env=environment(GPUALLOC_LEASE="04f2a9c1d7"),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as tmux:
+            assert tmux.stdout.readline() == "named\n"
+            said = findings("--machine", "dgx1-volta", env=env)[1]
+            tmux.stdin.close()
+        # Somebody else may run a real one meanwhile.
+        if f"process {tmux.pid}," in said["tmux"][0][1]:
+            says(said, "tmux", "note", "which has ended")
+            assert "keeps that lease" not in said["tmux"][0][1], said
+
+
+@case
+def a_copy_that_is_none_or_has_pipes_in_it():
+    refused(64, "doctor", "--root", "/nonexistent", "--machine", "dgx1-volta",
+            says=["/nonexistent"])
+    pipes = ["proc/self/mountinfo", "proc/77/environ", "etc/systemd/logind.conf",
+             "proc/self/limits"]
+    with recorded({"proc/77/comm": "tmux: server\n"}) as where:
+        for path in pipes:
+            os.makedirs(os.path.dirname(os.path.join(where, path)), exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(where, path))
+            os.mkfifo(os.path.join(where, path))
+        assert run("doctor", "--root", where, "--machine", "dgx1-volta").code == 0
+
+
+@case
 def users_that_are_logged_out():
     conf = "[Login]\n#KillUserProcesses=no\n  KillUserProcesses=yes\n"
     says(examined({"etc/systemd/logind.conf": conf})[1], "time limits", "note", "log")
