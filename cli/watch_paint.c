@@ -210,7 +210,7 @@ static void add_heading(struct ga_buffer *text, const struct watch_picture *pict
 	columns_left(text, "GPU", ID);
 	columns_left(text, "STATE", STATE + 1);
 	columns_left(text, shape.bar > 4 ? "UTILIZATION" : "UTIL", shape.bar + PERCENT + 1);
-	columns_left(text, "LAST MINUTE", shape.spark + 1);
+	columns_left(text, shape.spark > 10 ? "LAST MINUTE" : "1 MINUTE", shape.spark + 1);
 	columns_left(text, "MEMORY", shape.bar + MEMORY + 1);
 	columns_left(text, "USER", USER);
 	columns_right(text, "FOR", SINCE);
@@ -292,7 +292,7 @@ static void add_help(struct ga_buffer *text, const struct watch_picture *picture
 		"blank           ask the driver now",
 		"?, h            this, and back",
 		"",
-		"LAST MINUTE shows utilization, the newest on the right.",
+		"The column of the last minute shows utilization, the newest on the right.",
 	};
 
 	for (size_t i = 0; i < sizeof lines / sizeof *lines && i + 3 < picture->lines; i++)
