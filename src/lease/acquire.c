@@ -213,20 +213,29 @@ static int claim(const struct ga_acquiring *acquiring, gpualloc_lease *lease,
 	return result;
 }
 
+/* What is never allowed need not be waited for, so this is said before what is busy. */
+static int check_wanted(const struct ga_acquiring *acquiring, int64_t count, gpualloc_error *error)
+{
+	const struct ga_config *config = &acquiring->config;
+	int64_t most = config->max_devices;
+
+	if (most < 0 || acquiring->nest.rooms || count <= most)
+		return 0;
+	return ga_error_set(
+		error, GPUALLOC_EIMPOSSIBLE,
+		"%s allows each user %lld device%s (max-devices), and you asked for %lld",
+		config->path, (long long)most, most == 1 ? "" : "s", (long long)count);
+}
+
 static int check_limit(const struct ga_acquiring *acquiring, size_t count, gpualloc_error *error)
 {
 	ga_auto_records struct ga_records records = {0};
 	const struct ga_config *config = &acquiring->config;
 	int64_t most = config->max_devices, held;
-	int result;
+	int result = check_wanted(acquiring, (int64_t)count, error);
 
-	if (most < 0 || acquiring->nest.rooms)
-		return 0;
-	if ((int64_t)count > most)
-		return ga_error_set(
-			error, GPUALLOC_EIMPOSSIBLE,
-			"%s allows each user %lld devices (max-devices), and you asked for %zu",
-			config->path, (long long)most, count);
+	if (result < 0 || most < 0 || acquiring->nest.rooms)
+		return result;
 	result = ga_records_read(&acquiring->store, &records, error);
 	held = ga_limit_held(&records, geteuid());
 	if (result == 0)
@@ -270,9 +279,11 @@ static int keep_for_earlier(struct ga_acquiring *acquiring, gpualloc_error *erro
 /* The machine as it looks to us now, without what others have and what is kept for them. */
 static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 {
-	int result = ga_leases_note(&acquiring->store, acquiring->machine, &acquiring->nest, true,
-				    error);
+	int result = check_wanted(acquiring, acquiring->request.count, error);
 
+	if (result == 0)
+		result = ga_leases_note(&acquiring->store, acquiring->machine, &acquiring->nest,
+					true, error);
 	ga_view_begin(&acquiring->view);
 	/*
 	 * When too few are free, places in the queue do not matter, and a long queue need not be

@@ -114,6 +114,11 @@ def a_file_that_others_could_write_is_not_obeyed():
 def a_user_gets_up_to_the_limit():
     with ruled("max-devices = 3") as one:
         one.refused(78, "-n", "4", "true", says=["max-devices", "3"])
+        # Also while too few are free: nobody is told to wait for what is never allowed.
+        others = one.hold("-n", "6", env={"GPUALLOC_CONFIG": "/nonexistent"})
+        one.refused(78, "-n", "4", "true", says=["max-devices", "3"])
+        one.refused(78, "--wait=60s", "-n", "4", "true", says=["max-devices", "3"])
+        others.end()
         first = one.hold("-n", "2")
         one.refused(75, "-n", "2", "true", says=["your leases have 2"])
         one.ok("true")
