@@ -289,11 +289,28 @@ static int look_at_leases(struct ga_acquiring *acquiring, gpualloc_error *error)
 	 * When too few are free, places in the queue do not matter, and a long queue need not be
 	 * read.
 	 */
-	if (result == 0)
+	acquiring->has_too_few = false;
+	if (result == 0) {
 		result = select_free(acquiring, error);
+		acquiring->has_too_few = result == GPUALLOC_EBUSY;
+	}
 	if (result == 0)
 		result = keep_for_earlier(acquiring, error);
 	return result;
+}
+
+void ga_acquiring_refuse(struct ga_acquiring *acquiring, gpualloc_error *error)
+{
+	gpualloc_error kept = {0};
+
+	if (!acquiring->has_too_few)
+		return;
+	ga_view_begin(&acquiring->view);
+	if (ga_leases_note(&acquiring->store, acquiring->machine, &acquiring->nest, true, &kept) ==
+		    0 &&
+	    keep_for_earlier(acquiring, &kept) == 0 &&
+	    select_free(acquiring, &kept) == GPUALLOC_EBUSY)
+		*error = kept;
 }
 
 /*

@@ -25,6 +25,7 @@ struct ga_acquiring {
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
 	struct ga_view_of_queue view;
 	size_t place; /* in the queue, from 1 */
+	bool has_too_few; /* the last attempt found fewer than wanted, whatever is kept */
 };
 
 int ga_acquiring_start(struct ga_acquiring *acquiring, const struct ga_store *store,
@@ -41,6 +42,12 @@ void ga_acquiring_arbitrate(struct ga_acquiring *acquiring, struct ga_arbiter *a
 
 /* The parts of it that decide what is kept for others. */
 struct ga_keep ga_acquiring_keep(struct ga_acquiring *acquiring);
+
+/*
+ * The last word of a refusal, where so far only leases were looked at: what is kept for others is
+ * not free either. Leaves the error alone if it says something else.
+ */
+void ga_acquiring_refuse(struct ga_acquiring *acquiring, gpualloc_error *error);
 
 /* Chooses and claims once; GPUALLOC_EBUSY leaves nothing locked but the ticket. */
 int ga_acquiring_try(struct ga_acquiring *acquiring, gpualloc_lease **ret_lease,

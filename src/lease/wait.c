@@ -436,6 +436,7 @@ static bool is_time_up(const struct waiting *waiting)
 
 static int time_is_up(struct waiting *waiting)
 {
+	ga_acquiring_refuse(waiting->acquiring, waiting->error);
 	return ga_error_prefix(waiting->error, GPUALLOC_ETIMEOUT, "waited %lld s without success: ",
 			       (long long)(waiting->acquiring->wish->wait_ms / 1000));
 }
@@ -546,6 +547,8 @@ int ga_lease_acquire(const struct ga_store *store, const gpualloc_request *reque
 		result = try_now(&acquiring, ret_lease, error);
 	if (result == GPUALLOC_EBUSY && wish->wait_ms != 0)
 		result = wait_in_queue(&acquiring, ret_lease, error);
+	else if (result == GPUALLOC_EBUSY)
+		ga_acquiring_refuse(&acquiring, error);
 	if (result == GPUALLOC_EBUSY || result == GPUALLOC_ETIMEOUT)
 		add_notes(&acquiring, result, error);
 	return result;

@@ -38,7 +38,10 @@ def what_is_kept_for_a_waiter_is_free_for_nobody():
                       ["explain", "--only", str(kept[0])]):
             result = asked(one, *words)
             assert result.code == 75 and result.raw == b"" and says in result.err, (words, result)
-        one.refused(75, "true", says=[says])
+        # Whether it wants fewer or more than are kept: none of them is free for it.
+        for count in range(1, 9):
+            one.refused(75, "-n", str(count), "true", says=[says, "asked for, 0 free now"])
+        one.refused(124, "--wait=1s", "-n", "3", "true", says=["waited 1 s", says, ", 0 free now"])
         assert " kept " in asked(one, "list").out
         assert one.run("--ignore-leases", "true").code == 0
         assert asked(one, "pick", "--ignore-leases").code == 0
@@ -117,6 +120,20 @@ def a_lease_inside_one_has_the_same_words():
         out = one.ok("-n", "2", "sh", "-c", inner, env={"GPUALLOC": cli.GPUALLOC})
         states = sorted(device["state"] for device in json.loads(out)["devices"])
         assert states == ["excluded"] * 6 + ["free"] * 2, states
+
+
+@case
+def nobody_is_told_to_ignore_the_environment_where_that_does_not_help():
+    with store() as one:
+        for words in (["pick"], ["run"], ["explain"]):
+            inner = f"\"$GPUALLOC\" {words[0]} --machine dgx1-volta -n 3 " \
+                f"{'true' if words[0] == 'run' else ''}; test $? = 78 && echo refused"
+            result = one.run("-n", "2", "sh", "-c", inner, env={"GPUALLOC": cli.GPUALLOC})
+            assert result.out == "refused\n" and "not part of lease" in result.err, result
+            assert "--ignore-env" not in result.err, result
+        result = asked(one, "pick", "-n", "9")
+        assert result.code == 78 and result.err == \
+            "gpualloc: 9 GPUs asked for, this machine has 8\n", result
 
 
 @case
