@@ -85,10 +85,11 @@ static int too_few(const struct ga_selection *selection, const gpualloc_request 
 	if (later >= selection->want)
 		return ga_error_set(error, GPUALLOC_EBUSY, "%zu %s%s asked for, %zu free now%s",
 				    selection->want, kind, plural, now, why);
+	/* What they are busy with does not matter then. */
 	if (later == all)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    "%zu %s%s asked for, this machine has %zu%s", selection->want,
-				    kind, plural, all, why);
+				    "%zu %s%s asked for, this machine has %zu", selection->want,
+				    kind, plural, all);
 	if (later > 0)
 		(void)snprintf(most, sizeof most, "only %zu", later);
 	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,

@@ -124,7 +124,6 @@ static bool contains(const char *text, const char *part)
 	return length == 0;
 }
 
-static const char invisible[] = "not in the inherited CUDA_VISIBLE_DEVICES";
 static const char another_model[] = "another model: ", another_profile[] = "another profile: ";
 static const char unknown_model[] = "its model is not known";
 
@@ -154,15 +153,26 @@ static const char *unwanted(const struct selecting *selecting, const gpualloc_de
 		return "not one of those asked for";
 	if (ga_device_list_has(&lists->exclude, device))
 		return "excluded by the request";
-	if (request->visible && !ga_device_list_has(&lists->visible, device) &&
-	    !(device->parent && gpu->mig_count > 0 &&
-	      ga_device_list_has(&lists->visible, &gpu->mig[0]) && !strchr(request->visible, '-')))
-		return invisible;
 	if (request->model && *unwanted_model(gpu, request->model))
 		return unwanted_model(gpu, request->model);
 	if (request->profile && !ga_text_same(device->profile, request->profile))
 		return another_profile;
 	return "";
+}
+
+/* Nothing that ignoring the variable would not change is said before this. */
+static bool is_invisible(struct selecting *selecting, const gpualloc_device *device)
+{
+	const char *visible = selecting->request->visible;
+	const struct ga_device_list *shown = &selecting->lists->visible;
+	const gpualloc_device *gpu = device->parent ? device->parent : device;
+
+	if (!visible || ga_device_list_has(shown, device) ||
+	    (device->parent && gpu->mig_count > 0 && ga_device_list_has(shown, &gpu->mig[0]) &&
+	     !strchr(visible, '-')))
+		return false;
+	return reject(selecting, device, false, "not in the inherited CUDA_VISIBLE_DEVICES") &&
+	       may_help(selecting, GPUALLOC_REMEDY_IGNORE_VISIBLE);
 }
 
 static int64_t capacity(const gpualloc_device *device)
@@ -294,7 +304,8 @@ static bool is_leased(struct selecting *selecting, const gpualloc_device *device
 	if (!lease->held || (selecting->request->share && !lease->whole))
 		return false;
 	(void)ga_device_reason(device, reason, sizeof reason);
-	return reject(selecting, device, true, "leased: %s", reason);
+	return reject(selecting, device, true, "leased%s %s",
+		      ga_device_state(device) == GPUALLOC_STATE_INTRUDER ? ":" : "", reason);
 }
 
 static bool is_too_full(struct selecting *selecting, const gpualloc_device *device)
@@ -322,13 +333,11 @@ static void consider(struct selecting *selecting, const gpualloc_device *device,
 			     why == another_model     ? model_of(device)
 			     : why == another_profile ? device->profile ? device->profile : "?"
 						      : "");
-		if (why == invisible)
-			(void)may_help(selecting, GPUALLOC_REMEDY_IGNORE_VISIBLE);
 		return;
 	}
 	if (is_unfit(selecting, device) || is_too_small(selecting, device) ||
-	    is_leased(selecting, device) || is_busy(selecting, device) ||
-	    is_too_full(selecting, device))
+	    is_invisible(selecting, device) || is_leased(selecting, device) ||
+	    is_busy(selecting, device) || is_too_full(selecting, device))
 		return;
 	selection->candidates[selection->candidate_count++] =
 		(struct ga_candidate){device, place, ga_device_room(device)};
@@ -426,9 +435,11 @@ static int refuse_required(const struct selecting *selecting,
 			   const struct gpualloc_rejection *rejection)
 {
 	char id[GA_DEVICE_ID_SIZE];
-	int status = *unwanted(selecting, rejection->device) ? GPUALLOC_EUSAGE
-		     : rejection->for_now                    ? GPUALLOC_EBUSY
-							     : GPUALLOC_EIMPOSSIBLE;
+	bool is_asked_away = *unwanted(selecting, rejection->device) ||
+			     (rejection->remedies & GPUALLOC_REMEDY_IGNORE_VISIBLE);
+	int status = is_asked_away        ? GPUALLOC_EUSAGE
+		     : rejection->for_now ? GPUALLOC_EBUSY
+					  : GPUALLOC_EIMPOSSIBLE;
 
 	(void)ga_error_set(selecting->error, status, "device %s is required, but %s",
 			   ga_device_id(rejection->device, id), rejection->reason);
