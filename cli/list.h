@@ -18,6 +18,8 @@ bool list_shows(const struct list_filter *filter, const gpualloc_device *device)
 
 /* Who has it, or else who uses it, or else for whom it is kept; "" for nobody. */
 const char *list_user(const gpualloc_device *device);
+/* Since when, in seconds since 1970; -1 if nobody knows. */
+int64_t list_since_seconds(const gpualloc_device *device);
 /* "10:42" today, else "Nov 21"; "" if nobody knows. */
 void list_since(const gpualloc_device *device, char *cell, size_t size);
 /*

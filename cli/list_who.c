@@ -39,12 +39,18 @@ const char *list_user(const gpualloc_device *device)
 	return user ? user : "";
 }
 
+int64_t list_since_seconds(const gpualloc_device *device)
+{
+	const gpualloc_held *held = gpualloc_device_held(device, 0);
+
+	return held ? gpualloc_held_since(held)
+		    : gpualloc_waiter_since(gpualloc_device_kept_for(device));
+}
+
 /* "10:42" today, else "Nov 21". */
 void list_since(const gpualloc_device *device, char *cell, size_t size)
 {
-	const gpualloc_held *held = gpualloc_device_held(device, 0);
-	int64_t since = held ? gpualloc_held_since(held)
-			     : gpualloc_waiter_since(gpualloc_device_kept_for(device));
+	int64_t since = list_since_seconds(device);
 	time_t then = (time_t)since, now = time(NULL);
 	struct tm at, today;
 

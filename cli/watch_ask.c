@@ -2,6 +2,7 @@
 /* The asker of list --watch; see watch.h. */
 #include "columns.h"
 #include "file.h"
+#include "list.h"
 #include "owned.h"
 #include "stores.h"
 #include "text.h"
@@ -31,44 +32,20 @@ static void copy(char *to, size_t size, const char *from)
 			*at = ' ';
 }
 
-static const gpualloc_held *find_held(const gpualloc_leases *leases, const char *id)
+/* The same words as in the table of list. */
+static void add_holder(struct watch_row *row, const gpualloc_device *device)
 {
-	for (size_t i = 0; id && i < gpualloc_leases_held_count(leases); i++) {
-		const gpualloc_held *held = gpualloc_leases_held(leases, i);
-		const char *own = gpualloc_held_id(held);
-
-		if (own && strcmp(own, id) == 0)
-			return held;
-	}
-	return NULL;
-}
-
-/* Who has it: its lease, or else the first process on it, or else why it is not free. */
-static void add_holder(struct watch_row *row, const gpualloc_device *device,
-		       const gpualloc_leases *leases)
-{
-	const gpualloc_held *held = find_held(leases, gpualloc_device_lease(device));
-	const gpualloc_process *process = gpualloc_device_process(device, 0);
 	char reason[256] = "";
+	ga_auto_free char *what = NULL;
 
-	row->since = -1;
-	if (held) {
-		copy(row->user, sizeof row->user, gpualloc_held_user(held));
-		copy(row->what, sizeof row->what, gpualloc_held_command(held));
-		row->since = gpualloc_held_since(held);
-		return;
-	}
-	if (gpualloc_device_state(device) == GPUALLOC_STATE_IN_USE && process) {
-		copy(row->user, sizeof row->user, gpualloc_process_user(process));
-		copy(row->what, sizeof row->what, gpualloc_process_name(process));
-		return;
-	}
 	(void)gpualloc_device_reason(device, reason, sizeof reason);
-	copy(row->what, sizeof row->what, reason);
+	what = list_what(device, reason);
+	copy(row->what, sizeof row->what, what);
+	copy(row->user, sizeof row->user, list_user(device));
+	row->since = list_since_seconds(device);
 }
 
-static void add_row(struct answer *answer, const gpualloc_device *device,
-		    const gpualloc_leases *leases)
+static void add_row(struct answer *answer, const gpualloc_device *device)
 {
 	const gpualloc_device *parent = gpualloc_device_parent(device);
 	struct watch_row row;
@@ -81,22 +58,21 @@ static void add_row(struct answer *answer, const gpualloc_device *device,
 	row.utilization = (int32_t)gpualloc_device_utilization(device);
 	row.is_instance = parent != NULL;
 	row.place = answer->head.rows;
-	add_holder(&row, device, leases);
+	add_holder(&row, device);
 	ga_buffer_append(&answer->rows, &row, sizeof row);
 	answer->head.rows++;
 	answer->head.free += gpualloc_device_state(device) == GPUALLOC_STATE_FREE;
 }
 
-static void add_rows(struct answer *answer, const gpualloc_machine *machine,
-		     const gpualloc_leases *leases)
+static void add_rows(struct answer *answer, const gpualloc_machine *machine)
 {
 	answer->head.gpus = (uint32_t)gpualloc_machine_device_count(machine);
 	for (size_t i = 0; i < answer->head.gpus; i++) {
 		const gpualloc_device *gpu = gpualloc_machine_device(machine, i);
 
-		add_row(answer, gpu, leases);
+		add_row(answer, gpu);
 		for (size_t m = 0; m < gpualloc_device_mig_count(gpu); m++)
-			add_row(answer, gpualloc_device_mig(gpu, m), leases);
+			add_row(answer, gpualloc_device_mig(gpu, m));
 	}
 }
 
@@ -145,7 +121,7 @@ static void look(const struct call *call, struct answer *answer)
 		       gpualloc_machine_name(machine) ? gpualloc_machine_name(machine) : "",
 		       gpualloc_machine_is_simulated(machine) ? " (simulated)" : "");
 	copy(answer->head.machine, sizeof answer->head.machine, name);
-	add_rows(answer, machine, leases);
+	add_rows(answer, machine);
 	add_waiters(answer, leases);
 }
 

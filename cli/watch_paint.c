@@ -333,7 +333,7 @@ static void add_foot(struct ga_buffer *text, const struct watch_picture *picture
 	ga_auto_buffer struct ga_buffer line = GA_BUFFER_OUTPUT;
 
 	ga_buffer_format(&line, "q end  ? help  i u m n s: by %s", orders[picture->order]);
-	if (picture->head && shown < picture->head->rows)
+	if (picture->head && shown > 0 && shown < picture->head->rows)
 		ga_buffer_format(&line, "  %zu-%zu of %u, scroll with the arrows",
 				 picture->scroll + 1, picture->scroll + shown, picture->head->rows);
 	if (!line.failed)

@@ -116,12 +116,34 @@ def the_screen_shows_devices_holders_and_the_queue():
         assert rows(text) == [str(i) for i in range(8)], text
         assert re.search(r"^0 +leased .* root +\d+s sh -c", text, re.M), text
         assert "dgx1-volta (simulated): 8 GPUs, 0 free" in text, text
+        heading = text.splitlines()[1]
+        assert heading.split()[-4:] == ["MEMORY", "USER", "FOR", "COMMAND"], text
         assert re.search(r"^WAITING: 1$\n^root +\d+s 2 GPUs", text, re.M), text
         assert all(len(line) <= 80 for line in text.splitlines()), text
         assert "by machine" in text.splitlines()[23], text
         screen.key("q")
         screen.ended(0)
         one.holders[0].end()
+
+
+@case
+def what_is_kept_or_shared_has_the_words_of_list():
+    with screens(columns=160) as (one, screen), waiters(one) as some:
+        one.hold("-n", "6", "--only", "0-5")
+        for size in ("4GiB", "2GiB"):
+            one.hold("--only", "6", "--share", "-m", size)
+        some.start("w", "-n", "5")
+        screen.start()
+        text = screen.text()
+        assert re.search(r"^7 +kept .* root +\d+s waits for 5 GPUs$", text, re.M), text
+        assert re.search(r"^6 +leased .* root +\d+s 2 leases, 9.8 GiB left$", text, re.M), text
+        screen.key("?")
+        screen.until("the busiest, the fullest first")
+        assert "scroll with" not in screen.text(), screen.text()
+        screen.key("q")
+        screen.ended(0)
+        for holder in one.holders:
+            holder.end()
 
 
 @case
