@@ -163,7 +163,10 @@ int ga_ending_read(const struct ga_store *store, const char *id, gpualloc_holder
 	holders->store = GA_STORE_CLOSED;
 	result = ga_store_copy(store, &holders->store, error);
 	if (result == 0 && !ga_id_parse(id, &holders->number))
-		result = ga_error_set(error, GPUALLOC_EPERM, "no lease is called \"%.40s\"", id);
+		result = ga_error_remedy(
+			error,
+			ga_error_set(error, GPUALLOC_EPERM, "no lease is called \"%.40s\"", id),
+			GPUALLOC_REMEDY_SHOW_LEASES);
 	if (result == 0) {
 		ga_id_text(holders->number, holders->id);
 		result = read_user(holders, error);

@@ -42,7 +42,7 @@ def pids_are_those_that_have_the_descriptor():
         assert holder.end() == 0 and other.end() == 0
         env = {"GPUALLOC_STATE_DIR": one.path}
         for name in (lease, "", "x", "0000000000", "../../etc/passwd"):
-            cli.refused(77, "leases", "--pids", name, env=env, says=["no lease is called"])
+            cli.refused(77, "leases", "--pids", name, env=env, says=["no lease is called", "`gpualloc leases`"])
         cli.refused(64, "leases", "--pids", lease, "--watch", env=env)
         cli.refused(77, "leases", "--pids", lease, env={"GPUALLOC_STATE_DIR": one.where + "/none/x"})
 
