@@ -124,6 +124,19 @@ static size_t count_verdict(const struct doctor *doctor, enum verdict verdict)
 
 /* ---- forms ---- */
 
+/* What the library says in several lines, as one. */
+static void add_joined(struct ga_buffer *text, const char *lines)
+{
+	for (const char *at = lines; *at; at++)
+		if (*at == '\n') {
+			ga_buffer_char(text, ';');
+			at += strspn(at + 1, " ");
+			ga_buffer_char(text, ' ');
+		} else {
+			ga_buffer_char(text, *at);
+		}
+}
+
 static void add_finding(struct ga_buffer *text, const struct finding *finding, size_t width)
 {
 	ga_auto_buffer struct ga_buffer whole = GA_BUFFER_OUTPUT, block = GA_BUFFER_OUTPUT;
@@ -131,7 +144,8 @@ static void add_finding(struct ga_buffer *text, const struct finding *finding, s
 
 	columns_left(text, verdict_names[finding->verdict], VERDICT_WIDTH);
 	columns_left(text, finding->subject, SUBJECT_WIDTH);
-	ga_buffer_format(&whole, "%s%s%s", finding->says, finding->advice ? "; " : "",
+	add_joined(&whole, finding->says);
+	ga_buffer_format(&whole, "%s%s", finding->advice ? "; " : "",
 			 finding->advice ? finding->advice : "");
 	if (whole.failed)
 		text->failed = true;

@@ -172,3 +172,50 @@ void columns_wrap(struct ga_buffer *text, const char *string, size_t indent, siz
 			string++;
 	}
 }
+
+/* The columns that so many bytes take. */
+static size_t columns_of_bytes(const char *string, size_t bytes)
+{
+	size_t columns = 0;
+
+	for (size_t at = 0, width; at < bytes; columns += width)
+		at += character(string + at, &width);
+	return columns;
+}
+
+static void fold_line(struct ga_buffer *text, const char *line, size_t size, size_t columns)
+{
+	size_t indent = strspn(line, " "), at = 0, used = 0;
+
+	indent = indent < size ? indent : size;
+	while (at < size) {
+		size_t blanks = strspn(line + at, " ");
+		size_t bytes = strcspn(line + at + blanks, " \n");
+		size_t width = columns_of_bytes(line + at + blanks, bytes);
+
+		if (at > indent && used + blanks + width > columns) {
+			ga_buffer_char(text, '\n');
+			blanks = 0;
+			used = indent + 2;
+			ga_buffer_repeat(text, ' ', used);
+			at += strspn(line + at, " ");
+		}
+		ga_buffer_append(text, line + at, blanks + bytes);
+		used += blanks + width;
+		at += blanks + bytes;
+	}
+}
+
+void columns_fold(struct ga_buffer *text, const char *string, size_t columns)
+{
+	while (*string) {
+		size_t size = strcspn(string, "\n");
+
+		fold_line(text, string, size, columns);
+		string += size;
+		if (*string) {
+			ga_buffer_char(text, '\n');
+			string++;
+		}
+	}
+}

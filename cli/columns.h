@@ -21,5 +21,8 @@ void columns_foreign(struct ga_buffer *text, const char *word, size_t columns);
  * most lines; an ellipsis ends the last if text is left over. */
 void columns_wrap(struct ga_buffer *text, const char *string, size_t indent, size_t columns,
 		  size_t most);
+/* Lines as they are, but those that are wider are broken at blanks; what follows a break stands two
+ * columns further in than the line. Words stay whole, so that a path can be copied. */
+void columns_fold(struct ga_buffer *text, const char *string, size_t columns);
 
 #endif

@@ -545,8 +545,11 @@ void list_text(struct ga_buffer *text, const gpualloc_machine *machine,
 	}
 	add_heading(text, machine, terminal);
 	if (table.count == 0) {
-		ga_buffer_text(text, filter->only_free ? "none of them is free\n"
-						       : "none of them is concerned\n");
+		if (filter->user)
+			ga_buffer_format(text, "%s has, uses and waits for none of them\n",
+					 filter->user);
+		else
+			ga_buffer_text(text, "none of them is free\n");
 		return;
 	}
 	fit(&table);

@@ -3,8 +3,10 @@
 #include "message.h"
 
 #include "cleanup.h"
+#include "columns.h"
 #include "file.h"
 #include "remedy.h"
+#include "terminal.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -24,6 +26,20 @@ static void write_message(char *message, size_t size)
 	(void)ga_file_put(STDERR_FILENO, message, size);
 }
 
+/* A terminal would break lines within words. Elsewhere each line stays one, for who searches. */
+static void write_sentences(char *message, size_t size)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+
+	ga_text_disarm(message);
+	if (isatty(STDERR_FILENO) == 1)
+		columns_fold(&text, message, terminal_columns(STDERR_FILENO));
+	if (text.size > 0 && !text.failed)
+		(void)ga_file_put(STDERR_FILENO, text.data, text.size);
+	else
+		(void)ga_file_put(STDERR_FILENO, message, size);
+}
+
 static void say_list(const char *ending, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 static void say_list(const char *ending, const char *format, va_list arguments)
@@ -33,7 +49,7 @@ static void say_list(const char *ending, const char *format, va_list arguments)
 
 	(void)vsnprintf(rest, sizeof rest, format, arguments);
 	size = snprintf(message, sizeof message, "gpualloc: %s%s\n", rest, ending);
-	write_message(message, (size_t)size < sizeof message ? (size_t)size : sizeof message - 1);
+	write_sentences(message, (size_t)size < sizeof message ? (size_t)size : sizeof message - 1);
 }
 
 void say(const char *format, ...)

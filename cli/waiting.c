@@ -90,6 +90,8 @@ static void add_sentence(struct ga_buffer *line, const char *sentence)
 	for (const char *at = rest ? rest : sentence; *at; at++) {
 		bool is_blank = *at == ' ' || ga_text_is_control(*at);
 
+		if (*at == '\n' && at != rest)
+			ga_buffer_char(line, ';');
 		if (is_blank && !blank)
 			ga_buffer_char(line, ' ');
 		else if (!is_blank)

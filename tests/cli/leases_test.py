@@ -161,6 +161,25 @@ def a_hundred_runs_leave_nothing_behind():
         assert one.is_free()
 
 
+# ---- what is said ----
+
+@case
+def a_terminal_gets_sentences_that_fit():
+    with store() as one:
+        one.hold("-n", "5", "--only", "0,2,4-6")
+        words = ["run", "--machine", one.machine, "-n", "8", "true"]
+        code = Terminal("sh", "-c", 'stty cols 50; exec "$@"', "sh", GPUALLOC, *words,
+                        env=one.environment())
+        said = code.until(r"(?s)gpualloc: 8 GPUs asked for.*free\r\n")[0].split("\r\n")
+        assert code.end() == 75 and max(map(len, said)) <= 50, said
+        # Words are whole, and without a terminal a reason is one line, for who searches.
+        plain = one.refused(75, "-n", "8", "true")
+        assert plain.split() == " ".join(said).split() and len(plain.splitlines()) == 3, plain
+        assert max(map(len, plain.splitlines())) > 80, plain
+        for holder in one.holders:
+            holder.end()
+
+
 # ---- waiting ----
 
 @case
