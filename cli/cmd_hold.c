@@ -82,8 +82,12 @@ static int become_keeper(const struct call *call, int64_t for_ms, int notify, gp
 						    &environment, error);
 	if (result < 0)
 		return fail_error(result, error);
-	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
+	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET]) {
 		say_lease(lease);
+		say("held for %s: `gpualloc run --in %s COMMAND` uses it, `gpualloc release %s` "
+		    "ends it",
+		    call->value[OPTION_FOR], gpualloc_lease_id(lease), gpualloc_lease_id(lease));
+	}
 	add_answer(&text, call, lease);
 	if (text.failed)
 		return fail_memory();

@@ -8,7 +8,7 @@ import subprocess
 
 import cli
 from cli import GPUALLOC, case, main
-from leasing import store, variables
+from leasing import Terminal, store, variables
 
 
 def hold(one, *words):
@@ -79,6 +79,20 @@ def a_keeper_keeps_nothing_open_of_its_caller():
         assert len(one.leases()["leases"]) == 1
         os.kill(answer["pid"], signal.SIGTERM)
         one.ok("--wait=60s", "-n", "8", "true")
+
+
+@case
+def a_person_is_told_what_to_do_with_it():
+    with store() as one:
+        terminal = Terminal(GPUALLOC, "hold", "--machine", one.machine, "--for", "1h",
+                            env=one.environment())
+        lease = terminal.until(r"held for 1h: `gpualloc\s+run --in (\w+)\s+COMMAND`")[1]
+        terminal.until(rf"`gpualloc\s+release\s+{lease}`")
+        terminal.until(rf"\r\n{lease}\r\n")
+        assert terminal.end() == 0
+        cli.ok("run", "--in", lease, "true", env={"GPUALLOC_STATE_DIR": one.path})
+        cli.ok("release", lease, env={"GPUALLOC_STATE_DIR": one.path})
+        assert one.is_free()
 
 
 @case
