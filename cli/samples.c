@@ -295,6 +295,9 @@ static int check_trust(int fd, const char *name)
 
 	if (fstat(fd, &status) < 0)
 		return fail(STATUS_OUTPUT, "%s/%s: %s", samples_folder(), name, strerror(errno));
+	if (*name && !S_ISREG(status.st_mode))
+		return fail(STATUS_OUTPUT, "%s/%s is not a file; remove it", samples_folder(),
+			    name);
 	if (!ga_is_trusted_owner(fd, &status) || (status.st_mode & (S_IWGRP | S_IWOTH)))
 		return fail(
 			gpualloc_exit_status(GPUALLOC_EPERM),
@@ -319,6 +322,10 @@ static int read_file(int folder, const char *name, int64_t from_hour, struct sam
 	if (result)
 		return result;
 	result = ga_file_read_at(folder, name, content.limit, &content, error);
+	if (result == GPUALLOC_EDATA)
+		return fail(gpualloc_exit_status(result),
+			    "%s/%s; remove it, and what it says is lost", samples_folder(),
+			    gpualloc_error_message(error));
 	if (result < 0)
 		return fail_error(result, error);
 	samples_parse(samples, content.data, content.size, from_hour);

@@ -351,6 +351,15 @@ def a_ledger_that_others_can_write_proves_nothing():
         os.rename(one.path("now"), one.path("then"))
         os.symlink("then", one.path("now"))
         assert cli.run("usage", env=one.env).code == 74
+        os.unlink(one.path("now"))
+        os.mkfifo(one.path("now"), 0o644)
+        cli.refused(74, "usage", env=one.env, says=["is not a file"])
+        cli.refused(74, "usage", "--sample", "--machine", one.machine, env=one.env)
+        os.unlink(one.path("now"))
+        with open(one.path("now"), "wb") as file:
+            file.truncate(9 << 20)
+        os.chmod(one.path("now"), 0o644)
+        cli.refused(65, "usage", env=one.env, says=[one.path("now"), "remove it"])
 
 
 @case
