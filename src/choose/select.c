@@ -313,7 +313,9 @@ static bool is_too_full(struct selecting *selecting, const gpualloc_device *devi
 	const gpualloc_request *request = selecting->request;
 	int64_t now = rounded(request, ga_device_room(device), false);
 	int64_t wanted = rounded(request, request->memory, true);
-	const char *how = device->lease.held ? "; leased " : device->lease.promised ? "; kept " : "; ";
+	const char *how = device->lease.held       ? "; leased "
+			  : device->lease.promised ? "; kept "
+						   : "; ";
 	char amounts[GA_REASON_SIZE], reason[STATE_REASON_SIZE];
 
 	if (now >= wanted)

@@ -24,7 +24,7 @@ struct ga_acquiring {
 	bool arbiter_is_blocked; /* seen once; later attempts do not wait for it again */
 	struct ga_buffer notes;  /* sentences, each ended by NUL */
 	struct ga_view_of_queue view;
-	size_t place; /* in the queue, from 1 */
+	size_t place;     /* in the queue, from 1 */
 	bool has_too_few; /* the last attempt found fewer than wanted, whatever is kept */
 };
 
