@@ -13,11 +13,13 @@ import shutil
 import stat
 import subprocess
 import sys
+import textwrap
 import traceback
 
 import elsewhere
 
-STORE, CONFIG = "/run/gpualloc", "/etc/gpualloc.conf"
+STORE, CONFIG, SAMPLES = "/run/gpualloc", "/etc/gpualloc.conf", "/var/lib/gpualloc"
+TIMER = "gpualloc-usage.timer"
 MACHINE = "dgx1-volta"
 PATIENCE = 120
 CASES = []
@@ -154,7 +156,8 @@ def they_install_and_the_store_is_made():
 @case
 def manual_completion_and_configuration_are_where_people_look():
     for path in ("/usr/share/man/man1/gpualloc.1.gz", "/usr/share/man/man5/gpualloc.conf.5.gz",
-                 "/usr/share/man/man3/gpualloc_lease.3.gz",
+                 "/usr/share/man/man3/gpualloc_lease.3.gz", "/usr/share/man/man8/gpualloc-k8s.8.gz",
+                 "/usr/share/doc/gpualloc-kubernetes/KUBERNETES.md.gz",
                  "/usr/share/bash-completion/completions/gpualloc",
                  "/usr/share/zsh/vendor-completions/_gpualloc",
                  "/usr/share/fish/vendor_completions.d/gpualloc.fish", CONFIG):
@@ -238,6 +241,95 @@ def leases_outlive_the_removed_package_and_meet_it_again():
         ok("gpualloc", "run", "--machine", MACHINE, "-n", "8", "true", who="bob")
     finally:
         ada.end()
+
+
+@case
+def samples_are_for_the_administrator_to_switch_on_and_go_with_a_purge():
+    wanted = f"/etc/systemd/system/timers.target.wants/{TIMER}"
+    assert any(path.endswith(f"/{TIMER}") for path in files_of("gpualloc"))
+    assert not os.path.lexists(wanted)
+    ok("systemctl", "enable", TIMER)
+    ok("gpualloc", "usage", "--sample", "--machine", MACHINE)
+    os.mkdir("/tmp/theirs")
+    with open("/tmp/theirs/file", "w", encoding="utf-8"):
+        pass
+    os.symlink("/tmp/theirs", f"{SAMPLES}/link")
+    install("/tmp/next")
+    assert os.path.islink(wanted) and os.path.exists(f"{SAMPLES}/now")
+    remove()
+    assert os.path.exists(f"{SAMPLES}/now")
+    remove("--purge")
+    assert not os.path.lexists(wanted) and not os.path.lexists(SAMPLES)
+    # Nor does it follow a link that somebody has put in the place of the folder.
+    install()
+    assert not os.path.lexists(wanted)
+    os.symlink("/tmp/theirs", SAMPLES)
+    remove("--purge")
+    assert not os.path.lexists(SAMPLES) and os.listdir("/tmp/theirs") == ["file"]
+    install()
+
+
+@case
+def a_samples_folder_on_a_disk_of_its_own_is_emptied_and_stops_no_purge():
+    os.mkdir(SAMPLES)
+    ok("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", SAMPLES)
+    try:
+        ok("gpualloc", "usage", "--sample", "--machine", MACHINE)
+        assert "is yours to remove" in remove("--purge")
+        assert os.listdir(SAMPLES) == []
+    finally:
+        ok("umount", SAMPLES)
+        os.rmdir(SAMPLES)
+    install()
+
+
+@case
+def systemd_is_told_to_stop_the_timer_with_the_package_and_never_to_start_one_that_is_disabled():
+    """This copy has no systemd that runs, so it is one that says what it is told."""
+    said, systemctl, policy = "/tmp/systemctl-was-told", "/usr/local/sbin/systemctl", "/usr/sbin/policy-rc.d"
+    with open(systemctl, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\necho "$*" >>{said}\n'
+                   'case "$*" in *is-enabled*) echo disabled; exit 1 ;; *is-active*) exit 3 ;; esac\n')
+    os.chmod(systemctl, 0o755)
+    if os.path.lexists(policy):
+        os.unlink(policy)  # images have one that lets nothing be started or stopped
+    os.makedirs("/run/systemd/system")
+    try:
+        install("/tmp/next")
+        remove()
+    finally:
+        os.rmdir("/run/systemd/system")
+        os.unlink(systemctl)
+    install()
+    with open(said, encoding="utf-8") as file:
+        told = [line.split() for line in file if TIMER in line]
+    assert any("stop" in words for words in told), told
+    assert not any({"start", "restart"} & set(words) for words in told), told
+
+
+@case
+def the_agent_of_a_kubernetes_node_runs_with_the_settings_of_its_manifest():
+    with open("/usr/share/gpualloc/kubernetes/daemonset.yaml", encoding="utf-8") as file:
+        manifest = file.read()
+    programs = set(re.findall(r'command: \["([^"]+)"', manifest))
+    assert programs == {"gpualloc", "gpualloc-k8s"} and all(map(is_there, programs)), programs
+    settings = re.search(r"^  gpualloc-k8s\.conf: \|\n((?:    .*\n)+)", manifest, re.MULTILINE).group(1)
+    with open("/tmp/gpualloc-k8s.conf", "w", encoding="utf-8") as file:
+        file.write(textwrap.dedent(settings).replace("log = json\n", ""))
+    os.mkdir("/tmp/kubelet")
+    with subprocess.Popen(["timeout", str(PATIENCE), "gpualloc-k8s", "--config", "/tmp/gpualloc-k8s.conf",
+                           "--machine", MACHINE, "--kubelet-dir", "/tmp/kubelet", "--pod-resources",
+                           "/tmp/kubelet/pods"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          **as_user("root")) as agent:
+        lines = []
+        for line in agent.stderr:
+            lines.append(line)
+            if "not registered with the kubelet yet" in line:  # it serves, and there is no kubelet here
+                break
+        agent.terminate()
+        lines += agent.stderr
+    assert agent.returncode == 0, "".join(lines)
+    assert any("8 of 8 devices are healthy" in line for line in lines), "".join(lines)
 
 
 @case
