@@ -193,6 +193,30 @@ static const char *group_of(int64_t uid)
 	return group ? group->gr_name : "?";
 }
 
+/* Adds what a lease has of one device to the sums, and the device to the list. */
+static int count_device(struct sampler *sampler, size_t lease, const struct seen_lease *before,
+			const char *uuid, struct ga_buffer *devices, bool *runs)
+{
+	const gpualloc_held *held = gpualloc_leases_held(sampler->leases, lease);
+	const char *user = gpualloc_held_user(held);
+	const gpualloc_device *device;
+	int64_t ms;
+	bool used;
+
+	if (!is_usable(uuid) || !is_real(sampler, before, uuid) ||
+	    (devices->size > 0 && has_device(devices->data, uuid)))
+		return 0;
+	device = sampler->machine ? find_device(sampler->machine, uuid) : NULL;
+	ms = sampler->passed_ms * part_of(device, held) / 1000;
+	used = may_run(device);
+	*runs = *runs || used;
+	ga_buffer_format(devices, "%s%s", devices->size ? "," : "", uuid);
+	if (!before || is_counted_already(sampler, lease, uuid))
+		return 0;
+	return samples_add(&sampler->after, sampler->hour, user ? user : "?",
+			   group_of(gpualloc_held_uid(held)), uuid, ms, used && device ? ms : 0);
+}
+
 /* Adds one lease to the sums and to the list of those seen. */
 static int count_lease(struct sampler *sampler, size_t i)
 {
@@ -211,25 +235,9 @@ static int count_lease(struct sampler *sampler, size_t i)
 	now.user = (char *)(user ? user : "?");
 	now.command = (char *)(command ? command : "");
 	before = find_lease(&sampler->before, now.id);
-	for (size_t d = 0; result == 0 && d < gpualloc_held_device_count(held); d++) {
-		const char *uuid = gpualloc_held_device(held, d);
-		const gpualloc_device *device;
-		int64_t ms;
-		bool used;
-
-		if (!is_usable(uuid) || !is_real(sampler, before, uuid) ||
-		    (devices.size > 0 && has_device(devices.data, uuid)))
-			continue;
-		device = sampler->machine ? find_device(sampler->machine, uuid) : NULL;
-		ms = sampler->passed_ms * part_of(device, held) / 1000;
-		used = may_run(device);
-		runs = runs || used;
-		ga_buffer_format(&devices, "%s%s", devices.size ? "," : "", uuid);
-		if (before && !is_counted_already(sampler, i, uuid))
-			result = samples_add(&sampler->after, sampler->hour, now.user,
-					     group_of(gpualloc_held_uid(held)), uuid, ms,
-					     used && device ? ms : 0);
-	}
+	for (size_t d = 0; result == 0 && d < gpualloc_held_device_count(held); d++)
+		result = count_device(sampler, i, before, gpualloc_held_device(held, d), &devices,
+				      &runs);
 	if (result < 0 || devices.size == 0)
 		return devices.failed ? GPUALLOC_ENOMEM : result;
 	now.devices = devices.data;
