@@ -62,7 +62,7 @@ print(len(machine.devices), "GPUs")'
         gpualloc release --yes $(gpualloc leases --json | python3 -c 'import json, sys
 for one in json.load(sys.stdin)["leases"]: print(one["id"])')
         apt-get -qq purge -y 'gpualloc*' 'libgpualloc*' 'python3-gpualloc' >/dev/null
-        if command -v gpualloc; then exit 1; fi
+        [ ! -e /usr/bin/gpualloc ] && [ ! -e /run/gpualloc ]
     """),
     "install": ("root", """
         cd /src && make install SETUP=-Dprefix=/usr/local
@@ -119,7 +119,7 @@ class Tree:
         archive = subprocess.run(["git", "-C", SOURCES, "archive", "HEAD"], check=True, stdout=subprocess.PIPE)
         os.makedirs(self.folder + "/src", exist_ok=True)
         subprocess.run(["tar", "-x", "-C", self.folder + "/src"], input=archive.stdout, check=True)
-        self.run("root", "apt-get -qq update; for name in ada bob; do useradd -m $name; done")
+        self.run("root", "apt-get -qq update; for name in ada bob; do id $name >/dev/null 2>&1 || useradd -m $name; done")
 
     def run(self, user, script):
         inside = ["chroot", self.folder, "/bin/bash", "-euo", "pipefail", "-c", script]
