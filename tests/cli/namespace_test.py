@@ -70,7 +70,7 @@ def waiters_inside_and_outside_stand_in_one_queue():
     with two_people() as (ada, bob), shared_store() as one:
         may(MAPPED, ada)
         holder = one.hold("-n", "8")
-        waiter = subprocess.Popen([*MAPPED, GPUALLOC, "run", "--wait", "--machine", one.machine,
+        waiter = subprocess.Popen([*MAPPED, GPUALLOC, "run", "-q", "--wait", "--machine", one.machine,
                                    "-n", "8", *HOLD], env=one.environment(), text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, **ada.as_them())
