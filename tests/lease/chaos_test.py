@@ -209,7 +209,7 @@ def spell(figures):
 def find_out_what_is_forgotten(tap):
     for what, meaning in FORGETS.items():
         found = []
-        for seed in range(SEED, SEED + 4):
+        for seed in range(SEED, SEED + 10):
             said, _, judged = rage(700, seed, 10, {"LD_PRELOAD": BROKEN, "FORGETS": what})
             found = judged.found if judged else []
             if found:
