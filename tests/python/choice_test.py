@@ -16,6 +16,7 @@ import gpualloc  # noqa: E402
 for name in set(os.environ) - set(environment()):
     del os.environ[name]
 os.environ["GPUALLOC_CONFIG"] = "/nonexistent/gpualloc.conf"
+os.environ["GPUALLOC_STATE_DIR"] = "/nonexistent/store"  # what others lease is nobody's answer
 
 
 def raises(kind, function, *words, **named):
