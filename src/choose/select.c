@@ -3,6 +3,7 @@
 #include "select.h"
 
 #include "device_state.h"
+#include "offer.h"
 #include "refuse.h"
 #include "size.h"
 #include "text.h"
@@ -362,52 +363,6 @@ static void consider_gpu(struct selecting *selecting, size_t place)
 		consider(selecting, gpu, place);
 }
 
-/* ---- the order in which they are offered ---- */
-
-/*
- * In GiB, so that GPUs of one model stay in order. An unknown amount counts as the largest, because
- * it cannot be "the least that suffices".
- */
-static uint64_t size_class(const gpualloc_device *device)
-{
-	int64_t total = device->memory.total;
-
-	return total < 0 ? UINT64_MAX : ((uint64_t)total + (UINT64_C(1) << 29)) >> 30;
-}
-
-static int compare_candidates(const void *a, const void *b)
-{
-	const struct ga_candidate *one = a, *other = b;
-	uint64_t size = size_class(one->device), other_size = size_class(other->device);
-
-	if ((one->device->display == 1) != (other->device->display == 1))
-		return one->device->display == 1 ? 1 : -1;
-	if (size != other_size)
-		return size < other_size ? -1 : 1;
-	if (one->place != other->place)
-		return one->place < other->place ? -1 : 1;
-	return one->device->index < other->device->index ? -1 : 1;
-}
-
-/* In the order of the request's list; a GPU in it stands for its instances. */
-static void order_as_named(struct ga_selection *selection, const struct ga_device_list *only)
-{
-	struct ga_candidate *candidates = selection->candidates;
-	size_t done = 0;
-
-	for (size_t i = 0; i < only->count; i++)
-		for (size_t c = done; c < selection->candidate_count; c++) {
-			struct ga_candidate candidate = candidates[c];
-
-			if (candidate.device != only->devices[i] &&
-			    candidate.device->parent != only->devices[i])
-				continue;
-			memmove(&candidates[done + 1], &candidates[done],
-				(c - done) * sizeof *candidates);
-			candidates[done++] = candidate;
-		}
-}
-
 /* ---- what is required ---- */
 
 static const struct gpualloc_rejection *rejection_of(const struct ga_selection *selection,
@@ -575,11 +530,8 @@ static int gather(struct selecting *selecting)
 			ga_device_set_add(&selection->idle, i);
 		consider_gpu(selecting, i);
 	}
-	if (selecting->request->only)
-		order_as_named(selection, &selecting->lists->only);
-	else
-		qsort(selection->candidates, selection->candidate_count,
-		      sizeof *selection->candidates, compare_candidates);
+	ga_offer_in_order(selection->candidates, selection->candidate_count,
+			  selecting->request->only ? &selecting->lists->only : NULL);
 	return 0;
 }
 

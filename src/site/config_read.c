@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "duration.h"
+#include "held.h"
 #include "owner.h"
 #include "size.h"
 #include "text.h"
@@ -84,20 +85,6 @@ static bool read_trusted(struct ga_config *config, unsigned line, const char *pa
 }
 
 /* ---- values ---- */
-
-static int add_text(char ***list, size_t *count, const char *text)
-{
-	char **longer = reallocarray(*list, *count + 1, sizeof **list);
-
-	if (!longer)
-		return GPUALLOC_ENOMEM;
-	*list = longer;
-	longer[*count] = strdup(text);
-	if (!longer[*count])
-		return GPUALLOC_ENOMEM;
-	(*count)++;
-	return 0;
-}
 
 static bool is_uuid(const char *text)
 {
@@ -261,7 +248,7 @@ static int read_ignore_process(struct reading *reading)
 				  "ignore-process: give the name of a program, without its folder");
 		return 0;
 	}
-	return add_text(&config->processes, &config->process_count, reading->value);
+	return ga_add_text(&config->processes, &config->process_count, reading->value);
 }
 
 static int read_idle_memory(struct reading *reading)
@@ -318,7 +305,7 @@ static int read_allow_list(struct reading *reading)
 				"%s:%u: \"%.60s\" is not the UUID of a GPU or an instance",
 				config->allow_list, number, uuid);
 		else
-			result = add_text(&config->allowed, &config->allowed_count, uuid);
+			result = ga_add_text(&config->allowed, &config->allowed_count, uuid);
 	}
 	return result;
 }
