@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc-k8s, the agent of a Kubernetes node. */
-#include "agent.h"
 #include "file.h"
+#include "front.h"
 #include "options.h"
 #include "text.h"
 
@@ -56,7 +56,7 @@ static int serve(const struct settings *settings)
 	/* It is no program inside a lease, whatever started it. */
 	(void)unsetenv("GPUALLOC_LEASE");
 	(void)unsetenv("GPUALLOC_FD");
-	result = agent_run(settings, error);
+	result = agent_run(settings, &deviceplugin_front, error);
 	if (result < 0)
 		log_say(&log, LOG_LEVEL_ERROR, "%s%s", gpualloc_error_message(error),
 			gpualloc_error_remedies(error) & GPUALLOC_REMEDY_SET_UP_STORE

@@ -4,7 +4,6 @@
 
 #include "clock.h"
 #include "error.h"
-#include "plugin.h"
 #include "text.h"
 #include "xid.h"
 
@@ -19,13 +18,7 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 
-enum {
-	TICK_MS = 1000,
-	FAILED_PROBES_MOST = 3,
-	LIST_MOST = 16 << 20,
-	LIST_MS = 10000,
-	RECORD_SIZE = 8192
-};
+enum { TICK_MS = 1000, FAILED_PROBES_MOST = 3, RECORD_SIZE = 8192 };
 
 /* Says a sentence about something that goes on, once until it is another. */
 static void tell_once(struct agent *agent, char *told, size_t size, const char *sentence)
@@ -35,39 +28,14 @@ static void tell_once(struct agent *agent, char *told, size_t size, const char *
 	(void)snprintf(told, size, "%s", sentence);
 }
 
-/* ---- plugins ---- */
-
-static bool has_plugin(const struct agent *agent, const char *resource)
-{
-	for (const struct plugin *plugin = agent->plugins; plugin; plugin = plugin->next)
-		if (strcmp(plugin->resource, resource) == 0)
-			return true;
-	return false;
-}
-
-/* A resource that is there for the first time gets its plugin; it keeps it when it is empty. */
-static void add_plugins(struct agent *agent)
-{
-	for (size_t i = 0; i < agent->inventory.count; i++) {
-		struct plugin *plugin;
-
-		if (has_plugin(agent, agent->inventory.units[i].resource) ||
-		    plugin_new(agent, agent->inventory.units[i].resource, &plugin) < 0)
-			continue;
-		plugin->next = agent->plugins;
-		agent->plugins = plugin;
-	}
-}
+/* ---- the front ---- */
 
 void agent_publish(struct agent *agent)
 {
-	/* Before the first look at pods and leases it is not known what is free. */
-	if (!agent->inventory.machine || !agent->has_listed ||
-	    (agent->settings->lease && !agent->has_settled))
-		return;
-	add_plugins(agent);
-	for (struct plugin *plugin = agent->plugins; plugin; plugin = plugin->next)
-		plugin_publish(plugin);
+	/* Before the first look at leases it is not known what is free. */
+	if (agent->inventory.machine && agent->is_known &&
+	    (!agent->settings->lease || agent->has_settled))
+		agent->front->publish(agent);
 }
 
 /* ---- the machine ---- */
@@ -170,7 +138,7 @@ static void note_ours(struct agent *agent)
 	struct units_wanted ours = {0};
 	bool let_go = false;
 
-	(void)claims_units(&agent->claims, &ours);
+	(void)agent->front->units(agent, &ours);
 	for (size_t i = 0; i < agent->inventory.count; i++) {
 		struct unit *unit = &agent->inventory.units[i];
 		bool is_ours = is_among(&ours, unit->uuid);
@@ -228,7 +196,7 @@ void agent_settle(struct agent *agent)
 	if (agent->is_settling)
 		return;
 	keeping = keeping_new(&agent->keeper, agent->snapshot);
-	if (!keeping || claims_units(&agent->claims, &keeping->wanted) < 0) {
+	if (!keeping || agent->front->units(agent, &keeping->wanted) < 0) {
 		keeping_free(keeping);
 		return;
 	}
@@ -237,67 +205,8 @@ void agent_settle(struct agent *agent)
 	keeping->context = agent;
 	keeping->job.done = settled;
 	agent->is_settling = true;
-	agent->is_settling_all = agent->has_listed && agent->snapshot >= 0;
+	agent->is_settling_all = agent->is_known && agent->snapshot >= 0;
 	worker_post(&agent->leases, &keeping->job);
-}
-
-/* ---- the pods there are ---- */
-
-static void end_list(struct agent *agent, const char *why)
-{
-	char sentence[512];
-
-	if (why && !agent->is_list_missing) {
-		(void)snprintf(sentence, sizeof sentence,
-			       "the kubelet does not say which pods have devices: %s; until it "
-			       "does, nothing is given back",
-			       why);
-		log_say(&agent->log, LOG_LEVEL_WARNING, "%s", sentence);
-	}
-	agent->is_list_missing = why != NULL;
-	agent->has_listed = true;
-	agent_settle(agent);
-	agent_publish(agent);
-	loop_set(&agent->loop, &agent->list_at, agent->settings->poll_ms);
-}
-
-static void listed(void *context, enum grpc_status status, const char *sentence,
-		   const uint8_t *message, size_t size)
-{
-	struct agent *agent = context;
-	auto_arena struct arena arena = {0};
-	V1__ListPodResourcesResponse *list = NULL;
-	int result = 0;
-
-	agent->list = NULL;
-	if (status == GRPC_OK)
-		list = message_read(&arena, &v1__list_pod_resources_response__descriptor, message,
-				    size);
-	if (list)
-		result = claims_take_list(&agent->claims, list, agent->settings, agent->listed_at,
-					  ga_clock_ms());
-	end_list(agent, status != GRPC_OK ? sentence
-			: !list           ? "its answer is not understood"
-			: result < 0      ? "out of memory"
-					  : NULL);
-}
-
-static void ask_for_list(void *context)
-{
-	struct agent *agent = context;
-	gpualloc_error *error = gpualloc_error_new();
-	struct grpc_asked asked = {.socket = agent->settings->pod_resources,
-				   .method = "/v1.PodResourcesLister/List",
-				   .most = LIST_MOST,
-				   .deadline_ms = LIST_MS,
-				   .answered = listed,
-				   .context = agent};
-
-	agent->listed_at = ga_clock_ms();
-	agent->list = grpc_request_send(&agent->loop, &asked, error);
-	if (!agent->list)
-		end_list(agent, gpualloc_error_message(error));
-	gpualloc_error_free(error);
 }
 
 /* ---- the kernel's log ---- */
@@ -383,17 +292,16 @@ static void open_kernel_log(struct agent *agent)
 	agent->kernel_log.fd = -1;
 }
 
-/* ---- the kubelet's folder ---- */
+/* ---- the front's folder ---- */
 
 static void watch_folder(struct agent *agent)
 {
 	if (agent->folder.fd >= 0 && agent->folder_watch < 0)
 		agent->folder_watch = inotify_add_watch(
-			agent->folder.fd, agent->settings->kubelet_dir,
+			agent->folder.fd, agent->front->folder(agent->settings),
 			IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
 }
 
-/* A kubelet that starts empties its folder and makes its socket anew. */
 static void read_folder(void *context, uint32_t events)
 {
 	struct agent *agent = context;
@@ -411,11 +319,7 @@ static void read_folder(void *context, uint32_t events)
 		is_new = is_new || ((event->mask & (IN_CREATE | IN_MOVED_TO)) && event->len &&
 				    strcmp(event->name, "kubelet.sock") == 0);
 	}
-	for (struct plugin *plugin = agent->plugins; plugin; plugin = plugin->next)
-		if (is_new)
-			plugin_register(plugin);
-		else
-			plugin_check(plugin);
+	agent->front->check(agent, is_new);
 }
 
 static void open_folder(struct agent *agent)
@@ -436,9 +340,8 @@ static void tick(void *context)
 	struct agent *agent = context;
 
 	watch_folder(agent);
-	for (struct plugin *plugin = agent->plugins; plugin; plugin = plugin->next)
-		plugin_check(plugin);
-	if (agent->has_listed && !agent->is_settling)
+	agent->front->check(agent, false);
+	if (agent->is_known && !agent->is_settling)
 		agent_settle(agent);
 	agent_publish(agent);
 	loop_set(&agent->loop, &agent->tick_at, TICK_MS);
@@ -495,14 +398,7 @@ static int begin(struct agent *agent, gpualloc_error *error)
 
 static void end(struct agent *agent)
 {
-	while (agent->plugins) {
-		struct plugin *plugin = agent->plugins;
-
-		agent->plugins = plugin->next;
-		plugin_free(plugin);
-	}
-	if (agent->list)
-		grpc_request_drop(agent->list);
+	agent->front->end(agent);
 	loop_close(&agent->loop);
 }
 
@@ -510,25 +406,27 @@ static void end(struct agent *agent)
  * At the end the workers may still be at work, so what they use stays; the leases end with the
  * process.
  */
-int agent_run(const struct settings *settings, gpualloc_error *error)
+int agent_run(const struct settings *settings, const struct agent_front *front,
+	      gpualloc_error *error)
 {
 	static struct agent agent;
 	int result;
 
 	agent = (struct agent){.settings = settings,
+			       .front = front,
 			       .log = {.json = settings->log_json},
 			       .started_at = ga_clock_read_ms(CLOCK_REALTIME),
 			       .snapshot = -1};
 	agent.probe_at = (struct loop_timer){.ring = probe, .context = &agent};
-	agent.list_at = (struct loop_timer){.ring = ask_for_list, .context = &agent};
 	agent.tick_at = (struct loop_timer){.ring = tick, .context = &agent};
 	result = begin(&agent, error);
+	if (result == 0)
+		result = front->begin(&agent, error);
 	if (result < 0)
 		return result;
 	open_folder(&agent);
 	open_kernel_log(&agent);
 	agent_probe(&agent);
-	ask_for_list(&agent);
 	loop_set(&agent.loop, &agent.tick_at, TICK_MS);
 	result = loop_run(&agent.loop, error);
 	end(&agent);

@@ -17,9 +17,27 @@
 #include "worker.h"
 
 struct plugin;
+struct agent;
+
+/* By which of its interfaces the kubelet is served. */
+struct agent_front {
+	/* Changes in it are told to check(). */
+	const char *(*folder)(const struct settings *settings);
+	/* Sets is_known, now or later. */
+	int (*begin)(struct agent *agent, gpualloc_error *error);
+	/* Something changed that the cluster may have to be told. */
+	void (*publish)(struct agent *agent);
+	/* What pods have, which is to be leased. */
+	int (*units)(const struct agent *agent, struct units_wanted *wanted);
+	/* Every second, and when the folder changed; kubelet_is_new: kubelet.sock appeared there.
+	 */
+	void (*check)(struct agent *agent, bool kubelet_is_new);
+	void (*end)(struct agent *agent);
+};
 
 struct agent {
 	const struct settings *settings;
+	const struct agent_front *front;
 	struct log log;
 	struct loop loop;
 	int64_t started_at; /* milliseconds since 1970: who came first */
@@ -43,9 +61,9 @@ struct agent {
 	struct grpc_request *list;
 	int64_t listed_at;
 	struct loop_timer list_at;
-	bool has_listed; /* the first list is there, or is not to be had */
 	bool is_list_missing;
 	char told_of_leases[512];
+	bool is_known; /* what pods have, or that it is not to be had */
 
 	struct plugin *plugins;
 	struct loop_timer tick_at;
@@ -53,9 +71,10 @@ struct agent {
 	int folder_watch;
 };
 
-int agent_run(const struct settings *settings, gpualloc_error *error);
+int agent_run(const struct settings *settings, const struct agent_front *front,
+	      gpualloc_error *error);
 
-/* For plugins: something changed that they may have to tell. */
+/* For fronts: something changed that they may have to tell. */
 void agent_publish(struct agent *agent);
 /* Asks for the machine now. */
 void agent_probe(struct agent *agent);
