@@ -2,6 +2,7 @@
 /* Leases for a person and for a program; see leases.h. Text that others wrote is made harmless. */
 #include "cleanup.h"
 #include "columns.h"
+#include "held_json.h"
 #include "json_writer.h"
 #include "leases.h"
 #include "open.h"
@@ -313,18 +314,7 @@ static void json_lease(struct ga_json *json, const struct leases_view *view, siz
 	const gpualloc_held *held = gpualloc_leases_held(view->leases, i);
 
 	ga_json_open_line(json, "\n  ", NULL, '{');
-	ga_json_text(json, "id", gpualloc_held_id(held));
-	ga_json_text(json, "user", gpualloc_held_user(held));
-	ga_json_number(json, "pid", gpualloc_held_pid(held));
-	ga_json_number(json, "since", gpualloc_held_since(held));
-	ga_json_number(json, "until", gpualloc_held_until(held));
-	ga_json_text(json, "command", gpualloc_held_command(held));
-	ga_json_text(json, "note", gpualloc_held_note(held));
-	ga_json_number(json, "memory", gpualloc_held_memory(held));
-	ga_json_open(json, "devices", '[');
-	for (size_t d = 0; d < gpualloc_held_device_count(held); d++)
-		ga_json_text(json, NULL, gpualloc_held_device(held, d));
-	ga_json_close(json, ']');
+	held_json(json, held);
 	leases_draining_json(json, view, i);
 	leases_use_json(json, view, i);
 	leases_idle_json(json, view, i);

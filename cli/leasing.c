@@ -77,11 +77,12 @@ static void say_notes(const struct call *call, const gpualloc_lease *lease)
 /* What the user could do about it, besides what the library says about each device. */
 static int refused(const struct call *call, int result, const gpualloc_error *error)
 {
-	result = fail_error(result, error);
-	if (result == gpualloc_exit_status(GPUALLOC_EBUSY) && !call->value[OPTION_WAIT] &&
-	    !call->value[OPTION_QUIET])
-		say("hint: use --wait to wait in the queue until they are free");
-	return result;
+	bool may_wait =
+		result == GPUALLOC_EBUSY && !call->value[OPTION_WAIT] && !call->value[OPTION_QUIET];
+
+	return fail_error_with(result, error,
+			       may_wait ? "use --wait to wait in the queue until they are free"
+					: NULL);
 }
 
 /* The wish is freed when this returns, so that a signal may end the process then. */

@@ -3,6 +3,7 @@
  * CSV, where an empty field means not known. Sizes are in bytes. */
 #include "cleanup.h"
 #include "device.h"
+#include "held_json.h"
 #include "json_writer.h"
 #include "list.h"
 #include "open.h"
@@ -45,17 +46,8 @@ static void add_leases(struct ga_json *json, const gpualloc_device *device)
 	ga_json_text(json, "lease", gpualloc_device_lease(device));
 	ga_json_open(json, "leases", '[');
 	for (size_t i = 0; i < gpualloc_device_held_count(device); i++) {
-		const gpualloc_held *held = gpualloc_device_held(device, i);
-
 		ga_json_open(json, NULL, '{');
-		ga_json_text(json, "id", gpualloc_held_id(held));
-		ga_json_text(json, "user", gpualloc_held_user(held));
-		ga_json_number(json, "pid", gpualloc_held_pid(held));
-		ga_json_number(json, "since", gpualloc_held_since(held));
-		ga_json_number(json, "until", gpualloc_held_until(held));
-		ga_json_number(json, "memory", gpualloc_held_memory(held));
-		ga_json_text(json, "command", gpualloc_held_command(held));
-		ga_json_text(json, "note", gpualloc_held_note(held));
+		held_json_who(json, gpualloc_device_held(device, i));
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');

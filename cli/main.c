@@ -46,7 +46,7 @@ static int nothing_asked(void)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	struct call call;
+	struct call call = {0};
 	int result = options_read(command, argc, argv, &call);
 
 	if (result)

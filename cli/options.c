@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include "duration.h"
+#include "error_holders.h"
 #include "message.h"
 #include "suggest.h"
 
@@ -384,6 +385,24 @@ static bool has_option(const struct command *command, enum option_id wanted)
 	return false;
 }
 
+/*
+ * Whether the words ask for JSON, as far as can be told before they are read: so that mistakes in
+ * them are documents too.
+ */
+static bool asks_for_json(const struct command *command, char *const *words)
+{
+	bool has_form = has_option(command, OPTION_FORMAT), is_json = false;
+
+	if (!has_option(command, OPTION_JSON))
+		return false;
+	for (; *words && !is_json && strcmp(*words, "--") != 0; words++)
+		is_json = strcmp(*words, "--json") == 0 ||
+			  (has_form && (strcmp(*words, "--format=json") == 0 ||
+					(strcmp(*words, "--format") == 0 && words[1] &&
+					 strcmp(words[1], "json") == 0)));
+	return is_json;
+}
+
 int options_read(const struct command *command, int argc, char **argv, struct call *ret_call)
 {
 	struct getopt_tables tables;
@@ -391,6 +410,9 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	struct call call = {.command = command};
 	int result = 0;
 
+	ret_call->command = command;
+	if (argc > 0 && asks_for_json(command, argv + 1))
+		message_in_json(ret_call, error_holders);
 	fill_tables(command, &tables);
 	opterr = 0;
 	for (;;) {

@@ -68,6 +68,17 @@ void remedy_add(struct ga_buffer *text, unsigned remedies, const char *separator
 		}
 }
 
+void remedy_list(struct ga_buffer *text, unsigned remedies)
+{
+	for (unsigned bit = 1; remedies; bit <<= 1) {
+		if (!(remedies & bit))
+			continue;
+		remedies &= ~bit;
+		remedy_add(text, bit, "");
+		ga_buffer_char(text, '\0');
+	}
+}
+
 void remedy_add_rejection(struct ga_buffer *text, const gpualloc_rejection *rejection)
 {
 	unsigned remedies = gpualloc_rejection_remedies(rejection);

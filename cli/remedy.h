@@ -9,6 +9,8 @@
 
 /* Adds each remedy, with separator before it: "; --mixed takes several models". */
 void remedy_add(struct ga_buffer *text, unsigned remedies, const char *separator);
+/* Adds each remedy, with a NUL after it. */
+void remedy_list(struct ga_buffer *text, unsigned remedies);
 /* Why a device was not chosen, and in brackets what may help. */
 void remedy_add_rejection(struct ga_buffer *text, const gpualloc_rejection *rejection);
 

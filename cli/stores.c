@@ -86,6 +86,27 @@ int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 	return 0;
 }
 
+/* Where everybody leases in a store of their own, each sees their own leases. */
+static int open_to_look(const struct call *call, gpualloc_store **ret_store, gpualloc_error *error)
+{
+	bool own = wants_own(call);
+
+	*ret_store = NULL;
+	if (!own && !has_default())
+		return gpualloc_store_open_own(ret_store, error);
+	if (own || !store_is_absent(gpualloc_store_default()))
+		return gpualloc_store_open(NULL, own, ret_store, error);
+	return 0;
+}
+
+gpualloc_store *store_quietly(const struct call *call)
+{
+	gpualloc_store *store = NULL;
+
+	(void)open_to_look(call, &store, NULL);
+	return store;
+}
+
 int store_to_look(const struct call *call, enum store_use use, gpualloc_store **ret_store)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -102,7 +123,7 @@ int store_to_look(const struct call *call, enum store_use use, gpualloc_store **
 		return 0;
 	if (result < 0 && (use == STORE_FOR_LEASES || result == GPUALLOC_ENOMEM))
 		return fail_error(result, error);
-	if (result < 0 && !own && !call->value[OPTION_QUIET])
+	if (result < 0 && !wants_own(call) && !call->value[OPTION_QUIET])
 		say("note: leases are not shown: %s", gpualloc_error_message(error));
 	return 0;
 }

@@ -20,6 +20,9 @@ int store_to_lease(const struct call *call, gpualloc_store **ret_store);
 enum store_use { STORE_FOR_LEASES, STORE_FOR_DEVICES };
 int store_to_look(const struct call *call, enum store_use use, gpualloc_store **ret_store);
 
+/* The store that the call would look at, without a word; NULL if there is none. */
+gpualloc_store *store_quietly(const struct call *call);
+
 /* Lets the machine's devices know their leases. Returns 0 or the exit status, as above. */
 int add_leases(const struct call *call, gpualloc_machine *machine);
 

@@ -88,7 +88,8 @@ def refused(code, *words, env=None, says=(), **options):
     result = run(*words, env=env, **options)
     assert result.code == code, f"{words}: expected exit {code}: {result!r}"
     assert result.raw == b"", f"{words}: stdout is not empty: {result!r}"
-    assert result.err.startswith("gpualloc: "), f"{words}: {result!r}"
+    first = '{"schema": 1, ' if "--json" in words else "gpualloc: "
+    assert result.err.startswith(first), f"{words}: {result!r}"
     for part in says:
         assert part in result.err, f"{words}: no {part!r} in {result!r}"
     return result.err

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong: the exit status, a sentence that helps, and nothing on stdout."""
 import fcntl
+import json
 import os
 import subprocess
 import termios
@@ -63,7 +64,7 @@ def a_bad_file_is_65_and_names_the_place():
             refused(65, command, "--machine", path, says=[path, "line 2"])
         path = written(where, b'{"gpualloc_machine": 1, "devices": [{"index": 0}, {"index": 1}],'
                               b' "pcie": [["X", "PIX"], ["SYS", "X"]]}')
-        refused(65, "list", "--json", "--machine", path, says=[path, "pcie[1][0]"])
+        refused(65, "list", "--machine", path, says=[path, "pcie[1][0]"])
         path = written(where, b'{"gpualloc_machine": 1, "devices": [{"index": "0"}]}')
         refused(65, "list", "--machine", path, says=[path, "devices[0].index"])
         for content in (b"", b"hello\n", b"\0\1\2", b"[]", b"{}", b"\xff\xfe"):
@@ -128,7 +129,11 @@ def a_full_disk_is_74_with_a_sentence():
             done = subprocess.run([GPUALLOC, *words, "--machine", "dgx2"], stdout=full,
                                   stderr=subprocess.PIPE, env=environment(), check=False)
         assert done.returncode == 74, (words, done)
-        assert done.stderr == b"gpualloc: cannot write to stdout: No space left on device\n", done
+        sentence = b"cannot write to stdout: No space left on device"
+        if "--json" in words:
+            assert json.loads(done.stderr)["error"]["message"].encode() == sentence, done
+        else:
+            assert done.stderr == b"gpualloc: " + sentence + b"\n", done
     with open("/dev/full", "wb") as full:
         for words in (["help"], ["--help"], ["version"], ["completion", "bash"], ["list", "-h"]):
             assert subprocess.run([GPUALLOC, *words], stdout=full, stderr=subprocess.DEVNULL,
