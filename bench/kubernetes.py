@@ -8,6 +8,7 @@ NVLink pair are given.
 usage: kubernetes.py GPUALLOC GPUALLOC_K8S FAKE_NVML [ROUNDS]"""
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -22,14 +23,34 @@ import kubelet as fake  # noqa: E402
 from messages import v1beta1  # noqa: E402
 
 
-def times(function):
-    taken = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        function()
-        taken.append((time.perf_counter() - start) * 1e6)
+def cpu(agent):
+    """Nanoseconds that the agent's loop has had, however busy the machine is."""
+    with open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+def spread(taken):
     taken.sort()
     return f"p50 {taken[len(taken) // 2]:6.0f} us, p99 {taken[len(taken) * 99 // 100]:6.0f} us"
+
+
+def times(agent, function, rounds=ROUNDS):
+    taken, used = [], []
+    for _ in range(rounds):
+        start, had = time.perf_counter(), cpu(agent)
+        function()
+        taken.append((time.perf_counter() - start) * 1e6)
+        used.append((cpu(agent) - had) / 1e3)
+    return f"{spread(taken)}; CPU of the agent {spread(used)}"
+
+
+def stop_driver(agent):
+    """As if a call to the driver never returned: the process that asks it stands still, asked."""
+    with open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children", encoding="ascii") as file:
+        child = int(file.read().split()[0])
+    os.kill(child, signal.SIGSTOP)
+    time.sleep(3)
+    return child
 
 
 def resident(process):
@@ -38,29 +59,36 @@ def resident(process):
     return f"{int(lines['Rss']) / 1024:.1f} MiB resident, {int(lines['Pss']) / 1024:.1f} MiB its own share"
 
 
-def calls(machine, slow=""):
+def calls(machine, driver=""):
     """On a libnvidia-ml of our own, which notes its calls."""
     with tempfile.TemporaryDirectory(prefix="gpualloc-bench-") as where:
         path = os.path.join(where, "machine.json")
         fake.write_machine(path, fake.machine_text(machine))
         env = {"GPUALLOC_NVML": FAKE, "FAKE_MACHINE": path, "FAKE_CALLS": path + ".calls"}
-        with fake.cluster("nvml", "--interval", "1h", store=True, env=env) as (kubelet, agent):
+        if driver == "slow":
+            env["FAKE_SLOW_CALL"] = "1"
+        interval = "1s" if driver else "1h"
+        with fake.cluster("nvml", "--interval", interval, store=True, env=env) as (kubelet, agent):
             count = len(fake.machine_text(machine)["devices"])
             kubelet.wait_healthy(count)
             before = os.path.getsize(path + ".calls")
             plugin, ids = kubelet.plugins["nvidia.com/gpu"], kubelet.healthy()
-            print(f"{machine}, {count} GPUs{slow}")
-            print("  no choice (PreStartContainer)  ", times(lambda: plugin.call(
+            note = {"slow": ", 1 ms for each call of NVML", "hung": ", a call of NVML that never returns"}
+            print(f"{machine}, {count} GPUs{note.get(driver, '')}")
+            child = stop_driver(agent) if driver == "hung" else None
+            print("  no choice (PreStartContainer)  ", times(agent, lambda: plugin.call(
                 "PreStartContainer", v1beta1.Empty(), v1beta1.Empty)))
             for size in sorted({1, 2, count // 2, count}):
                 print(f"  GetPreferredAllocation, {size:2} of {count}", times(
-                    lambda: kubelet.prefer(size, ids)))
-            some = [random.sample(ids, random.randrange(count // 2, count + 1)) for _ in range(200)]
-            print("  the same, random sets          ", times(
-                lambda: kubelet.prefer(count // 4, random.choice(some))))
-            print("  Allocate, leased already       ", times(lambda: kubelet.allocate(ids[:2])))
-            print("  ", resident(agent.process))
-            print("  NVML calls meanwhile:", os.path.getsize(path + ".calls") - before)
+                    agent, lambda: kubelet.prefer(size, ids)))
+            print("  sets that were never asked for ", times(agent, lambda: kubelet.prefer(
+                count // 4, random.sample(ids, random.randrange(count // 2, count + 1)))))
+            print("  Allocate, leased already       ", times(agent, lambda: kubelet.allocate(ids[:2])))
+            if not driver:
+                print("  ", resident(agent.process))
+                print("  NVML calls meanwhile:", os.path.getsize(path + ".calls") - before)
+            if child:
+                os.kill(child, signal.SIGCONT)
 
 
 def pairs(runs):
@@ -105,6 +133,7 @@ def surge(runs):
 
 
 for name in ("dgx1-volta", "pcie16", "dgx2"):
-    calls(name)
+    for kind in ("", "slow", "hung"):
+        calls(name, kind)
 pairs(8)
 surge(3)

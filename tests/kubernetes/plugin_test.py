@@ -170,6 +170,20 @@ def four_pods_of_one_leave_two_pairs_for_two_pods_of_two():
                 assert ids.index(second) - ids.index(first) == 4, kubelet.pods
 
 
+@needs
+def the_choice_follows_links_that_change():
+    with tempfile.TemporaryDirectory(prefix="gpualloc-k8s-") as where:
+        path, machine = pairs_of_nvlink(where), machine_text("dgx1-volta")
+        with cluster(path) as (kubelet, agent):
+            kubelet.wait_healthy(8)
+            ids = kubelet.healthy()
+            assert kubelet.prefer(2, ids[:5]) == [ids[0], ids[4]]
+            machine["nvlink"] = [[2 if abs(i - j) == 3 else 0 for j in range(8)] for i in range(8)]
+            write_machine(path, machine)
+            while kubelet.prefer(2, [ids[0], *ids[2:5]]) != [ids[0], ids[3]]:
+                assert agent.process.poll() is None
+
+
 def on_a_driver(path, *words, **options):
     """An agent that asks a libnvidia-ml of our own, which notes each call."""
     env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": path, "FAKE_CALLS": path + ".calls"}

@@ -53,6 +53,7 @@ static void take_snapshot(struct agent *agent, struct probing *probing)
 		agent->snapshot = probing->text;
 		probing->text = -1;
 	}
+	foresight_forget(agent);
 	if (inventory_update(&agent->inventory, probing->machine, agent->settings,
 			     probing->began_at, probing->excluded, error) < 0)
 		log_say(&agent->log, LOG_LEVEL_ERROR, "%s", gpualloc_error_message(error));
@@ -379,7 +380,7 @@ static int begin(struct agent *agent, gpualloc_error *error)
 	const struct settings *settings = agent->settings;
 	int result = prober_start(&agent->prober, settings, error);
 
-	/* Two threads that rest most of the time need no memory of their own. */
+	/* Threads that rest most of the time need no memory of their own. */
 	(void)mallopt(M_ARENA_MAX, 1);
 	if (result == 0)
 		result = loop_open(&agent->loop, error);

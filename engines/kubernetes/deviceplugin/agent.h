@@ -8,6 +8,7 @@
 
 #include "claims.h"
 #include "client.h"
+#include "foresight.h"
 #include "inventory.h"
 #include "keeper.h"
 #include "log.h"
@@ -44,6 +45,7 @@ struct agent {
 	gpualloc_policy *policy;
 
 	struct inventory inventory;
+	struct foresight foresight;
 	struct prober prober;
 	struct worker probes; /* waits for it */
 	struct loop_timer probe_at;

@@ -23,6 +23,7 @@ static V1beta1__ContainerPreferredAllocationResponse *prefer(
 		.inventory = &agent->inventory,
 		.settings = agent->settings,
 		.policy = agent->policy,
+		.answers = &agent->foresight.answers,
 		.available = request->available_deviceids,
 		.available_count = request->n_available_deviceids,
 		.must = request->must_include_deviceids,
@@ -244,6 +245,7 @@ static void leased(struct job *job)
 	}
 	allocation_free(allocation);
 	keeping_free(keeping);
+	foresight_look(agent);
 }
 
 static void lease(struct plugin *plugin, struct allocation *allocation,

@@ -5,7 +5,6 @@
  */
 #include "choice.h"
 
-#include "owned.h"
 #include "text.h"
 
 #include <string.h>
@@ -141,50 +140,47 @@ static bool are_whole_gpus(const struct choosing *choosing)
 	return choosing->asked->settings->replicas <= 1;
 }
 
-static int ask_policy(const struct choosing *choosing, const size_t *numbers, size_t count,
-		      const size_t *required, size_t required_count, gpualloc_choice **ret_choice)
+/* False: there is no such question. */
+static bool make_question(const struct choosing *choosing, struct answer *ret_asked)
 {
-	auto_question gpualloc_question *question = NULL;
-	int result = gpualloc_question_new(choosing->asked->inventory->machine, &question, NULL);
+	size_t required = 0;
 
-	if (result == 0)
-		result = gpualloc_question_set_candidates(question, numbers, count, NULL);
-	if (result == 0 && required_count)
-		result = gpualloc_question_set_required(question, required, required_count, NULL);
-	if (result < 0)
-		return result;
-	gpualloc_question_set_count(question, choosing->asked->wanted);
-	return gpualloc_choose_among(question, choosing->asked->policy, ret_choice, NULL);
+	*ret_asked = (struct answer){.wanted = choosing->asked->wanted};
+	for (size_t i = 0; i < choosing->count; i++) {
+		const struct item *item = &choosing->items[i];
+
+		if (!item->unit || item->unit->number < 0 || item->unit->number >= ANSWER_GPUS)
+			continue;
+		gpu_set_add(&ret_asked->offered, (size_t)item->unit->number);
+		if (!item->is_chosen)
+			continue;
+		gpu_set_add(&ret_asked->required, (size_t)item->unit->number);
+		required++;
+	}
+	return required == choosing->chosen_count;
 }
 
 static void choose_gpus(struct choosing *choosing)
 {
-	ga_auto_free size_t *numbers = calloc(choosing->count + 1, sizeof *numbers);
-	ga_auto_free size_t *required = calloc(choosing->count + 1, sizeof *required);
-	auto_choice gpualloc_choice *choice = NULL;
-	size_t count = 0, required_count = 0;
+	const struct choice_asked *asked = choosing->asked;
+	struct answer question;
+	const struct answer *answer;
 
-	if (!numbers || !required)
+	if (!make_question(choosing, &question))
 		return;
-	for (size_t i = 0; i < choosing->count; i++) {
-		const struct item *item = &choosing->items[i];
-
-		if (!item->unit || item->unit->number < 0)
-			continue;
-		numbers[count++] = (size_t)item->unit->number;
-		if (item->is_chosen)
-			required[required_count++] = (size_t)item->unit->number;
+	answer = answers_find(asked->answers, &question);
+	if (!answer) {
+		if (answer_ask(&question, asked->inventory->machine, asked->policy) < 0)
+			return;
+		answers_add(asked->answers, &question);
+		answer = &question;
 	}
-	if (required_count != choosing->chosen_count ||
-	    ask_policy(choosing, numbers, count, required, required_count, &choice) < 0)
-		return;
-	for (size_t i = 0; i < choosing->count && !is_enough(choosing); i++)
-		for (size_t j = 0; j < gpualloc_choice_device_count(choice); j++)
-			if (choosing->items[i].unit &&
-			    gpualloc_device_number(choosing->asked->inventory->machine,
-						   gpualloc_choice_device(choice, j)) ==
-				    choosing->items[i].unit->number)
-				choose(choosing, &choosing->items[i]);
+	for (size_t i = 0; i < choosing->count && !is_enough(choosing); i++) {
+		const struct unit *unit = choosing->items[i].unit;
+
+		if (unit && unit->number >= 0 && gpu_set_has(&answer->chosen, (size_t)unit->number))
+			choose(choosing, &choosing->items[i]);
+	}
 }
 
 /* ---- replicas and MIG instances: where there is room ---- */

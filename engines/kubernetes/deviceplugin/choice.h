@@ -6,12 +6,14 @@
 #ifndef DEVICEPLUGIN_CHOICE_H
 #define DEVICEPLUGIN_CHOICE_H
 
+#include "answers.h"
 #include "inventory.h"
 
 struct choice_asked {
 	const struct inventory *inventory;
 	const struct settings *settings;
 	const gpualloc_policy *policy; /* for whole GPUs; NULL: the default */
+	struct answers *answers;       /* of this policy on this inventory */
 	char **available;              /* ids; they are put in order */
 	size_t available_count;
 	char **must; /* the same */

@@ -39,6 +39,7 @@ static void publish(struct agent *agent)
 	add_plugins(agent);
 	for (struct plugin *plugin = agent->plugins; plugin; plugin = plugin->next)
 		plugin_publish(plugin);
+	foresight_look(agent);
 }
 
 /* A kubelet that starts empties its folder and makes its socket anew. */
@@ -119,10 +120,9 @@ static const char *folder(const struct settings *settings)
 
 static int begin(struct agent *agent, gpualloc_error *error)
 {
-	(void)error;
 	agent->list_at = (struct loop_timer){.ring = ask_for_list, .context = agent};
 	ask_for_list(agent);
-	return 0;
+	return worker_start(&agent->foresight.worker, &agent->loop, error);
 }
 
 static int units(const struct agent *agent, struct units_wanted *wanted)

@@ -19,6 +19,7 @@
  *   FAKE_TWIN=INDEX[,INDEX…]     these tell the UUID of GPU 0 for their own
  *   FAKE_SLOW=MS                 the beginning takes so long
  *   FAKE_SLOW_GPU=MS             the first handle of each GPU takes so long
+ *   FAKE_SLOW_CALL=MS            every question to a GPU takes so long
  *   FAKE_NO_MIG_PERMISSION=1     a GPU in MIG mode tells nothing of memory and processes
  *   FAKE_MISMATCH=1              nvmlInit finds a kernel module of another version
  *   FAKE_MIG_VANISH=1            each MIG instance is gone when it is asked anything

@@ -265,6 +265,7 @@ static int play(const char *function, const struct gpualloc_device *device)
 
 	if (gpu->hangs && is_played_in("FAKE_HANG_IN", function))
 		hang();
+	sleep_ms("FAKE_SLOW_CALL");
 	if (fake.enumerates_only && function)
 		return GA_NVML_NOT_SUPPORTED;
 	if (gpu->crashes)
