@@ -102,6 +102,46 @@ static void look_for_profile(struct offering *offering)
 
 /* ---- one device ---- */
 
+static bool is_of_gpu(const struct unit *unit, const char *pci, int64_t gpu)
+{
+	return *pci && *unit->pci ? strcmp(unit->pci, pci) == 0 : unit->gpu == gpu;
+}
+
+static bool is_label_taken(const struct inventory *inventory, int64_t label)
+{
+	for (size_t i = 0; i < inventory->count; i++)
+		if (inventory->units[i].label == label)
+			return true;
+	return false;
+}
+
+/* Indices change when a GPU is lost; its label is not to become another's. */
+static int64_t label_for(const struct inventory *inventory, const char *pci, int64_t gpu)
+{
+	int64_t label = gpu;
+
+	for (size_t i = 0; i < inventory->count; i++)
+		if (is_of_gpu(&inventory->units[i], pci, gpu) && inventory->units[i].label >= 0)
+			return inventory->units[i].label;
+	if (is_label_taken(inventory, label))
+		for (label = 0; is_label_taken(inventory, label); label++)
+			;
+	return label;
+}
+
+void inventory_relabel(struct inventory *inventory, const char *uuid, int64_t label)
+{
+	struct unit *unit = inventory_find(inventory, uuid);
+	int64_t old = unit ? unit->label : label;
+
+	/* Whoever has it now gets the other one. */
+	for (size_t i = 0; unit && old != label && i < inventory->count; i++) {
+		struct unit *one = &inventory->units[i];
+
+		one->label = one->label == old ? label : one->label == label ? old : one->label;
+	}
+}
+
 static struct unit *unit_for(struct inventory *inventory, const char *uuid)
 {
 	struct unit *unit = inventory_find(inventory, uuid);
@@ -114,7 +154,7 @@ static struct unit *unit_for(struct inventory *inventory, const char *uuid)
 		return NULL;
 	inventory->units = more;
 	unit = &more[inventory->count++];
-	*unit = (struct unit){.sick_at = -1, .let_go_at = -1};
+	*unit = (struct unit){.label = -1, .gpu = -1, .sick_at = -1, .let_go_at = -1};
 	(void)snprintf(unit->uuid, sizeof unit->uuid, "%s", uuid);
 	return unit;
 }
@@ -172,6 +212,8 @@ static int add(const struct offering *offering, const gpualloc_device *device,
 	(void)snprintf(unit->pci, sizeof unit->pci, "%s", pci ? pci : "");
 	unit->number = gpualloc_device_number(offering->machine, device);
 	unit->gpu = gpualloc_device_index(gpu);
+	if (unit->label < 0)
+		unit->label = label_for(offering->inventory, unit->pci, unit->gpu);
 	unit->instance = instance;
 	unit->minor = gpualloc_device_minor(gpu);
 	unit->numa = gpualloc_device_numa(gpu);

@@ -19,6 +19,7 @@ struct unit {
 	char pci[UNIT_ID]; /* of its GPU */
 	char resource[RESOURCE_SIZE];
 	int64_t number;        /* of its GPU in the machine; -1: not in this snapshot */
+	int64_t label;         /* of its GPU, as long as it is known: its index when it was new */
 	int64_t gpu, instance; /* the order: index of the GPU, place of the instance or -1 */
 	int64_t minor, gi, ci, numa;
 	bool is_missing;  /* not in the last snapshot */
@@ -51,6 +52,12 @@ int inventory_update(struct inventory *inventory, gpualloc_machine *machine,
 		     const struct settings *settings, int64_t began_at, const char *excluded,
 		     gpualloc_error *error);
 void inventory_free(struct inventory *inventory);
+
+/*
+ * Gives the GPU of a unit with this UUID a label that it had before; to be called for all such
+ * before anybody is told of labels.
+ */
+void inventory_relabel(struct inventory *inventory, const char *uuid, int64_t label);
 
 /* By UUID, or by the id of one of its replicas; NULL if there is none. */
 struct unit *inventory_find(const struct inventory *inventory, const char *id);
