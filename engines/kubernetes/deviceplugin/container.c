@@ -2,8 +2,7 @@
 /* Environment, device nodes, names of CDI devices; see container.h. */
 #include "container.h"
 
-#include "caps.h"
-#include "file.h"
+#include "nodes.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -91,74 +90,49 @@ static bool add_cdi(struct arena *arena, const struct unit *const *units, size_t
 
 /* ---- device nodes ---- */
 
-static bool add_node(struct arena *arena, V1beta1__ContainerAllocateResponse *response, char *path)
+static bool add_node(struct arena *arena, V1beta1__ContainerAllocateResponse *response,
+		     const char *path)
 {
 	V1beta1__DeviceSpec *node = NEW(arena, V1beta1__DeviceSpec);
 
-	if (!path || !node)
+	if (!node)
 		return false;
-	for (size_t i = 0; i < response->n_devices; i++)
-		if (strcmp(response->devices[i]->host_path, path) == 0)
-			return true;
 	v1beta1__device_spec__init(node);
-	node->container_path = node->host_path = path;
+	node->container_path = node->host_path = arena_text(arena, "%s", path);
 	node->permissions = arena_text(arena, "rw");
 	response->devices[response->n_devices++] = node;
-	return node->permissions != NULL;
+	return node->host_path && node->permissions;
 }
 
-/* What every program that uses CUDA opens; of the last ones only those that there are. */
-static bool add_common_nodes(struct arena *arena, V1beta1__ContainerAllocateResponse *response)
+/* A unit whose files are not all known gets those that are. */
+static bool find_nodes(const struct unit *const *units, size_t count, struct cdi_nodes *nodes)
 {
-	static const char *const always[] = {"/dev/nvidiactl", "/dev/nvidia-uvm"};
-	static const char *const perhaps[] = {"/dev/nvidia-uvm-tools", "/dev/nvidia-modeset"};
-	bool good = true;
+	ga_cleanup(cdi_place_free) struct cdi_place place = {.root = ""};
+	int result = cdi_nodes_add_common(nodes, &place);
 
-	for (size_t i = 0; i < 2; i++)
-		good = good && add_node(arena, response, arena_text(arena, "%s", always[i]));
-	for (size_t i = 0; i < 2; i++)
-		if (ga_file_exists("", perhaps[i]))
-			good = good &&
-			       add_node(arena, response, arena_text(arena, "%s", perhaps[i]));
-	return good;
-}
+	for (size_t i = 0; result != GPUALLOC_ENOMEM && i < count; i++) {
+		bool is_instance = units[i]->instance >= 0;
+		struct cdi_device device = {.minor = units[i]->minor,
+					    .gi = is_instance ? units[i]->gi : -1,
+					    .ci = is_instance ? units[i]->ci : -1};
 
-static bool add_mig_nodes(struct arena *arena, const struct unit *unit, const char *minors,
-			  V1beta1__ContainerAllocateResponse *response)
-{
-	int64_t caps[2];
-
-	if (unit->instance < 0 || !minors ||
-	    !mig_caps_find(minors, unit->minor, unit->gi, unit->ci, caps))
-		return true;
-	for (size_t i = 0; i < 2; i++)
-		if (!add_node(arena, response,
-			      arena_text(arena, "/dev/nvidia-caps/nvidia-cap%lld",
-					 (long long)caps[i])))
-			return false;
-	return true;
+		result = cdi_nodes_add_device(nodes, &place, &device);
+	}
+	return result != GPUALLOC_ENOMEM;
 }
 
 static bool add_nodes(struct arena *arena, const struct unit *const *units, size_t count,
 		      V1beta1__ContainerAllocateResponse *response)
 {
-	ga_auto_buffer struct ga_buffer minors = GA_BUFFER_INIT(0);
-	bool good;
+	ga_cleanup(cdi_nodes_free) struct cdi_nodes nodes = {0};
 
-	/* The GPU, two of its MIG instance, and what is common. */
-	response->devices = arena_take(arena, (count * 3 + 4) * sizeof *response->devices);
-	if (!response->devices)
+	if (!find_nodes(units, count, &nodes))
 		return false;
-	(void)ga_file_read(MIG_MINORS, MIG_MINORS_MOST, &minors, NULL);
-	good = add_common_nodes(arena, response);
-	for (size_t i = 0; good && i < count; i++) {
-		if (units[i]->minor >= 0)
-			good = add_node(
-				arena, response,
-				arena_text(arena, "/dev/nvidia%lld", (long long)units[i]->minor));
-		good = good && add_mig_nodes(arena, units[i], minors.data, response);
-	}
-	return good;
+	response->devices = arena_take(arena, nodes.count * sizeof *response->devices);
+	for (size_t i = 0; response->devices && i < nodes.count; i++)
+		if (!add_node(arena, response, nodes.paths[i]))
+			return false;
+	return response->devices != NULL;
 }
 
 V1beta1__ContainerAllocateResponse *container_describe(struct arena *arena,

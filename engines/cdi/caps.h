@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The numbers of the capability files of MIG instances: /dev/nvidia-caps/nvidia-capN. */
-#ifndef SLURM_CAPS_H
-#define SLURM_CAPS_H
+#ifndef CDI_CAPS_H
+#define CDI_CAPS_H
 
 #include <stdbool.h>
 #include <stdint.h>

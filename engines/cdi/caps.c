@@ -2,7 +2,6 @@
 /* The capability files of MIG instances; see caps.h. */
 #include "caps.h"
 
-#include "numbers.h"
 #include "text.h"
 
 #include <stdio.h>
