@@ -21,6 +21,8 @@ static int run(const struct call *call)
 	if (typed)
 		return fail_usage(call->command, "completion does not know what to do with \"%s\"",
 				  typed);
+	if (strcmp(word, "hosts") == 0)
+		return completion_hosts();
 	if (strcmp(word, "leases") == 0)
 		return completion_leases(call);
 	for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
@@ -38,11 +40,11 @@ const struct command command_completion = {
 	.sentence = "completion for bash, fish or zsh",
 	.description =
 		"Prints a script that teaches a shell to complete commands, options, devices, "
-		"leases and machine names: source <(gpualloc completion bash). Packages install it "
-		"for you. devices and leases are what the script asks for when you press Tab: a "
+		"leases, hosts and machine names: source <(gpualloc completion bash). Packages install it "
+		"for you. devices, hosts and leases are what the script asks for when you press Tab: a "
 		"line each, the word, a tab, and what it is; devices continues the list LIST.",
 	.example = "gpualloc completion bash",
-	.operand = "bash|fish|zsh|leases|devices [LIST]",
+	.operand = "bash|fish|zsh|hosts|leases|devices [LIST]",
 	.operands_least = 1,
 	.operands_most = 2,
 	.complete = COMPLETE_SHELL,

@@ -199,7 +199,7 @@ const struct command command_leases = {
 		"shown without what runs there.",
 	.example = "gpualloc leases",
 	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
-					    OPTION_MACHINE, OPTION_PIDS, OPTION_PRIVATE,
+					    OPTION_MACHINE, OPTION_ON, OPTION_PIDS, OPTION_PRIVATE,
 					    OPTION_QUIET, OPTION_WATCH, OPTION_END},
 	.run = run,
 };

@@ -99,7 +99,7 @@ const struct command command_list = {
 	.example = "gpualloc list --machine a100-mig",
 	.options = (const enum option_id[]){OPTION_CSV, OPTION_DEADLINE, OPTION_FREE, OPTION_HELP,
 					    OPTION_INTERVAL, OPTION_JSON, OPTION_MACHINE,
-					    OPTION_MINE, OPTION_QUIET, OPTION_USER, OPTION_VERBOSE,
-					    OPTION_WATCH, OPTION_END},
+					    OPTION_MINE, OPTION_ON, OPTION_QUIET, OPTION_USER,
+					    OPTION_VERBOSE, OPTION_WATCH, OPTION_END},
 	.run = run,
 };

@@ -232,6 +232,7 @@ const struct command command_release = {
 	.operands_least = 1,
 	.operands_most = SIZE_MAX,
 	.complete = COMPLETE_LEASE,
-	.options = (const enum option_id[]){OPTION_HELP, OPTION_QUIET, OPTION_YES, OPTION_END},
+	.options = (const enum option_id[]){OPTION_HELP, OPTION_ON, OPTION_QUIET, OPTION_YES,
+					    OPTION_END},
 	.run = run,
 };

@@ -48,7 +48,8 @@ const struct command command_topo = {
 		"picture: GPUs grouped by NUMA node and PCIe switch, NVLinks as lines; what is "
 		"leased, kept, in use, unhealthy or out of use says so.",
 	.example = "gpualloc topo --machine dgx1-volta --svg -",
-	.options = (const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON,
-					    OPTION_MACHINE, OPTION_QUIET, OPTION_SVG, OPTION_END},
+	.options =
+		(const enum option_id[]){OPTION_DEADLINE, OPTION_HELP, OPTION_JSON, OPTION_MACHINE,
+					 OPTION_ON, OPTION_QUIET, OPTION_SVG, OPTION_END},
 	.run = run,
 };

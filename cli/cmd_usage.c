@@ -180,7 +180,7 @@ const struct command command_usage = {
 		"Without it there is nothing to show.",
 	.example = "gpualloc usage --since 7d --by gpu",
 	.options = (const enum option_id[]){OPTION_BY, OPTION_CSV, OPTION_DEADLINE, OPTION_HELP,
-					    OPTION_JSON, OPTION_MACHINE, OPTION_QUIET,
+					    OPTION_JSON, OPTION_MACHINE, OPTION_ON, OPTION_QUIET,
 					    OPTION_SAMPLE, OPTION_SINCE, OPTION_SVG, OPTION_END},
 	.run = run,
 };

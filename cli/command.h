@@ -15,11 +15,13 @@ enum option_id {
 	OPTION_ANONYMOUS,
 	OPTION_BIND,
 	OPTION_BY,
+	OPTION_CHDIR,
 	OPTION_CHECK,
 	OPTION_CONFIG,
 	OPTION_COUNT,
 	OPTION_CSV,
 	OPTION_DEADLINE,
+	OPTION_ENV,
 	OPTION_EXCLUDE,
 	OPTION_EXTEND,
 	OPTION_FOR,
@@ -44,6 +46,7 @@ enum option_id {
 	OPTION_NOTE,
 	OPTION_NOTIFY,
 	OPTION_NOTIFY_BEFORE,
+	OPTION_ON,
 	OPTION_ONLY,
 	OPTION_OUTPUT,
 	OPTION_PIDS,
@@ -78,6 +81,7 @@ enum complete {
 	COMPLETE_FILE,
 	COMPLETE_FORM,
 	COMPLETE_FORMAT,
+	COMPLETE_HOSTS,
 	COMPLETE_LEASE,
 	COMPLETE_MACHINE,
 	COMPLETE_POLICY,
@@ -95,11 +99,16 @@ struct option_info {
 	const char *sentence;
 };
 
+/* --env may be given this often. */
+enum { ENV_MOST = 256 };
+
 /* A command as it was called. */
 struct call {
 	const struct command *command;
 	const struct command *const *commands; /* all of them, with NULL after the last */
 	const char *value[OPTION_END];         /* "" for a flag; NULL if not given */
+	const char *env[ENV_MOST];             /* every --env, in order */
+	size_t env_count;
 	unsigned deadline_ms;
 	char *const *operands; /* NULL after the last */
 	size_t operand_count;

@@ -18,7 +18,8 @@ void completion_words(struct ga_buffer *text, const struct command *const *comma
 		      enum complete complete);
 /* Whether it may be a file. */
 bool completion_takes_files(enum complete complete);
-/* What the script asks the command for: "devices", "leases"; NULL if it knows the words. */
+/* What the script asks the command for: "devices", "hosts", "leases"; NULL if it knows the words.
+ */
 const char *completion_asks(enum complete complete);
 
 /*
@@ -26,6 +27,7 @@ const char *completion_asks(enum complete complete);
  * and leaves out those that typed has already. They return the exit status.
  */
 int completion_devices(const struct call *call, const char *typed);
+int completion_hosts(void);
 int completion_leases(const struct call *call);
 
 #endif

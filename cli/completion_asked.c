@@ -3,6 +3,7 @@
 #include "columns.h"
 #include "completion.h"
 #include "device.h"
+#include "hosts/hosts.h"
 #include "lease_find.h"
 #include "message.h"
 #include "open.h"
@@ -154,4 +155,35 @@ int completion_leases(const struct call *call)
 			add_lease(&text, gpualloc_leases_held(leases, i));
 	}
 	return result ? result : output_print(&text);
+}
+
+/* ---- hosts ---- */
+
+static bool is_said(const struct hosts *hosts, size_t end, size_t groups, const char *group)
+{
+	for (size_t i = 0; i <= end; i++)
+		for (size_t g = 0; g < (i < end ? hosts->list[i].group_count : groups); g++)
+			if (strcmp(hosts->list[i].groups[g], group) == 0)
+				return true;
+	return false;
+}
+
+int completion_hosts(void)
+{
+	auto_hosts struct hosts hosts = {0};
+	ga_auto_free char *path = NULL;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	int result = hosts_read(&hosts, &path);
+
+	if (result)
+		return result;
+	if (hosts.count > 0)
+		ga_buffer_format(&text, "all\tall %zu\n", hosts.count);
+	for (size_t i = 0; i < hosts.count; i++) {
+		ga_buffer_format(&text, "%s\thost\n", hosts.list[i].name);
+		for (size_t g = 0; g < hosts.list[i].group_count; g++)
+			if (!is_said(&hosts, i, g, hosts.list[i].groups[g]))
+				ga_buffer_format(&text, "%s\tgroup\n", hosts.list[i].groups[g]);
+	}
+	return output_print(&text);
 }

@@ -40,6 +40,7 @@ bool completion_takes_files(enum complete complete)
 const char *completion_asks(enum complete complete)
 {
 	return complete == COMPLETE_DEVICES ? "devices"
+	       : complete == COMPLETE_HOSTS ? "hosts"
 	       : complete == COMPLETE_LEASE ? "leases"
 					    : NULL;
 }

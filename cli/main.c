@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc: finds the command, reads its options, runs it. command.h says what a command is. */
 #include "commands.h"
+#include "hosts/on.h"
 #include "keeper.h"
 #include "message.h"
 #include "notify.h"
@@ -52,7 +53,9 @@ static int run_command(const struct command *command, int argc, char **argv)
 	if (result)
 		return result;
 	call.commands = commands;
-	return call.value[OPTION_HELP] ? print_usage(command) : command->run(&call);
+	if (call.value[OPTION_HELP])
+		return print_usage(command);
+	return call.value[OPTION_ON] ? on_hosts(&call) : command->run(&call);
 }
 
 /* An option before the command: one of the program itself, or one in the wrong place. */

@@ -22,6 +22,10 @@ static const struct option_info infos[] = {
 		       .argument = "WHAT",
 		       .complete = COMPLETE_BY,
 		       .sentence = "a row for each user (the default), group or gpu"},
+	[OPTION_CHDIR] = {.name = "chdir",
+			  .argument = "DIR",
+			  .sentence = "with --on: the folder there to run in; default: the same as "
+				      "here if it exists, else the home folder"},
 	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store"},
 	[OPTION_CONFIG] = {.name = "config",
 			   .argument = "FILE",
@@ -41,6 +45,10 @@ static const struct option_info infos[] = {
 			     .argument = "DURATION",
 			     .sentence = "how long a driver may take to answer: 500ms, 10s, 2m; "
 					 "default 10s"},
+	[OPTION_ENV] = {.name = "env",
+			.argument = "NAME[=VALUE]",
+			.sentence = "with --on: a variable for the command there, with its value "
+				    "here or the one given; may be repeated"},
 	[OPTION_EXCLUDE] = {.name = "exclude",
 			    .argument = "LIST",
 			    .complete = COMPLETE_DEVICES,
@@ -130,6 +138,11 @@ static const struct option_info infos[] = {
 				  .sentence =
 					  "how long before the end --notify tells of it; default "
 					  "10m, of a shorter time half"},
+	[OPTION_ON] = {.name = "on",
+		       .argument = "HOSTS",
+		       .complete = COMPLETE_HOSTS,
+		       .sentence = "on other hosts, over ssh: names for ssh, groups of the hosts "
+				   "file, or all; several with commas"},
 	[OPTION_ONLY] = {.name = "only",
 			 .argument = "LIST",
 			 .complete = COMPLETE_DEVICES,
@@ -433,6 +446,10 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 					  infos[id].name, infos[id].name, infos[id].argument,
 					  infos[id].name);
 		call.value[id] = optarg ? optarg : "";
+		if (id == OPTION_ENV && call.env_count < ENV_MOST)
+			call.env[call.env_count++] = optarg;
+		else if (id == OPTION_ENV)
+			return fail_usage(command, "--env was given more than %d times", ENV_MOST);
 		if (id == OPTION_HELP) {
 			*ret_call = call;
 			return 0;

@@ -27,7 +27,7 @@ def alone_it_prints_help_to_stderr():
     refused(64, "--help", "list", "topo", says=["topo"])
     assert commands() == ["doctor", "explain", "hold", "kernelspec", "leases", "list", "pick",
                           "release", "run", "setup", "slurm", "snapshot", "topo", "usage",
-                          "completion", "help", "version"]
+                          "completion", "help", "remote", "version"]
 
 
 @case

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks several hosts the same, side by side, with one deadline. Each host answers, or has a reason
+ * why it did not; no host keeps the others from being heard. What comes back is bounded, and is not
+ * believed before it has been parsed.
+ */
+#ifndef CLI_HOSTS_ASK_H
+#define CLI_HOSTS_ASK_H
+
+#include "buffer.h"
+#include "hosts/request.h"
+#include "hosts/ssh.h"
+
+#include <jansson.h>
+
+struct answer {
+	const struct host *host;
+	const char *out; /* what gpualloc there printed */
+	size_t size;
+	int status;       /* 0; its exit status; or 69 if it did not answer at all */
+	char *reason;     /* why the status is not 0 */
+	json_t *document; /* if one was asked for: its schema and command are checked */
+
+	/* ---- while asking ---- */
+	struct ga_buffer printed, errors;
+	size_t sent;
+	pid_t pid;
+	int in, from_out, from_errors, ended;
+};
+
+struct question {
+	const struct request *request;
+	const char *command; /* whose document it answers with; NULL: text */
+	int64_t deadline_ms; /* -1: none */
+};
+
+/* *ret_answers has one for each host, for answers_free(). Returns 0, or after a message the exit
+ * status of what went wrong here. */
+int ask(const struct hosts *hosts, const struct question *question, struct answer **ret_answers);
+void answers_free(struct answer *answers, size_t count);
+
+/* A document of a gpualloc: parsed, of a schema known here, from that command. NULL with a sentence
+ * in *ret_wrong, for free(); that is NULL when out of memory. */
+json_t *answer_parse(const char *text, size_t size, const char *command, char **ret_wrong);
+
+/* The rest of the text after the greeting, or NULL. *ret_protocol is its number; 0: none. */
+const char *answer_after_greeting(const char *text, size_t size, int64_t *ret_protocol);
+
+#endif

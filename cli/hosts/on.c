@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands with --on; see on.h. A host that gives no answer is a line on stderr. The exit status is
+ * 0 if any host did what was asked, else theirs if they agree, else 69.
+ */
+#include "hosts/on.h"
+
+#include "hosts/show.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STATUS_UNAVAILABLE = 69, CONNECT_MS = 10000, WORDS_MORE = 8 };
+
+/* ---- the words ---- */
+
+static bool is_for_us(enum option_id id)
+{
+	static const enum option_id ours[] = {OPTION_CHDIR, OPTION_CSV,      OPTION_ENV,
+					      OPTION_HELP,  OPTION_INTERVAL, OPTION_JSON,
+					      OPTION_ON,    OPTION_WATCH};
+
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (ours[i] == id)
+			return true;
+	return false;
+}
+
+/* "--name=value", "--name" */
+static bool add_option(struct ga_buffer *text, const struct option_info *info, const char *value)
+{
+	ga_buffer_format(text, "--%s", info->name);
+	if (info->argument && (*value || !info->may_lack))
+		ga_buffer_format(text, "=%s", value);
+	ga_buffer_char(text, '\0');
+	return !text->failed;
+}
+
+static void add_word(struct ga_buffer *text, const char *word)
+{
+	ga_buffer_append(text, word, strlen(word) + 1);
+}
+
+/* The pointers, then the words they point to, in one piece of memory. */
+static char **to_list(const struct ga_buffer *words)
+{
+	size_t count = 0, pointers;
+	char **list, *at;
+
+	for (size_t i = 0; i < words->size; i++)
+		count += !words->data[i];
+	pointers = (count + 1) * sizeof *list;
+	list = words->failed ? NULL : malloc(pointers + words->size);
+	if (!list)
+		return NULL;
+	at = (char *)list + pointers;
+	memcpy(at, words->data, words->size);
+	for (size_t i = 0; i < count; i++) {
+		list[i] = at;
+		at += strlen(at) + 1;
+	}
+	list[count] = NULL;
+	return list;
+}
+
+char **on_words(const struct call *call, const char *const *more)
+{
+	ga_auto_buffer struct ga_buffer words = GA_BUFFER_INIT(REQUEST_MOST);
+
+	add_word(&words, call->command->name);
+	for (const enum option_id *id = call->command->options; *id != OPTION_END; id++)
+		if (call->value[*id] && !is_for_us(*id))
+			add_option(&words, option_info(*id), call->value[*id]);
+	for (; more && *more; more++)
+		add_word(&words, *more);
+	if (call->operand_count > 0)
+		add_word(&words, "--");
+	for (size_t i = 0; i < call->operand_count; i++)
+		add_word(&words, call->operands[i]);
+	return to_list(&words);
+}
+
+/* ---- the outcome ---- */
+
+static void say_reasons(const struct answers *answers)
+{
+	for (size_t i = 0; i < answers->count; i++)
+		if (answers->list[i].reason)
+			say("%s: %s", answers->list[i].host->name, answers->list[i].reason);
+}
+
+static int outcome(const struct answers *answers)
+{
+	int status = answers->list[0].status;
+
+	for (size_t i = 0; i < answers->count; i++) {
+		if (answers->list[i].status == 0)
+			return 0;
+		if (answers->list[i].status != status)
+			status = STATUS_UNAVAILABLE;
+	}
+	return status;
+}
+
+/* What gpualloc there said though it did what it was asked: notes, and what release ends. */
+static void say_notes(const struct answers *answers)
+{
+	static const char name[] = "gpualloc: ";
+
+	for (size_t i = 0; i < answers->count; i++) {
+		const struct answer *answer = &answers->list[i];
+		struct ga_view rest = {answer->errors.data, answer->errors.size}, line;
+
+		while (!answer->reason && rest.size > 0 && ga_view_line(&rest, &line))
+			if (line.size >= sizeof name &&
+			    memcmp(line.text, name, sizeof name - 1) == 0)
+				say("%s: %.*s", answer->host->name,
+				    (int)(line.size - (sizeof name - 1)),
+				    line.text + sizeof name - 1);
+	}
+}
+
+static int show(const struct answers *answers, bool as_text)
+{
+	const struct call *call = answers->call;
+	struct terminal terminal = terminal_of(STDOUT_FILENO);
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	int status = outcome(answers);
+
+	say_reasons(answers);
+	if (!call->value[OPTION_QUIET])
+		say_notes(answers);
+	if (status)
+		return status;
+	if (call->value[OPTION_JSON])
+		show_json(&text, answers);
+	else if (call->value[OPTION_CSV])
+		show_csv(&text, answers);
+	else if (as_text)
+		show_texts(&text, answers, &terminal);
+	else if (strcmp(call->command->name, "list") == 0)
+		show_list(&text, answers, &terminal);
+	else
+		show_leases(&text, answers, &terminal);
+	return output_print(&text);
+}
+
+/* ---- asking ---- */
+
+/* A driver there may take its time, and ssh some to get there. */
+static int64_t deadline_of(const struct call *call)
+{
+	int64_t driver = call->deadline_ms ? call->deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS;
+
+	return call->value[OPTION_WAIT] ? -1 : CONNECT_MS + driver;
+}
+
+static int ask_words(const struct call *call, const struct hosts *hosts, char **words,
+		     const char *command, struct answer **ret_answers)
+{
+	struct request request = {.mode = REQUEST_ASK, .words = words};
+	struct question question = {
+		.request = &request, .command = command, .deadline_ms = deadline_of(call)};
+
+	while (words[request.word_count])
+		request.word_count++;
+	return ask(hosts, &question, ret_answers);
+}
+
+/* The same of all hosts, shown together. */
+static int ask_all(const struct call *call, const struct hosts *hosts, bool as_text)
+{
+	static const char *const json[] = {"--json", NULL}, *const csv[] = {"--csv", NULL};
+	bool wants_csv = call->value[OPTION_CSV] != NULL;
+	bool wants_text = as_text && !call->value[OPTION_JSON];
+	ga_auto_free char **words = on_words(call, wants_csv ? csv : wants_text ? NULL : json);
+	struct answers answers = {.call = call, .count = hosts->count};
+	struct answer *list = NULL;
+	int result;
+
+	if (!words)
+		return fail_memory();
+	result = ask_words(call, hosts, words, wants_csv || wants_text ? NULL : call->command->name,
+			   &list);
+	if (result)
+		return result;
+	answers.list = list;
+	result = show(&answers, wants_text);
+	answers_free(list, hosts->count);
+	return result;
+}
+
+static int on_list(const struct call *call, const struct hosts *hosts)
+{
+	if (call->value[OPTION_WATCH])
+		return fail_usage(call->command, "--watch shows this host; it does not go with "
+						 "--on");
+	return ask_all(call, hosts, false);
+}
+
+static int on_texts(const struct call *call, const struct hosts *hosts)
+{
+	if (call->value[OPTION_SVG])
+		return fail_usage(call->command,
+				  "--svg draws one machine; ask one host for it: "
+				  "ssh HOST gpualloc %s --svg -",
+				  call->command->name);
+	return ask_all(call, hosts, true);
+}
+
+static const struct {
+	const char *command;
+	int (*run)(const struct call *call, const struct hosts *hosts);
+} able[] = {{"explain", on_texts}, {"leases", on_list}, {"list", on_list},  {"pick", on_texts},
+	    {"release", on_texts}, {"topo", on_texts},  {"usage", on_texts}};
+
+int on_hosts(const struct call *call)
+{
+	auto_hosts struct hosts hosts = {0};
+	int result = hosts_named(call, &hosts);
+
+	if (result)
+		return result;
+	for (size_t i = 0; i < sizeof able / sizeof *able; i++)
+		if (strcmp(able[i].command, call->command->name) == 0)
+			return able[i].run(call, &hosts);
+	return fail_usage(call->command, "%s has no --on", call->command->name);
+}

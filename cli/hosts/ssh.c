@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting ssh and understanding its failures; see ssh.h. */
+#include "hosts/ssh.h"
+
+#include "message.h"
+#include "owned.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STATUS_UNAVAILABLE = 69, ARGUMENTS_MOST = 40 };
+
+int ssh_find(char **ret_path)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	const char *named = getenv("GPUALLOC_SSH");
+
+	if (!named || !*named)
+		named = "ssh";
+	if (gpualloc_program_find(named, ret_path, error) == 0)
+		return 0;
+	return fail(STATUS_UNAVAILABLE,
+		    "--on needs OpenSSH's ssh: %s; install it (Debian: openssh-client), or name it "
+		    "with GPUALLOC_SSH",
+		    gpualloc_error_message(error));
+}
+
+/* ---- its command line ---- */
+
+struct arguments {
+	const char *list[ARGUMENTS_MOST];
+	size_t count;
+	char control[256];
+};
+
+static void add(struct arguments *arguments, const char *word)
+{
+	if (arguments->count + 1 < ARGUMENTS_MOST)
+		arguments->list[arguments->count++] = word;
+}
+
+static void add_option(struct arguments *arguments, const char *option)
+{
+	add(arguments, "-o");
+	add(arguments, option);
+}
+
+static void fill(struct arguments *arguments, const struct ssh *ssh)
+{
+	/* Of the user's configuration only what would get in the way is changed. */
+	static const char *const always[] = {"BatchMode=yes", "ClearAllForwardings=yes",
+					     "ForwardX11=no", "PermitLocalCommand=no",
+					     "RemoteCommand=none"};
+
+	add(arguments, ssh->path);
+	add(arguments, ssh->terminal ? "-tt" : "-T");
+	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+		add_option(arguments, always[i]);
+	add_option(arguments, ssh->is_master ? "ControlMaster=yes" : "ControlMaster=no");
+	if (ssh->control) {
+		(void)snprintf(arguments->control, sizeof arguments->control, "ControlPath=%s",
+			       ssh->control);
+		add_option(arguments, arguments->control);
+		add_option(arguments, "ControlPersist=no");
+	}
+	/* "Shared connection closed" is not for the user, who does not know that it is shared. */
+	if (ssh->foreground)
+		add_option(arguments, "LogLevel=ERROR");
+	add(arguments, "--");
+	add(arguments, ssh->host->name);
+	add(arguments, ssh->host->program);
+	add(arguments, "remote");
+	if (ssh->token)
+		add(arguments, ssh->token);
+}
+
+/* ---- starting it ---- */
+
+static void set_signals(const struct ssh *ssh)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	sigset_t blocked;
+
+	(void)sigaction(SIGPIPE, &usual, NULL);
+	(void)sigaction(SIGCHLD, &usual, NULL);
+	(void)sigemptyset(&blocked);
+	/* A signal to the group is for the command there: we pass it on, and ssh must live to do
+	 * so. */
+	if (ssh->foreground) {
+		(void)sigaddset(&blocked, SIGINT);
+		(void)sigaddset(&blocked, SIGQUIT);
+		(void)sigaddset(&blocked, SIGTERM);
+		(void)sigaddset(&blocked, SIGHUP);
+	}
+	(void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* With the descriptors in place; above 2, all are ours and close-on-exec. */
+static void become(const struct ssh *ssh, pid_t parent)
+{
+	struct arguments arguments = {0};
+	int ends[] = {ssh->in, ssh->out, ssh->err};
+
+	/* Without us nobody would speak to it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(127);
+	/* In a session of its own it has no terminal to ask on, and no Ctrl-C reaches it. */
+	if (!ssh->foreground)
+		(void)setsid();
+	for (int i = 0; i < 3; i++)
+		if (ends[i] <= 2 && ends[i] != i)
+			ends[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+	for (int i = 0; i < 3; i++)
+		if (ends[i] != i && dup2(ends[i], i) < 0)
+			_exit(127);
+	set_signals(ssh);
+	fill(&arguments, ssh);
+	(void)execv(ssh->path, (char *const *)(uintptr_t)arguments.list);
+	_exit(127);
+}
+
+int ssh_start(const struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
+{
+	pid_t parent = getpid(), pid = fork();
+	int ended, reason;
+
+	if (pid == 0)
+		become(ssh, parent);
+	if (pid < 0)
+		return errno;
+	ended = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (ended < 0) {
+		reason = errno;
+		(void)kill(pid, SIGKILL);
+		(void)ssh_status(pid);
+		return reason;
+	}
+	*ret_pid = pid;
+	*ret_ended = ended;
+	return 0;
+}
+
+int ssh_status(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 127;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- its failures ---- */
+
+static bool has(struct ga_view line, const char *word)
+{
+	return memmem(line.text, line.size, word, strlen(word)) != NULL;
+}
+
+/* The last line that says something; warnings and banners come before it. */
+static struct ga_view last_line(const char *printed, size_t size)
+{
+	struct ga_view rest = {printed, size}, line, last = {"", 0};
+
+	while (ga_view_line(&rest, &line)) {
+		line = ga_view_trim(line.text, line.size);
+		if (line.size > 0)
+			last = line;
+	}
+	return last;
+}
+
+char *ssh_reason(const char *printed, size_t size)
+{
+	enum { SHOWN = 300 };
+	struct ga_view line = last_line(printed, size);
+	ga_auto_free char *clean = ga_text_clean(line.text, line.size);
+	const char *before = "", *after = "";
+	char *reason;
+
+	if (!clean)
+		return NULL;
+	if (!*clean)
+		return strdup("ssh failed and did not say why");
+	if (has(line, "Permission denied") || has(line, "Too many authentication failures"))
+		before = "asks for a password, or for a key that is not here: ";
+	if (has(line, "Host key verification failed"))
+		after = " Connect to it once by hand to check its key";
+	return asprintf(&reason, "%s%.*s%s", before, SHOWN, clean, after) < 0 ? NULL : reason;
+}
