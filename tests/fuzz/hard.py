@@ -5,7 +5,9 @@ side. Says for each how many there were, how long it took, and how much of the t
 reached. It stops at the first finding, keeps the input and says how to run it again.
 
 hard.py BUILD [TARGET…], BUILD with -Dfuzzers=true. FUZZ_RUNS and FUZZ_SECONDS make it shorter;
-FUZZ_NEW is a folder in which to keep the inputs that reached something new."""
+FUZZ_NEW is a folder in which to keep the inputs that reached something new.
+
+hard.py --check only looks whether every target is known here."""
 import concurrent.futures
 import os
 import re
@@ -27,6 +29,11 @@ TARGETS = {
     "amounts": ["src/util/duration.c", "src/util/size.c"],
     "choice_words": ["src/machine/device_id.c", "src/machine/visible.c", "src/choose/select.c"],
     "configuration": ["src/site/"],
+    "grpc_server": ["engines/kubernetes/grpc/"],
+    "kubelet_messages": ["engines/kubernetes/deviceplugin/messages.c",
+                         "engines/kubernetes/deviceplugin/choice.c",
+                         "engines/kubernetes/deviceplugin/claims.c",
+                         "engines/kubernetes/deviceplugin/xid.c"],
     "lease_record": ["src/lease/record.c", "src/lease/leaf.c"],
     "machine_file": ["src/machine/machine_file", "src/machine/json_reader.c"],
     "nvidia_smi": ["src/source/smi/xml.c", "src/source/smi/list.c", "src/source/smi/field.c"],
@@ -102,9 +109,11 @@ def finding(build, name, said, code):
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
     there = {entry[:-len("_fuzz.c")] for entry in os.listdir(HERE) if entry.endswith("_fuzz.c")}
     assert there == set(TARGETS), f"{there ^ set(TARGETS)} is in one list only"
+    if sys.argv[1:] == ["--check"]:
+        return 0
+    build = os.path.abspath(sys.argv[1])
     names = sys.argv[2:] or sorted(TARGETS)
     where = tempfile.mkdtemp(prefix="gpualloc-fuzz-")
     try:
