@@ -1015,6 +1015,14 @@ GPUALLOC_EXPORT int gpualloc_holders_end(gpualloc_holders *holders, int only_kee
 GPUALLOC_EXPORT int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd,
 					char **ret_variables, gpualloc_error *error);
 /*
+ * Takes part in a lease of the caller's own that another process holds, whatever that process is:
+ * for a program that replaces another. *ret_fd is a descriptor, close-on-exec, that holds the lease
+ * too; the lease then lives until the last process that has it lets go. GPUALLOC_EPERM if no holder
+ * can be seen, or if the kernel does not let one process take another's descriptor.
+ */
+GPUALLOC_EXPORT int gpualloc_lease_adopt(const gpualloc_store *store, const char *id, int *ret_fd,
+					 gpualloc_error *error);
+/*
  * Whether "NAME=VALUE" is one of the variables that describe a lease. Only these are taken over
  * from another process, because none of them names a program or a library.
  */

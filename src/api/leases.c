@@ -173,6 +173,14 @@ int gpualloc_lease_join(const gpualloc_store *store, const char *id, int *ret_fd
 			       ret_variables, error);
 }
 
+int gpualloc_lease_adopt(const gpualloc_store *store, const char *id, int *ret_fd,
+			 gpualloc_error *error)
+{
+	if (!store || !id)
+		return ga_error_missing(error, "the store or the id");
+	return ga_holders_adopt(&store->files, id, ret_fd, error);
+}
+
 int gpualloc_lease_has_variable(const char *entry)
 {
 	return entry && ga_environment_tells_of_lease(entry);

@@ -489,22 +489,34 @@ static int nobody_told(const struct ga_store *store, const struct ga_record *rec
 		GPUALLOC_REMEDY_LEASE_WITHIN);
 }
 
-int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)(const char *entry),
-		    int *ret_fd, char **ret_variables, gpualloc_error *error)
+/* The record of a lease of our own user. */
+static int read_own(const struct ga_store *store, const char *id, struct ga_record *ret_record,
+		    gpualloc_error *error)
 {
-	enum { LOOKS = 3 }; /* those that one look found may have ended, and left children */
-	ga_auto_record struct ga_record record = {0};
-	struct search search;
 	uint64_t number;
-	int result = ga_id_parse(id, &number) ? ga_record_read(store, number, &record) : 0;
+	int result = ga_id_parse(id, &number) ? ga_record_read(store, number, ret_record) : 0;
 
 	if (result < 0)
 		return ga_error_memory(error);
-	if (result == 0 || record.uid != geteuid())
+	if (result == 0 || ret_record->uid != geteuid())
 		return ga_error_remedy(
 			error,
 			ga_error_set(error, GPUALLOC_EPERM, "you have no lease \"%.40s\"", id),
 			GPUALLOC_REMEDY_SHOW_LEASES);
+	return 0;
+}
+
+enum { LOOKS = 3 }; /* those that one look found may have ended, and left children */
+
+int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)(const char *entry),
+		    int *ret_fd, char **ret_variables, gpualloc_error *error)
+{
+	ga_auto_record struct ga_record record = {0};
+	struct search search;
+	int result = read_own(store, id, &record, error);
+
+	if (result < 0)
+		return result;
 	search = search_for(store, &record);
 	result = 0;
 	for (int i = 0; result == 0 && i < LOOKS; i++) {
@@ -519,4 +531,30 @@ int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)
 	if (result != 0)
 		return result < 0 ? result : 0;
 	return nobody_told(store, &record, id, error);
+}
+
+int ga_holders_adopt(const struct ga_store *store, const char *id, int *ret_fd,
+		     gpualloc_error *error)
+{
+	ga_auto_record struct ga_record record = {0};
+	struct ga_holder holder;
+	int result = read_own(store, id, &record, error), joined = 0, fd = -1;
+
+	for (int i = 0; result == 0 && joined == 0 && i < LOOKS; i++) {
+		result = ga_holders_prove(store, &record, &holder, error);
+		if (result == 0)
+			break;
+		joined = result > 0 ? join_one(store, &record, &holder, &fd, error) : 0;
+		result = result < 0 ? result : joined < 0 ? joined : 0;
+	}
+	if (result < 0)
+		return result;
+	if (fd < 0)
+		return ga_error_set(
+			error, GPUALLOC_EPERM,
+			joined > 0 ? "the kernel lets no process take the descriptor of lease %s"
+				   : "no process that holds lease %s can be seen",
+			id);
+	*ret_fd = fd;
+	return 0;
 }

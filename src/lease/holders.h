@@ -50,4 +50,11 @@ int ga_holders_check(const struct ga_store *store, const struct ga_record *recor
 int ga_holders_join(const struct ga_store *store, const char *id, bool (*counts)(const char *entry),
 		    int *ret_fd, char **ret_variables, gpualloc_error *error);
 
+/*
+ * The descriptor of a lease of our own user that another process holds: from then on we hold it
+ * too. GPUALLOC_EPERM if no holder can be seen, or where the kernel keeps processes apart.
+ */
+int ga_holders_adopt(const struct ga_store *store, const char *id, int *ret_fd,
+		     gpualloc_error *error);
+
 #endif

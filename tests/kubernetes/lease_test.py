@@ -168,6 +168,102 @@ def an_update_does_not_make_the_pods_gpus_unhealthy():
             assert young.end() == 0
 
 
+class Waiter:
+    """Somebody who waits for a GPU by `gpualloc run --wait`."""
+
+    def __init__(self, kubelet):
+        self.process = subprocess.Popen(
+            [cli.GPUALLOC, "run", "--machine", "dgx1-volta", "--wait", "--", "sh", "-c",
+             "echo $GPUALLOC_DEVICES"],
+            env=cli.environment(GPUALLOC_STATE_DIR=os.path.join(kubelet.where, "store")),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def has_got(self):
+        return self.process.poll() is not None
+
+    def end(self):
+        self.process.kill()
+        return self.process.communicate(timeout=PATIENCE)[0]
+
+
+def another(kubelet):
+    return Agent(kubelet, "dgx1-volta", store=os.path.join(kubelet.where, "store"))
+
+
+def wait_log(agent, text):
+    while text not in agent.log():
+        assert agent.process.poll() is None, agent.log()
+
+
+def forget_the_killed(kubelet, living=None):
+    """Their sockets stay behind."""
+    for name in os.listdir(kubelet.folder):
+        if name.startswith("gpualloc-") and name != living:
+            os.unlink(os.path.join(kubelet.folder, name))
+
+
+@needs
+def at_an_update_nobody_gets_between_two_agents():
+    with cluster(store=True) as (kubelet, old):
+        kubelet.wait_healthy(8)
+        all_of_them = kubelet.pod("a", 8)
+        waiter = Waiter(kubelet)
+        try:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                before, registrations = leases(kubelet), len(kubelet.registrations)
+                young = another(kubelet)
+                wait_log(young, "shares 8 leases")
+                old.end(number)
+                assert leases(kubelet) == before and set(before) == set(all_of_them)
+                old = young
+                kubelet.wait("it", lambda: len(kubelet.registrations) > registrations)
+                assert set(leases(kubelet)) == set(all_of_them) and not waiter.has_got()
+            kubelet.delete("a")
+            wait_leases(kubelet, [])
+            waiter.process.wait(PATIENCE)
+            assert len(waiter.end().split()) == 1
+        finally:
+            waiter.end()
+            old.end()
+            forget_the_killed(kubelet)
+
+
+@needs
+def a_share_in_a_lease_is_none_when_the_pod_has_gone():
+    with cluster(store=True) as (kubelet, old):
+        kubelet.wait_healthy(8)
+        gone, stays = kubelet.pod("gone", 1), kubelet.pod("stays", 1)
+        kubelet.wait_asked()
+        first = kubelet.registrations[0].endpoint
+        young = another(kubelet)
+        try:
+            wait_log(young, "shares 2 leases")
+            kubelet.wait("the younger one", lambda: kubelet.registrations[-1].endpoint != first)
+            kubelet.wait_healthy(8)
+            kubelet.delete("gone")
+            wait_leases(kubelet, stays)
+            kubelet.allocate(gone)
+            assert set(leases(kubelet)) == {*gone, *stays}
+            old.end()
+            assert set(leases(kubelet)) == {*gone, *stays}
+        finally:
+            young.end()
+
+
+@needs
+def an_agent_killed_at_any_step_of_an_update_takes_no_lease_with_it():
+    with cluster(store=True) as (kubelet, old):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 2)
+        for step in ("", "", "shares", "shares", "devices are healthy", "registered"):
+            young = another(kubelet)
+            wait_log(young, step)
+            young.end(signal.SIGKILL)
+            assert set(leases(kubelet)) == set(chosen), step
+        assert old.process.poll() is None
+        forget_the_killed(kubelet, kubelet.registrations[0].endpoint)
+
+
 @needs
 def a_kubelet_that_does_not_say_which_pods_there_are_is_no_reason_to_give_back():
     with cluster(store=True) as (kubelet, agent):

@@ -350,6 +350,45 @@ static void a_program_inherits_only_what_is_handed_on(void)
 	}
 }
 
+/* The id of the only lease there is. */
+static void find_id(char id[static 16])
+{
+	gpualloc_leases *leases = NULL;
+
+	CHECK_INT(gpualloc_leases_read(store, &leases, NULL), 0);
+	CHECK_INT((int)gpualloc_leases_held_count(leases), 1);
+	(void)snprintf(id, 16, "%s", gpualloc_held_id(gpualloc_leases_held(leases, 0)));
+	gpualloc_leases_free(leases);
+}
+
+static void a_stranger_takes_part_and_keeps_it_alive(void)
+{
+	struct talk talk = talk_open();
+	pid_t pid;
+	char id[16];
+	int fd = -1;
+
+	open_store();
+	pid = fork();
+	if (pid == 0) {
+		(void)take_all();
+		say_and_wait(&talk);
+		_exit(0);
+	}
+	hear(&talk);
+	find_id(id);
+	CHECK_INT(gpualloc_lease_adopt(store, id, &fd, NULL), 0);
+	CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	CHECK_INT(kill(pid, SIGKILL), 0);
+	CHECK_INT(exit_of(pid), 128 + SIGKILL);
+	CHECK(is_held());
+	close(fd);
+	CHECK(!is_held());
+	CHECK_INT(gpualloc_lease_adopt(store, id, &fd, NULL), GPUALLOC_EPERM);
+	CHECK_INT(gpualloc_lease_adopt(store, "no id", &fd, NULL), GPUALLOC_EPERM);
+	close_store();
+}
+
 static const struct test_case cases[] = {
 	{"a child cannot release", a_child_cannot_release},
 	{"a child that frees gives nothing back", a_child_that_frees_gives_nothing_back},
@@ -359,6 +398,7 @@ static const struct test_case cases[] = {
 	{"a stopped holder holds", a_stopped_holder_holds},
 	{"a daemon holds until it ends", a_daemon_holds_until_it_ends},
 	{"a program inherits only what is passed on", a_program_inherits_only_what_is_handed_on},
+	{"a stranger takes part and keeps it alive", a_stranger_takes_part_and_keeps_it_alive},
 };
 
 TEST_MAIN(cases)

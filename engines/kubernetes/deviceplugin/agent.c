@@ -202,6 +202,7 @@ void agent_settle(struct agent *agent)
 		return;
 	}
 	keeping->is_all = true;
+	keeping->gives_back = agent->is_known;
 	keeping->who = agent->settings->resource;
 	keeping->context = agent;
 	keeping->job.done = settled;
@@ -375,6 +376,24 @@ static int open_signals(struct agent *agent, gpualloc_error *error)
 
 /* ---- the agent ---- */
 
+/* So that at an update nobody gets between us and the agent that we replace. */
+static void inherit(struct agent *agent)
+{
+	gpualloc_error *error = gpualloc_error_new();
+	size_t missed = keeper_inherit(&agent->keeper, error), shared = agent->keeper.count;
+
+	if (shared)
+		log_say(&agent->log, LOG_LEVEL_INFO,
+			"shares %zu lease%s with an agent that was started earlier", shared,
+			shared > 1 ? "s" : "");
+	if (missed)
+		log_say(&agent->log, LOG_LEVEL_WARNING,
+			"%zu lease%s of an agent that was started earlier cannot be shared, and may "
+			"be lost for a moment when it ends: %s",
+			missed, missed > 1 ? "s" : "", gpualloc_error_message(error));
+	gpualloc_error_free(error);
+}
+
 static int begin(struct agent *agent, gpualloc_error *error)
 {
 	const struct settings *settings = agent->settings;
@@ -389,7 +408,9 @@ static int begin(struct agent *agent, gpualloc_error *error)
 	if (result == 0)
 		result = gpualloc_policy_open(settings->policy, &agent->policy, error);
 	if (result == 0 && settings->lease)
-		result = keeper_open(&agent->keeper, settings->store, error);
+		result = keeper_open(&agent->keeper, settings, error);
+	if (result == 0 && settings->lease)
+		inherit(agent);
 	if (result == 0)
 		result = worker_start(&agent->probes, &agent->loop, error);
 	if (result == 0)

@@ -48,18 +48,6 @@ void claims_free(struct claims *claims)
 	*claims = (struct claims){0};
 }
 
-/* "nvidia.com/gpu", and "nvidia.com/mig-…" beside it. */
-static bool is_ours(const char *resource, const struct settings *settings)
-{
-	const char *slash = strchr(settings->resource, '/');
-	size_t domain = slash ? (size_t)(slash - settings->resource) + 1 : 0;
-
-	if (strcmp(resource, settings->resource) == 0)
-		return true;
-	return settings->mig == MIG_MIXED && strncmp(resource, settings->resource, domain) == 0 &&
-	       ga_text_starts(resource + domain, "mig-");
-}
-
 static int take_id(struct claims *claims, const char *id, int64_t asked_at, int64_t now)
 {
 	struct claim *claim = claims_find(claims, id);
@@ -83,8 +71,9 @@ static int take_container(struct claims *claims, const V1__ContainerResources *c
 	for (size_t i = 0; i < container->n_devices; i++) {
 		const V1__ContainerDevices *devices = container->devices[i];
 
-		for (size_t j = 0;
-		     is_ours(devices->resource_name, settings) && j < devices->n_device_ids; j++)
+		for (size_t j = 0; resource_is_ours(devices->resource_name, settings) &&
+				   j < devices->n_device_ids;
+		     j++)
 			if (take_id(claims, devices->device_ids[j], asked_at, now) < 0)
 				return GPUALLOC_ENOMEM;
 	}

@@ -3,6 +3,7 @@
 #include "front.h"
 
 #include "clock.h"
+#include "error.h"
 #include "plugin.h"
 
 #include <stdio.h>
@@ -120,6 +121,10 @@ static const char *folder(const struct settings *settings)
 
 static int begin(struct agent *agent, gpualloc_error *error)
 {
+	/* The first list counts; what is not in it may have been given out just now. */
+	for (size_t i = 0; i < agent->keeper.count; i++)
+		if (claims_add(&agent->claims, agent->keeper.held[i].uuid, ga_clock_ms() - 1) < 0)
+			return ga_error_memory(error);
 	agent->list_at = (struct loop_timer){.ring = ask_for_list, .context = agent};
 	ask_for_list(agent);
 	return worker_start(&agent->foresight.worker, &agent->loop, error);

@@ -77,6 +77,17 @@ static bool name_resource(const struct offering *offering, const gpualloc_device
 	return *name != '\0';
 }
 
+bool resource_is_ours(const char *resource, const struct settings *settings)
+{
+	const char *slash = strchr(settings->resource, '/');
+	size_t domain = slash ? (size_t)(slash - settings->resource) + 1 : 0;
+
+	if (strcmp(resource, settings->resource) == 0)
+		return true;
+	return settings->mig == MIG_MIXED && strncmp(resource, settings->resource, domain) == 0 &&
+	       ga_text_starts(resource + domain, "mig-");
+}
+
 /* mig=single: one resource must mean one thing, so all instances are alike or none is offered. */
 static void look_for_profile(struct offering *offering)
 {

@@ -59,6 +59,9 @@ void inventory_free(struct inventory *inventory);
  */
 void inventory_relabel(struct inventory *inventory, const char *uuid, int64_t label);
 
+/* "nvidia.com/gpu", and "nvidia.com/mig-…" beside it where these are offered. */
+bool resource_is_ours(const char *resource, const struct settings *settings);
+
 /* By UUID, or by the id of one of its replicas; NULL if there is none. */
 struct unit *inventory_find(const struct inventory *inventory, const char *id);
 /* Copies the UUID that an id begins with. */

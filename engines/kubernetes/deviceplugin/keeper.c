@@ -16,7 +16,6 @@
 /* Long enough for a job that is just ending; a pod's start waits for it. */
 enum { WAIT_MS = 2000, NOTES_MOST = 1 << 16 };
 
-/* By this the leases of an agent are told from those of people. */
 #define KEEPER_COMMAND "gpualloc-k8s"
 
 int units_wanted_add(struct units_wanted *wanted, const char *uuid, bool is_mig)
@@ -41,16 +40,21 @@ void units_wanted_free(struct units_wanted *wanted)
 	*wanted = (struct units_wanted){0};
 }
 
-int keeper_open(struct keeper *keeper, const char *path, gpualloc_error *error)
+int keeper_open(struct keeper *keeper, const struct settings *settings, gpualloc_error *error)
 {
-	*keeper = (struct keeper){0};
-	return gpualloc_store_open(path && *path ? path : NULL, 0, &keeper->store, error);
+	const char *path = settings->store;
+
+	*keeper = (struct keeper){.settings = settings};
+	return gpualloc_store_open(*path ? path : NULL, 0, &keeper->store, error);
 }
 
+/* Our share; that ends the lease unless another agent has one too. */
 static void give_back(struct keeper *keeper, size_t i)
 {
-	(void)gpualloc_lease_release(keeper->held[i].lease, NULL);
-	gpualloc_lease_free(keeper->held[i].lease);
+	if (keeper->held[i].lease)
+		gpualloc_lease_free(keeper->held[i].lease);
+	else
+		close(keeper->held[i].fd);
 	keeper->held[i] = keeper->held[--keeper->count];
 }
 
@@ -104,6 +108,17 @@ int snapshot_keep(const char *text, size_t size, gpualloc_error *error)
 	return -1;
 }
 
+/* The place of one more; NULL: out of memory. */
+static struct held_unit *add_room(struct keeper *keeper)
+{
+	struct held_unit *more = realloc(keeper->held, (keeper->count + 1) * sizeof *more);
+
+	if (!more)
+		return NULL;
+	keeper->held = more;
+	return &more[keeper->count];
+}
+
 /* ---- taking ---- */
 
 static const struct held_unit *find(const struct held_unit *list, size_t count, const char *uuid)
@@ -150,23 +165,23 @@ static int take(struct keeping *keeping, const struct held_unit *unit)
 	struct keeper *keeper = keeping->keeper;
 	auto_request gpualloc_request *request = gpualloc_request_new();
 	auto_wish gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
-	struct held_unit *more = realloc(keeper->held, (keeper->count + 1) * sizeof *more);
+	struct held_unit *more = add_room(keeper);
 	int result;
 
 	if (!more)
 		return ga_error_memory(keeping->error);
-	keeper->held = more;
-	more[keeper->count] = *unit;
+	*more = *unit;
 	result = make_request(unit, request);
 	if (result == 0)
 		result = make_wish(keeping, wish);
 	if (result < 0)
 		return ga_error_memory(keeping->error);
-	result = gpualloc_lease_acquire(keeper->store, request, wish, &more[keeper->count].lease,
-					keeping->error);
-	if (result == 0)
-		keeper->count++;
-	return result;
+	result = gpualloc_lease_acquire(keeper->store, request, wish, &more->lease, keeping->error);
+	if (result < 0)
+		return result;
+	(void)snprintf(more->id, sizeof more->id, "%s", gpualloc_lease_id(more->lease));
+	keeper->count++;
+	return 0;
 }
 
 /* All or nothing: what was new is given back again. */
@@ -184,13 +199,104 @@ static void take_all(struct keeping *keeping)
 
 /* ---- all that pods have ---- */
 
+/* By this the leases of agents are told from those of people. */
+static bool is_of_an_agent(const gpualloc_held *held)
+{
+	return gpualloc_held_uid(held) == (int64_t)geteuid() &&
+	       ga_text_same(gpualloc_held_command(held), KEEPER_COMMAND);
+}
+
+static bool is_of_this_keeper(const struct keeper *keeper, const char *id)
+{
+	for (size_t i = 0; id && i < keeper->count; i++)
+		if (strcmp(keeper->held[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The unit that another agent of our resource has by this lease; NULL: none, or we have it too. */
+static const char *unit_of_agent(const struct keeper *keeper, const gpualloc_held *held)
+{
+	const char *id = gpualloc_held_id(held), *note = gpualloc_held_note(held);
+	const char *uuid =
+		gpualloc_held_device_count(held) == 1 ? gpualloc_held_device(held, 0) : NULL;
+
+	if (!is_of_an_agent(held) || !note || !resource_is_ours(note, keeper->settings) || !id ||
+	    strlen(id) >= LEASE_ID || is_of_this_keeper(keeper, id) || !uuid ||
+	    strlen(uuid) >= UNIT_ID || find(keeper->held, keeper->count, uuid))
+		return NULL;
+	return uuid;
+}
+
+static int share(struct keeper *keeper, const gpualloc_held *held, const char *uuid,
+		 gpualloc_error *error)
+{
+	struct held_unit *more = add_room(keeper);
+	int fd, result;
+
+	if (!more)
+		return ga_error_memory(error);
+	result = gpualloc_lease_adopt(keeper->store, gpualloc_held_id(held), &fd, error);
+	if (result < 0)
+		return result;
+	*more = (struct held_unit){.is_mig = ga_text_starts(uuid, "MIG-"), .fd = fd};
+	(void)snprintf(more->uuid, sizeof more->uuid, "%s", uuid);
+	(void)snprintf(more->id, sizeof more->id, "%s", gpualloc_held_id(held));
+	keeper->count++;
+	return 0;
+}
+
+size_t keeper_inherit(struct keeper *keeper, gpualloc_error *error)
+{
+	auto_leases gpualloc_leases *leases = NULL;
+	size_t missed = 0;
+
+	if (gpualloc_leases_read(keeper->store, &leases, error) < 0)
+		return 1;
+	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {
+		const gpualloc_held *held = gpualloc_leases_held(leases, i);
+		const char *uuid = unit_of_agent(keeper, held);
+
+		if (uuid)
+			missed += share(keeper, held, uuid, error) < 0;
+	}
+	return missed;
+}
+
+/* What an older agent gave out before the kubelet knew us, and still holds. */
+static void share_wanted(struct keeping *keeping)
+{
+	auto_leases gpualloc_leases *leases = NULL;
+
+	if (gpualloc_leases_read(keeping->keeper->store, &leases, keeping->error) < 0)
+		return;
+	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {
+		const gpualloc_held *held = gpualloc_leases_held(leases, i);
+		const char *uuid = unit_of_agent(keeping->keeper, held);
+
+		if (uuid && find(keeping->wanted.list, keeping->wanted.count, uuid))
+			(void)share(keeping->keeper, held, uuid, keeping->error);
+	}
+}
+
+static bool has_all(const struct keeping *keeping)
+{
+	for (size_t i = 0; i < keeping->wanted.count; i++)
+		if (!find(keeping->keeper->held, keeping->keeper->count,
+			  keeping->wanted.list[i].uuid))
+			return false;
+	return true;
+}
+
 static void settle(struct keeping *keeping)
 {
 	struct keeper *keeper = keeping->keeper;
 
-	for (size_t i = keeper->count; i-- > 0;)
+	for (size_t i = keeper->count; keeping->gives_back && i-- > 0;)
 		if (!find(keeping->wanted.list, keeping->wanted.count, keeper->held[i].uuid))
 			give_back(keeper, i);
+	if (!has_all(keeping))
+		share_wanted(keeping);
 	for (size_t i = 0; keeping->machine >= 0 && i < keeping->wanted.count; i++) {
 		const struct held_unit *unit = &keeping->wanted.list[i];
 
@@ -200,21 +306,6 @@ static void settle(struct keeping *keeping)
 				 unit->uuid, gpualloc_error_message(keeping->error));
 		ga_buffer_char(&keeping->notes, '\0');
 	}
-}
-
-static bool is_of_this_keeper(const struct keeper *keeper, const char *id)
-{
-	for (size_t i = 0; id && i < keeper->count; i++)
-		if (ga_text_same(gpualloc_lease_id(keeper->held[i].lease), id))
-			return true;
-	return false;
-}
-
-/* An agent that is about to be replaced has its pods' leases still: they are no strangers'. */
-static bool is_of_an_agent(const gpualloc_held *held)
-{
-	return gpualloc_held_uid(held) == (int64_t)geteuid() &&
-	       ga_text_same(gpualloc_held_command(held), KEEPER_COMMAND);
 }
 
 static void look_at_others(struct keeping *keeping)

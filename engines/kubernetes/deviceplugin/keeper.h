@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The node's leases for what pods have. All of this runs in one worker: a lock may take its time.
- * The leases are held by this process's descriptors and end with it.
+ * The leases are held by this process's descriptors and end with it, unless an agent that was
+ * started later has taken part in them by then. So nothing is ever given back for others: each lets
+ * go of its own share.
  */
 #ifndef DEVICEPLUGIN_KEEPER_H
 #define DEVICEPLUGIN_KEEPER_H
@@ -9,13 +11,18 @@
 #include "inventory.h"
 #include "worker.h"
 
+enum { LEASE_ID = 16 };
+
 struct held_unit {
 	char uuid[UNIT_ID];
 	bool is_mig;
-	gpualloc_lease *lease;
+	gpualloc_lease *lease; /* NULL: an older agent acquired it */
+	int fd;                /* then our share in it */
+	char id[LEASE_ID];
 };
 
 struct keeper {
+	const struct settings *settings;
 	gpualloc_store *store;
 	struct held_unit *held;
 	size_t count;
@@ -23,7 +30,7 @@ struct keeper {
 
 /* A list of units by UUID; is_mig tells instances. */
 struct units_wanted {
-	struct held_unit *list; /* lease is not used */
+	struct held_unit *list; /* without leases */
 	size_t count;
 };
 
@@ -40,7 +47,8 @@ struct keeping {
 	int machine;
 	struct units_wanted wanted;
 	const char *who; /* for people who look up who holds what */
-	bool is_all;     /* what else is held is given back, and what cannot be had is only told */
+	bool is_all;     /* what cannot be had is only told */
+	bool gives_back; /* what else is held */
 	int result;
 	gpualloc_error *error;
 	struct units_wanted taken_by_others; /* after is_all */
@@ -48,7 +56,12 @@ struct keeping {
 	void *context;                       /* the caller's */
 };
 
-int keeper_open(struct keeper *keeper, const char *path, gpualloc_error *error);
+int keeper_open(struct keeper *keeper, const struct settings *settings, gpualloc_error *error);
+/*
+ * Takes part in what older agents hold for the same resource, before any job: so that nobody gets
+ * it in between when they end. Returns how many could not be shared; error says why.
+ */
+size_t keeper_inherit(struct keeper *keeper, gpualloc_error *error);
 /* In the thread of the caller, when no worker works any more. */
 void keeper_close(struct keeper *keeper);
 

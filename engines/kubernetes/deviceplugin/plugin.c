@@ -18,6 +18,7 @@ enum {
 	DELAY_LEAST_MS = 50,
 	DELAY_MOST_MS = 5000,
 	YIELD_MS = 500,
+	LIST_SOON_MS = 300,
 	STABLE_MS = 10000,
 	REGISTER_MS = 30000, /* a kubelet dials back for 10 s at most */
 	PATH_SIZE = SETTINGS_TEXT + 64
@@ -346,6 +347,9 @@ static void registered(void *context, enum grpc_status status, const char *sente
 	plugin->must_register = false;
 	log_say(&plugin->agent->log, LOG_LEVEL_INFO, "%s: registered with the kubelet",
 		plugin->resource);
+	/* What another agent gave out until now, and we should lease. */
+	if (plugin->agent->list_at.is_set)
+		loop_set(&plugin->agent->loop, &plugin->agent->list_at, LIST_SOON_MS);
 	/* If it does not watch by then it has mixed us up with a predecessor. */
 	if (plugin->delay_ms < NO_STREAM_MS)
 		plugin->delay_ms = NO_STREAM_MS / 2;

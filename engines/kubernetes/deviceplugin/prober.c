@@ -3,12 +3,14 @@
 #include "prober.h"
 
 #include "clock.h"
+#include "descriptors.h"
 #include "error.h"
 #include "file.h"
 #include "keeper.h"
 #include "owned.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -95,17 +97,20 @@ static int ask(const struct settings *settings, int socket)
 
 _Noreturn static void serve(const struct settings *settings, int socket, pid_t parent)
 {
+	enum { OWN = STDERR_FILENO + 1 };
 	sigset_t none;
 	char question;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	/* It must not keep the leases of an agent that starts it again. */
+	if (getppid() != parent || (socket != OWN && dup3(socket, OWN, O_CLOEXEC) < 0) ||
+	    ga_descriptors_close(OWN + 1) < 0)
 		_exit(EXIT_FAILURE);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGINT, SIG_IGN); /* Ctrl-C is the agent's */
-	while (read(socket, &question, 1) == 1)
-		if (ask(settings, socket) < 0)
+	while (read(OWN, &question, 1) == 1)
+		if (ask(settings, OWN) < 0)
 			break;
 	_exit(EXIT_SUCCESS);
 }
