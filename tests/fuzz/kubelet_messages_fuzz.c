@@ -50,9 +50,11 @@ static void check_choice(V1beta1__ContainerPreferredAllocationRequest *request, 
 {
 	size_t room = request->n_available_deviceids + request->n_must_include_deviceids, count;
 	char **chosen = calloc(room + 1, sizeof *chosen);
+	static struct answers answers; /* too large for a stack */
 	struct choice_asked asked = {
 		.inventory = &inventory,
 		.settings = &settings,
+		.answers = &answers,
 		.available = request->available_deviceids,
 		.available_count = request->n_available_deviceids,
 		.must = request->must_include_deviceids,
@@ -61,6 +63,7 @@ static void check_choice(V1beta1__ContainerPreferredAllocationRequest *request, 
 
 	require(chosen != NULL, "there is memory");
 	settings.replicas = replicas;
+	answers_forget(&answers);
 	count = choice_make(&asked, chosen);
 	require(count <= asked.wanted && count <= room, "not more than were asked for");
 	for (size_t i = 0; i < count; i++) {

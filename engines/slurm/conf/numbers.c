@@ -33,7 +33,7 @@ size_t numbers_between(const struct numbers *numbers, int64_t first, int64_t las
 {
 	size_t count = 0;
 
-	for (int64_t number = first; number <= last && number <= NUMBERS_MOST; number++)
+	for (int64_t number = first; number <= last && number <= numbers->highest; number++)
 		count += numbers_has(numbers, number);
 	return count;
 }
