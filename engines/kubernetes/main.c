@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if HAS_DRA
+#include "offer.h"
+#endif
+
 enum { EXIT_USAGE = 64, EXIT_OUTPUT = 74, EXIT_CONFIG = 78 };
 
 static int print(const char *text)
@@ -31,6 +35,29 @@ static int print_version(void)
 	ga_buffer_format(&text, "gpualloc-k8s %s\n", gpualloc_version());
 	return text.failed ? EXIT_OUTPUT : print(text.data);
 }
+
+#if HAS_DRA
+static int print_slices(const struct settings *settings)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	gpualloc_error *error = gpualloc_error_new();
+	int result = offer_print(settings, &text, error);
+
+	if (result < 0)
+		log_say(&(struct log){0}, LOG_LEVEL_ERROR, "%s", gpualloc_error_message(error));
+	gpualloc_error_free(error);
+	return result < 0 ? gpualloc_exit_status(result) : print(text.data);
+}
+#else
+static int print_slices(const struct settings *settings)
+{
+	(void)settings;
+	(void)fputs("gpualloc-k8s: there are no ResourceSlices in this gpualloc-k8s: it was built "
+		    "without libcurl and libyaml\n",
+		    stderr);
+	return EXIT_USAGE;
+}
+#endif
 
 static int tell_mistakes(const struct options *options)
 {
@@ -80,6 +107,8 @@ int main(int argc, char **argv)
 		result = tell_mistakes(&options);
 	else if (options.check)
 		result = print(options.effective.data);
+	else if (options.print_slices)
+		result = print_slices(&options.settings);
 	else
 		result = serve(&options.settings);
 	options_free(&options);

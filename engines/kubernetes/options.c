@@ -24,6 +24,7 @@ struct row {
 static const struct row rows[] = {
 	{"cdi-kind", "KIND", "nvidia.com/gpu", "the kind of the CDI devices that are named",
 	 set_cdi_kind},
+	{"driver", "NAME", "gpu.gpualloc.example", "the name of the DRA driver", set_driver},
 	{"hand-over", "LIST", "environment", "a list of environment, devices, cdi, annotations",
 	 set_hand_over},
 	{"ignore-xids", "LIST", SETTINGS_IGNORED_XIDS, "driver errors that do not make a GPU sick",
@@ -39,6 +40,7 @@ static const struct row rows[] = {
 	{"log", "WORD", "text", "the form of the log: text or json", set_log},
 	{"machine", "SPEC", NULL, "nvml, nvidia-smi, a built-in machine or a file", set_machine},
 	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig},
+	{"node", "NAME", NULL, "the node's name in the cluster; default: the host's", set_node},
 	{"pod-resources", "FILE", "/var/lib/kubelet/pod-resources/kubelet.sock",
 	 "where the kubelet lists pods", set_pod_resources},
 	{"pod-wait", "DURATION", "60s", "how long a pod may take to appear there", set_pod_wait},
@@ -51,7 +53,7 @@ static const struct row rows[] = {
 	{"sharing", "WORD", "pack", "replicas and MIG instances: pack or spread", set_sharing},
 	{"store", "DIR", NULL, "the store of leases; default: as for gpualloc", set_store},
 };
-enum { ROWS = sizeof rows / sizeof *rows, CONFIG = 1000, CHECK, HELP, VERSION };
+enum { ROWS = sizeof rows / sizeof *rows, CONFIG = 1000, CHECK, PRINT_SLICES, HELP, VERSION };
 
 struct sources {
 	const char *by_option[ROWS];
@@ -78,6 +80,7 @@ static void list_options(struct option *list)
 {
 	static const struct option others[] = {{"config", required_argument, NULL, CONFIG},
 					       {"check", no_argument, NULL, CHECK},
+					       {"print-slices", no_argument, NULL, PRINT_SLICES},
 					       {"help", no_argument, NULL, HELP},
 					       {"version", no_argument, NULL, VERSION},
 					       {NULL, 0, NULL, 0}};
@@ -89,7 +92,7 @@ static void list_options(struct option *list)
 
 static void read_options(struct options *options, struct sources *sources, int argc, char **argv)
 {
-	struct option list[ROWS + 5];
+	struct option list[ROWS + 6];
 	int choice;
 
 	list_options(list);
@@ -102,6 +105,8 @@ static void read_options(struct options *options, struct sources *sources, int a
 			sources->config = optarg;
 		else if (choice == CHECK)
 			options->check = true;
+		else if (choice == PRINT_SLICES)
+			options->print_slices = true;
 		else if (choice == HELP)
 			options->help = true;
 		else if (choice == VERSION)
@@ -220,6 +225,7 @@ static void settle(struct options *options, const struct sources *sources, size_
 int options_read(struct options *options, int argc, char **argv)
 {
 	struct sources sources = {0};
+	gpualloc_error error = {0};
 
 	*options = (struct options){.mistakes = GA_BUFFER_INIT(MISTAKES_MOST),
 				    .effective = GA_BUFFER_INIT(MISTAKES_MOST)};
@@ -232,6 +238,9 @@ int options_read(struct options *options, int argc, char **argv)
 		settle(options, &sources, i);
 		free(sources.by_file[i]);
 	}
+	if (options->print_slices && !options->mistakes.size &&
+	    name_node(&options->settings, &error) < 0)
+		ga_buffer_format(&options->mistakes, "%s\n", error.message);
 	return options->mistakes.size || options->mistakes.failed ? -1 : 0;
 }
 
@@ -253,6 +262,8 @@ void options_help(struct ga_buffer *text)
 			 "settings as lines NAME = VALUE");
 	ga_buffer_format(text, "  %-24s  %s\n", "--check",
 			 "check all settings, print those that count, start nothing");
+	ga_buffer_format(text, "  %-24s  %s\n", "--print-slices",
+			 "print this node's ResourceSlices for kubectl, start nothing");
 	ga_buffer_format(text, "  %-24s  %s\n", "--help", "this");
 	ga_buffer_format(text, "  %-24s  %s\n", "--version", "the version");
 	ga_buffer_text(text,

@@ -11,7 +11,7 @@
 
 struct options {
 	struct settings settings;
-	bool help, version, check;
+	bool help, version, check, print_slices;
 	struct ga_buffer mistakes;  /* a line each */
 	bool is_file_wrong;         /* one of them is in the file */
 	struct ga_buffer effective; /* the settings that count, as a file */

@@ -6,9 +6,11 @@
 #include "error.h"
 #include "text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
 enum { MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS, OUR_NAME = 48 };
 
@@ -119,6 +121,32 @@ int set_cdi_kind(struct settings *settings, const char *value, gpualloc_error *e
 				    "\"%s\" is not a kind of CDI devices like nvidia.com/gpu",
 				    value);
 	return copy(settings->cdi_kind, value, error);
+}
+
+/* Labels of small letters, digits and hyphens, with dots between them. */
+static bool is_subdomain(const char *value, size_t most)
+{
+	return is_name(value, strlen(value), most, ".-", true) && !strstr(value, "..") &&
+	       !strstr(value, ".-") && !strstr(value, "-.");
+}
+
+int set_driver(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	if (!is_subdomain(value, sizeof settings->driver - 1))
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "\"%s\" is not the name of a driver like gpu.example.com",
+				    value);
+	(void)snprintf(settings->driver, sizeof settings->driver, "%s", value);
+	return 0;
+}
+
+int set_node(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	if (!is_subdomain(value, sizeof settings->node - 3))
+		return ga_error_set(error, GPUALLOC_EUSAGE, "\"%s\" is not the name of a node",
+				    value);
+	(void)snprintf(settings->node, sizeof settings->node, "%s", value);
+	return 0;
 }
 
 /* ---- the rest ---- */
@@ -310,4 +338,23 @@ int set_ignore_xids(struct settings *settings, const char *value, gpualloc_error
 	}
 	settings->ignored_xid_count = count;
 	return 0;
+}
+
+/* ---- several together ---- */
+
+/* A kubelet's node is called as its host, in small letters, if nothing else is said. */
+int name_node(struct settings *settings, gpualloc_error *error)
+{
+	struct utsname host;
+
+	if (*settings->node)
+		return 0;
+	if (uname(&host) < 0)
+		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot learn the host's name");
+	for (char *c = host.nodename; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+	return set_node(settings, host.nodename, error) < 0
+		       ? ga_error_set(error, GPUALLOC_EUSAGE,
+				      "say the node's name with --node: the host's cannot be one")
+		       : 0;
 }

@@ -18,7 +18,7 @@ static int set_all(void *context, json_t *object, gpualloc_error *error)
 
 static int call_once(struct api_client *client, char **words, gpualloc_error *error)
 {
-	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+	static const char *const methods[] = {"GET", "METADATA", "POST", "PUT", "PATCH", "DELETE"};
 	json_t *body = *words[2] ? json_loads(words[2], 0, NULL) : NULL;
 	struct api_answer answer = {0};
 	char *text = NULL;

@@ -141,7 +141,13 @@ static int add_headers(struct attempt *attempt, gpualloc_error *error)
 	int result = add_token(attempt, error);
 
 	if (result == 0)
-		result = add_header(attempt, "Accept: application/json", error);
+		result = add_header(
+			attempt,
+			attempt->method == API_GET_METADATA
+				? "Accept: application/json;as=PartialObjectMetadataList;v=v1;"
+				  "g=meta.k8s.io"
+				: "Accept: application/json",
+			error);
 	if (result == 0 && attempt->body)
 		result = add_header(attempt,
 				    attempt->method == API_PATCH
@@ -209,7 +215,7 @@ static CURLcode set_numbers(const struct api_client *client, int64_t time_ms)
 
 static CURLcode set_request(struct attempt *attempt)
 {
-	static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+	static const char *const methods[] = {"GET", "GET", "POST", "PUT", "PATCH", "DELETE"};
 	const struct api_client *client = attempt->client;
 	const struct {
 		CURLoption option;

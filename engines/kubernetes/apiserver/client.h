@@ -33,6 +33,7 @@ struct api_client;
 
 enum api_method {
 	API_GET,
+	API_GET_METADATA, /* of a list: names and versions without what they are of */
 	API_POST,  /* create */
 	API_PUT,   /* replace: 409 where the resourceVersion is not the current one */
 	API_PATCH, /* a merge patch (RFC 7386) */

@@ -17,6 +17,7 @@ enum hand_over {
 	HAND_OVER_ANNOTATIONS = 1 << 3  /* the same as an annotation, for older kubelets */
 };
 
+enum { DRIVER_SIZE = 64, NODE_SIZE = 256 };
 enum { SETTINGS_TEXT = 4096, RESOURCE_SIZE = 192, XIDS_MOST = 64, REPLICAS_MOST = 1000 };
 
 struct settings {
@@ -41,6 +42,10 @@ struct settings {
 	int64_t pod_wait_ms;
 	int64_t ignored_xids[XIDS_MOST];
 	size_t ignored_xid_count;
+
+	/* DRA */
+	char driver[DRIVER_SIZE];
+	char node[NODE_SIZE]; /* whose name is the pool's, too */
 };
 
 /* What NVIDIA's documents call errors of applications: the device stays good. */
