@@ -16,7 +16,7 @@ SOAK ?= 1h
 SEED ?= 1
 WHEEL_ARCHS ?= x86_64 aarch64
 
-.PHONY: all bench chaos check check-deb check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
+.PHONY: all bench chaos check check-deb check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
   install lint newcomer release soak wheel
 
 all:
@@ -29,6 +29,8 @@ help:
 	@echo 'make deb      build Debian packages into build-deb/'
 	@echo 'make check-deb  build them, hold them against lintian, install, upgrade and purge them in a copy'
 	@echo '              of this machine (root)'
+	@echo 'make check-kubernetes KUBE=DIR  run pods with the real programs in DIR: etcd, kube-apiserver,'
+	@echo '              kube-controller-manager, kube-scheduler, kubelet, containerd, runc (root)'
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
@@ -121,6 +123,14 @@ check-deb:
 	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
 	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests/packages/debian_test.py $(DEB_BUILD)
+
+check-kubernetes:
+	@test -d "$(KUBE)" || { echo 'make check-kubernetes: say with KUBE=DIR where etcd, kube-apiserver, kube-scheduler, kubelet, containerd, runc are' >&2; exit 2; }
+	@tools/install-deps check-kubernetes
+	@$(MAKE) --no-print-directory all
+	@cd $(BUILD) && GPUALLOC=$$PWD/cli/gpualloc GPUALLOC_K8S=$$PWD/engines/kubernetes/gpualloc-k8s \
+	  FAKE_NVML=$$PWD/tests/fakes/libnvidia-ml.so.1 TEST_ROOT=$(CURDIR)/tests PYTHONDONTWRITEBYTECODE=1 \
+	  python3 $(CURDIR)/tests/kubernetes/real/check.py $(abspath $(KUBE))
 
 # What is committed, as a release would have it.
 newcomer:
