@@ -76,6 +76,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 code, value = api.handle(self.command, self.path, body,
                                          self.headers.get("Content-Type"))
                 api.changed.notify_all()
+            if "as=PartialObjectMetadataList" in self.headers.get("Accept", ""):
+                value = {"kind": "PartialObjectMetadataList", "metadata": value["metadata"],
+                         "items": [{"metadata": item["metadata"]} for item in value["items"]]}
             self.answer(code, value)
         except Refusal as refusal:
             self.answer(refusal.code, {"kind": "Status", "apiVersion": "v1", "status": "Failure",

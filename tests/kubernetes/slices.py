@@ -3,6 +3,8 @@
 its scheduler gives out devices."""
 import re
 
+from apiserver import Refusal
+
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
@@ -101,6 +103,21 @@ def check_change(old, new):
     for field in ("driver", "nodeName"):
         assert old["spec"][field] == new["spec"][field], f"{field} is immutable"
     assert old["spec"]["pool"]["name"] == new["spec"]["pool"]["name"], "pool.name is immutable"
+
+
+def admit(path, old, new):
+    """For the fake API server: refuses as the real one does, and adds what it adds."""
+    if "/resourceslices/" not in path:
+        return
+    try:
+        if old:
+            check_change(old, new)
+        check_slice(new)
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise Refusal(422, "Invalid", f"ResourceSlice {path}: {error!r}") from error
+    for device in new["spec"].get("devices", []):
+        for one in device.get("taints", []):
+            one.setdefault("timeAdded", "2026-01-01T00:00:00Z")
 
 
 def pool_of(slices):

@@ -404,11 +404,18 @@ static int remove_slice(struct reconciler *reconciler, size_t i, gpualloc_error 
 
 /* ---- the difference ---- */
 
+/* Also where neither has it. */
+static bool has_same(const json_t *one, const json_t *other, const char *key)
+{
+	const json_t *a = json_object_get(one, key), *b = json_object_get(other, key);
+
+	return a && b ? json_equal(a, b) : a == b;
+}
+
 static bool is_same_device(const json_t *one, const json_t *other)
 {
 	return ga_text_same(text_at(one, "name", NULL), text_at(other, "name", NULL)) &&
-	       json_equal(json_object_get(one, "consumesCounters"),
-			  json_object_get(other, "consumesCounters"));
+	       has_same(one, other, "consumesCounters");
 }
 
 /* The same devices in the same order, and the same counters. */
@@ -417,8 +424,7 @@ static bool has_same_shape(const struct known_slice *known, const json_t *slice)
 	json_t *old = spec_of(known);
 	const json_t *spec = json_object_get(slice, "spec"), *device;
 	const json_t *devices = json_object_get(spec, "devices");
-	bool is_same = json_equal(json_object_get(old, "sharedCounters"),
-				  json_object_get(spec, "sharedCounters")) &&
+	bool is_same = has_same(old, spec, "sharedCounters") &&
 		       json_array_size(devices) == json_array_size(json_object_get(old, "devices"));
 	size_t i;
 
