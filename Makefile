@@ -72,6 +72,7 @@ bench:
 	@echo; echo among; $(BUILD)-bench/bench/among
 	@echo; echo stream; $(BUILD)-bench/bench/stream
 	@echo; echo start.py; python3 bench/start.py $(BUILD)-bench/cli/gpualloc
+	@echo; echo fence.py; python3 bench/fence.py $(BUILD)-bench/cli/gpualloc
 	@for script in slurm_start slurm_links; do \
 	  echo; echo $$script.py; \
 	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/plugin/spank_gpualloc.so || exit; \

@@ -2,6 +2,7 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "bind.h"
 #include "choose.h"
+#include "fence.h"
 #include "keeper.h"
 #include "launcher.h"
 #include "lease_find.h"
@@ -35,6 +36,7 @@ struct job {
 	char *spec; /* for GPUALLOC_MACHINE; NULL without --machine */
 	char **environment;
 	enum gpualloc_form form;
+	bool fenced;
 	int64_t limit_ms;
 	struct notify notify;
 };
@@ -64,6 +66,8 @@ static int read_job(const struct call *call, struct job *job)
 {
 	int result = form_read(call, &job->form);
 
+	if (result == 0)
+		result = fence_check(call, &job->form, &job->fenced);
 	if (result == 0)
 		result = spec_read(call, &job->spec);
 	if (result == 0)
@@ -174,7 +178,9 @@ static int run_leased(const struct call *call, struct job *job)
 	}
 	if (isatty(STDERR_FILENO) && !call->value[OPTION_QUIET])
 		say_lease(job->lease);
-	result = notify_lease(&job->notify, job->lease, call->operands, job->limit_ms);
+	result = job->fenced ? fence_to_lease(call, job->lease) : 0;
+	if (result == 0)
+		result = notify_lease(&job->notify, job->lease, call->operands, job->limit_ms);
 	return result ? result : start(call, job, job->environment);
 }
 
@@ -202,7 +208,10 @@ static int run_without_lease(const struct call *call, struct job *job)
 	if (!call->value[OPTION_QUIET])
 		say("note: %s runs without a lease: others may be given the same devices",
 		    call->operands[0]);
-	result = notify_choice(&job->notify, job->chosen.choice, call->operands, job->limit_ms);
+	result = job->fenced ? fence_to_choice(call, job->chosen.choice) : 0;
+	if (result == 0)
+		result = notify_choice(&job->notify, job->chosen.choice, call->operands,
+				       job->limit_ms);
 	return result ? result : start(call, job, job->environment);
 }
 
@@ -289,6 +298,8 @@ static int run_in_lease(const struct call *call, struct job *job)
 	if (result)
 		return result;
 	result = enter(variables, fd);
+	if (result == 0 && job->fenced)
+		result = fence_to_environment(call);
 	if (result == 0)
 		notify_joined(&job->notify, call->operands, job->limit_ms);
 	if (result == 0)
@@ -332,6 +343,7 @@ const struct command command_run = {
 					    OPTION_COUNT,
 					    OPTION_DEADLINE,
 					    OPTION_EXCLUDE,
+					    OPTION_FENCE,
 					    OPTION_FORM,
 					    OPTION_HELP,
 					    OPTION_IGNORE_ENV,

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "duration.h"
+#include "given.h"
 #include "leasing.h"
 #include "message.h"
 #include "notify_word.h"
@@ -282,19 +283,16 @@ static void say_what(const struct notify *notify, const struct what *what)
 int notify_lease(const struct notify *notify, const gpualloc_lease *lease, char *const *words,
 		 int64_t for_ms)
 {
-	size_t count = gpualloc_lease_device_count(lease);
-	ga_auto_free const gpualloc_device **devices = calloc(count + 1, sizeof(void *));
+	ga_auto_free const gpualloc_device **devices = given_by_lease(lease);
 	struct what what = {.kind = NOTIFY_GOT,
 			    .words = words,
 			    .lease = gpualloc_lease_id(lease),
 			    .devices = devices,
-			    .count = count,
+			    .count = gpualloc_lease_device_count(lease),
 			    .for_ms = for_ms};
 
 	if (!devices)
 		return fail_memory();
-	for (size_t i = 0; i < count; i++)
-		devices[i] = gpualloc_lease_device(lease, i);
 	say_what(notify, &what);
 	return 0;
 }
@@ -302,18 +300,15 @@ int notify_lease(const struct notify *notify, const gpualloc_lease *lease, char 
 int notify_choice(const struct notify *notify, const gpualloc_choice *choice, char *const *words,
 		  int64_t for_ms)
 {
-	size_t count = gpualloc_choice_device_count(choice);
-	ga_auto_free const gpualloc_device **devices = calloc(count + 1, sizeof(void *));
+	ga_auto_free const gpualloc_device **devices = given_by_choice(choice);
 	struct what what = {.kind = NOTIFY_GOT,
 			    .words = words,
 			    .devices = devices,
-			    .count = count,
+			    .count = gpualloc_choice_device_count(choice),
 			    .for_ms = for_ms};
 
 	if (!devices)
 		return fail_memory();
-	for (size_t i = 0; i < count; i++)
-		devices[i] = gpualloc_choice_device(choice, i);
 	say_what(notify, &what);
 	return 0;
 }

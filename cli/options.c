@@ -58,6 +58,10 @@ static const struct option_info infos[] = {
 			   .argument = "LEASE",
 			   .complete = COMPLETE_LEASE,
 			   .sentence = "give this hold more time; --for says how much"},
+	[OPTION_FENCE] = {.name = "fence",
+			  .sentence =
+				  "let the command open the device nodes of its own devices and "
+				  "of no other GPU; set-uid programs do not work behind it"},
 	[OPTION_FOR] = {.name = "for",
 			.argument = "DURATION",
 			.sentence = "how long: 30m, 4h, 2d; then it ends by itself"},

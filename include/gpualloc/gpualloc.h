@@ -1050,6 +1050,11 @@ GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpuallo
  */
 GPUALLOC_EXPORT int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char **ret_program,
 				       gpualloc_error *error);
+/*
+ * *ret_wanted is 1 if that configuration wants a fence around every job (fence = job), else 0.
+ * Fails as gpualloc_max_hold() does.
+ */
+GPUALLOC_EXPORT int gpualloc_fence_rule(const char *spec, int *ret_wanted, gpualloc_error *error);
 
 /*
  * Records on every device of a machine whether it is leased, and by whom, and what is kept for those

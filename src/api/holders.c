@@ -67,17 +67,24 @@ static bool is_here(const char *spec)
 	return !spec || !*spec || strcmp(spec, "nvml") == 0 || strcmp(spec, "nvidia-smi") == 0;
 }
 
+static int read_config(const char *spec, struct ga_config *ret_config, gpualloc_error *error)
+{
+	int result = ga_config_read(ga_config_path(is_here(spec)), ret_config, error);
+
+	return result < 0 ? result : ga_config_check(ret_config, error);
+}
+
+static int no_place(gpualloc_error *error)
+{
+	return ga_error_set(error, GPUALLOC_EUSAGE,
+			    "there is nowhere to put the answer: NULL was given");
+}
+
 int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
 {
 	ga_auto_config struct ga_config config = {0};
-	int result;
+	int result = ret_ms ? read_config(spec, &config, error) : no_place(error);
 
-	if (!ret_ms)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "there is nowhere to put the answer: NULL was given");
-	result = ga_config_read(ga_config_path(is_here(spec)), &config, error);
-	if (result == 0)
-		result = ga_config_check(&config, error);
 	if (result == 0)
 		*ret_ms = config.max_hold_ms;
 	return result;
@@ -86,17 +93,21 @@ int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
 int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char **ret_program, gpualloc_error *error)
 {
 	ga_auto_config struct ga_config config = {0};
-	int result;
+	int result = ret_ms && ret_program ? read_config(spec, &config, error) : no_place(error);
 
-	if (!ret_ms || !ret_program)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "there is nowhere to put the answer: NULL was given");
-	result = ga_config_read(ga_config_path(is_here(spec)), &config, error);
-	if (result == 0)
-		result = ga_config_check(&config, error);
 	if (result < 0)
 		return result;
 	*ret_ms = config.idle_warn_ms;
 	*ret_program = ga_steal(&config.idle_notify);
 	return 0;
+}
+
+int gpualloc_fence_rule(const char *spec, int *ret_wanted, gpualloc_error *error)
+{
+	ga_auto_config struct ga_config config = {0};
+	int result = ret_wanted ? read_config(spec, &config, error) : no_place(error);
+
+	if (result == 0)
+		*ret_wanted = config.fences_jobs;
+	return result;
 }

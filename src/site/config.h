@@ -41,6 +41,7 @@ struct ga_config {
 	int64_t idle_memory;
 	int64_t idle_warn_ms;
 	char *idle_notify; /* the program that is told of idle leases; NULL: none */
+	bool fences_jobs;  /* as if every run had --fence */
 	char *log; /* the socket to which leases are logged; NULL: none */
 	struct ga_buffer mistakes;
 	size_t mistake_count;

@@ -275,6 +275,16 @@ static int read_idle_notify(struct reading *reading)
 	return read_path(reading, &reading->config->idle_notify);
 }
 
+static int read_fence(struct reading *reading)
+{
+	reading->config->fences_jobs = strcmp(reading->value, "job") == 0;
+	if (!reading->config->fences_jobs)
+		ga_config_mistake(reading->config, reading->line,
+				  "fence: \"%.60s\" is not known; the only kind is job",
+				  reading->value);
+	return 0;
+}
+
 static int read_log(struct reading *reading)
 {
 	return read_path(reading, &reading->config->log);
@@ -327,6 +337,7 @@ static const struct directive {
 	{"idle-warn", true, read_idle_warn},
 	{"idle-notify", true, read_idle_notify},
 	{"allow-list", true, read_allow_list},
+	{"fence", true, read_fence},
 	{"log", true, read_log},
 };
 
