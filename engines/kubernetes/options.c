@@ -39,6 +39,8 @@ static const struct row rows[] = {
 	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease},
 	{"log", "WORD", "text", "the form of the log: text or json", set_log},
 	{"machine", "SPEC", NULL, "nvml, nvidia-smi, a built-in machine or a file", set_machine},
+	{"metrics", "[ADDRESS:]PORT", NULL, "where metrics are served, by default on 127.0.0.1",
+	 set_metrics},
 	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig},
 	{"node", "NAME", NULL, "the node's name in the cluster; default: the host's", set_node},
 	{"pod-resources", "FILE", "/var/lib/kubelet/pod-resources/kubelet.sock",

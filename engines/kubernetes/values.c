@@ -4,6 +4,7 @@
 
 #include "duration.h"
 #include "error.h"
+#include "http.h"
 #include "text.h"
 
 #include <errno.h>
@@ -205,6 +206,17 @@ int set_policy(struct settings *settings, const char *value, gpualloc_error *err
 
 	gpualloc_policy_free(policy);
 	return result < 0 ? result : copy(settings->policy, value, error);
+}
+
+int set_metrics(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	int result = strlen(value) < sizeof settings->metrics
+			     ? http_check(value, error)
+			     : ga_error_set(error, GPUALLOC_EUSAGE, "it is too long");
+
+	if (result == 0)
+		(void)snprintf(settings->metrics, sizeof settings->metrics, "%s", value);
+	return result;
 }
 
 int set_mig(struct settings *settings, const char *value, gpualloc_error *error)

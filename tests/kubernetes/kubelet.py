@@ -240,6 +240,14 @@ class Agent:
         return self.process.returncode
 
 
+def resident(agent):
+    """KiB; with a sanitizer it is no measure."""
+    if cli.is_sanitized():
+        return 0
+    with open(f"/proc/{agent.process.pid}/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
 @contextlib.contextmanager
 def cluster(machine="dgx1-volta", *words, store=False, start=True, mixes_up=True, env=None):
     """A kubelet and an agent; at the end the agent must have ended well and left no socket."""

@@ -14,6 +14,7 @@ from parts import needs
 try:
     import grpc
     from kubelet import PATIENCE, Agent, cluster
+    from people import Person, Waiter
 except ImportError:
     pass  # the cases are skipped
 
@@ -30,22 +31,6 @@ def wait_leases(kubelet, wanted):
     until = time.monotonic() + PATIENCE
     while set(leases(kubelet)) != set(wanted):
         assert time.monotonic() < until, (leases(kubelet), wanted)
-
-
-class Person:
-    """Somebody who has GPUs by `gpualloc run`, until end()."""
-
-    def __init__(self, kubelet, *words, machine="dgx1-volta"):
-        self.process = subprocess.Popen(
-            [cli.GPUALLOC, "run", "--machine", machine, *words, "--", "sh", "-c",
-             "echo $GPUALLOC_DEVICES; read line"],
-            env=cli.environment(GPUALLOC_STATE_DIR=os.path.join(kubelet.where, "store")),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.said = self.process.stdout.readline()
-        assert self.said, self.process.communicate()
-
-    def end(self):
-        self.process.communicate(timeout=PATIENCE)
 
 
 @needs
@@ -166,24 +151,6 @@ def an_update_does_not_make_the_pods_gpus_unhealthy():
             wait_leases(kubelet, chosen)
         finally:
             assert young.end() == 0
-
-
-class Waiter:
-    """Somebody who waits for a GPU by `gpualloc run --wait`."""
-
-    def __init__(self, kubelet):
-        self.process = subprocess.Popen(
-            [cli.GPUALLOC, "run", "--machine", "dgx1-volta", "--wait", "--", "sh", "-c",
-             "echo $GPUALLOC_DEVICES"],
-            env=cli.environment(GPUALLOC_STATE_DIR=os.path.join(kubelet.where, "store")),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-    def has_got(self):
-        return self.process.poll() is not None
-
-    def end(self):
-        self.process.kill()
-        return self.process.communicate(timeout=PATIENCE)[0]
 
 
 def another(kubelet):

@@ -41,7 +41,7 @@ def file_with(text):
 def help_names_every_setting_and_version_the_version():
     done = run("--help")
     assert done.returncode == 0, done
-    for name in checked():
+    for name in checked("--metrics", "9400"):
         assert f"--{name} " in done.stdout, name
     assert all(len(line) <= 120 for line in done.stdout.splitlines())
     assert run("--version").stdout.startswith("gpualloc-k8s 0."), run("--version")
@@ -84,8 +84,12 @@ def values_are_checked_for_what_kubernetes_accepts():
                   ["--resource", "nvidia.com/"], ["--resource", "/gpu"], ["--resource", "a/b/c"],
                   ["--resource", "nvidia.com/" + "g" * 64], ["--kubelet-dir", "/" + "d" * 100],
                   ["--replicas", "1001"], ["--replicas", "-1"], ["--ignore-xids", "13,,31"],
-                  ["--cdi-kind", "gpu"], ["--lease", "maybe"], ["--hand-over", ""]):
+                  ["--cdi-kind", "gpu"], ["--lease", "maybe"], ["--hand-over", ""],
+                  ["--metrics", "localhost:9400"], ["--metrics", "127.0.0.1"], ["--metrics", ":0"],
+                  ["--metrics", "[::1:9400"], ["--metrics", "1.2.3.4:65536"], ["--metrics", "1" * 80]):
         assert "nothing was started" in refused(64, *words), words
+    for value in ("9400", ":9400", "0.0.0.0:9400", "[::]:9400"):
+        assert checked("--metrics", value)["metrics"] == value
     assert "no such file" in refused(78, "--config", "/nonexistent").lower()
 
 

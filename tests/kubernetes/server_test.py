@@ -13,7 +13,7 @@ try:
     import grpc
     import frames
     from frames import Raw, frame, headers, message
-    from kubelet import cluster
+    from kubelet import cluster, resident
     from messages import v1beta1
 except ImportError:
     pass  # the cases are skipped
@@ -36,14 +36,6 @@ def serving(machine="rtx8000x4", *words):
         kubelet.wait("a list", lambda: kubelet.healthy())
         yield kubelet, agent, kubelet.plugins["nvidia.com/gpu"].path
         served(kubelet)
-
-
-def resident(agent):
-    """KiB; with a sanitizer it is no measure."""
-    if cli.is_sanitized():
-        return 0
-    with open(f"/proc/{agent.process.pid}/status", encoding="utf-8") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
 def status_of(block):

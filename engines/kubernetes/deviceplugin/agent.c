@@ -82,6 +82,7 @@ static void probed(struct job *job)
 	struct agent *agent = probing->context;
 
 	agent->is_probing = false;
+	metrics_queried(&agent->metrics, probing->began_at, probing->machine != NULL);
 	if (probing->machine) {
 		take_snapshot(agent, probing);
 	} else {
@@ -342,6 +343,7 @@ static void tick(void *context)
 	struct agent *agent = context;
 
 	watch_folder(agent);
+	metrics_serve(agent);
 	agent->front->check(agent, false);
 	if (agent->is_known && !agent->is_settling)
 		agent_settle(agent);
@@ -421,6 +423,7 @@ static int begin(struct agent *agent, gpualloc_error *error)
 static void end(struct agent *agent)
 {
 	agent->front->end(agent);
+	metrics_end(agent);
 	loop_close(&agent->loop);
 }
 
@@ -448,6 +451,7 @@ int agent_run(const struct settings *settings, const struct agent_front *front,
 		return result;
 	open_folder(&agent);
 	open_kernel_log(&agent);
+	metrics_serve(&agent);
 	agent_probe(&agent);
 	loop_set(&agent.loop, &agent.tick_at, TICK_MS);
 	result = loop_run(&agent.loop, error);

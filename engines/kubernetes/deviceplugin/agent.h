@@ -13,6 +13,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 #include "prober.h"
 #include "settings.h"
 #include "worker.h"
@@ -46,6 +47,7 @@ struct agent {
 
 	struct inventory inventory;
 	struct foresight foresight;
+	struct metrics metrics;
 	struct prober prober;
 	struct worker probes; /* waits for it */
 	struct loop_timer probe_at;

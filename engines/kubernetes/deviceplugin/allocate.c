@@ -53,6 +53,8 @@ static void reply(struct grpc_call *call, const ProtobufCMessage *message)
 
 void prefer_called(void *context, struct grpc_call *call, const uint8_t *message, size_t size)
 {
+	struct plugin *plugin = context;
+	int64_t since_us = metrics_now_us();
 	auto_arena struct arena arena = {0};
 	V1beta1__PreferredAllocationRequest *request = message_read(
 		&arena, &v1beta1__preferred_allocation_request__descriptor, message, size);
@@ -68,11 +70,13 @@ void prefer_called(void *context, struct grpc_call *call, const uint8_t *message
 		&arena, (request->n_container_requests + 1) * sizeof *response.container_responses);
 	for (size_t i = 0; response.container_responses && i < request->n_container_requests; i++) {
 		response.container_responses[i] =
-			prefer(context, &arena, request->container_requests[i]);
+			prefer(plugin, &arena, request->container_requests[i]);
 		if (!response.container_responses[i])
 			break;
 		response.n_container_responses++;
 	}
+	metrics_called(&plugin->agent->metrics, "GetPreferredAllocation", since_us,
+		       response.n_container_responses == request->n_container_requests);
 	if (response.n_container_responses < request->n_container_requests)
 		grpc_call_fail(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 	else
@@ -84,6 +88,7 @@ void prefer_called(void *context, struct grpc_call *call, const uint8_t *message
 /* From the call to its answer, which waits for leases. */
 struct allocation {
 	struct agent *agent;
+	int64_t since_us;
 	struct grpc_call *call; /* NULL: nobody waits for the answer any more */
 	uint8_t *answer;
 	size_t size;
@@ -226,12 +231,15 @@ static void unclaim(struct allocation *allocation)
 		claims_drop(&allocation->agent->claims, allocation->fresh[i]);
 }
 
+static const char method[] = "Allocate";
+
 static void leased(struct job *job)
 {
 	struct keeping *keeping = (struct keeping *)job;
 	struct allocation *allocation = keeping->context;
 	struct agent *agent = allocation->agent;
 
+	metrics_called(&agent->metrics, method, allocation->since_us, keeping->result == 0);
 	if (keeping->result < 0) {
 		const char *why = gpualloc_error_message(keeping->error);
 
@@ -275,10 +283,13 @@ void allocate_called(void *context, struct grpc_call *call, const uint8_t *messa
 	V1beta1__AllocateRequest *request =
 		message_read(&arena, &v1beta1__allocate_request__descriptor, message, size);
 	const char *unknown = request ? unknown_id(plugin, request) : "";
+	struct metrics *metrics = &plugin->agent->metrics;
+	int64_t since_us = metrics_now_us();
 	struct allocation *allocation;
 	char sentence[512];
 
 	if (unknown) {
+		metrics_called(metrics, method, since_us, false);
 		(void)snprintf(sentence, sizeof sentence, "%s has no device \"%.64s\"",
 			       plugin->resource, unknown);
 		grpc_call_fail(call, GRPC_INVALID_ARGUMENT,
@@ -288,15 +299,18 @@ void allocate_called(void *context, struct grpc_call *call, const uint8_t *messa
 	allocation = calloc(1, sizeof *allocation);
 	if (allocation) {
 		allocation->agent = plugin->agent;
+		allocation->since_us = since_us;
 		allocation->call = call;
 		allocation->answer = write_answer(plugin, &arena, request, &allocation->size);
 	}
 	if (!allocation || !allocation->answer) {
+		metrics_called(metrics, method, since_us, false);
 		grpc_call_fail(call, GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		allocation_free(allocation);
 	} else if (plugin->agent->settings->lease) {
 		lease(plugin, allocation, request);
 	} else {
+		metrics_called(metrics, method, since_us, true);
 		grpc_call_reply(call, allocation->answer, allocation->size);
 		allocation_free(allocation);
 	}

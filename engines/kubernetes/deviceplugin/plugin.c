@@ -345,6 +345,7 @@ static void registered(void *context, enum grpc_status status, const char *sente
 	}
 	*plugin->told = '\0';
 	plugin->must_register = false;
+	plugin->agent->metrics.registrations++;
 	log_say(&plugin->agent->log, LOG_LEVEL_INFO, "%s: registered with the kubelet",
 		plugin->resource);
 	/* What another agent gave out until now, and we should lease. */

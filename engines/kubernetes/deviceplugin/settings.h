@@ -29,6 +29,7 @@ struct settings {
 	char resource[RESOURCE_SIZE];
 	char policy[SETTINGS_TEXT];
 	char cdi_kind[SETTINGS_TEXT];
+	char metrics[64]; /* "[ADDRESS:]PORT"; "": not served */
 	enum mig_strategy mig;
 	int64_t replicas;
 	bool spread; /* replicas and MIG instances; else packed */
