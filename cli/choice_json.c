@@ -82,6 +82,23 @@ static void add_rejected(struct ga_json *json, const gpualloc_choice *choice)
 	ga_json_close(json, ']');
 }
 
+/* How many free devices the choice leaves to others. */
+static int64_t count_left(const struct chosen *chosen)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < gpualloc_machine_device_count(chosen->machine); i++) {
+		const gpualloc_device *gpu = gpualloc_machine_device(chosen->machine, i);
+
+		count += gpualloc_device_state(gpu) == GPUALLOC_STATE_FREE;
+		for (size_t m = 0; m < gpualloc_device_mig_count(gpu); m++)
+			count += gpualloc_device_state(gpualloc_device_mig(gpu, m)) ==
+				 GPUALLOC_STATE_FREE;
+	}
+	count -= (int64_t)gpualloc_choice_device_count(chosen->choice);
+	return count > 0 ? count : 0;
+}
+
 void choice_json(struct ga_buffer *text, const struct call *call, const struct chosen *chosen,
 		 bool explained)
 {
@@ -102,6 +119,7 @@ void choice_json(struct ga_buffer *text, const struct call *call, const struct c
 	ga_json_bool(&json, "proven", gpualloc_choice_proven(choice));
 	ga_json_number(&json, "score", gpualloc_choice_score(choice));
 	ga_json_number(&json, "bandwidth", gpualloc_choice_bandwidth(choice));
+	ga_json_number(&json, "left", count_left(chosen));
 	if (explained) {
 		add_p2p(&json, chosen);
 		add_alternatives(&json, choice);

@@ -3,6 +3,7 @@
  * gpualloc remote: the other end of --on. It does what the request on standard input asks for, with
  * the rights of the user who came over ssh and no others.
  */
+#include "hosts/job.h"
 #include "hosts/request.h"
 #include "message.h"
 
@@ -47,12 +48,17 @@ static int run(const struct call *call)
 	const char *wrong;
 	int result;
 
-	(void)call;
+	if (call->operand_count > 0)
+		return job_session(call->operands[0]);
 	wrong = request_read_from(STDIN_FILENO, &request);
 	if (wrong)
 		return fail(STATUS_DATA, "%s", wrong);
-	result = greet() ? become_gpualloc(&request)
-			 : fail(STATUS_UNAVAILABLE, "nobody listens any more");
+	if (!greet())
+		result = fail(STATUS_UNAVAILABLE, "nobody listens any more");
+	else if (request.mode == REQUEST_JOB)
+		result = job_tether(call, &request);
+	else
+		result = become_gpualloc(&request);
 	request_free(&request);
 	return result;
 }
@@ -64,6 +70,8 @@ const struct command command_remote = {
 		"The other end of --on: `gpualloc COMMAND --on HOST` starts it there over ssh and "
 		"tells it on standard input what to do. It is not for people.",
 	.example = "gpualloc remote --help",
+	.operand = "[TOKEN]",
+	.operands_most = 1,
 	.aside = true,
 	.options = (const enum option_id[]){OPTION_HELP, OPTION_END},
 	.run = run,

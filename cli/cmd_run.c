@@ -332,7 +332,8 @@ const struct command command_run = {
 		"CUDA_VISIBLE_DEVICES and becomes the command. The lease lasts as long as a "
 		"process of the command keeps the descriptor that it inherits, however it ends. "
 		"You get all the devices you asked for, or exit status 75 and who has them. "
-		"Options end at the first word that is not one; -- may stand before the command.",
+		"Options end at the first word that is not one; -- may stand before the command. "
+		"With --on all of this happens on another host.",
 	.example = "gpualloc run --machine dgx1-volta -n 2 env",
 	.operand = "[--] COMMAND...",
 	.operands_least = 1,
@@ -340,8 +341,10 @@ const struct command command_run = {
 	.complete = COMPLETE_PROGRAM,
 	.others_words = true,
 	.options = (const enum option_id[]){OPTION_BIND,
+					    OPTION_CHDIR,
 					    OPTION_COUNT,
 					    OPTION_DEADLINE,
+					    OPTION_ENV,
 					    OPTION_EXCLUDE,
 					    OPTION_FENCE,
 					    OPTION_FORM,
@@ -358,6 +361,7 @@ const struct command command_run = {
 					    OPTION_NOTE,
 					    OPTION_NOTIFY,
 					    OPTION_NOTIFY_BEFORE,
+					    OPTION_ON,
 					    OPTION_ONLY,
 					    OPTION_POLICY,
 					    OPTION_PRIVATE,

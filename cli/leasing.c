@@ -85,10 +85,16 @@ static int refused(const struct call *call, int result, const gpualloc_error *er
 					: NULL);
 }
 
+/* What ends the waiting, and what does not happen meanwhile. */
+struct terms {
+	int stop; /* -1: nothing */
+	bool unkept;
+};
+
 /* The wish is freed when this returns, so that a signal may end the process then. */
 static int acquire_or_signal(const struct call *call, const gpualloc_store *store,
 			     const gpualloc_request *request, char *const *words,
-			     gpualloc_lease **ret_lease, int *ret_signal)
+			     const struct terms *terms, gpualloc_lease **ret_lease, int *ret_signal)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_wish gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
@@ -97,6 +103,9 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 
 	if (result)
 		return result;
+	gpualloc_lease_wish_set_stop(wish, terms->stop);
+	if (terms->unkept)
+		gpualloc_lease_wish_set_keep(wish, -1);
 	waiting_begin(&waiting, call->value[OPTION_QUIET] != NULL,
 		      call->value[OPTION_WAIT] != NULL);
 	result = gpualloc_lease_acquire(store, request, wish, ret_lease, error);
@@ -109,13 +118,29 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
 	    char *const *words, gpualloc_lease **ret_lease)
 {
+	static const struct terms usual = {.stop = -1};
 	int signal = 0;
-	int result = acquire_or_signal(call, store, request, words, ret_lease, &signal);
+	int result = acquire_or_signal(call, store, request, words, &usual, ret_lease, &signal);
 
 	if (signal) {
 		die_by(signal);
 		return 128 + signal;
 	}
+	if (result == 0)
+		say_notes(call, *ret_lease);
+	return result;
+}
+
+int acquire_until(const struct call *call, const gpualloc_store *store,
+		  const gpualloc_request *request, char *const *words, int stop, bool unkept,
+		  gpualloc_lease **ret_lease)
+{
+	struct terms terms = {stop, unkept};
+	int signal = 0;
+	int result = acquire_or_signal(call, store, request, words, &terms, ret_lease, &signal);
+
+	if (signal)
+		return 128 + signal;
 	if (result == 0)
 		say_notes(call, *ret_lease);
 	return result;
@@ -144,22 +169,28 @@ static void add_lease_ids(struct ga_buffer *text, const gpualloc_lease *lease)
 		add_device_ids(text, devices, count);
 }
 
-void say_lease(const gpualloc_lease *lease)
+void leasing_line(struct ga_buffer *text, const gpualloc_lease *lease)
 {
-	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	const gpualloc_device *first = gpualloc_lease_device(lease, 0);
 	const gpualloc_device *parent = gpualloc_device_parent(first);
 	const char *name = gpualloc_device_name(parent ? parent : first);
 	int64_t memory = gpualloc_lease_memory(lease);
 
-	add_machine_name(&text, gpualloc_lease_machine(lease));
-	ga_buffer_text(&text, ": ");
-	add_lease_ids(&text, lease);
+	add_machine_name(text, gpualloc_lease_machine(lease));
+	ga_buffer_text(text, ": ");
+	add_lease_ids(text, lease);
 	if (name)
-		ga_buffer_format(&text, " (%s)", name);
+		ga_buffer_format(text, " (%s)", name);
 	if (memory >= 0)
-		ga_buffer_format(&text, ", %lld MiB of each", (long long)(memory >> 20));
-	ga_buffer_format(&text, ", lease %s", gpualloc_lease_id(lease));
+		ga_buffer_format(text, ", %lld MiB of each", (long long)(memory >> 20));
+	ga_buffer_format(text, ", lease %s", gpualloc_lease_id(lease));
+}
+
+void say_lease(const gpualloc_lease *lease)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+
+	leasing_line(&text, lease);
 	if (!text.failed)
 		say("%s", text.data);
 }

@@ -66,24 +66,58 @@ static void no_answer(struct answer *answer, const char *format, ...)
 	set_reason(answer, STATUS_UNAVAILABLE, ga_text_clean(sentence, strlen(sentence)));
 }
 
-/* The first sentence that gpualloc there said, without its name; "" if it said none. */
-static struct ga_view its_sentence(const struct answer *answer)
+/* With --json what it says beside the answer is documents too: their sentence, for free(). */
+static char *sentence_of_document(struct ga_view line, bool *ret_is_note)
 {
-	static const char name[] = "gpualloc: ";
-	struct ga_view rest = {answer->errors.data, answer->errors.size}, line, said = {"", 0};
+	json_t *document = json_loadb(line.text, line.size, 0, NULL);
+	const json_t *error = json_object_get(document, "error");
+	const char *note = json_string_value(json_object_get(document, "note"));
+	const char *word = json_string_value(json_object_get(error, "message"));
+	char *sentence = NULL;
+
+	*ret_is_note = !word;
+	word = word ? word : note;
+	if (word)
+		sentence = ga_text_clean(word, strcspn(word, "\n"));
+	json_decref(document);
+	return sentence;
+}
+
+char *answer_sentence(struct ga_view line, bool *ret_is_note)
+{
+	static const char name[] = "gpualloc: ", note[] = "note: ";
+
+	*ret_is_note = false;
+	if (line.size > 0 && line.text[0] == '{')
+		return sentence_of_document(line, ret_is_note);
+	if (line.size < sizeof name || memcmp(line.text, name, sizeof name - 1) != 0)
+		return NULL;
+	line.text += sizeof name - 1;
+	line.size -= sizeof name - 1;
+	*ret_is_note = line.size >= sizeof note && memcmp(line.text, note, sizeof note - 1) == 0;
+	return ga_text_clean(line.text, line.size);
+}
+
+/* The first sentence that gpualloc there said, or else the first line that anybody said, in new
+ * memory; "" if there is none. */
+static char *first_sentence(struct ga_view rest)
+{
+	struct ga_view line;
+	char *first = NULL;
 
 	while (rest.size > 0 && ga_view_line(&rest, &line)) {
-		if (line.size > sizeof name && memcmp(line.text, name, sizeof name - 1) == 0) {
-			line.text += sizeof name - 1;
-			line.size -= sizeof name - 1;
-			if (!ga_text_starts(line.text, "note: "))
-				return line;
-			said = line;
-		} else if (said.size == 0) {
-			said = line;
+		bool is_note;
+		char *sentence = answer_sentence(line, &is_note);
+
+		if (sentence && !is_note) {
+			free(first);
+			return sentence;
 		}
+		free(sentence);
+		if (!first && line.size > 0)
+			first = ga_text_clean(line.text, line.size);
 	}
-	return said;
+	return first ? first : strdup("");
 }
 
 /* ---- judging ---- */
@@ -148,38 +182,43 @@ json_t *answer_parse(const char *text, size_t size, const char *command, char **
 }
 
 /* There was no greeting, so no gpualloc that knows --on. */
-static void judge_silence(struct answer *answer, int status)
+static char *reason_of_silence(const struct host *host, int status, const char *said)
 {
-	struct ga_view said = its_sentence(answer);
-	int shown = (int)(said.size < SENTENCE ? said.size : SENTENCE);
+	char *reason;
+	int size;
 
-	if (status == SSH_FAILED)
-		set_reason(answer, STATUS_UNAVAILABLE,
-			   ssh_reason(answer->errors.data ? answer->errors.data : "",
-				      answer->errors.size));
-	else if (status == NOT_FOUND || status == NOT_RUNNABLE)
-		no_answer(answer,
-			  "has no %s that ssh finds: %.*s (gpualloc=PATH in the hosts file says "
-			  "where it is)",
-			  answer->host->program, shown, said.text);
-	else if (said.size > 0 && memmem(said.text, said.size, "is not a command of", 19))
-		no_answer(answer, "its gpualloc is older than --on: %.*s",
-			  (int)strcspn(said.text, ",\n"), said.text);
-	else if (shown > 0)
-		no_answer(answer, "does not answer as gpualloc does (exit status %d): %.*s", status,
-			  shown, said.text);
+	if (status == NOT_FOUND || status == NOT_RUNNABLE)
+		size = asprintf(&reason,
+				"has no %s that ssh finds: %.*s (gpualloc=PATH in the hosts file "
+				"says where it is)",
+				host->program, SENTENCE, said);
+	else if (strstr(said, "is not a command of"))
+		size = asprintf(&reason, "its gpualloc is older than --on: %.*s",
+				(int)strcspn(said, ",\n"), said);
 	else
-		no_answer(answer, "does not answer as gpualloc does (exit status %d)", status);
+		size = asprintf(&reason, "does not answer as gpualloc does (exit status %d)%s%.*s",
+				status, *said ? ": " : "", SENTENCE, said);
+	return size < 0 ? NULL : reason;
 }
 
-static void judge_failure(struct answer *answer, int status)
+char *answer_silence(const struct host *host, int status, struct ga_view errors)
 {
-	struct ga_view said = its_sentence(answer);
+	ga_auto_free char *said = NULL;
+
+	if (status == SSH_FAILED)
+		return ssh_reason(errors.text ? errors.text : "", errors.size);
+	said = first_sentence(errors);
+	return said ? reason_of_silence(host, status, said) : NULL;
+}
+
+static void judge_failure(struct answer *answer, int status, struct ga_view errors)
+{
+	ga_auto_free char *said = first_sentence(errors);
 
 	if (status == SSH_FAILED)
 		no_answer(answer, "the connection was lost while it answered");
-	else if (said.size > 0)
-		set_reason(answer, status, ga_text_clean(said.text, said.size));
+	else if (!said || *said)
+		set_reason(answer, status, ga_steal(&said));
 	else
 		no_answer(answer, "gpualloc there ended with status %d and said nothing", status);
 }
@@ -187,12 +226,14 @@ static void judge_failure(struct answer *answer, int status)
 static void judge(const struct asking *asking, struct answer *answer, int status)
 {
 	const char *text = answer->printed.data ? answer->printed.data : "", *rest;
+	struct ga_view errors = {answer->errors.data, answer->errors.size};
 	int64_t protocol;
 	char *wrong;
 
 	rest = answer_after_greeting(text, answer->printed.size, &protocol);
 	if (protocol == 0) {
-		judge_silence(answer, status);
+		set_reason(answer, STATUS_UNAVAILABLE,
+			   answer_silence(answer->host, status, errors));
 		return;
 	}
 	if (protocol != REQUEST_PROTOCOL) {
@@ -201,7 +242,7 @@ static void judge(const struct asking *asking, struct answer *answer, int status
 		return;
 	}
 	if (status != 0) {
-		judge_failure(answer, status);
+		judge_failure(answer, status, errors);
 		return;
 	}
 	answer->out = rest;

@@ -10,6 +10,7 @@
 #include "buffer.h"
 #include "hosts/request.h"
 #include "hosts/ssh.h"
+#include "text.h"
 
 #include <jansson.h>
 
@@ -42,6 +43,13 @@ void answers_free(struct answer *answers, size_t count);
 /* A document of a gpualloc: parsed, of a schema known here, from that command. NULL with a sentence
  * in *ret_wrong, for free(); that is NULL when out of memory. */
 json_t *answer_parse(const char *text, size_t size, const char *command, char **ret_wrong);
+
+/* The sentence in a line that a gpualloc wrote to standard error, for free(); NULL if it is none.
+ */
+char *answer_sentence(struct ga_view line, bool *ret_is_note);
+
+/* Why there was no greeting before ssh ended with that status, for free(). */
+char *answer_silence(const struct host *host, int status, struct ga_view errors);
 
 /* The rest of the text after the greeting, or NULL. *ret_protocol is its number; 0: none. */
 const char *answer_after_greeting(const char *text, size_t size, int64_t *ret_protocol);

@@ -5,6 +5,8 @@
  */
 #include "hosts/on.h"
 
+#include "hosts/offers.h"
+#include "hosts/run.h"
 #include "hosts/show.h"
 #include "message.h"
 #include "options.h"
@@ -15,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STATUS_UNAVAILABLE = 69, CONNECT_MS = 10000, WORDS_MORE = 8 };
+enum { STATUS_UNAVAILABLE = 69, CONNECT_MS = 10000, LEASE_MOST = 100 };
 
 /* ---- the words ---- */
 
@@ -110,19 +112,27 @@ static int outcome(const struct answers *answers)
 /* What gpualloc there said though it did what it was asked: notes, and what release ends. */
 static void say_notes(const struct answers *answers)
 {
-	static const char name[] = "gpualloc: ";
-
 	for (size_t i = 0; i < answers->count; i++) {
 		const struct answer *answer = &answers->list[i];
 		struct ga_view rest = {answer->errors.data, answer->errors.size}, line;
 
-		while (!answer->reason && rest.size > 0 && ga_view_line(&rest, &line))
-			if (line.size >= sizeof name &&
-			    memcmp(line.text, name, sizeof name - 1) == 0)
-				say("%s: %.*s", answer->host->name,
-				    (int)(line.size - (sizeof name - 1)),
-				    line.text + sizeof name - 1);
+		while (!answer->reason && rest.size > 0 && ga_view_line(&rest, &line)) {
+			bool is_note;
+			ga_auto_free char *sentence = answer_sentence(line, &is_note);
+
+			if (sentence)
+				say("%s: %s", answer->host->name, sentence);
+		}
 	}
+}
+
+/* Of one host the reason is the error; of several each reason is a note, and this comes last. */
+static int fail_all(const struct answers *answers, int status)
+{
+	if (answers->count == 1)
+		return fail(status, "%s: %s", answers->list[0].host->name, answers->list[0].reason);
+	say_reasons(answers);
+	return fail(status, "none of these %zu hosts did what was asked", answers->count);
 }
 
 static int show(const struct answers *answers, bool as_text)
@@ -132,11 +142,11 @@ static int show(const struct answers *answers, bool as_text)
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	int status = outcome(answers);
 
+	if (status)
+		return fail_all(answers, status);
 	say_reasons(answers);
 	if (!call->value[OPTION_QUIET])
 		say_notes(answers);
-	if (status)
-		return status;
 	if (call->value[OPTION_JSON])
 		show_json(&text, answers);
 	else if (call->value[OPTION_CSV])
@@ -160,8 +170,8 @@ static int64_t deadline_of(const struct call *call)
 	return call->value[OPTION_WAIT] ? -1 : CONNECT_MS + driver;
 }
 
-static int ask_words(const struct call *call, const struct hosts *hosts, char **words,
-		     const char *command, struct answer **ret_answers)
+int ask_words(const struct call *call, const struct hosts *hosts, char **words, const char *command,
+	      struct answer **ret_answers)
 {
 	struct request request = {.mode = REQUEST_ASK, .words = words};
 	struct question question = {
@@ -213,11 +223,94 @@ static int on_texts(const struct call *call, const struct hosts *hosts)
 	return ask_all(call, hosts, true);
 }
 
+/* "HOST IDS" of the best. */
+static int on_pick(const struct call *call, const struct hosts *hosts)
+{
+	struct offer *offers;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	int result;
+
+	if (call->value[OPTION_FORMAT] && !call->value[OPTION_JSON])
+		return fail_usage(call->command,
+				  "pick --on prints the best host and UUIDs; --format "
+				  "does not go with it");
+	if (call->value[OPTION_JSON])
+		return ask_all(call, hosts, true);
+	offers = calloc(hosts->count, sizeof *offers);
+	result = offers ? offers_find(call, hosts, offers) : fail_memory();
+	if (result == 0)
+		result = offers_status(offers, hosts->count);
+	if (result == 0) {
+		ga_buffer_format(&text, "%s %s\n", offers[0].host->name,
+				 offers[0].ids ? offers[0].ids : "-");
+		result = output_print(&text);
+	}
+	offers_free(offers, hosts->count);
+	return result;
+}
+
+/* On one host. Its answer is "HOST LEASE". */
+static int hold_at(const struct call *call, const struct hosts *hosts)
+{
+	static const char *const json[] = {"--json", NULL};
+	ga_auto_free char **words = on_words(call, call->value[OPTION_JSON] ? json : NULL);
+	struct answer *list = NULL;
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	struct answers answers = {.call = call, .count = 1};
+	int result = words ? ask_words(call, hosts, words, call->value[OPTION_JSON] ? "hold" : NULL,
+				       &list)
+			   : fail_memory();
+
+	if (result)
+		return result;
+	answers.list = list;
+	result = list->status;
+	if (result)
+		say("%s: %s", list->host->name, list->reason);
+	else if (call->value[OPTION_JSON])
+		show_json(&text, &answers);
+	else
+		ga_buffer_format(&text, "%s %.*s", list->host->name,
+				 (int)(list->size < LEASE_MOST ? list->size : LEASE_MOST),
+				 list->out);
+	if (result == 0)
+		result = output_print(&text);
+	answers_free(list, 1);
+	return result;
+}
+
+static int on_hold(const struct call *call, const struct hosts *hosts)
+{
+	struct offer *offers;
+	int result;
+
+	if (hosts->count == 1)
+		return hold_at(call, hosts);
+	if (call->value[OPTION_WAIT] || call->value[OPTION_EXTEND])
+		return fail_usage(call->command, "--%s with --on needs a single host",
+				  call->value[OPTION_WAIT] ? "wait" : "extend");
+	offers = calloc(hosts->count, sizeof *offers);
+	result = offers ? offers_find(call, hosts, offers) : fail_memory();
+	if (result == 0)
+		result = offers_status(offers, hosts->count);
+	/* Somebody may have been quicker at the best. */
+	for (size_t i = 0; offers && i < hosts->count && offers[i].status == 0; i++) {
+		struct hosts one = {.list = (struct host *)(uintptr_t)offers[i].host, .count = 1};
+
+		result = hold_at(call, &one);
+		if (result != STATUS_BUSY_THERE)
+			break;
+	}
+	offers_free(offers, hosts->count);
+	return result;
+}
+
 static const struct {
 	const char *command;
 	int (*run)(const struct call *call, const struct hosts *hosts);
-} able[] = {{"explain", on_texts}, {"leases", on_list}, {"list", on_list},  {"pick", on_texts},
-	    {"release", on_texts}, {"topo", on_texts},  {"usage", on_texts}};
+} able[] = {{"explain", on_texts}, {"hold", on_hold},  {"leases", on_list},
+	    {"list", on_list},     {"pick", on_pick},  {"release", on_texts},
+	    {"run", run_on},       {"topo", on_texts}, {"usage", on_texts}};
 
 int on_hosts(const struct call *call)
 {

@@ -22,8 +22,7 @@ enum {
 	WORD_VARIABLE = 'v'
 };
 
-static const char *const modes[] = {
-	[REQUEST_ASK] = "ask", [REQUEST_WATCH] = "watch", [REQUEST_JOB] = "job"};
+static const char *const modes[] = {[REQUEST_ASK] = "ask", [REQUEST_JOB] = "job"};
 enum { MODES = sizeof modes / sizeof *modes };
 
 void request_free(struct request *request)

@@ -21,9 +21,8 @@ enum { SILENCE_S = 60 };
 #define REQUEST_GREETING "gpualloc-remote "
 
 enum request_mode {
-	REQUEST_ASK,   /* run gpualloc once, with nothing on standard input */
-	REQUEST_WATCH, /* the same again and again, whenever a line asks for it */
-	REQUEST_JOB    /* lease, and run a command in another session */
+	REQUEST_ASK, /* run gpualloc once, with nothing on standard input */
+	REQUEST_JOB  /* lease, and run a command in another session */
 };
 
 struct request {

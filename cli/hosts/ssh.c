@@ -109,8 +109,8 @@ static void become(const struct ssh *ssh, pid_t parent)
 	struct arguments arguments = {0};
 	int ends[] = {ssh->in, ssh->out, ssh->err};
 
-	/* Without us nobody would speak to it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	/* Without us nobody would speak to it; a master removes its socket. */
+	if (prctl(PR_SET_PDEATHSIG, ssh->foreground ? SIGKILL : SIGTERM) < 0 || getppid() != parent)
 		_exit(127);
 	/* In a session of its own it has no terminal to ask on, and no Ctrl-C reaches it. */
 	if (!ssh->foreground)

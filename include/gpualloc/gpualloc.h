@@ -800,7 +800,10 @@ GPUALLOC_EXPORT void gpualloc_lease_wish_set_stop(gpualloc_lease_wish *wish, int
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_asking(gpualloc_lease_wish *wish,
 						    gpualloc_waiting_function *function,
 						    void *context);
-/* For how many seconds others leave alone the devices this lease waits for; 0: half an hour. */
+/*
+ * For how many seconds others leave alone the devices this lease waits for; 0: half an hour. If it
+ * is negative, they never do: for somebody who waits elsewhere too, and takes what comes first.
+ */
 GPUALLOC_EXPORT void gpualloc_lease_wish_set_keep(gpualloc_lease_wish *wish, int64_t seconds);
 /*
  * How long what runs in the lease may run, so that others see when it will end; 0: nobody knows. The

@@ -28,7 +28,8 @@ struct gpualloc_lease_wish {
 	int64_t limit_ms; /* how long what runs in it may run; 0: not known */
 	int place;       /* the descriptor that will carry it; -1: make one */
 	int stop;        /* waiting ends when it can be read; -1: none */
-	int64_t keep_s;  /* how long things are kept for waiters; 0: the usual half hour */
+	int64_t keep_s;  /* how long things are kept for waiters; 0: the usual half hour; negative:
+			  * nothing is kept for this one */
 };
 
 struct gpualloc_lease {

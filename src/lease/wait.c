@@ -143,6 +143,7 @@ static int join(struct waiting *waiting)
 	struct ga_ticket *ticket = &waiting->ticket;
 	gpualloc_error error = {0};
 	struct stat space;
+	size_t places;
 	int result = find_places(waiting);
 
 	if (result < 0)
@@ -158,7 +159,12 @@ static int join(struct waiting *waiting)
 			    &ticket->note) < 0)
 		return ga_error_memory(waiting->error);
 	ga_acquiring_arbitrate(acquiring, &arbiter);
+	/* For a ticket that names no places nothing is kept; this process still knows them. */
+	places = ticket->place_count;
+	if (acquiring->wish->keep_s < 0)
+		ticket->place_count = 0;
 	result = ga_queue_join(&acquiring->store, acquiring->ledger, ticket, &error);
+	ticket->place_count = places;
 	if (result < 0)
 		ga_acquiring_note(acquiring, error.message);
 	ga_arbiter_drop(&arbiter);

@@ -179,7 +179,7 @@ def alternatives_are_worth_less_in_order_and_hold_the_required():
 def json_has_every_key_in_order():
     assert list(document("dgx1-volta", "-n", "2")) == \
         ["schema", "command", "machine", "devices", "policy", "value", "bound", "proven", "score",
-         "bandwidth", "p2p", "alternatives", "rejected"]
+         "bandwidth", "left", "p2p", "alternatives", "rejected"]
     explained = document("rtx8000x4", "-n", "2", "-p", "best-effort", "--exclude", "2")
     assert explained["rejected"] == [
         {"device": "1", "reason": "free, but in place of 3: 9.0 GB/s, score 20, value 20"},

@@ -413,7 +413,7 @@ def json_has_every_key():
                 ("0", "GPU-44a48cb1-0000-0000-0000-000003000000", "00000000:06:00.0"),
                 ("3", "GPU-1f4af9c4-0000-0000-0000-000003000003", "00000000:0B:00.0"))],
         "policy": "best-effort", "value": 920, "bound": 920, "proven": True, "score": 230,
-        "bandwidth": 40000}
+        "bandwidth": 40000, "left": 6}
     instance = json.loads(form("json", "a100-mig", "--mig=2g.10gb"))
     assert instance["devices"] == [
         {"id": "1:3:0", "index": 1, "uuid": "MIG-daa66d13-0000-0000-0000-000000000002",

@@ -2,6 +2,7 @@
 """Hosts for the tests of --on: real sshds on ports of the loopback device, each with keys, a
 configuration, a store and a machine of its own. ssh finds them by a configuration that only the
 tests' wrapper names, so nothing of the user's is read or written."""
+import json
 import os
 import select
 import shutil
@@ -51,6 +52,8 @@ class Host:
         self.machine = machine
         self.env = {"GPUALLOC_MACHINE": machine, "GPUALLOC_STATE_DIR": self.store,
                     "GPUALLOC_CONFIG": "/nonexistent/gpualloc.conf",
+                    # bash reads its user's ~/.bashrc for sshd, unless it is within another shell.
+                    "SHLVL": "2",
                     "PATH": lab.binaries + ":" + os.environ["PATH"], **more.pop("env", {})}
         self.lines = more.pop("lines", [])
         assert not more, more
@@ -119,6 +122,8 @@ class Lab:
                       for i, machine in enumerate(machines)]
         self.file = os.path.join(where, "hosts")
         self.ssh = os.path.join(where, "ssh")
+        self.sockets = os.path.join(where, "s")
+        os.mkdir(self.sockets)
         self.started = []
         self.extra = {}
 
@@ -158,14 +163,14 @@ class Lab:
             file.write(text + "\n")
 
     def env(self, **more):
-        return {"GPUALLOC_SSH": self.ssh, "GPUALLOC_HOSTS": self.file, **more}
+        return {"GPUALLOC_SSH": self.ssh, "GPUALLOC_HOSTS": self.file,
+                "XDG_RUNTIME_DIR": self.sockets, **more}
 
     def run(self, *words, env=None, **options):
         return cli.run(*words, env=self.env(**(env or {})), **options)
 
     def free_everywhere(self):
         """Whether nobody holds or waits for anything on any host."""
-        import json
         for host in self.hosts:
             leases = json.loads(host.run("leases", "--json").out)
             if leases["leases"] or leases["waiting"]:

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's end of a tether; see run.h. */
+#include "hosts/job.h"
+#include "hosts/run.h"
+
+#include "clock.h"
+#include "message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	STATUS_UNAVAILABLE = 69,
+	SSH_FAILED = 255,
+	SAID_MOST = 1 << 16,
+	SILENCE_MS = SILENCE_S * 1000
+};
+
+static void close_end(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static bool is_open(const struct contender *contender)
+{
+	return contender->ended >= 0;
+}
+
+/* The request is small against a pipe, or else ssh reads it while this waits. */
+static bool send_all(int fd, const struct ga_buffer *text)
+{
+	for (size_t sent = 0; sent < text->size;) {
+		ssize_t put = write(fd, text->data + sent, text->size - sent);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		sent += (size_t)put;
+	}
+	return true;
+}
+
+int contender_start(struct contender *contender, const char *ssh, const struct ga_buffer *request)
+{
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, reason = 0;
+	struct ssh how = {.path = ssh,
+			  .host = contender->host,
+			  .control = contender->control,
+			  .is_master = true};
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+		reason = errno;
+	how.in = in[0];
+	how.out = out[1];
+	how.err = err[1];
+	if (reason == 0)
+		reason = ssh_start(&how, &contender->pid, &contender->ended);
+	close_end(&in[0]);
+	close_end(&out[1]);
+	close_end(&err[1]);
+	contender->in = in[1];
+	contender->out = out[0];
+	contender->err = err[0];
+	contender->said = GA_BUFFER_INIT(SAID_MOST);
+	contender->errors = GA_BUFFER_INIT(SAID_MOST);
+	contender->heard_at = ga_clock_ms();
+	if (reason)
+		return reason;
+	(void)fcntl(contender->out, F_SETFL, O_NONBLOCK);
+	(void)fcntl(contender->err, F_SETFL, O_NONBLOCK);
+	/* If it cannot be sent, ssh says why when it ends. */
+	(void)send_all(contender->in, request);
+	return 0;
+}
+
+void contender_watch(const struct contender *contender, struct pollfd *fds)
+{
+	fds[0] = (struct pollfd){contender->out, POLLIN, 0};
+	fds[1] = (struct pollfd){contender->err, POLLIN, 0};
+	fds[2] = (struct pollfd){contender->ended, POLLIN, 0};
+}
+
+void contender_say(const struct contender *contender, const char *line)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(LINE_MOST);
+
+	ga_buffer_format(&text, "%s\n", line);
+	if (contender->in >= 0 && !text.failed)
+		(void)!write(contender->in, text.data, text.size);
+}
+
+void contender_hang_up(struct contender *contender)
+{
+	close_end(&contender->in);
+	/* SIGTERM, so that it removes its socket. */
+	if (is_open(contender))
+		(void)kill(contender->pid, SIGTERM);
+}
+
+void contender_drop(struct contender *contender)
+{
+	enum { PATIENCE_MS = 2000 };
+	struct pollfd ended = {contender->ended, POLLIN, 0};
+
+	contender_hang_up(contender);
+	close_end(&contender->out);
+	close_end(&contender->err);
+	if (is_open(contender)) {
+		if (poll(&ended, 1, PATIENCE_MS) <= 0)
+			(void)kill(contender->pid, SIGKILL);
+		contender->status = ssh_status(contender->pid);
+		close_end(&contender->ended);
+	}
+	ga_buffer_free(&contender->said);
+	ga_buffer_free(&contender->errors);
+}
+
+/* ---- what it says ---- */
+
+static void take(int *fd, struct ga_buffer *into, int64_t *heard_at)
+{
+	char part[4096];
+
+	while (*fd >= 0) {
+		ssize_t got = read(*fd, part, sizeof part);
+
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (got <= 0) {
+			close_end(fd);
+			return;
+		}
+		if (heard_at)
+			*heard_at = ga_clock_ms();
+		/* What is too much is no event of ours. */
+		if (into->size + (size_t)got > SAID_MOST)
+			into->size = 0;
+		ga_buffer_append(into, part, (size_t)got);
+	}
+}
+
+static void forget(struct ga_buffer *text, size_t size)
+{
+	memmove(text->data, text->data + size, text->size - size);
+	text->size -= size;
+}
+
+/* The size of the first line with its end; 0 if there is none yet. */
+static size_t line_size(const struct ga_buffer *text)
+{
+	const char *end = text->size ? memchr(text->data, '\n', text->size) : NULL;
+
+	return end ? (size_t)(end - text->data) + 1 : 0;
+}
+
+static void set_words(struct contender_news *news, const char *words)
+{
+	size_t size = words ? strlen(words) : 0;
+	ga_auto_free char *clean = ga_text_clean(words ? words : "", size);
+
+	(void)snprintf(news->words, sizeof news->words, "%s", clean ? clean : "");
+}
+
+static void take_event(const char *line, size_t size, struct contender_news *news)
+{
+	json_t *document = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+	const char *event = json_string_value(json_object_get(document, "event"));
+	const json_t *status = json_object_get(document, "status");
+	const char *words = NULL;
+
+	if (!event || json_integer_value(json_object_get(document, "schema")) != 1)
+		event = "";
+	if (strcmp(event, "granted") == 0) {
+		news->event = CONTENDER_GRANTED;
+		words = json_string_value(json_object_get(document, "words"));
+	} else if (strcmp(event, "ready") == 0) {
+		news->event = CONTENDER_READY;
+		words = json_string_value(json_object_get(document, "token"));
+	} else if (strcmp(event, "ended") == 0 && json_is_integer(status)) {
+		news->event = CONTENDER_ENDED;
+		news->value = (int)(json_integer_value(status) & 0xff);
+	}
+	set_words(news, words);
+	json_decref(document);
+}
+
+/* Lines before the greeting are those of a login shell. */
+static void take_lines(struct contender *contender, struct contender_news *news)
+{
+	size_t size;
+
+	while (news->event == CONTENDER_NOTHING && (size = line_size(&contender->said))) {
+		int64_t protocol;
+
+		if (contender->is_greeted) {
+			take_event(contender->said.data, size, news);
+		} else {
+			(void)answer_after_greeting(contender->said.data, size, &protocol);
+			contender->is_greeted = protocol == REQUEST_PROTOCOL;
+		}
+		forget(&contender->said, size);
+	}
+}
+
+/* What gpualloc there says while it lives is said here; what ssh says is kept for the end. */
+static void take_errors(struct contender *contender)
+{
+	size_t at = 0, size;
+
+	while (at < contender->errors.size) {
+		char *start = contender->errors.data + at;
+		char *end = memchr(start, '\n', contender->errors.size - at);
+		ga_auto_free char *sentence = NULL;
+		bool is_note;
+
+		if (!end)
+			return;
+		size = (size_t)(end - start) + 1;
+		sentence = answer_sentence((struct ga_view){start, size - 1}, &is_note);
+		if (!sentence || !contender->is_greeted) {
+			at += size;
+			continue;
+		}
+		say("%s: %s", contender->host->name, sentence);
+		memmove(start, end + 1, contender->errors.size - at - size);
+		contender->errors.size -= size;
+	}
+}
+
+static void give_reason(const struct contender *contender, struct contender_news *news)
+{
+	ga_auto_free char *reason = NULL;
+
+	news->value = contender->status;
+	if (contender->status > 128 && contender->status != SSH_FAILED) {
+		news->value = STATUS_UNAVAILABLE;
+		if (asprintf(&reason, "ssh here was ended by signal %d", contender->status - 128) <
+		    0)
+			reason = NULL;
+	} else if (contender->status == SSH_FAILED) {
+		news->value = STATUS_UNAVAILABLE;
+		reason = ssh_reason(contender->errors.data ? contender->errors.data : "",
+				    contender->errors.size);
+	} else if (!contender->is_greeted) {
+		news->value = STATUS_UNAVAILABLE;
+		reason = answer_silence(
+			contender->host, contender->status,
+			(struct ga_view){contender->errors.data, contender->errors.size});
+	}
+	set_words(news, reason);
+}
+
+static void end(struct contender *contender, struct contender_news *news)
+{
+	contender->status = ssh_status(contender->pid);
+	close_end(&contender->ended);
+	close_end(&contender->in);
+	take(&contender->err, &contender->errors, NULL);
+	take_errors(contender);
+	news->event = CONTENDER_GONE;
+	give_reason(contender, news);
+}
+
+void contender_hear(struct contender *contender, struct contender_news *ret_news)
+{
+	struct contender_news news = {.event = CONTENDER_NOTHING};
+	struct pollfd ended = {contender->ended, POLLIN, 0};
+
+	if (is_open(contender)) {
+		bool has_ended = poll(&ended, 1, 0) > 0;
+
+		take(&contender->out, &contender->said, &contender->heard_at);
+		take(&contender->err, &contender->errors, NULL);
+		take_lines(contender, &news);
+		take_errors(contender);
+		if (news.event == CONTENDER_NOTHING && has_ended) {
+			end(contender, &news);
+		} else if (news.event == CONTENDER_NOTHING &&
+			   ga_clock_ms() - contender->heard_at > SILENCE_MS) {
+			news.event = CONTENDER_GONE;
+			news.value = STATUS_UNAVAILABLE;
+			(void)snprintf(news.words, sizeof news.words,
+				       "nothing was heard from it for %d s", SILENCE_S);
+			contender_drop(contender);
+		}
+	}
+	*ret_news = news;
+}
