@@ -8,8 +8,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
+#include <unistd.h>
 #if HAS_DRA
+#include "dra.h"
 #include "offer.h"
 #endif
 
@@ -74,6 +75,16 @@ static int tell_mistakes(const struct options *options)
 	return options->is_file_wrong ? EXIT_CONFIG : EXIT_USAGE;
 }
 
+static const struct agent_front *front_for(const struct settings *settings)
+{
+#if HAS_DRA
+	if (settings->api == API_DRA)
+		return &dra_front;
+#endif
+	(void)settings;
+	return &deviceplugin_front;
+}
+
 static int serve(const struct settings *settings)
 {
 	gpualloc_error *error = gpualloc_error_new();
@@ -83,7 +94,7 @@ static int serve(const struct settings *settings)
 	/* It is no program inside a lease, whatever started it. */
 	(void)unsetenv("GPUALLOC_LEASE");
 	(void)unsetenv("GPUALLOC_FD");
-	result = agent_run(settings, &deviceplugin_front, error);
+	result = agent_run(settings, front_for(settings), error);
 	if (result < 0)
 		log_say(&log, LOG_LEVEL_ERROR, "%s%s", gpualloc_error_message(error),
 			gpualloc_error_remedies(error) & GPUALLOC_REMEDY_SET_UP_STORE
@@ -91,7 +102,11 @@ static int serve(const struct settings *settings)
 				  "--lease no"
 				: "");
 	gpualloc_error_free(error);
-	return result < 0 ? gpualloc_exit_status(result) : EXIT_SUCCESS;
+	result = result < 0 ? gpualloc_exit_status(result) : EXIT_SUCCESS;
+	/* A worker may be within TLS, whose library takes itself apart at exit(). */
+	if (settings->api == API_DRA)
+		_exit(result);
+	return result;
 }
 
 int main(int argc, char **argv)

@@ -13,47 +13,65 @@
 
 enum { MISTAKES_MOST = 1 << 20, FILE_MOST = 1 << 20, NAME_SIZE = 64, VARIABLE_SIZE = 96 };
 
+enum only { BOTH, PLUGIN, DRA };
+
 struct row {
 	const char *name;
 	const char *argument;
 	const char *usual; /* the default, as one would write it; NULL: none */
 	const char *help;
 	value_function *set;
+	enum only only; /* which of the kubelet's interfaces it is for */
 };
 
 static const struct row rows[] = {
+	{"api", "WORD", "device-plugin", "how pods ask for GPUs: device-plugin or dra", set_api,
+	 BOTH},
+	{"cdi-dir", "DIR", "/var/run/cdi", "where the CDI files of claims are written", set_cdi_dir,
+	 DRA},
 	{"cdi-kind", "KIND", "nvidia.com/gpu", "the kind of the CDI devices that are named",
-	 set_cdi_kind},
-	{"driver", "NAME", "gpu.gpualloc.example", "the name of the DRA driver", set_driver},
+	 set_cdi_kind, PLUGIN},
+	{"driver", "NAME", "gpu.gpualloc.example", "the name of the DRA driver", set_driver, DRA},
 	{"hand-over", "LIST", "environment", "a list of environment, devices, cdi, annotations",
-	 set_hand_over},
+	 set_hand_over, PLUGIN},
+	{"host-root", "DIR", "/", "where the node's files are, for the driver's libraries",
+	 set_host_root, DRA},
 	{"ignore-xids", "LIST", SETTINGS_IGNORED_XIDS, "driver errors that do not make a GPU sick",
-	 set_ignore_xids},
+	 set_ignore_xids, BOTH},
 	{"in-use", "WORD", "withhold", "GPUs that programs without a lease use: withhold or offer",
-	 set_in_use},
-	{"interval", "DURATION", "15s", "how often the driver is asked", set_interval},
+	 set_in_use, BOTH},
+	{"interval", "DURATION", "15s", "how often the driver is asked", set_interval, BOTH},
 	{"kernel-log", "FILE", "/dev/kmsg", "where the driver's errors (XIDs) appear, or none",
-	 set_kernel_log},
+	 set_kernel_log, BOTH},
 	{"kubelet-dir", "DIR", "/var/lib/kubelet/device-plugins", "the folder with kubelet.sock",
-	 set_kubelet_dir},
-	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease},
-	{"log", "WORD", "text", "the form of the log: text or json", set_log},
-	{"machine", "SPEC", NULL, "nvml, nvidia-smi, a built-in machine or a file", set_machine},
+	 set_kubelet_dir, PLUGIN},
+	{"kubeconfig", "FILE", NULL, "how to reach the API server; default: as a pod",
+	 set_kubeconfig, DRA},
+	{"kubelet-root", "DIR", "/var/lib/kubelet", "the folder with plugins_registry and plugins",
+	 set_kubelet_root, DRA},
+	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease,
+	 BOTH},
+	{"log", "WORD", "text", "the form of the log: text or json", set_log, BOTH},
+	{"machine", "SPEC", NULL, "nvml, nvidia-smi, a built-in machine or a file", set_machine,
+	 BOTH},
 	{"metrics", "[ADDRESS:]PORT", NULL, "where metrics are served, by default on 127.0.0.1",
-	 set_metrics},
-	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig},
-	{"node", "NAME", NULL, "the node's name in the cluster; default: the host's", set_node},
+	 set_metrics, BOTH},
+	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig, BOTH},
+	{"node", "NAME", NULL, "the node's name in the cluster; default: the host's", set_node,
+	 DRA},
 	{"pod-resources", "FILE", "/var/lib/kubelet/pod-resources/kubelet.sock",
-	 "where the kubelet lists pods", set_pod_resources},
-	{"pod-wait", "DURATION", "60s", "how long a pod may take to appear there", set_pod_wait},
-	{"policy", "NAME", "balanced", "how whole GPUs are chosen", set_policy},
-	{"poll", "DURATION", "5s", "how often the kubelet is asked for its pods", set_poll},
+	 "where the kubelet lists pods", set_pod_resources, PLUGIN},
+	{"pod-wait", "DURATION", "60s", "how long a pod may take to appear there", set_pod_wait,
+	 PLUGIN},
+	{"policy", "NAME", "balanced", "how whole GPUs are chosen", set_policy, PLUGIN},
+	{"poll", "DURATION", "5s", "how often the kubelet is asked for its pods", set_poll, PLUGIN},
 	{"recover-after", "DURATION", "60s", "how long a sick GPU must be well to be offered",
-	 set_recover_after},
-	{"replicas", "N", "1", "offer each device so many times", set_replicas},
-	{"resource", "NAME", "nvidia.com/gpu", "the name of the resource", set_resource},
-	{"sharing", "WORD", "pack", "replicas and MIG instances: pack or spread", set_sharing},
-	{"store", "DIR", NULL, "the store of leases; default: as for gpualloc", set_store},
+	 set_recover_after, BOTH},
+	{"replicas", "N", "1", "offer each device so many times", set_replicas, PLUGIN},
+	{"resource", "NAME", "nvidia.com/gpu", "the name of the resource", set_resource, PLUGIN},
+	{"sharing", "WORD", "pack", "replicas and MIG instances: pack or spread", set_sharing,
+	 PLUGIN},
+	{"store", "DIR", NULL, "the store of leases; default: as for gpualloc", set_store, BOTH},
 };
 enum { ROWS = sizeof rows / sizeof *rows, CONFIG = 1000, CHECK, PRINT_SLICES, HELP, VERSION };
 
@@ -185,11 +203,26 @@ static void read_file(struct options *options, struct sources *sources)
 
 /* ---- what counts ---- */
 
+/* A setting that does nothing is a mistake. The interface is the first row, so it is known. */
+static bool is_for_the_other(struct options *options, const struct row *row, const char *where,
+			     const char *sign)
+{
+	enum only used = options->settings.api == API_DRA ? DRA : PLUGIN;
+
+	if (row->only == BOTH || row->only == used)
+		return false;
+	ga_buffer_format(&options->mistakes, "%s%s%s: it is only for `--api %s`\n", where, sign,
+			 row->name, row->only == DRA ? "dra" : "device-plugin");
+	return true;
+}
+
 static void try(struct options *options, const struct row *row, const char *value,
 		const char *where, const char *sign)
 {
 	gpualloc_error error = {0};
 
+	if (is_for_the_other(options, row, where, sign))
+		return;
 	if (row->set(&options->settings, value, &error) < 0)
 		ga_buffer_format(&options->mistakes, "%s%s%s: %s\n", where, sign, row->name,
 				 error.message);
@@ -205,8 +238,8 @@ static void settle(struct options *options, const struct sources *sources, size_
 
 	variable_of(row->name, variable);
 	by_variable = getenv(variable);
-	if (row->usual)
-		try(options, row, row->usual, "the default of ", "--");
+	if (row->usual && row->set(&options->settings, row->usual, NULL) < 0)
+		ga_buffer_format(&options->mistakes, "the default of --%s is wrong\n", row->name);
 	if (sources->by_file[i]) {
 		counts = sources->by_file[i];
 		try(options, row, counts, sources->config, ": ");
@@ -220,7 +253,8 @@ static void settle(struct options *options, const struct sources *sources, size_
 		counts = sources->by_option[i];
 		try(options, row, counts, "", "--");
 	}
-	if (counts)
+	if (counts &&
+	    (row->only == BOTH || row->only == (options->settings.api == API_DRA ? DRA : PLUGIN)))
 		ga_buffer_format(&options->effective, "%s = %s\n", row->name, counts);
 }
 
@@ -238,20 +272,24 @@ int options_read(struct options *options, int argc, char **argv)
 		read_file(options, &sources);
 	for (size_t i = 0; i < ROWS; i++) {
 		settle(options, &sources, i);
+		/* There are slices for DRA only; the interface is the first row. */
+		if (options->print_slices)
+			options->settings.api = API_DRA;
 		free(sources.by_file[i]);
 	}
-	if (options->print_slices && !options->mistakes.size &&
-	    name_node(&options->settings, &error) < 0)
+	if (options->settings.api == API_DRA && !options->mistakes.size &&
+	    settle_dra(&options->settings, &error) < 0)
 		ga_buffer_format(&options->mistakes, "%s\n", error.message);
 	return options->mistakes.size || options->mistakes.failed ? -1 : 0;
 }
 
 void options_help(struct ga_buffer *text)
 {
-	ga_buffer_text(text,
-		       "Offers the GPUs of this node to Kubernetes as a device plugin: pods get "
-		       "those that\nare best connected, and what pods have is leased on the "
-		       "node.\n\nusage: gpualloc-k8s [OPTION...]\n\n");
+	ga_buffer_text(
+		text,
+		"Offers the GPUs of this node to Kubernetes, as a device plugin or by Dynamic "
+		"Resource\nAllocation: pods get those that are best connected, and what pods "
+		"have is leased on\nthe node.\n\nusage: gpualloc-k8s [OPTION...]\n\n");
 	for (size_t i = 0; i < ROWS; i++) {
 		char option[64];
 

@@ -176,6 +176,32 @@ int set_kubelet_dir(struct settings *settings, const char *value, gpualloc_error
 	return set_path(settings->kubelet_dir, value, error);
 }
 
+int set_kubelet_root(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	return set_path(settings->kubelet_root, value, error);
+}
+
+int set_cdi_dir(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	return set_path(settings->cdi_dir, value, error);
+}
+
+/* Paths are put together as ROOT + "/usr/…", so "/" is the empty one. */
+int set_host_root(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	int result = set_path(settings->host_root, value, error);
+
+	for (size_t size = strlen(settings->host_root);
+	     result == 0 && size > 0 && settings->host_root[size - 1] == '/'; size--)
+		settings->host_root[size - 1] = '\0';
+	return result;
+}
+
+int set_kubeconfig(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	return set_path(settings->kubeconfig, value, error);
+}
+
 int set_pod_resources(struct settings *settings, const char *value, gpualloc_error *error)
 {
 	if (strlen(value) >= sizeof((struct sockaddr_un *)0)->sun_path)
@@ -217,6 +243,20 @@ int set_metrics(struct settings *settings, const char *value, gpualloc_error *er
 	if (result == 0)
 		(void)snprintf(settings->metrics, sizeof settings->metrics, "%s", value);
 	return result;
+}
+
+int set_api(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	static const char *const words[] = {"device-plugin", "dra"};
+	int choice = pick(value, words, 2, error);
+
+	if (choice == API_DRA && !HAS_DRA)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "\"dra\" is not in this gpualloc-k8s: it was built without "
+				    "libcurl and libyaml");
+	if (choice >= 0)
+		settings->api = (enum kubelet_api)choice;
+	return choice < 0 ? choice : 0;
 }
 
 int set_mig(struct settings *settings, const char *value, gpualloc_error *error)
@@ -355,7 +395,7 @@ int set_ignore_xids(struct settings *settings, const char *value, gpualloc_error
 /* ---- several together ---- */
 
 /* A kubelet's node is called as its host, in small letters, if nothing else is said. */
-int name_node(struct settings *settings, gpualloc_error *error)
+static int name_node(struct settings *settings, gpualloc_error *error)
 {
 	struct utsname host;
 
@@ -369,4 +409,19 @@ int name_node(struct settings *settings, gpualloc_error *error)
 		       ? ga_error_set(error, GPUALLOC_EUSAGE,
 				      "say the node's name with --node: the host's cannot be one")
 		       : 0;
+}
+
+int settle_dra(struct settings *settings, gpualloc_error *error)
+{
+	size_t longest = strlen(settings->kubelet_root) + strlen("/plugins_registry/-reg.sock") +
+			 strlen(settings->driver) + OUR_NAME / 2;
+
+	if (longest >= sizeof((struct sockaddr_un *)0)->sun_path)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "--kubelet-root and --driver are too long together by %zu "
+				    "bytes: sockets are named after both",
+				    longest + 1 - sizeof((struct sockaddr_un *)0)->sun_path);
+	(void)snprintf(settings->registry_dir, sizeof settings->registry_dir,
+		       "%.*s/plugins_registry", SETTINGS_TEXT - 32, settings->kubelet_root);
+	return name_node(settings, error);
 }

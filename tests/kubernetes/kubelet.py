@@ -76,6 +76,9 @@ class Kubelet:
         self.pods = {}  # name: {resource: ids}
         self.server = self.pod_server = None
 
+    def options(self):
+        return ["--kubelet-dir", self.folder, "--pod-resources", self.pods_socket, "--poll", "200ms"]
+
     # ---- its own services ----
 
     def start(self, pods=True):
@@ -223,8 +226,7 @@ class Agent:
         lease = ["--lease", "yes", "--store", store] if store else ["--lease", "no"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [AGENT, "--machine", machine, "--kubelet-dir", kubelet.folder, "--pod-resources",
-                 kubelet.pods_socket, "--kernel-log", "none", "--interval", "200ms", "--poll",
+                [AGENT, "--machine", machine, *kubelet.options(), "--kernel-log", "none", "--interval",
                  "200ms", *lease, *words],
                 env=cli.environment(**(env or {})), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log)

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What pods have is leased on the node, and what people have is not offered."""
-import json
 import os
 import signal
 import subprocess
-import time
 
 import cli
 from cli import main
@@ -14,23 +12,9 @@ from parts import needs
 try:
     import grpc
     from kubelet import PATIENCE, Agent, cluster
-    from people import Person, Waiter
+    from people import Person, Waiter, leases, wait_leases
 except ImportError:
     pass  # the cases are skipped
-
-
-def leases(kubelet):
-    """UUIDs that are leased: {uuid: note}."""
-    place = os.path.join(kubelet.where, "store")
-    listing = json.loads(cli.ok("leases", "--json", env={"GPUALLOC_STATE_DIR": place}))
-    return {device: lease["note"] for lease in listing["leases"] for device in lease["devices"]}
-
-
-def wait_leases(kubelet, wanted):
-    """Until exactly these are leased."""
-    until = time.monotonic() + PATIENCE
-    while set(leases(kubelet)) != set(wanted):
-        assert time.monotonic() < until, (leases(kubelet), wanted)
 
 
 @needs

@@ -34,6 +34,23 @@ V1 = {
     "PodResources": ["s name 1", "s namespace 2", "ContainerResources* containers 3"],
     "ListPodResourcesResponse": ["PodResources* pod_resources 1"],
 }
+REGISTRATION = {
+    "InfoRequest": [],
+    "PluginInfo": ["s type 1", "s name 2", "s endpoint 3", "s* supported_versions 4"],
+    "RegistrationStatus": ["b plugin_registered 1", "s error 2"],
+    "RegistrationStatusResponse": [],
+}
+DRA = {
+    "Claim": ["s namespace 1", "s uid 2", "s name 3"],
+    "Claims": ["Claim* claims 1"],
+    "Device": ["s* request_names 1", "s pool_name 2", "s device_name 3", "s* cdi_device_ids 4"],
+    "Prepared": ["Device* devices 1", "s error 2"],
+    "PreparedEntry": ["s key 1", "Prepared value 2"],
+    "PrepareResponse": ["PreparedEntry* claims 1"],
+    "Unprepared": ["s error 1"],
+    "UnpreparedEntry": ["s key 1", "Unprepared value 2"],
+    "UnprepareResponse": ["UnpreparedEntry* claims 1"],
+}
 
 
 class Package:
@@ -64,3 +81,5 @@ def package(name, kinds):
 
 v1beta1 = package("v1beta1", V1BETA1)
 v1 = package("v1", V1)
+registration = package("pluginregistration", REGISTRATION)
+dra = package("dra", DRA)

@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People who lease GPUs on a node of the cluster."""
+"""People who lease GPUs on a node of the cluster, and look who has which."""
+import json
 import os
 import subprocess
+import time
 
 import cli
 from kubelet import PATIENCE
+
+
+def leases(kubelet):
+    """UUIDs that are leased: {uuid: note}."""
+    place = os.path.join(kubelet.where, "store")
+    listing = json.loads(cli.ok("leases", "--json", env={"GPUALLOC_STATE_DIR": place}))
+    return {device: lease["note"] for lease in listing["leases"] for device in lease["devices"]}
+
+
+def wait_leases(kubelet, wanted):
+    """Until exactly these are leased."""
+    until = time.monotonic() + PATIENCE
+    while set(leases(kubelet)) != set(wanted):
+        assert time.monotonic() < until, (leases(kubelet), wanted)
 
 
 class Person:

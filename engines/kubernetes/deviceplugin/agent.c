@@ -204,7 +204,7 @@ void agent_settle(struct agent *agent)
 	}
 	keeping->is_all = true;
 	keeping->gives_back = agent->is_known;
-	keeping->who = agent->settings->resource;
+	keeping->who = agent->front->note(agent->settings);
 	keeping->context = agent;
 	keeping->job.done = settled;
 	agent->is_settling = true;

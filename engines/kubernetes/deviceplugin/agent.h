@@ -18,6 +18,7 @@
 #include "settings.h"
 #include "worker.h"
 
+struct dra;
 struct plugin;
 struct agent;
 
@@ -25,6 +26,8 @@ struct agent;
 struct agent_front {
 	/* Changes in it are told to check(). */
 	const char *(*folder)(const struct settings *settings);
+	/* The note of leases that were not taken for a certain pod. */
+	const char *(*note)(const struct settings *settings);
 	/* Sets is_known, now or later. */
 	int (*begin)(struct agent *agent, gpualloc_error *error);
 	/* Something changed that the cluster may have to be told. */
@@ -70,6 +73,7 @@ struct agent {
 	bool is_known; /* what pods have, or that it is not to be had */
 
 	struct plugin *plugins;
+	struct dra *dra;
 	struct loop_timer tick_at;
 	struct loop_watch folder, signals, kernel_log;
 	int folder_watch;

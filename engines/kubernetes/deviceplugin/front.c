@@ -119,6 +119,11 @@ static const char *folder(const struct settings *settings)
 	return settings->kubelet_dir;
 }
 
+static const char *note(const struct settings *settings)
+{
+	return settings->resource;
+}
+
 static int begin(struct agent *agent, gpualloc_error *error)
 {
 	/* The first list counts; what is not in it may have been given out just now. */
@@ -148,6 +153,7 @@ static void end(struct agent *agent)
 }
 
 const struct agent_front deviceplugin_front = {.folder = folder,
+					       .note = note,
 					       .begin = begin,
 					       .publish = publish,
 					       .units = units,

@@ -190,11 +190,27 @@ static void take_all(struct keeping *keeping)
 	struct keeper *keeper = keeping->keeper;
 	size_t before = keeper->count;
 
-	for (size_t i = 0; keeping->result == 0 && i < keeping->wanted.count; i++)
-		if (!find(keeper->held, keeper->count, keeping->wanted.list[i].uuid))
-			keeping->result = take(keeping, &keeping->wanted.list[i]);
+	for (size_t i = 0; keeping->result == 0 && i < keeping->wanted.count; i++) {
+		const struct held_unit *unit = &keeping->wanted.list[i];
+
+		if (find(keeper->held, keeper->count, unit->uuid))
+			continue;
+		keeping->result = take(keeping, unit);
+		if (keeping->result < 0)
+			(void)ga_error_prefix(keeping->error, keeping->result,
+					      "%s cannot be leased: ", unit->uuid);
+	}
 	while (keeping->result < 0 && keeper->count > before)
 		give_back(keeper, keeper->count - 1);
+}
+
+static void give_all_back(struct keeping *keeping)
+{
+	struct keeper *keeper = keeping->keeper;
+
+	for (size_t i = keeper->count; i-- > 0;)
+		if (find(keeping->wanted.list, keeping->wanted.count, keeper->held[i].uuid))
+			give_back(keeper, i);
 }
 
 /* ---- all that pods have ---- */
@@ -214,6 +230,16 @@ static bool is_of_this_keeper(const struct keeper *keeper, const char *id)
 	return false;
 }
 
+/* Whether the agent that gave a lease this note serves what we do. */
+static bool note_is_ours(const char *note, const struct settings *settings)
+{
+	size_t size = strlen(settings->driver);
+
+	if (settings->api == API_DEVICE_PLUGIN)
+		return resource_is_ours(note, settings);
+	return strncmp(note, settings->driver, size) == 0 && (!note[size] || note[size] == ' ');
+}
+
 /* The unit that another agent of our resource has by this lease; NULL: none, or we have it too. */
 static const char *unit_of_agent(const struct keeper *keeper, const gpualloc_held *held)
 {
@@ -221,7 +247,7 @@ static const char *unit_of_agent(const struct keeper *keeper, const gpualloc_hel
 	const char *uuid =
 		gpualloc_held_device_count(held) == 1 ? gpualloc_held_device(held, 0) : NULL;
 
-	if (!is_of_an_agent(held) || !note || !resource_is_ours(note, keeper->settings) || !id ||
+	if (!is_of_an_agent(held) || !note || !note_is_ours(note, keeper->settings) || !id ||
 	    strlen(id) >= LEASE_ID || is_of_this_keeper(keeper, id) || !uuid ||
 	    strlen(uuid) >= UNIT_ID || find(keeper->held, keeper->count, uuid))
 		return NULL;
@@ -300,7 +326,8 @@ static void settle(struct keeping *keeping)
 	for (size_t i = 0; keeping->machine >= 0 && i < keeping->wanted.count; i++) {
 		const struct held_unit *unit = &keeping->wanted.list[i];
 
-		if (find(keeper->held, keeper->count, unit->uuid) || take(keeping, unit) == 0)
+		if (find(keeper->held, keeper->count, unit->uuid) || unit->is_being_leased ||
+		    take(keeping, unit) == 0)
 			continue;
 		ga_buffer_format(&keeping->notes, "%s, which a pod has, cannot be leased: %s",
 				 unit->uuid, gpualloc_error_message(keeping->error));
@@ -335,7 +362,9 @@ void keeping_work(struct job *job)
 {
 	struct keeping *keeping = (struct keeping *)job;
 
-	if (keeping->is_all) {
+	if (keeping->is_return) {
+		give_all_back(keeping);
+	} else if (keeping->is_all) {
 		settle(keeping);
 		look_at_others(keeping);
 	} else {

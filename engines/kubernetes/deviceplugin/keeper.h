@@ -16,6 +16,7 @@ enum { LEASE_ID = 16 };
 struct held_unit {
 	char uuid[UNIT_ID];
 	bool is_mig;
+	bool is_being_leased;  /* of those wanted: another job sees to it */
 	gpualloc_lease *lease; /* NULL: an older agent acquired it */
 	int fd;                /* then our share in it */
 	char id[LEASE_ID];
@@ -49,6 +50,7 @@ struct keeping {
 	const char *who; /* for people who look up who holds what */
 	bool is_all;     /* what cannot be had is only told */
 	bool gives_back; /* what else is held */
+	bool is_return;  /* what is wanted is given back, and nothing is taken */
 	int result;
 	gpualloc_error *error;
 	struct units_wanted taken_by_others; /* after is_all */

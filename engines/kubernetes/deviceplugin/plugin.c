@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 enum {
 	NO_STREAM_MS = 250, /* after which the kubelet is taken to have forgotten us */
@@ -255,17 +253,6 @@ static bool listen_anew(struct plugin *plugin)
 	return result == 0;
 }
 
-static bool somebody_listens(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	ga_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0 || strlen(path) >= sizeof address.sun_path)
-		return false;
-	memcpy(address.sun_path, path, strlen(path));
-	return connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-}
-
 /* When the agent of another socket of this resource was started, if it was after us; else 0. */
 static int64_t younger_start(const struct plugin *plugin, const char *name)
 {
@@ -304,7 +291,7 @@ static bool is_succeeded(struct plugin *plugin, bool *ret_is_new)
 		*ret_is_new = *ret_is_new || started > plugin->younger;
 		plugin->younger = started > plugin->younger ? started : plugin->younger;
 		(void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-		found = found || somebody_listens(path);
+		found = found || grpc_try(path) == 0;
 	}
 	if (entries)
 		(void)closedir(entries);

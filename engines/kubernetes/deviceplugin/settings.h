@@ -9,6 +9,9 @@
 
 enum mig_strategy { MIG_NONE, MIG_SINGLE, MIG_MIXED };
 
+/* Which of the kubelet's interfaces is served. */
+enum kubelet_api { API_DEVICE_PLUGIN, API_DRA };
+
 /* How a container is given its devices: bits. */
 enum hand_over {
 	HAND_OVER_ENVIRONMENT = 1 << 0, /* NVIDIA_VISIBLE_DEVICES */
@@ -21,6 +24,7 @@ enum { DRIVER_SIZE = 64, NODE_SIZE = 256 };
 enum { SETTINGS_TEXT = 4096, RESOURCE_SIZE = 192, XIDS_MOST = 64, REPLICAS_MOST = 1000 };
 
 struct settings {
+	enum kubelet_api api;
 	char machine[SETTINGS_TEXT]; /* "": as gpualloc_machine_open() with NULL */
 	char kubelet_dir[SETTINGS_TEXT];
 	char pod_resources[SETTINGS_TEXT];
@@ -47,6 +51,11 @@ struct settings {
 	/* DRA */
 	char driver[DRIVER_SIZE];
 	char node[NODE_SIZE]; /* whose name is the pool's, too */
+	char kubelet_root[SETTINGS_TEXT];
+	char registry_dir[SETTINGS_TEXT]; /* in it */
+	char cdi_dir[SETTINGS_TEXT];
+	char host_root[SETTINGS_TEXT];  /* where the node's files are seen; "": at / */
+	char kubeconfig[SETTINGS_TEXT]; /* "": the pod's service account */
 };
 
 /* What NVIDIA's documents call errors of applications: the device stays good. */

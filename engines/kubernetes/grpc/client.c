@@ -192,25 +192,44 @@ static int submit(struct grpc_request *request)
 				      NULL);
 }
 
-/* On a unix socket a connection is made at once or not at all. */
-static int connect_to(const char *path, gpualloc_error *error)
+/* On a unix socket a connection is made at once or not at all. A descriptor, or a negative errno.
+ */
+static int try_to_connect(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd, result;
+	int fd, reason;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return ga_error_set(error, GPUALLOC_EUSAGE,
-				    "%s: the path of a socket has at most %zu bytes", path,
-				    sizeof address.sun_path - 1);
+		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return ga_error_errno(error, GPUALLOC_EIO, errno, "cannot make a socket");
+		return -errno;
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
-	result = ga_error_errno(error, GPUALLOC_EIO, errno, "%s", path);
+	reason = -errno;
 	close(fd);
-	return result;
+	return reason;
+}
+
+int grpc_try(const char *socket)
+{
+	int fd = try_to_connect(socket);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+static int connect_to(const char *path, gpualloc_error *error)
+{
+	int fd = try_to_connect(path);
+
+	if (fd == -ENAMETOOLONG)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "%s: the path of a socket has at most %zu bytes", path,
+				    sizeof((struct sockaddr_un *)0)->sun_path - 1);
+	return fd < 0 ? ga_error_errno(error, GPUALLOC_EIO, -fd, "%s", path) : fd;
 }
 
 static int copy_message(struct grpc_request *request, const struct grpc_asked *asked)

@@ -31,4 +31,7 @@ struct grpc_request *grpc_request_send(struct loop *loop, const struct grpc_aske
 				       gpualloc_error *error);
 void grpc_request_drop(struct grpc_request *request);
 
+/* Whether somebody listens at a socket: 0, or a negative errno (-ECONNREFUSED: nobody any more). */
+int grpc_try(const char *socket);
+
 #endif
