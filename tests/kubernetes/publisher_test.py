@@ -95,12 +95,21 @@ def is_there(api, name="gpu-0"):
     return lambda: name in devices_at(api)
 
 
+def is_permitted(request):
+    """By the role in dra.yaml."""
+    method, path = request
+    what = path.split("?")[0]
+    return {"GET": what in (ROOT[:-1], NODE), "POST": what == ROOT[:-1],
+            "PUT": what.startswith(ROOT), "DELETE": what.startswith(ROOT)}[method]
+
+
 def with_api(function):
     def with_one():
         with running() as api:
             api.check = admit
             api.store(NODE, None, {"kind": "Node", "metadata": {"name": "n1"}})
             function(api)
+            assert all(map(is_permitted, api.requests)), api.requests
     with_one.__name__ = function.__name__
     return case(with_one)
 

@@ -51,6 +51,8 @@ def kubernetes_accepts_those_of_every_machine():
         slices = slices_of(machine, "--mig", "mixed")
         assert {one["spec"]["driver"] for one in slices} == {"gpu.gpualloc.example"}
         assert {one["spec"]["pool"]["name"] for one in slices} == {"n1"}
+        # What the classes select by; a device without it would make claims fail.
+        assert all({"gpus", "type"} <= set(device["attributes"]) for device in devices_of(slices).values())
 
 
 @case

@@ -276,10 +276,10 @@ void offer_taint(const struct settings *settings, json_t *device, const char *wh
 static const gpualloc_device *device_of(const struct offer *offer, const struct unit *unit)
 {
 	const gpualloc_machine *machine = offer->inventory->machine;
-	const gpualloc_device *gpu;
 
 	for (size_t i = 0; i < gpualloc_machine_device_count(machine); i++) {
-		gpu = gpualloc_machine_device(machine, i);
+		const gpualloc_device *gpu = gpualloc_machine_device(machine, i);
+
 		if (ga_text_same(gpualloc_device_uuid(gpu), unit->uuid))
 			return gpu;
 		for (size_t j = 0; j < gpualloc_device_mig_count(gpu); j++)
@@ -349,8 +349,8 @@ static json_t *unit_device(const struct offer *offer, struct unit *unit)
 	result = json_pack("{s:s, s:o}", "name", name, "attributes", attributes);
 	set_text(attributes, "type", is_whole(unit) ? "gpu" : "mig");
 	set_text(attributes, "uuid", unit->uuid);
-	if (is_whole(unit))
-		set_number(attributes, "gpus", 1);
+	/* On instances too: a selector that asks for what is not there makes the claim fail. */
+	set_number(attributes, "gpus", is_whole(unit) ? 1 : 0);
 	set_place(offer, attributes, unit);
 	if (device) {
 		set_text(attributes, "productName", gpualloc_device_name(gpu ? gpu : device));

@@ -11,6 +11,7 @@
 #include "reconcile.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,7 +127,7 @@ static void learn(struct publisher *publisher)
 
 static void tell(struct publisher *publisher, const struct publishing *publishing)
 {
-	const struct reconciling *done = &publishing->reconciling;
+	const struct reconciling *what = &publishing->reconciling;
 
 	if (publishing->result < 0 &&
 	    strncmp(publisher->told, gpualloc_error_message(publishing->error),
@@ -135,11 +136,11 @@ static void tell(struct publisher *publisher, const struct publishing *publishin
 			gpualloc_error_message(publishing->error));
 	(void)snprintf(publisher->told, sizeof publisher->told, "%s",
 		       publishing->result < 0 ? gpualloc_error_message(publishing->error) : "");
-	if (publishing->result == 0 && publishing->task == TASK_WRITE && done->written)
+	if (publishing->result == 0 && publishing->task == TASK_WRITE && what->written)
 		log_say(publisher->log, LOG_LEVEL_INFO,
 			"%zu devices in %zu ResourceSlices, generation %lld; %zu written",
-			json_array_size(done->devices), done->slices, (long long)done->generation,
-			done->written);
+			json_array_size(what->devices), what->slices, (long long)what->generation,
+			what->written);
 }
 
 static void succeeded(struct publisher *publisher, struct publishing *publishing)
@@ -147,7 +148,6 @@ static void succeeded(struct publisher *publisher, struct publishing *publishing
 	if (publishing->task == TASK_READ) {
 		publisher->has_read = true;
 		learn(publisher);
-		publisher->changed(publisher->context);
 	} else if (publishing->task == TASK_SETS) {
 		offer_sets_free(&publisher->sets);
 		publisher->sets_made++;
@@ -182,7 +182,13 @@ static void done(struct job *job)
 		publisher->not_before = 0;
 		succeeded(publisher, publishing);
 	}
+	/* Labels, and sets, are what the next step waits for. */
+	if (publishing->result == 0 &&
+	    (publishing->task == TASK_READ || publishing->task == TASK_SETS))
+		publisher->changed(publisher->context);
 	publishing_free(publishing);
+	/* JSON takes much room for a moment, and there is a long pause now. */
+	(void)malloc_trim(0);
 }
 
 /* ---- what is to be done ---- */

@@ -16,8 +16,8 @@
 struct publisher;
 
 /*
- * Takes the client over, also if it fails. changed() is called in the loop when labels were learned
- * from what was published before.
+ * Takes the client over, also if it fails. changed() is called in the loop when it has learned
+ * labels from what was published before, or knows which sets there are.
  */
 int publisher_new(struct loop *loop, const struct settings *settings, const struct log *log,
 		  struct api_client *client, struct inventory *inventory,

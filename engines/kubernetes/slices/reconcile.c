@@ -49,8 +49,12 @@ static void leave_out_times(json_t *spec)
 	size_t i, j;
 
 	json_array_foreach(json_object_get(spec, "devices"), i, device)
-		json_array_foreach(json_object_get(device, "taints"), j, one)(void)
-			json_object_del(one, "timeAdded");
+	{
+		json_array_foreach(json_object_get(device, "taints"), j, one)
+		{
+			(void)json_object_del(one, "timeAdded");
+		}
+	}
 }
 
 static const char *text_at(const json_t *object, const char *first, const char *second)
@@ -115,37 +119,41 @@ static int get_list(struct reconciler *reconciler, enum api_method method,
 	return 0;
 }
 
+int reconciler_take(struct reconciler *reconciler, const json_t *list, gpualloc_error *error)
+{
+	const json_t *item;
+	size_t i;
+
+	forget(reconciler);
+	json_array_foreach(json_object_get(list, "items"), i, item)
+	{
+		struct known_slice *slice;
+
+		/* A server that does not know the selector sends those of all. */
+		if (!ga_text_same(text_at(item, "spec", "nodeName"), reconciler->settings->node) ||
+		    !ga_text_same(text_at(item, "spec", "driver"), reconciler->settings->driver))
+			continue;
+		slice = add_slice(reconciler);
+		if (!slice || !take_slice(slice, item)) {
+			forget(reconciler);
+			return ga_error_set(error, GPUALLOC_EDATA,
+					    SLICES_PATH ": a slice lacks its name, its version or "
+							"its spec");
+		}
+	}
+	reconciler->is_known = true;
+	return 0;
+}
+
 static int read_all(struct reconciler *reconciler, gpualloc_error *error)
 {
 	struct api_answer answer;
-	const json_t *item;
-	size_t i;
 	int result = get_list(reconciler, API_GET, &answer, error);
 
 	forget(reconciler);
 	if (result == 0)
-		json_array_foreach(json_object_get(answer.body, "items"), i, item)
-		{
-			struct known_slice *slice;
-
-			/* A server that does not know the selector sends those of all. */
-			if (!ga_text_same(text_at(item, "spec", "nodeName"),
-					  reconciler->settings->node) ||
-			    !ga_text_same(text_at(item, "spec", "driver"),
-					  reconciler->settings->driver))
-				continue;
-			slice = add_slice(reconciler);
-			if (!slice || !take_slice(slice, item)) {
-				result = ga_error_set(error, GPUALLOC_EDATA,
-						      SLICES_PATH ": a slice lacks its name, its "
-								  "version or its spec");
-				break;
-			}
-		}
+		result = reconciler_take(reconciler, answer.body, error);
 	api_answer_free(&answer);
-	reconciler->is_known = result == 0;
-	if (result < 0)
-		forget(reconciler);
 	return result;
 }
 
@@ -199,12 +207,8 @@ static json_t *spec_of(const struct known_slice *slice)
 	return json_loads(slice->spec, 0, NULL);
 }
 
-int reconciler_read(struct reconciler *reconciler, gpualloc_error *error)
+int reconciler_learn(struct reconciler *reconciler, gpualloc_error *error)
 {
-	int result = read_all(reconciler, error);
-
-	if (result < 0)
-		return result;
 	json_decref(reconciler->labels);
 	reconciler->labels = json_object();
 	for (size_t i = 0; i < reconciler->known_count; i++) {
@@ -213,10 +217,19 @@ int reconciler_read(struct reconciler *reconciler, gpualloc_error *error)
 		size_t j;
 
 		json_array_foreach(json_object_get(spec, "devices"), j, device)
+		{
 			learn_device(reconciler->labels, device);
+		}
 		json_decref(spec);
 	}
 	return reconciler->labels ? 0 : ga_error_memory(error);
+}
+
+int reconciler_read(struct reconciler *reconciler, gpualloc_error *error)
+{
+	int result = read_all(reconciler, error);
+
+	return result < 0 ? result : reconciler_learn(reconciler, error);
 }
 
 /* ---- devices that go ---- */
@@ -226,8 +239,11 @@ static bool has_device(const json_t *devices, const char *name)
 	const json_t *device;
 	size_t i;
 
-	json_array_foreach(devices, i, device) if (ga_text_same(text_at(device, "name", NULL),
-								name)) return true;
+	json_array_foreach(devices, i, device)
+	{
+		if (ga_text_same(text_at(device, "name", NULL), name))
+			return true;
+	}
 	return false;
 }
 
@@ -283,8 +299,11 @@ static bool is_in_use(const json_t *device, json_t *ours)
 	json_array_foreach(json_object_get(device, "consumesCounters"), i, entry)
 	{
 		counters = json_object_get(entry, "counters");
-		json_object_foreach(counters, name,
-				    value) if (json_object_get(ours, name)) return true;
+		json_object_foreach(counters, name, value)
+		{
+			if (json_object_get(ours, name))
+				return true;
+		}
 	}
 	return false;
 }
@@ -319,16 +338,22 @@ static void add_counters(json_t *sets, const json_t *device)
 		const char *of = text_at(entry, "counterSet", NULL);
 		json_t *set = NULL, *one;
 
-		json_array_foreach(sets, j, one) if (ga_text_same(text_at(one, "name", NULL), of))
-			set = one;
+		json_array_foreach(sets, j, one)
+		{
+			if (ga_text_same(text_at(one, "name", NULL), of))
+				set = one;
+		}
 		if (!set) {
 			set = json_pack("{s:s?, s:{}}", "name", of, "counters");
 			(void)json_array_append_new(sets, set);
 		}
 		wanted = json_object_get(entry, "counters");
 		set = json_object_get(set, "counters");
-		json_object_foreach(wanted, name, value) if (!json_object_get(set, name))(void)
-			json_object_set(set, name, value);
+		json_object_foreach(wanted, name, value)
+		{
+			if (!json_object_get(set, name))
+				(void)json_object_set(set, name, value);
+		}
 	}
 }
 
@@ -428,9 +453,12 @@ static bool has_same_shape(const struct known_slice *known, const json_t *slice)
 		       json_array_size(devices) == json_array_size(json_object_get(old, "devices"));
 	size_t i;
 
-	json_array_foreach(devices, i, device) is_same =
-		is_same &&
-		is_same_device(device, json_array_get(json_object_get(old, "devices"), i));
+	json_array_foreach(devices, i, device)
+	{
+		is_same =
+			is_same &&
+			is_same_device(device, json_array_get(json_object_get(old, "devices"), i));
+	}
 	json_decref(old);
 	return is_same;
 }
@@ -487,9 +515,11 @@ static void set_generation(json_t *slices, int64_t generation)
 	json_t *slice;
 	size_t i;
 
-	json_array_foreach(slices, i, slice)(void)
-		json_object_set_new(json_object_get(json_object_get(slice, "spec"), "pool"),
-				    "generation", json_integer((json_int_t)generation));
+	json_array_foreach(slices, i, slice)
+	{
+		(void)json_object_set_new(json_object_get(json_object_get(slice, "spec"), "pool"),
+					  "generation", json_integer((json_int_t)generation));
+	}
 }
 
 static bool is_wanted(const json_t *slices, const char *name)
@@ -497,26 +527,27 @@ static bool is_wanted(const json_t *slices, const char *name)
 	const json_t *slice;
 	size_t i;
 
-	json_array_foreach(slices, i, slice) if (ga_text_same(text_at(slice, "metadata", "name"),
-							      name)) return true;
+	json_array_foreach(slices, i, slice)
+	{
+		if (ga_text_same(text_at(slice, "metadata", "name"), name))
+			return true;
+	}
 	return false;
 }
 
 static int write_all(struct reconciler *reconciler, struct reconciling *reconciling, json_t *slices,
 		     gpualloc_error *error)
 {
-	bool is_same = is_same_pool(reconciler, slices, &reconciling->generation);
 	json_t *slice;
 	size_t i;
 	int result = 0;
 
-	reconciling->slices = json_array_size(slices);
-	reconciling->generation += !is_same;
-	set_generation(slices, reconciling->generation);
-	json_array_foreach(slices, i, slice) if (result == 0 && !is_written(reconciler, slice))
+	json_array_foreach(slices, i, slice)
 	{
-		result = write_slice(reconciler, slice, error);
-		reconciling->written++;
+		if (result == 0 && !is_written(reconciler, slice)) {
+			result = write_slice(reconciler, slice, error);
+			reconciling->written++;
+		}
 	}
 	for (i = reconciler->known_count; result == 0 && i-- > 0;)
 		if (!is_wanted(slices, reconciler->known[i].name)) {
@@ -526,16 +557,13 @@ static int write_all(struct reconciler *reconciler, struct reconciling *reconcil
 	return result;
 }
 
-static int write_once(struct reconciler *reconciler, struct reconciling *reconciling,
-		      gpualloc_error *error)
+json_t *reconciler_plan(struct reconciler *reconciler, struct reconciling *reconciling)
 {
 	json_t *sets, *devices, *slices;
-	int result = reconciler->is_known ? 0 : read_all(reconciler, error);
+	bool is_same;
 
-	if (result < 0)
-		return result;
 	if (find_leaving(reconciler, reconciling) < 0)
-		return ga_error_memory(error);
+		return NULL;
 	drop_gone(reconciler, reconciling);
 	sets = json_deep_copy(reconciling->counter_sets);
 	devices = json_copy(reconciling->devices);
@@ -544,12 +572,40 @@ static int write_once(struct reconciler *reconciler, struct reconciling *reconci
 		add_counters(sets, reconciler->leaving[i].device);
 	}
 	slices = offer_slices(reconciler->settings, sets, devices, 0);
-	result =
-		slices ? write_all(reconciler, reconciling, slices, error) : ga_error_memory(error);
 	json_decref(sets);
 	json_decref(devices);
+	is_same = is_same_pool(reconciler, slices, &reconciling->generation);
+	reconciling->slices = json_array_size(slices);
+	reconciling->generation += !is_same;
+	set_generation(slices, reconciling->generation);
+	return slices;
+}
+
+static int write_once(struct reconciler *reconciler, struct reconciling *reconciling,
+		      gpualloc_error *error)
+{
+	int result = reconciler->is_known ? 0 : read_all(reconciler, error);
+	json_t *slices;
+
+	if (result < 0)
+		return result;
+	slices = reconciler_plan(reconciler, reconciling);
+	result =
+		slices ? write_all(reconciler, reconciling, slices, error) : ga_error_memory(error);
 	json_decref(slices);
 	return result;
+}
+
+void reconciler_free(struct reconciler *reconciler)
+{
+	forget(reconciler);
+	for (size_t i = 0; i < reconciler->leaving_count; i++)
+		json_decref(reconciler->leaving[i].device);
+	free(reconciler->leaving);
+	json_decref(reconciler->owners);
+	json_decref(reconciler->labels);
+	api_client_free(reconciler->client);
+	*reconciler = (struct reconciler){0};
 }
 
 int reconciler_write(struct reconciler *reconciler, struct reconciling *reconciling,

@@ -50,6 +50,12 @@ struct reconciling {
 int reconciler_read(struct reconciler *reconciler, gpualloc_error *error);
 int reconciler_write(struct reconciler *reconciler, struct reconciling *reconciling,
 		     gpualloc_error *error);
+/* Their parts that ask nobody: what a list says, the labels in it, and the slices to be written. */
+int reconciler_take(struct reconciler *reconciler, const json_t *list, gpualloc_error *error);
+int reconciler_learn(struct reconciler *reconciler, gpualloc_error *error);
+json_t *reconciler_plan(struct reconciler *reconciler, struct reconciling *reconciling);
+void reconciler_free(struct reconciler *reconciler);
+
 /* Looks whether somebody else changed something; if so, what is known is forgotten. */
 int reconciler_look(struct reconciler *reconciler, gpualloc_error *error);
 
