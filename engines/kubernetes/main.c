@@ -11,6 +11,7 @@
 #include <unistd.h>
 #if HAS_DRA
 #include "dra.h"
+#include "facts.h"
 #include "offer.h"
 #endif
 
@@ -80,6 +81,8 @@ static const struct agent_front *front_for(const struct settings *settings)
 #if HAS_DRA
 	if (settings->api == API_DRA)
 		return &dra_front;
+	if (settings->facts != FACTS_NONE)
+		return &facts_front;
 #endif
 	(void)settings;
 	return &deviceplugin_front;
@@ -104,7 +107,7 @@ static int serve(const struct settings *settings)
 	gpualloc_error_free(error);
 	result = result < 0 ? gpualloc_exit_status(result) : EXIT_SUCCESS;
 	/* A worker may be within TLS, whose library takes itself apart at exit(). */
-	if (settings->api == API_DRA)
+	if (settings->api == API_DRA || settings->facts != FACTS_NONE)
 		_exit(result);
 	return result;
 }

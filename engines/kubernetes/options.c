@@ -32,6 +32,8 @@ static const struct row rows[] = {
 	{"cdi-kind", "KIND", "nvidia.com/gpu", "the kind of the CDI devices that are named",
 	 set_cdi_kind, PLUGIN},
 	{"driver", "NAME", "gpu.gpualloc.example", "the name of the DRA driver", set_driver, DRA},
+	{"facts", "WORD", "none", "what the node tells schedulers: none, labels or annotation",
+	 set_facts, PLUGIN},
 	{"hand-over", "LIST", "environment", "a list of environment, devices, cdi, annotations",
 	 set_hand_over, PLUGIN},
 	{"host-root", "DIR", "/", "where the node's files are, for the driver's libraries",
@@ -46,7 +48,7 @@ static const struct row rows[] = {
 	{"kubelet-dir", "DIR", "/var/lib/kubelet/device-plugins", "the folder with kubelet.sock",
 	 set_kubelet_dir, PLUGIN},
 	{"kubeconfig", "FILE", NULL, "how to reach the API server; default: as a pod",
-	 set_kubeconfig, DRA},
+	 set_kubeconfig, BOTH},
 	{"kubelet-root", "DIR", "/var/lib/kubelet", "the folder with plugins_registry and plugins",
 	 set_kubelet_root, DRA},
 	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease,
@@ -58,7 +60,7 @@ static const struct row rows[] = {
 	 set_metrics, BOTH},
 	{"mig", "WORD", "none", "MIG instances: none, single or mixed", set_mig, BOTH},
 	{"node", "NAME", NULL, "the node's name in the cluster; default: the host's", set_node,
-	 DRA},
+	 BOTH},
 	{"pod-resources", "FILE", "/var/lib/kubelet/pod-resources/kubelet.sock",
 	 "where the kubelet lists pods", set_pod_resources, PLUGIN},
 	{"pod-wait", "DURATION", "60s", "how long a pod may take to start with what it was given",
@@ -279,6 +281,9 @@ int options_read(struct options *options, int argc, char **argv)
 	}
 	if (options->settings.api == API_DRA && !options->mistakes.size &&
 	    settle_dra(&options->settings, &error) < 0)
+		ga_buffer_format(&options->mistakes, "%s\n", error.message);
+	if (options->settings.facts != FACTS_NONE && !options->mistakes.size &&
+	    settle_facts(&options->settings, &error) < 0)
 		ga_buffer_format(&options->mistakes, "%s\n", error.message);
 	return options->mistakes.size || options->mistakes.failed ? -1 : 0;
 }

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 
-enum { MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS, OUR_NAME = 48 };
+enum { MINUTE_MS = 60000, DAY_MS = 24 * 60 * MINUTE_MS, OUR_NAME = 48, NAME_MOST = 63 };
 
 /* ---- kinds ---- */
 
@@ -289,6 +289,20 @@ int set_log(struct settings *settings, const char *value, gpualloc_error *error)
 	return choice < 0 ? choice : 0;
 }
 
+int set_facts(struct settings *settings, const char *value, gpualloc_error *error)
+{
+	static const char *const words[] = {"none", "labels", "annotation"};
+	int choice = pick(value, words, 3, error);
+
+	if (choice > 0 && !HAS_DRA)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "this gpualloc-k8s cannot talk to the API server: it was built "
+				    "without libcurl and libyaml");
+	if (choice >= 0)
+		settings->facts = (enum facts_form)choice;
+	return choice < 0 ? choice : 0;
+}
+
 int set_in_use(struct settings *settings, const char *value, gpualloc_error *error)
 {
 	static const char *const words[] = {"withhold", "offer"};
@@ -423,5 +437,18 @@ int settle_dra(struct settings *settings, gpualloc_error *error)
 				    longest + 1 - sizeof((struct sockaddr_un *)0)->sun_path);
 	(void)snprintf(settings->registry_dir, sizeof settings->registry_dir,
 		       "%.*s/plugins_registry", SETTINGS_TEXT - 32, settings->kubelet_root);
+	return name_node(settings, error);
+}
+
+int settle_facts(struct settings *settings, gpualloc_error *error)
+{
+	const char *slash = strchr(settings->resource, '/');
+
+	if (slash && strlen(slash + 1) + strlen(".largest-pcie-switch") > NAME_MOST)
+		return ga_error_set(
+			error, GPUALLOC_EUSAGE,
+			"--facts makes labels of the resource's name, and \"%s\" is too "
+			"long for that",
+			slash + 1);
 	return name_node(settings, error);
 }

@@ -90,6 +90,10 @@ def values_are_checked_for_what_kubernetes_accepts():
         assert "nothing was started" in refused(64, *words), words
     for value in ("9400", ":9400", "0.0.0.0:9400", "[::]:9400"):
         assert checked("--metrics", value)["metrics"] == value
+    for words in (["--facts", "some"], ["--facts", "labels", "--resource", "a.b/" + "c" * 50],
+                  ["--facts", "labels", "--node", "a b"]):
+        assert "nothing was started" in refused(64, *words), words
+    assert checked("--facts", "annotation", "--node", "n1")["node"] == "n1"
     assert "no such file" in refused(78, "--config", "/nonexistent").lower()
 
 

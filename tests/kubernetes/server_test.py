@@ -206,7 +206,7 @@ def a_message_cannot_grow_in_memory():
 
 @needs
 def who_does_not_read_holds_nobody_up():
-    replicas = 20 if cli.is_sanitized() else 800
+    replicas = 20 if cli.is_sanitized() else 834  # 60,048 devices: 4 MiB is a kubelet's limit
     with serving("nvl72", "--replicas", str(replicas)) as (kubelet, agent, path):
         kubelet.wait_healthy(72 * replicas)
         lazy = [Raw(path) for _ in range(20)]
@@ -217,6 +217,14 @@ def who_does_not_read_holds_nobody_up():
         assert resident(agent) < (64 << 10), resident(agent)
         for raw in lazy:
             raw.close()
+
+
+@needs
+def a_list_that_no_kubelet_takes_is_named():
+    with cluster("nvl72", "--replicas", "1000") as (kubelet, agent):
+        while "kubelets take 4 MiB" not in agent.log():
+            assert agent.process.poll() is None
+        assert not kubelet.healthy()
 
 
 @needs

@@ -17,6 +17,9 @@ struct api_address {
 	char *key_file, *key;
 };
 
+/* In a pod. */
+#define API_SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
+
 /* folder: /var/run/secrets/kubernetes.io/serviceaccount in a pod, with `token` and `ca.crt`. */
 int api_address_of_pod(const char *folder, struct api_address *ret_address, gpualloc_error *error);
 

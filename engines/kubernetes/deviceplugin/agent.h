@@ -19,6 +19,7 @@
 #include "worker.h"
 
 struct dra;
+struct facts;
 struct plugin;
 struct agent;
 
@@ -74,6 +75,7 @@ struct agent {
 
 	struct plugin *plugins;
 	struct dra *dra;
+	struct facts *facts;
 	struct loop_timer tick_at;
 	struct loop_watch folder, signals, kernel_log;
 	int folder_watch;

@@ -142,6 +142,11 @@ void plugin_publish(struct plugin *plugin)
 	plugin->list = list;
 	log_say(&plugin->agent->log, LOG_LEVEL_INFO, "%s: %zu of %zu devices are healthy",
 		plugin->resource, plugin->healthy, plugin->total);
+	if (list->size > GRPC_PREFIX + GRPC_MESSAGE_MOST)
+		log_say(&plugin->agent->log, LOG_LEVEL_ERROR,
+			"%s: the list of devices has %zu bytes, and kubelets take 4 MiB at most; "
+			"offer fewer `replicas`",
+			plugin->resource, list->size);
 	tell_all(plugin);
 }
 

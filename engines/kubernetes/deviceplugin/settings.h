@@ -12,6 +12,9 @@ enum mig_strategy { MIG_NONE, MIG_SINGLE, MIG_MIXED };
 /* Which of the kubelet's interfaces is served. */
 enum kubelet_api { API_DEVICE_PLUGIN, API_DRA };
 
+/* What is kept at the node's object for schedulers, and how. */
+enum facts_form { FACTS_NONE, FACTS_LABELS, FACTS_ANNOTATION };
+
 /* How a container is given its devices: bits. */
 enum hand_over {
 	HAND_OVER_ENVIRONMENT = 1 << 0, /* NVIDIA_VISIBLE_DEVICES */
@@ -33,6 +36,7 @@ struct settings {
 	char resource[RESOURCE_SIZE];
 	char policy[SETTINGS_TEXT];
 	char cdi_kind[SETTINGS_TEXT];
+	enum facts_form facts;
 	char metrics[64]; /* "[ADDRESS:]PORT"; "": not served */
 	enum mig_strategy mig;
 	int64_t replicas;
@@ -48,14 +52,16 @@ struct settings {
 	int64_t ignored_xids[XIDS_MOST];
 	size_t ignored_xid_count;
 
+	/* For who talks to the API server. */
+	char node[NODE_SIZE];           /* with DRA this is the pool's name, too */
+	char kubeconfig[SETTINGS_TEXT]; /* "": the pod's service account */
+
 	/* DRA */
 	char driver[DRIVER_SIZE];
-	char node[NODE_SIZE]; /* whose name is the pool's, too */
 	char kubelet_root[SETTINGS_TEXT];
 	char registry_dir[SETTINGS_TEXT]; /* in it */
 	char cdi_dir[SETTINGS_TEXT];
-	char host_root[SETTINGS_TEXT];  /* where the node's files are seen; "": at / */
-	char kubeconfig[SETTINGS_TEXT]; /* "": the pod's service account */
+	char host_root[SETTINGS_TEXT]; /* where the node's files are seen; "": at / */
 };
 
 /* What NVIDIA's documents call errors of applications: the device stays good. */

@@ -14,8 +14,6 @@
 /* The kubelet waits for 45 s in all. */
 enum { GET_MS = 10000 };
 
-#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
-
 /* ---- the table ---- */
 
 struct prepared_claim *dra_find(const struct dra *dra, const char *uid)
@@ -135,7 +133,7 @@ static int open_client(const struct settings *settings, struct api_client **ret_
 	struct api_address address;
 	int result = *settings->kubeconfig
 			     ? api_address_of_kubeconfig(settings->kubeconfig, &address, error)
-			     : api_address_of_pod(SERVICE_ACCOUNT, &address, error);
+			     : api_address_of_pod(API_SERVICE_ACCOUNT, &address, error);
 
 	return result < 0 ? result : api_client_new(&address, GET_MS, ret_client, error);
 }
