@@ -131,7 +131,7 @@ check-kubernetes:
 	@$(MAKE) --no-print-directory all
 	@cd $(BUILD) && GPUALLOC=$$PWD/cli/gpualloc GPUALLOC_K8S=$$PWD/engines/kubernetes/gpualloc-k8s \
 	  FAKE_NVML=$$PWD/tests/fakes/libnvidia-ml.so.1 TEST_ROOT=$(CURDIR)/tests PYTHONDONTWRITEBYTECODE=1 \
-	  python3 $(CURDIR)/tests/kubernetes/real/check.py $(abspath $(KUBE))
+	  /usr/bin/python3 $(CURDIR)/tests/kubernetes/real/check.py $(abspath $(KUBE))
 
 # What is committed, as a release would have it.
 newcomer:

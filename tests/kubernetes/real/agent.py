@@ -71,5 +71,16 @@ class Agent(Daemon):
     def __init__(self, cluster, machine, *words, name="gpualloc-k8s"):
         super().__init__(cluster.where, name, [
             os.environ["GPUALLOC_K8S"], "--machine", "nvml", "--store", STORE, "--kernel-log", "none",
-            "--interval", "500ms", "--poll", "500ms", "--recover-after", "1s", *words], machine.env)
+            "--interval", "500ms", "--recover-after", "1s", *words], machine.env)
+        self.cluster = cluster
         cluster.daemons[name] = self
+
+    def wait_registered(self, after=0):
+        """In what the log says after so many characters."""
+        until(f"{self.name} registers", lambda: self.runs() and
+              ": registered with the kubelet" in self.end_of_log(10000)[after:], state=self.end_of_log)
+
+    def leave(self):
+        """As at the end of its service; nobody may miss it."""
+        assert self.end() == 0, self.end_of_log()
+        del self.cluster.daemons[self.name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API server as the administrator sees it: JSON over HTTPS, and waiting until something is so."""
+"""The API server as its users see it: JSON over HTTPS, and waiting until something is so."""
 import http.client
 import json
 import ssl
@@ -26,17 +26,26 @@ def until(what, condition, patience=PATIENCE, state=lambda: ""):
 
 
 class Api:
-    def __init__(self, host, port, authority, certificate, key):
-        self.host, self.port = host, port
+    """For somebody with a certificate or a token."""
+
+    def __init__(self, host, port, authority, certificate=None, key=None, token=None):
+        self.host, self.port, self.authority = host, port, authority
         self.context = ssl.create_default_context(cafile=authority)
-        self.context.load_cert_chain(certificate, key)
+        if certificate:
+            self.context.load_cert_chain(certificate, key)
+        self.headers = {"Authorization": "Bearer " + token} if token else {}
+
+    def of(self, token):
+        """The same server for somebody else."""
+        return Api(self.host, self.port, self.authority, token=token)
 
     def ask(self, method, path, body=None, kind="application/json"):
         """The answer as text."""
         connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=60)
         try:
             data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": kind, "Accept": "application/json"})
+            connection.request(method, path, data, {
+                "Content-Type": kind, "Accept": "application/json", **self.headers})
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         finally:
@@ -60,6 +69,14 @@ class Api:
 
     def change(self, path, part):
         return json.loads(self.ask("PATCH", path, part, "application/merge-patch+json"))
+
+    def make_once(self, path, thing, kind="application/json"):
+        """It may be there already."""
+        try:
+            self.ask("POST", path, thing, kind)
+        except Refused as refused:
+            if refused.code != 409:
+                raise
 
     def delete(self, path):
         try:

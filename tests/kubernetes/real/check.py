@@ -11,12 +11,15 @@ sys.path[:0] = [HERE, os.path.join(os.environ["TEST_ROOT"], "cli")]
 
 import cases
 import deviceplugin
+import dra
 import manifests
 import place
+import runtime
+import slices
 from cluster import Cluster
 from programs import KNOWN, Programs
 
-MODULES = [manifests, deviceplugin]
+MODULES = [manifests, slices, runtime, deviceplugin, dra]
 
 
 def main():

@@ -3,7 +3,7 @@
 import json
 import os
 
-from api import Api, Refused, until
+from api import Api, until
 from daemon import Daemon
 from images import Registry
 from keys import Keys
@@ -18,7 +18,7 @@ DEFAULT = "/api/v1/namespaces/default"
 class Cluster:
     def __init__(self, programs, where):
         self.programs, self.where = programs, where
-        self.daemons = {}
+        self.daemons, self.parts = {}, {}
         self.keys = self.api = self.registry = None
 
     def start(self, name, words, env=None):
@@ -31,11 +31,20 @@ class Cluster:
         for daemon in reversed(self.daemons.values()):
             daemon.end()
 
+    def once(self, part, start):
+        """Starts a part; where it fails, everyone who needs it does."""
+        if part not in self.parts:
+            self.parts[part] = "did not start"
+            start()
+            self.parts[part] = None
+        assert not self.parts[part], f"{part} {self.parts[part]}"
+
     # ---- etcd and the API server ----
 
     def need_control(self):
-        if self.api:
-            return
+        self.once("the API server", self.start_control)
+
+    def start_control(self):
         self.keys = Keys(os.path.join(self.where, "keys"), f"https://127.0.0.1:{PORT}")
         certificate, key = self.keys.issue("server", "kube-apiserver", addresses=[
             "IP:127.0.0.1", "IP:" + ADDRESS, "IP:10.0.0.1", "DNS:localhost", "DNS:kubernetes.default.svc"])
@@ -61,30 +70,21 @@ class Cluster:
         self.api = api
         until("the namespace default", lambda: api.is_there(DEFAULT))
         # Where no controller manager does it. A pod may not be made before.
-        self.make_account("default")
-
-    def make_account(self, name):
-        try:
-            self.api.make(DEFAULT + "/serviceaccounts", {"metadata": {"name": name}})
-        except Refused as refused:
-            if refused.code != 409:
-                raise
+        self.api.make_once(DEFAULT + "/serviceaccounts", {"metadata": {"name": "default"}})
 
     # ---- the scheduler and the controllers ----
 
     def need_scheduler(self):
         self.need_control()
-        if "kube-scheduler" in self.daemons:
-            return
+        self.once("the scheduler", self.start_scheduler)
+
+    def start_scheduler(self):
         config = self.keys.kubeconfig("scheduler", "system:kube-scheduler")
         self.start("kube-scheduler", [f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
                                       f"--authorization-kubeconfig={config}", "--leader-elect=false",
                                       "--bind-address=127.0.0.1", f"--cert-dir={self.where}/scheduler"])
 
-    def need_controllers(self):
-        self.need_control()
-        if "kube-controller-manager" in self.daemons:
-            return
+    def start_controllers(self):
         config = self.keys.kubeconfig("controllers", "system:kube-controller-manager")
         self.start("kube-controller-manager", [
             f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
@@ -97,17 +97,21 @@ class Cluster:
 
     def need_node(self):
         self.need_scheduler()
-        if "kubelet" in self.daemons:
-            return
+        self.once("the node", self.start_node)
+
+    def start_node(self):
         if not self.programs.missing(["kube-controller-manager"]):
-            self.need_controllers()
-        self.registry = Registry()
-        self.start_containerd()
+            self.start_controllers()
+        self.need_containerd()
         self.start_kubelet()
         until("the node is registered", lambda: self.runs() and self.api.is_there("/api/v1/nodes/" + NODE),
               state=self.daemons["kubelet"].end_of_log)
 
+    def need_containerd(self):
+        self.once("containerd", self.start_containerd)
+
     def start_containerd(self):
+        self.registry = Registry()
         path = os.path.join(self.where, "containerd.toml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(f'''version = 2
@@ -179,11 +183,45 @@ state = "/run/containerd"
               state=lambda: json.dumps(self.node()["status"].get("allocatable")))
 
 
+def lines_of(path):
+    """What a container said, of a log in the form of the kubelet's."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return [line.rstrip("\n").split(" ", 3)[3] for line in file if line.count(" ") >= 3]
+
+
+def sees(lines):
+    """Minor numbers of the GPUs that a container with Pod.SCRIPT may open. It has no others, and may open none
+    for which it makes a device node itself."""
+    seen = {}
+    for line in lines:
+        if line.startswith("sees ") and "*" not in line:
+            path, why = line.removeprefix("sees ").split(": ", 1)
+            seen[path] = why
+    other = seen.pop("/tmp/other")
+    assert "not permitted" in other, f"not kept from others: {other}"
+    assert all("No such device" in why for why in seen.values()), f"not allowed: {seen}"
+    return sorted(int(path.removeprefix("/dev/nvidia")) for path in seen)
+
+
+def visible(lines):
+    """What NVIDIA_VISIBLE_DEVICES lists in such a container."""
+    line = next(line for line in lines if line.startswith("visible"))
+    return [one for one in line.removeprefix("visible").strip().split(",") if one]
+
+
 class Pod:
     """One container that says what it sees and stays until it is told to end."""
-    SCRIPT = ('for one in /dev/nvidia[0-9]*; do cat $one >/dev/null 2>/tmp/why; read -r why </tmp/why; '
-              'echo "sees $one: $why"; done; echo "visible $NVIDIA_VISIBLE_DEVICES"; echo said all; '
-              'trap "exit 0" TERM; while :; do sleep 1000 & wait; done')
+    SCRIPT = '''
+        mknod /tmp/other c 195 99
+        for one in /dev/nvidia[0-9]* /tmp/other; do
+          cat $one >/dev/null 2>/tmp/why; read -r why </tmp/why; echo "sees $one: $why"
+        done
+        echo "visible $NVIDIA_VISIBLE_DEVICES"
+        echo said all
+        trap "exit 0" TERM
+        while :; do sleep 1000 & wait; done'''
 
     def __init__(self, cluster, name, resources=None, claims=(), script=SCRIPT):
         self.cluster, self.name = cluster, name
@@ -224,11 +262,8 @@ class Pod:
         return self
 
     def log(self):
-        place = f"/var/log/pods/default_{self.name}_{self.made['metadata']['uid']}/main/0.log"
-        if not os.path.exists(place):
-            return []
-        with open(place, encoding="utf-8", errors="replace") as file:
-            return [line.rstrip("\n").split(" ", 3)[3] for line in file if line.count(" ") >= 3]
+        uid = self.made["metadata"]["uid"]
+        return lines_of(f"/var/log/pods/default_{self.name}_{uid}/main/0.log")
 
     def said(self):
         """All lines of a Pod.SCRIPT."""
@@ -237,18 +272,10 @@ class Pod:
         return self.log()
 
     def sees(self):
-        """Minor numbers of the GPUs that it may open."""
-        seen = {}
-        for line in self.said():
-            if line.startswith("sees /dev/nvidia") and "*" not in line:
-                path, why = line.removeprefix("sees ").split(": ", 1)
-                seen[int(path.removeprefix("/dev/nvidia"))] = why
-        assert all("No such device" in why for why in seen.values()), f"not allowed: {seen}"
-        return sorted(seen)
+        return sees(self.said())
 
     def visible(self):
-        line = next(line for line in self.said() if line.startswith("visible"))
-        return [one for one in line.removeprefix("visible").strip().split(",") if one]
+        return visible(self.said())
 
     def delete(self):
         self.cluster.api.delete(self.path)

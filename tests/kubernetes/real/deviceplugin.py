@@ -4,7 +4,6 @@ import signal
 
 import cli
 from agent import RESOURCE, STORE, Agent, Machine
-from api import until
 from cases import need
 from cluster import Pod
 from place import make_gpus
@@ -22,7 +21,10 @@ class Site:
         make_gpus(8)
         self.machine = Machine(cluster.where)
         cli.ok("setup", env={"GPUALLOC_STATE_DIR": STORE})
-        self.agent = Agent(cluster, self.machine, "--hand-over", "environment,devices")
+        self.agent = self.start()
+
+    def start(self, name="gpualloc-k8s"):
+        return Agent(self.cluster, self.machine, "--hand-over", "environment,devices", "--poll", "500ms", name=name)
 
     def pod(self, name, count):
         return Pod(self.cluster, name, {RESOURCE: count})
@@ -32,8 +34,7 @@ class Site:
 
 
 def site(cluster):
-    if not hasattr(cluster, "site"):
-        cluster.site = Site(cluster)
+    cluster.once("the agent", lambda: setattr(cluster, "site", Site(cluster)))
     return cluster.site
 
 
@@ -101,8 +102,7 @@ def a_kubelet_that_starts_again_finds_capacity_and_pods_as_they_were(cluster):
     has = pod.sees()
     log = len(here.agent.end_of_log(10000))
     cluster.restart_kubelet()
-    until("the agent registers again", lambda: here.agent.runs() and
-          "registered" in here.agent.end_of_log(10000)[log:], state=here.agent.end_of_log)
+    here.agent.wait_registered(after=log)
     here.wait_capacity(8)
     other = here.pod("after", 2)
     assert not set(other.sees()) & set(has), (other.sees(), has)
@@ -124,7 +124,7 @@ def after_a_crash_of_the_agent_the_leases_are_those_of_the_pods_that_live(cluste
     here.wait_capacity(0)
     assert not here.machine.leases()
     gone.delete()
-    here.agent = Agent(cluster, here.machine, "--hand-over", "environment,devices")
+    here.agent = here.start()
     here.machine.wait_leases(has)
     here.wait_capacity(8)
     pod.delete()
@@ -138,11 +138,9 @@ def an_agent_that_takes_over_leaves_no_node_without_gpus(cluster):
     here.wait_capacity(8)
     pod = here.pod("surges", 3)
     has = pod.sees()
-    new = Agent(cluster, here.machine, "--hand-over", "environment,devices", name="gpualloc-k8s-new")
-    until("the new agent registers", lambda: new.runs() and "registered" in new.end_of_log(10000),
-          state=new.end_of_log)
-    assert here.agent.end() == 0
-    del cluster.daemons[here.agent.name]
+    new = here.start("gpualloc-k8s-new")
+    new.wait_registered()
+    here.agent.leave()
     here.agent = new
     here.machine.wait_leases(has)
     here.wait_capacity(8)
@@ -170,7 +168,5 @@ def a_lost_gpu_is_no_capacity_until_it_is_well_again(cluster):
 def the_agent_ends_and_leaves_nothing(cluster):
     here = site(cluster)
     here.machine.wait_leases([])
-    assert here.agent.end() == 0, here.agent.end_of_log()
-    del cluster.daemons[here.agent.name]
-    del cluster.site
+    here.agent.leave()
     here.wait_capacity(0)

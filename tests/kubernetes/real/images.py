@@ -10,7 +10,7 @@ import tarfile
 import threading
 
 BUSYBOX = "/bin/busybox"
-APPLETS = ["sh", "cat", "echo", "env", "kill", "ls", "sleep", "true"]
+APPLETS = ["sh", "cat", "echo", "env", "kill", "ls", "mknod", "sleep", "true"]
 
 
 def layer():

@@ -26,7 +26,8 @@ class Keys:
     def issue(self, name, person, group=None, addresses=()):
         """NAME.key and NAME.crt; returns both paths."""
         lines = ["basicConstraints=CA:FALSE", "keyUsage=critical,digitalSignature",
-                 "extendedKeyUsage=clientAuth,serverAuth"]
+                 "extendedKeyUsage=clientAuth,serverAuth", "subjectKeyIdentifier=hash",
+                 "authorityKeyIdentifier=keyid"]
         if addresses:
             lines.append("subjectAltName=" + ",".join(addresses))
         with open(self.path(name + ".ext"), "w", encoding="utf-8") as file:
@@ -39,13 +40,17 @@ class Keys:
         return self.path(name + ".crt"), self.path(name + ".key")
 
     def kubeconfig(self, name, person, group=None):
-        """NAME.kubeconfig for that person; JSON, which is YAML too."""
+        """NAME.kubeconfig for that person, with a certificate."""
         certificate, key = self.issue(name, person, group)
+        return self.write_kubeconfig(name, {"client-certificate": certificate, "client-key": key})
+
+    def write_kubeconfig(self, name, user):
+        """JSON, which is YAML too."""
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": "check",
             "clusters": [{"name": "check", "cluster": {"server": self.server,
                                                        "certificate-authority": self.path("ca.crt")}}],
-            "users": [{"name": "check", "user": {"client-certificate": certificate, "client-key": key}}],
+            "users": [{"name": "check", "user": user}],
             "contexts": [{"name": "check", "context": {"cluster": "check", "user": "check"}}]}
         with open(self.path(name + ".kubeconfig"), "w", encoding="utf-8") as file:
             json.dump(config, file, indent=1)

@@ -170,6 +170,8 @@ def make_node(path, number):
 
 def make_gpus(count):
     """Device nodes without a driver: opening one gives ENXIO where it is allowed and EPERM where it is not."""
+    if os.path.exists("/dev/nvidiactl"):
+        return
     for name, minor in [*((f"nvidia{i}", i) for i in range(count)), ("nvidiactl", 255), ("nvidia-modeset", 254)]:
         make_node("/dev/" + name, os.makedev(195, minor))
     for minor, name in enumerate(("nvidia-uvm", "nvidia-uvm-tools")):

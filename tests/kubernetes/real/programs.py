@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of real programs, and what of them is there."""
 import os
+import re
 import subprocess
+
+from cli import Skip
 
 KNOWN = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "containerd", "runc"]
 SHIM = "containerd-shim-runc-v2"  # containerd's own, without which it starts nothing
 CONTROL = ["etcd", "kube-apiserver"]
-NODE = ["kubelet", "containerd", "runc", SHIM]
+RUNTIME = ["containerd", "runc", SHIM]
+NODE = ["kubelet", *RUNTIME]
 
 
 class Programs:
@@ -25,3 +29,8 @@ class Programs:
         done = subprocess.run([self.path(name), "--version"], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, check=False, timeout=60)
         return " ".join((done.stdout or done.stderr).split()[:8]) or f"exit {done.returncode}"
+
+    def need_cdi(self):
+        found = re.search(r" v?(\d+)\.(\d+)\.", self.version("containerd"))
+        if found and (int(found.group(1)), int(found.group(2))) < (1, 7):
+            raise Skip(f"containerd {found.group(1)}.{found.group(2)} does not know CDI, which came with 1.7")

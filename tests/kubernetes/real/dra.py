@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods get GPUs by dynamic resource allocation: published, allocated by the scheduler, prepared for the kubelet, put
+into the container by CDI."""
+import glob
+import signal
+
+import cli
+from agent import STORE, Agent, Machine
+from api import Refused, until
+from cases import need
+from claims import GROUP, Claim, indices, is_best, make_classes, need_group, printed_slices
+from cluster import KUBELET, Pod
+from manifests import install
+from place import NODE, make_gpus
+from programs import CONTROL
+from programs import NODE as PROGRAMS
+
+ALL = [*CONTROL, "kube-scheduler", *PROGRAMS]
+CDI = "/run/cdi"
+ACCOUNT = "gpualloc-k8s-dra"  # of the manifests
+
+
+class Site:
+    """What the cases share: a node with a machine and an agent."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        cluster.need_node()
+        make_gpus(8)
+        install(cluster)
+        make_classes(cluster)
+        self.machine = Machine(cluster.where)
+        cli.ok("setup", env={"GPUALLOC_STATE_DIR": STORE})
+        self.token = self.make_token()
+        self.kubeconfig = cluster.keys.write_kubeconfig("agent", {"token": self.token})
+        self.agent = self.start()
+
+    def make_token(self):
+        """As the DaemonSet's pod on this node has it: it says which pod and which node it is of."""
+        place = "/api/v1/namespaces/kube-system"
+        pod = self.cluster.api.make(place + "/pods", {
+            "metadata": {"name": "stands-for-the-agent"},
+            "spec": {"serviceAccountName": ACCOUNT, "automountServiceAccountToken": False, "nodeName": NODE,
+                     "hostNetwork": True, "tolerations": [{"operator": "Exists"}],
+                     "containers": [{"name": "main", "image": self.cluster.registry.image}]}})
+        return self.cluster.api.make(f"{place}/serviceaccounts/{ACCOUNT}/token", {"spec": {
+            "audiences": ["https://kubernetes.default.svc"], "boundObjectRef": {
+                "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"],
+                "uid": pod["metadata"]["uid"]}}})["status"]["token"]
+
+    def start(self):
+        return Agent(self.cluster, self.machine, "--api", "dra", "--node", NODE, "--kubelet-root", KUBELET,
+                     "--cdi-dir", CDI, "--kubeconfig", self.kubeconfig, name="gpualloc-k8s-dra")
+
+    def restart(self, number=signal.SIGTERM):
+        self.agent.end(number)
+        self.agent = self.start()
+
+    def slices(self):
+        return [one["spec"] for one in self.cluster.api.list(GROUP + "/resourceslices")
+                if one["spec"].get("nodeName") == NODE]
+
+    def devices(self):
+        return [device for one in self.slices() for device in one.get("devices") or []]
+
+    def wait_published(self, what, condition):
+        until(what, lambda: self.agent.runs() and condition(self.devices()), state=self.agent.end_of_log)
+
+    def wait_whole(self):
+        self.wait_published("all GPUs are published", lambda devices: len(
+            [one for one in devices if one["name"].startswith("gpu-") and not one.get("taints")]) == 8)
+
+    def claim(self, name, count):
+        claim = Claim(self.cluster, name, f"gpu-set-{count}" if count > 1 else "gpu")
+        return claim, Pod(self.cluster, name, claims=[name])
+
+    def files(self):
+        return glob.glob(CDI + "/*")
+
+    def wait_nothing(self):
+        """Neither leases nor files."""
+        self.machine.wait_leases([])
+        until("no CDI file is left", lambda: not self.files(), state=lambda: str(self.files()))
+
+
+def site(cluster):
+    cluster.programs.need_cdi()
+    cluster.need_control()
+    need_group(cluster)
+    cluster.once("the agent of DRA", lambda: setattr(cluster, "dra_site", Site(cluster)))
+    return cluster.dra_site
+
+
+@need(ALL)
+def the_agent_publishes_its_node_with_the_rights_of_the_manifests(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    counts = {one["pool"]["resourceSliceCount"] for one in here.slices()}
+    assert counts == {len(here.slices())}, (counts, len(here.slices()))
+
+
+@need(ALL)
+def these_rights_are_not_enough_for_anything_else(cluster):
+    here = site(cluster)
+    agent = cluster.api.of(here.token)
+
+    def refuses(*words):
+        try:
+            agent.ask(*words)
+        except Refused as refused:
+            assert refused.code in (403, 422), refused
+            return refused.message
+        return None
+    for path in ("/api/v1/secrets", "/api/v1/namespaces/kube-system/pods", GROUP + "/resourceclaims"):
+        assert refuses("GET", path), path
+    theirs = printed_slices("rtx8000x4", "another-node")[0]
+    until("slices of another node are refused",
+          lambda: refuses("POST", GROUP + "/resourceslices?dryRun=All", theirs))
+
+
+@need(ALL)
+def pods_with_claims_get_the_best_set_and_see_nothing_else(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    taken, made = [], []
+    for count in (6, 2):
+        claim, pod = here.claim(f"claims-{count}", count)
+        made.append((claim, pod))
+        seen = pod.sees()
+        assert seen == indices(claim.results()), (seen, claim.results())
+        assert is_best(here.machine.path, seen, taken), (seen, taken)
+        taken += seen
+        assert sorted(here.machine.leases()) == sorted(taken), (here.machine.leases(), taken)
+    refused = here.machine.command("run", "-n", "1", "true")
+    assert refused.returncode == 75, refused
+    for claim, pod in made:
+        pod.delete()
+        claim.release()
+    here.wait_nothing()
+
+
+@need(ALL)
+def a_claim_outlives_a_crash_of_the_agent(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    claim, pod = here.claim("survives", 3)
+    has = pod.sees()
+    here.restart(signal.SIGKILL)
+    here.machine.wait_leases(has)
+    assert pod.phase() == "Running", pod.why()
+    pod.delete()
+    claim.release()
+    here.wait_nothing()
+
+
+@need(ALL)
+def a_pod_that_goes_while_the_agent_is_down_leaves_nothing(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    claim, pod = here.claim("goes", 2)
+    pod.sees()
+    here.agent.end(signal.SIGKILL)
+    cluster.api.ask("DELETE", pod.path)
+    here.agent = here.start()
+    until("the pod has gone", lambda: not cluster.api.is_there(pod.path))
+    claim.release()
+    here.wait_nothing()
+
+
+@need(ALL)
+def a_kubelet_that_starts_again_keeps_what_is_prepared(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    claim, pod = here.claim("stays", 2)
+    has = pod.sees()
+    cluster.restart_kubelet()
+    other, second = here.claim("comes", 2)
+    assert not set(second.sees()) & set(has)
+    for one in (pod, second):
+        one.delete()
+    for one in (claim, other):
+        one.release()
+    here.wait_nothing()
+
+
+@need(ALL)
+def a_lost_gpu_is_tainted_and_not_given_out(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    here.machine.set_health(0, "lost")
+    here.wait_published("GPU 0 is tainted", lambda devices: any(
+        one["name"] == "gpu-0" and one.get("taints") for one in devices))
+    claim, pod = here.claim("well", 4)
+    seen = pod.sees()
+    assert 0 not in seen and is_best(here.machine.path, seen, [0]), seen
+    pod.delete()
+    claim.release()
+    here.machine.set_health(0, "ok")
+    here.wait_whole()
+
+
+@need(ALL)
+def what_a_person_has_is_not_given_to_claims(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    person = here.machine.hold("-n", "6")
+    try:
+        theirs = set(here.machine.leases())
+        here.wait_published("the person's GPUs are tainted", lambda devices: sum(
+            bool(one.get("taints")) for one in devices if one["name"].startswith("gpu-")) == 6)
+        claim, pod = here.claim("beside", 2)
+        assert not set(pod.sees()) & theirs
+        pod.delete()
+        claim.release()
+    finally:
+        person.communicate()
+    here.wait_whole()
+    here.wait_nothing()
+
+
+@need(ALL)
+def the_agent_of_dra_ends_and_leaves_nothing(cluster):
+    here = site(cluster)
+    here.wait_nothing()
+    here.agent.leave()
