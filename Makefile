@@ -12,11 +12,12 @@ DEB_BUILD ?= build-deb
 CHAOS_BUILD ?= build-chaos
 FUZZ_BUILD ?= build-fuzz
 LEASES ?= 1000000
+HOST_LEASES ?= 10000
 SOAK ?= 1h
 SEED ?= 1
 WHEEL_ARCHS ?= x86_64 aarch64
 
-.PHONY: all bench chaos check check-deb check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
+.PHONY: all bench chaos chaos-hosts check check-deb check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
   install lint newcomer release soak wheel
 
 all:
@@ -33,6 +34,7 @@ help:
 	@echo '              kube-controller-manager, kube-scheduler, kubelet, containerd, runc (root)'
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
+	@echo 'make chaos-hosts  ten thousand leases over ssh, with both ends killed at random (HOST_LEASES=, SEED=)'
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
 	@echo 'make hard     kill, stop or fail at every system call and allocation; ten million runs of'
 	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
@@ -77,6 +79,7 @@ bench:
 	  echo; echo $$script.py; \
 	  python3 bench/$$script.py $(BUILD)-bench/cli/gpualloc $(CURDIR)/$(BUILD)-bench/engines/slurm/plugin/spank_gpualloc.so || exit; \
 	done
+	@echo; echo hosts.py; python3 bench/hosts.py $(BUILD)-bench/cli/gpualloc
 	@echo; echo kubernetes.py
 	@test ! -e $(BUILD)-bench/engines/kubernetes/gpualloc-k8s || /usr/bin/python3 bench/kubernetes.py \
 	  $(BUILD)-bench/cli/gpualloc $(BUILD)-bench/engines/kubernetes/gpualloc-k8s $(BUILD)-bench/tests/fakes/libnvidia-ml.so.1
@@ -87,6 +90,13 @@ chaos:
 	ninja -C $(CHAOS_BUILD) tests/lease/chaos tests/lease/forgetful.so
 	CHAOS=$(CHAOS_BUILD)/tests/lease/chaos CHAOS_BROKEN=$(CHAOS_BUILD)/tests/lease/forgetful.so \
 	  TEST_ROOT=tests PYTHONDONTWRITEBYTECODE=1 python3 tests/lease/chaos_test.py $(LEASES) $(SEED)
+
+chaos-hosts:
+	@tools/install-deps all
+	@test -e $(CHAOS_BUILD)/build.ninja || meson setup $(CHAOS_BUILD) --buildtype=release
+	ninja -C $(CHAOS_BUILD) cli/gpualloc
+	GPUALLOC=$(CURDIR)/$(CHAOS_BUILD)/cli/gpualloc TEST_ROOT=$(CURDIR)/tests PYTHONPATH=tests/cli \
+	  PYTHONDONTWRITEBYTECODE=1 python3 tests/hosts/chaos.py $(HOST_LEASES) $(SEED)
 
 soak:
 	@tools/install-deps all

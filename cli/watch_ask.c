@@ -2,6 +2,7 @@
 /* The asker of list --watch; see watch.h. */
 #include "columns.h"
 #include "file.h"
+#include "hosts/watch_hosts.h"
 #include "list.h"
 #include "owned.h"
 #include "stores.h"
@@ -140,6 +141,8 @@ void watch_ask(const struct call *call, int from, int to)
 	/* What is said on the way would be written over the picture. */
 	if (nothing >= 0)
 		(void)dup2(nothing, STDERR_FILENO);
+	if (call->value[OPTION_ON])
+		watch_ask_hosts(call, from, to);
 	while (read(from, &word, 1) == 1) {
 		struct answer answer = {.rows = GA_BUFFER_OUTPUT, .waiters = GA_BUFFER_OUTPUT};
 		bool is_sent;

@@ -412,11 +412,23 @@ static int listen_to_all(const struct asking *asking)
 	return 0;
 }
 
-static void start(const struct ssh *how, struct answer *answer)
+void ask_socket(const char *sockets, const struct host *host, char path[static SOCKET_PATH])
 {
+	/* Names may be long and have slashes; a socket's may not. */
+	(void)snprintf(path, SOCKET_PATH, "%s/%zx", sockets, host->number);
+}
+
+static void start(const struct asking *asking, const struct ssh *how, struct answer *answer)
+{
+	char control[SOCKET_PATH];
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, errors[2] = {-1, -1}, reason = 0;
 	struct ssh ssh = *how;
 
+	if (asking->question->sockets) {
+		ask_socket(asking->question->sockets, answer->host, control);
+		ssh.control = control;
+		ssh.persist_s = asking->question->stay_s;
+	}
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
 		reason = errno;
 	ssh.host = answer->host;
@@ -476,7 +488,7 @@ int ask(const struct hosts *hosts, const struct question *question, struct answe
 					  .from_out = -1,
 					  .from_errors = -1,
 					  .ended = -1};
-		start(&how, answer);
+		start(&asking, &how, answer);
 	}
 	result = listen_to_all(&asking);
 	(void)sigaction(SIGPIPE, &before, NULL);

@@ -33,12 +33,18 @@ struct question {
 	const struct request *request;
 	const char *command; /* whose document it answers with; NULL: text */
 	int64_t deadline_ms; /* -1: none */
+	const char *sockets; /* a folder for connections that stay; NULL: they do not */
+	unsigned stay_s;
 };
 
 /* *ret_answers has one for each host, for answers_free(). Returns 0, or after a message the exit
  * status of what went wrong here. */
 int ask(const struct hosts *hosts, const struct question *question, struct answer **ret_answers);
 void answers_free(struct answer *answers, size_t count);
+
+/* The socket of a host's connection in such a folder. */
+enum { SOCKET_PATH = 108 };
+void ask_socket(const char *sockets, const struct host *host, char path[static SOCKET_PATH]);
 
 /* A document of a gpualloc: parsed, of a schema known here, from that command. NULL with a sentence
  * in *ret_wrong, for free(); that is NULL when out of memory. */

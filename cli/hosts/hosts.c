@@ -287,7 +287,10 @@ static int add_named(struct hosts *chosen, const struct host *host)
 		return 0;
 	if (chosen->count == HOSTS_MOST)
 		return fail(STATUS_USAGE, "--on: more than %d hosts", HOSTS_MOST);
-	return add(chosen, host->name, host->program) ? 0 : fail_memory();
+	if (!add(chosen, host->name, host->program))
+		return fail_memory();
+	chosen->list[chosen->count - 1].number = chosen->count - 1;
+	return 0;
 }
 
 static int add_members(struct hosts *chosen, const struct hosts *all, const char *group)

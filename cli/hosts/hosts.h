@@ -13,7 +13,8 @@ struct host {
 	char *program; /* gpualloc there: a word that every shell leaves alone */
 	char **groups;
 	size_t group_count;
-	size_t line; /* of the file; 0: it is in none */
+	size_t line;   /* of the file; 0: it is in none */
+	size_t number; /* among those that were named, from 0 */
 };
 
 struct hosts {

@@ -2,6 +2,7 @@
 /* Which host; see offers.h. */
 #include "hosts/offers.h"
 
+#include "hosts/document.h"
 #include "hosts/on.h"
 #include "message.h"
 
@@ -22,14 +23,6 @@ static int by_worth(const void *a, const void *b)
 	return one->place < other->place ? -1 : 1;
 }
 
-static int64_t number_of(const json_t *document, const char *key)
-{
-	const json_t *value = json_object_get(document, key);
-
-	return json_is_integer(value) && json_integer_value(value) >= 0 ? json_integer_value(value)
-									: -1;
-}
-
 /* Their UUIDs as pick prints them. */
 static char *ids_of(const json_t *document)
 {
@@ -39,7 +32,7 @@ static char *ids_of(const json_t *document)
 
 	json_array_foreach(devices, i, device)
 	{
-		const char *uuid = json_string_value(json_object_get(device, "uuid"));
+		const char *uuid = document_text(device, "uuid");
 
 		ga_buffer_format(&text, "%s%s", i ? "," : "", uuid ? uuid : "-");
 	}
@@ -76,8 +69,8 @@ int offers_find(const struct call *call, const struct hosts *hosts, struct offer
 		ret_offers[i] =
 			(struct offer){.host = answer->host,
 				       .ids = ids_of(answer->document),
-				       .bandwidth = number_of(answer->document, "bandwidth"),
-				       .left = number_of(answer->document, "left"),
+				       .bandwidth = document_number(answer->document, "bandwidth"),
+				       .left = document_number(answer->document, "left"),
 				       .place = i,
 				       .status = answer->status};
 		if (answer->reason && !is_only_busy)

@@ -8,6 +8,7 @@
 #include "hosts/offers.h"
 #include "hosts/run.h"
 #include "hosts/show.h"
+#include "hosts/watch_hosts.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
@@ -207,10 +208,16 @@ static int ask_all(const struct call *call, const struct hosts *hosts, bool as_t
 
 static int on_list(const struct call *call, const struct hosts *hosts)
 {
-	if (call->value[OPTION_WATCH])
-		return fail_usage(call->command, "--watch shows this host; it does not go with "
-						 "--on");
-	return ask_all(call, hosts, false);
+	bool is_list = strcmp(call->command->name, "list") == 0;
+
+	if (call->value[OPTION_WATCH] && !is_list)
+		return fail_usage(call->command,
+				  "leases --watch shows this host; list --watch --on "
+				  "shows several");
+	if (call->value[OPTION_INTERVAL] && !call->value[OPTION_WATCH])
+		return fail_usage(call->command, "--interval says how often --watch looks; give "
+						 "that too");
+	return call->value[OPTION_WATCH] ? watch_hosts(call, hosts) : ask_all(call, hosts, false);
 }
 
 static int on_texts(const struct call *call, const struct hosts *hosts)

@@ -33,7 +33,7 @@ enum {
 
 /* Where the sockets of the connections are, while there are any. */
 struct place {
-	char path[64];
+	char path[SOCKETS_PATH];
 	size_t count;
 };
 
@@ -50,19 +50,6 @@ struct running {
 };
 
 /* ---- the place for sockets ---- */
-
-/* A socket's path is short, and ssh adds to it while it makes one. */
-static int make_place(struct place *place)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-
-	if (!runtime || *runtime != '/' || strlen(runtime) > 40 || access(runtime, W_OK) < 0)
-		runtime = "/tmp";
-	(void)snprintf(place->path, sizeof place->path, "%s/gpualloc-XXXXXX", runtime);
-	if (mkdtemp(place->path))
-		return 0;
-	return fail(STATUS_OUTPUT, "cannot make a folder in %s: %s", runtime, strerror(errno));
-}
 
 static void remove_place(const struct place *place)
 {
@@ -529,7 +516,7 @@ int run_on(const struct call *call, const struct hosts *hosts)
 	if (result == 0)
 		result = make_requests(call, &running);
 	if (result == 0)
-		result = make_place(&running.place);
+		result = ssh_make_folder(running.place.path);
 	if (result == 0)
 		result = take_signals(&running);
 	if (result)

@@ -7,6 +7,7 @@
 
 #include "columns.h"
 #include "elapsed.h"
+#include "hosts/document.h"
 #include "hosts/grid.h"
 #include "open.h"
 #include "text.h"
@@ -16,21 +17,6 @@
 #include <time.h>
 
 enum { WORD_SIZE = 160 };
-
-/* ---- a value of a document ---- */
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-static int64_t number_at(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_integer(value) && json_integer_value(value) >= 0 ? json_integer_value(value)
-									: -1;
-}
 
 static const char *dash(const char *word)
 {
@@ -68,7 +54,7 @@ static enum colour colour_of(const char *state)
 static void set_memory(struct grid *grid, const json_t *device)
 {
 	const json_t *memory = json_object_get(device, "memory");
-	int64_t used = number_at(memory, "used"), total = number_at(memory, "total");
+	int64_t used = document_number(memory, "used"), total = document_number(memory, "total");
 	char word[WORD_SIZE], parts[2][32] = {"-", "-"};
 
 	if (used >= 0)
@@ -79,30 +65,16 @@ static void set_memory(struct grid *grid, const json_t *device)
 	grid_set(grid, L_MEMORY, used < 0 && total < 0 ? "-" : word);
 }
 
-/* Who has it, or else who uses it, or else for whom it is kept. */
 static void set_user(struct grid *grid, const json_t *device)
 {
-	const json_t *lease = json_array_get(json_object_get(device, "leases"), 0);
-	const json_t *process = json_array_get(json_object_get(device, "processes"), 0);
-	const json_t *kept = json_object_get(device, "kept_for");
-	int64_t since = number_at(lease ? lease : kept, "since");
+	struct document_holder holder = document_holder(device);
 	ga_auto_buffer struct ga_buffer span = GA_BUFFER_OUTPUT;
 
-	if (json_is_object(lease)) {
-		grid_set(grid, L_USER, text_at(lease, "user"));
-		grid_set(grid, L_WHAT, text_at(lease, "command"));
-	} else if (json_is_object(process)) {
-		grid_set(grid, L_USER, text_at(process, "user"));
-		grid_set(grid, L_WHAT, text_at(process, "name"));
-	} else if (json_is_object(kept)) {
-		grid_set(grid, L_USER, text_at(kept, "user"));
-		grid_set(grid, L_WHAT, text_at(kept, "request"));
-	} else {
-		grid_set(grid, L_WHAT, text_at(device, "reason"));
-	}
-	if (since < 0)
+	grid_set(grid, L_USER, holder.user);
+	grid_set(grid, L_WHAT, holder.what);
+	if (holder.since < 0)
 		return;
-	elapsed_words(&span, ((int64_t)time(NULL) - since) * 1000);
+	elapsed_words(&span, ((int64_t)time(NULL) - holder.since) * 1000);
 	grid_set(grid, L_SINCE, span.data);
 	grid->failed = grid->failed || span.failed;
 }
@@ -111,9 +83,10 @@ static void add_device(struct grid *grid, const struct answer *answer, const jso
 		       int64_t parent)
 {
 	bool is_cut_up = json_array_size(json_object_get(device, "mig")) > 0;
-	const char *state = is_cut_up ? "MIG" : dash(text_at(device, "state"));
-	const char *name = text_at(device, parent < 0 ? "name" : "profile");
-	int64_t use = number_at(device, "utilization"), compute = number_at(device, "ci");
+	const char *state = is_cut_up ? "MIG" : dash(document_text(device, "state"));
+	const char *name = document_text(device, parent < 0 ? "name" : "profile");
+	int64_t use = document_number(device, "utilization"),
+		compute = document_number(device, "ci");
 	char word[WORD_SIZE];
 
 	if (name && strncmp(name, "NVIDIA ", 7) == 0)
@@ -121,10 +94,11 @@ static void add_device(struct grid *grid, const struct answer *answer, const jso
 	grid_row(grid, colour_of(state));
 	grid_set(grid, L_HOST, answer->host->name);
 	if (parent < 0)
-		(void)snprintf(word, sizeof word, "%lld", (long long)number_at(device, "index"));
+		(void)snprintf(word, sizeof word, "%lld",
+			       (long long)document_number(device, "index"));
 	else
 		(void)snprintf(word, sizeof word, "%lld:%lld:%lld", (long long)parent,
-			       (long long)number_at(device, "gi"),
+			       (long long)document_number(device, "gi"),
 			       (long long)(compute < 0 ? 0 : compute));
 	grid_set(grid, L_GPU, word);
 	grid_set(grid, L_NAME, dash(name));
@@ -147,7 +121,7 @@ static void add_devices(struct grid *grid, const struct answer *answer)
 
 		add_device(grid, answer, device, -1);
 		json_array_foreach(instances, m, instance)
-			add_device(grid, answer, instance, number_at(device, "index"));
+			add_device(grid, answer, instance, document_number(device, "index"));
 	}
 }
 
@@ -222,13 +196,13 @@ static void add_lease(struct grid *grid, const struct answer *answer, const json
 
 	grid_row(grid, COLOUR_NONE);
 	grid_set(grid, E_HOST, answer->host->name);
-	grid_set(grid, E_LEASE, dash(text_at(lease, "id")));
-	grid_set(grid, E_USER, dash(text_at(lease, "user")));
-	set_number(grid, E_PID, number_at(lease, "pid"));
+	grid_set(grid, E_LEASE, dash(document_text(lease, "id")));
+	grid_set(grid, E_USER, dash(document_text(lease, "user")));
+	set_number(grid, E_PID, document_number(lease, "pid"));
 	set_number(grid, E_DEVICES, (int64_t)json_array_size(json_object_get(lease, "devices")));
-	set_span(grid, E_FOR, number_at(lease, "since"), now);
-	set_span(grid, E_LEFT, now, number_at(lease, "until"));
-	grid_set(grid, E_WHAT, dash(text_at(lease, "command")));
+	set_span(grid, E_FOR, document_number(lease, "since"), now);
+	set_span(grid, E_LEFT, now, document_number(lease, "until"));
+	grid_set(grid, E_WHAT, dash(document_text(lease, "command")));
 }
 
 static void add_waiter(struct grid *grid, const struct answer *answer, const json_t *waiter,
@@ -240,10 +214,10 @@ static void add_waiter(struct grid *grid, const struct answer *answer, const jso
 	grid_set(grid, E_HOST, answer->host->name);
 	(void)snprintf(word, sizeof word, "waits: %zu", place);
 	grid_set(grid, E_LEASE, word);
-	grid_set(grid, E_USER, dash(text_at(waiter, "user")));
-	set_number(grid, E_PID, number_at(waiter, "pid"));
-	set_span(grid, E_FOR, number_at(waiter, "since"), (int64_t)time(NULL));
-	(void)snprintf(word, sizeof word, "%.100s", dash(text_at(waiter, "request")));
+	grid_set(grid, E_USER, dash(document_text(waiter, "user")));
+	set_number(grid, E_PID, document_number(waiter, "pid"));
+	set_span(grid, E_FOR, document_number(waiter, "since"), (int64_t)time(NULL));
+	(void)snprintf(word, sizeof word, "%.100s", dash(document_text(waiter, "request")));
 	grid_set(grid, E_WHAT, word);
 }
 

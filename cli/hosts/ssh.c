@@ -2,6 +2,7 @@
 /* Starting ssh and understanding its failures; see ssh.h. */
 #include "hosts/ssh.h"
 
+#include "child.h"
 #include "message.h"
 #include "owned.h"
 #include "text.h"
@@ -33,12 +34,28 @@ int ssh_find(char **ret_path)
 		    gpualloc_error_message(error));
 }
 
+/* A socket's path is short, and ssh adds to it while it makes one. */
+int ssh_make_folder(char path[static SOCKETS_PATH])
+{
+	enum { RUNTIME_MOST = SOCKETS_PATH - 20 };
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (!runtime || *runtime != '/' || strlen(runtime) > RUNTIME_MOST ||
+	    access(runtime, W_OK) < 0)
+		runtime = "/tmp";
+	(void)snprintf(path, SOCKETS_PATH, "%s/gpualloc-XXXXXX", runtime);
+	if (mkdtemp(path))
+		return 0;
+	*path = '\0';
+	return fail(STATUS_OUTPUT, "cannot make a folder in %s: %s", runtime, strerror(errno));
+}
+
 /* ---- its command line ---- */
 
 struct arguments {
 	const char *list[ARGUMENTS_MOST];
 	size_t count;
-	char control[256];
+	char control[256], persist[32];
 };
 
 static void add(struct arguments *arguments, const char *word)
@@ -64,12 +81,16 @@ static void fill(struct arguments *arguments, const struct ssh *ssh)
 	add(arguments, ssh->terminal ? "-tt" : "-T");
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		add_option(arguments, always[i]);
-	add_option(arguments, ssh->is_master ? "ControlMaster=yes" : "ControlMaster=no");
+	add_option(arguments, ssh->is_master   ? "ControlMaster=yes"
+			      : ssh->persist_s ? "ControlMaster=auto"
+					       : "ControlMaster=no");
 	if (ssh->control) {
 		(void)snprintf(arguments->control, sizeof arguments->control, "ControlPath=%s",
 			       ssh->control);
+		(void)snprintf(arguments->persist, sizeof arguments->persist, "ControlPersist=%u",
+			       ssh->persist_s);
 		add_option(arguments, arguments->control);
-		add_option(arguments, "ControlPersist=no");
+		add_option(arguments, ssh->persist_s ? arguments->persist : "ControlPersist=no");
 	}
 	/* "Shared connection closed" is not for the user, who does not know that it is shared. */
 	if (ssh->foreground)
@@ -156,6 +177,18 @@ int ssh_status(pid_t pid)
 		if (errno != EINTR)
 			return 127;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void ssh_end_master(const char *path, const struct host *host, const char *control)
+{
+	enum { PATIENCE_MS = 2000, LITTLE = 1 << 12 };
+	const char *const words[] = {path, "-S", control, "-O", "exit", "--", host->name, NULL};
+	struct ga_child_result result = {0};
+
+	if (access(control, F_OK) == 0)
+		(void)ga_child_run(words, PATIENCE_MS, LITTLE, &result, NULL);
+	ga_child_result_free(&result);
+	(void)unlink(control);
 }
 
 /* ---- its failures ---- */

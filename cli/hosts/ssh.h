@@ -19,13 +19,21 @@ struct ssh {
 	const char *token;   /* the only word after `remote` that there may be; NULL: none */
 	const char *control; /* our own control socket; NULL: what the user's configuration says */
 	bool is_master;      /* of that socket */
+	unsigned persist_s;  /* becomes its master if there is none, who stays that long; 0: no */
 	bool terminal;       /* the other end gets one */
 	bool foreground; /* stays in our process group, to read our terminal; signals are ours */
 	int in, out, err;
 };
 
+/* A folder of our own for sockets. Returns 0, or after a message the exit status. */
+enum { SOCKETS_PATH = 64 };
+int ssh_make_folder(char path[static SOCKETS_PATH]);
+
 /* *ret_ended is a pidfd. Returns 0 or an errno. */
 int ssh_start(const struct ssh *ssh, pid_t *ret_pid, int *ret_ended);
+
+/* Ends a master that stayed. */
+void ssh_end_master(const char *path, const struct host *host, const char *control);
 
 /* Waits for it; 128 + n for signal n. */
 int ssh_status(pid_t pid);

@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """--on: several hosts, each a real sshd, asked as one; and hosts that are down, slow, older or lie."""
+import fcntl
 import json
 import os
+import pty
+import select
 import shlex
 import shutil
 import stat
+import struct
+import subprocess
+import termios
 
 import cli
 import sshd
 from cli import Skip, case, folder, main, ok, refused
-from leasing import HOLD, Holder, Store
+from leasing import HOLD, PATIENCE, Holder, Store
 
 WHERE = folder()
 LAB = None
@@ -142,6 +148,43 @@ def other_commands_show_each_host_below_its_name():
     assert "gpualloc: gpu1: " in impossible.err and "gpualloc: gpu3: " in impossible.err, impossible
 
 
+@case
+def watching_keeps_one_connection_a_host_and_shows_who_does_not_answer():
+    lab().extra["closed"] = sshd.free_port()
+    LAB.configure()
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 200, 0, 0))
+    screen = subprocess.Popen([cli.GPUALLOC, "list", "--watch", "--interval", "200ms", "--on",
+                               "gpu1,gpu3,closed"], env=cli.environment(**LAB.env()),
+                              stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+
+    def until(*words):
+        shown = b""
+        while not all(word in shown for word in words):
+            assert select.select([master], [], [], PATIENCE)[0], shown
+            shown += os.read(master, 65536)
+
+    until(b"gpu1 7", b"gpu3 3", b"Connection refused", b"3 hosts")
+    holder = Holder(Store(LAB.hosts[2].where, "rtx8000x4"), ["-n", "1"], HOLD)
+    until(b"leased", b"gpu3 0")
+    assert holder.end() == 0
+    logs = [LAB.hosts[i].logged().count("Accepted publickey") for i in (0, 2)]
+    until(b"gpu1 7")
+    until(b"gpu1 7")
+    assert logs == [LAB.hosts[i].logged().count("Accepted publickey") for i in (0, 2)], logs
+    os.write(master, b"q")
+    while True:
+        try:
+            if not os.read(master, 65536):
+                break
+        except OSError:
+            break
+    assert screen.wait(PATIENCE) == 0
+    os.close(master)
+    assert os.listdir(LAB.sockets) == [], os.listdir(LAB.sockets)
+
+
 # ---- hosts that do not answer ----
 
 @case
@@ -240,7 +283,6 @@ def remote_takes_only_requests():
 
 
 def remote(data):
-    import subprocess
     done = subprocess.run([cli.GPUALLOC, "remote"], input=data, capture_output=True, timeout=60,
                           env=cli.environment())
     return cli.Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))

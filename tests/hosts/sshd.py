@@ -102,6 +102,10 @@ class Host:
             self.process.stderr.close()
             self.process = None
 
+    def logged(self):
+        with open(os.path.join(self.where, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
     def run(self, *words, **options):
         """As somebody who is on that host."""
         return cli.run(*words, env=self.env, **options)
@@ -145,7 +149,7 @@ class Lab:
             for name, port in ports.items():
                 file.write(f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n"
                            f"  HostKeyAlias lab\n")
-            file.write(f"Host *\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
+            file.write(f"Host *\n  KexAlgorithms curve25519-sha256\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
                        f"  UserKnownHostsFile {self.where}/known\n  StrictHostKeyChecking yes\n"
                        f"  GlobalKnownHostsFile none\n  IdentityAgent none\n")
         with open(f"{self.host_key}.pub", encoding="utf-8") as public, \
