@@ -83,6 +83,9 @@ bench:
 	@echo; echo kubernetes.py
 	@test ! -e $(BUILD)-bench/engines/kubernetes/gpualloc-k8s || /usr/bin/python3 bench/kubernetes.py \
 	  $(BUILD)-bench/cli/gpualloc $(BUILD)-bench/engines/kubernetes/gpualloc-k8s $(BUILD)-bench/tests/fakes/libnvidia-ml.so.1
+	@echo; echo claims.py
+	@test ! -e $(BUILD)-bench/engines/kubernetes/gpualloc-k8s || /usr/bin/python3 bench/claims.py \
+	  $(BUILD)-bench/cli/gpualloc $(BUILD)-bench/engines/kubernetes/gpualloc-k8s
 
 chaos:
 	@tools/install-deps all

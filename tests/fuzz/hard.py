@@ -28,6 +28,7 @@ TARGETS = {
     "allow_list": ["compat/common.c"],
     "amounts": ["src/util/duration.c", "src/util/size.c"],
     "choice_words": ["src/machine/device_id.c", "src/machine/visible.c", "src/choose/select.c"],
+    "claim": ["engines/kubernetes/dra/allocation.c", "engines/kubernetes/dra/claim_file.c"],
     "configuration": ["src/site/"],
     "grpc_server": ["engines/kubernetes/grpc/"],
     "kubeconfig": ["engines/kubernetes/apiserver/address.c",

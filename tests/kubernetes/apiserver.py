@@ -46,6 +46,7 @@ class Refusal(Exception):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body at once: else the client delays its ACK between them
 
     def log_message(self, format, *args):  # pylint: disable=redefined-builtin
         pass

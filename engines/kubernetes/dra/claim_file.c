@@ -186,28 +186,35 @@ static bool is_file(const char *path)
 	return lstat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+int claim_file_parse(const char *text, size_t size, const char *name, const char *uid,
+		     struct claim_units *ret_units, gpualloc_error *error)
+{
+	json_t *document = json_loadb(text, size, 0, NULL);
+	int result;
+
+	*ret_units = (struct claim_units){0};
+	result = document ? read_document(name, uid, document, ret_units, error)
+			  : ga_error_set(error, GPUALLOC_EDATA, "%s: it is no JSON", name);
+	json_decref(document);
+	if (result < 0)
+		claim_units_free(ret_units);
+	return result;
+}
+
 int claim_file_read(const struct settings *settings, const char *uid, struct claim_units *ret_units,
 		    gpualloc_error *error)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(0);
 	char path[PATH_SIZE];
-	json_t *document;
 	int result;
 
-	*ret_units = (struct claim_units){0};
 	file_path(settings, uid, path, sizeof path);
 	if (!is_file(path))
 		return ga_error_set(error, GPUALLOC_ENOTFOUND, "%s: there is no such file", path);
 	result = ga_file_read(path, FILE_MOST, &text, error);
 	if (result < 0)
 		return result;
-	document = json_loadb(text.data ? text.data : "", text.size, 0, NULL);
-	result = document ? read_document(path, uid, document, ret_units, error)
-			  : ga_error_set(error, GPUALLOC_EDATA, "%s: it is no JSON", path);
-	json_decref(document);
-	if (result < 0)
-		claim_units_free(ret_units);
-	return result;
+	return claim_file_parse(text.data ? text.data : "", text.size, path, uid, ret_units, error);
 }
 
 bool claim_file_is_there(const struct settings *settings, const char *uid)

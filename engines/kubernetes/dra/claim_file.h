@@ -43,6 +43,9 @@ int claim_file_remove(const struct settings *settings, const char *uid, gpualloc
 /* GPUALLOC_ENOTFOUND if there is none. */
 int claim_file_read(const struct settings *settings, const char *uid, struct claim_units *ret_units,
 		    gpualloc_error *error);
+/* What a file's text says; name: for messages. */
+int claim_file_parse(const char *text, size_t size, const char *name, const char *uid,
+		     struct claim_units *ret_units, gpualloc_error *error);
 bool claim_file_is_there(const struct settings *settings, const char *uid);
 /* Calls found() for the uid of each file. */
 void claim_file_each(const struct settings *settings, void (*found)(void *context, const char *uid),

@@ -8,6 +8,7 @@
 #include "owned.h"
 #include "slices/publisher.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -221,6 +222,7 @@ static void check(struct agent *agent, bool kubelet_is_new)
 	follow_folder(agent->dra);
 	registration_check(&agent->dra->registration);
 	operations_continue(agent->dra);
+	(void)malloc_trim(0);
 }
 
 /* The workers may still be at work, so the rest stays. */
