@@ -440,38 +440,90 @@ static bool is_in(const struct offer_sets *sets, int64_t label)
 	return false;
 }
 
-static void append_gpus(const struct offer *offer, json_t *devices, int64_t label)
+static size_t count_counters(const json_t *device)
 {
-	for (size_t i = 0; i < offer->inventory->count; i++) {
+	const json_t *list = json_object_get(device, "consumesCounters");
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		count += json_object_size(json_object_get(json_array_get(list, i), "counters"));
+	return count;
+}
+
+/*
+ * Takes the device over. One without all its counters could be given out beside others; that
+ * happens when memory is short, and is an error.
+ */
+static int append_device(json_t *devices, json_t *device, size_t gpus)
+{
+	int result = count_counters(device) == gpus && json_object_get(device, "name") &&
+				     json_array_append(devices, device) == 0
+			     ? 0
+			     : GPUALLOC_ENOMEM;
+
+	json_decref(device);
+	return result;
+}
+
+static int append_gpus(const struct offer *offer, json_t *devices, int64_t label)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < offer->inventory->count; i++) {
 		struct unit *unit = &offer->inventory->units[i];
 
 		if (is_whole(unit) &&
 		    (label < 0 ? !is_in(offer->sets, unit->label) : unit->label == label))
-			(void)json_array_append_new(devices, unit_device(offer, unit));
+			result = append_device(devices, unit_device(offer, unit), 1);
 	}
+	return result;
+}
+
+/* How many of the set's GPUs are there. */
+static size_t count_gpus(const struct inventory *inventory, const struct ranked_set *set)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < inventory->count; i++)
+		count += is_whole(&inventory->units[i]) && inventory->units[i].label < SET_MOST &&
+			 (set->members >> inventory->units[i].label & 1);
+	return count;
+}
+
+static int append_set(const struct offer *offer, json_t *devices, const struct ranked_set *set)
+{
+	json_t *device;
+
+	/* They are not of this inventory any more; new ones are being made. */
+	if (count_gpus(offer->inventory, set) != set->size)
+		return 0;
+	device = set_device(offer, set);
+	/* More counter sets than the API allows cannot be consumed. */
+	if (json_array_size(json_object_get(device, "consumesCounters")) > OFFER_SETS_DEVICE) {
+		json_decref(device);
+		return 0;
+	}
+	return append_device(devices, device, set->size);
 }
 
 json_t *offer_devices(const struct offer *offer)
 {
 	json_t *devices = json_array();
+	int result = devices ? 0 : GPUALLOC_ENOMEM;
 
-	for (size_t i = 0; i < offer->sets->gpus; i++)
-		append_gpus(offer, devices, offer->sets->alone[i]);
+	for (size_t i = 0; result == 0 && i < offer->sets->gpus; i++)
+		result = append_gpus(offer, devices, offer->sets->alone[i]);
 	/* Those that were not there when the order was made: lost ones. */
-	append_gpus(offer, devices, -1);
-	for (size_t i = 0; i < offer->inventory->count; i++)
+	if (result == 0)
+		result = append_gpus(offer, devices, -1);
+	for (size_t i = 0; result == 0 && i < offer->inventory->count; i++)
 		if (!is_whole(&offer->inventory->units[i]))
-			(void)json_array_append_new(
-				devices, unit_device(offer, &offer->inventory->units[i]));
-	for (size_t i = 0; i < offer->sets->count; i++) {
-		json_t *device = set_device(offer, &offer->sets->list[i]);
-
-		/* More counter sets than the API allows cannot be consumed. */
-		if (json_array_size(json_object_get(device, "consumesCounters")) <=
-		    OFFER_SETS_DEVICE)
-			(void)json_array_append(devices, device);
-		json_decref(device);
-	}
+			result = append_device(devices,
+					       unit_device(offer, &offer->inventory->units[i]), 1);
+	for (size_t i = 0; result == 0 && i < offer->sets->count; i++)
+		result = append_set(offer, devices, &offer->sets->list[i]);
+	if (result < 0)
+		json_decref(ga_steal(&devices));
 	return devices;
 }
 
@@ -497,11 +549,40 @@ static void slice_name(const struct settings *settings, size_t number, char *nam
 
 	for (const char *c = settings->node; *c; c++)
 		sum = (sum ^ (unsigned char)*c) * UINT64_C(1099511628211);
-	if (strlen(settings->node) <= most)
+	if (strlen(settings->node) <= most) {
 		(void)snprintf(name, size, "%s-%s-%02zu", settings->node, settings->driver, number);
-	else
-		(void)snprintf(name, size, "%.*s-%016llx-%s-%02zu", (int)most - 17, settings->node,
-			       (unsigned long long)sum, settings->driver, number);
+		return;
+	}
+	/* A part of a name must not end with a dot. */
+	for (most -= 17; settings->node[most - 1] == '.' || settings->node[most - 1] == '-';)
+		most--;
+	(void)snprintf(name, size, "%.*s-%016llx-%s-%02zu", (int)most, settings->node,
+		       (unsigned long long)sum, settings->driver, number);
+}
+
+static json_t *slice_of(const struct settings *settings, const char *name, json_t *spec,
+			int64_t generation, size_t count)
+{
+	int failed = json_object_update_new(
+		spec,
+		json_pack("{s:s, s:s, s:{s:s, s:I, s:I}}", "driver", settings->driver, "nodeName",
+			  settings->node, "pool", "name", settings->node, "generation",
+			  (json_int_t)generation, "resourceSliceCount", (json_int_t)count));
+
+	return failed ? NULL
+		      : json_pack("{s:s, s:s, s:{s:s}, s:O}", "apiVersion", "resource.k8s.io/v1",
+				  "kind", "ResourceSlice", "metadata", "name", name, "spec", spec);
+}
+
+/* Whether nothing got lost on the way, for want of memory. */
+static bool is_whole_list(const json_t *slices, const char *what, const json_t *list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(slices); i++)
+		count += json_array_size(
+			json_object_get(json_object_get(json_array_get(slices, i), "spec"), what));
+	return count == json_array_size(list);
 }
 
 json_t *offer_slices(const struct settings *settings, json_t *counter_sets, json_t *devices,
@@ -512,21 +593,17 @@ json_t *offer_slices(const struct settings *settings, json_t *counter_sets, json
 	append_slices(specs, "sharedCounters", counter_sets, OFFER_SETS);
 	append_slices(specs, "devices", devices, OFFER_DEVICES);
 	for (size_t i = 0; i < json_array_size(specs); i++) {
-		json_t *spec = json_array_get(specs, i);
 		char name[512];
 
 		slice_name(settings, i, name, sizeof name);
-		(void)json_object_update_new(
-			spec, json_pack("{s:s, s:s, s:{s:s, s:I, s:I}}", "driver", settings->driver,
-					"nodeName", settings->node, "pool", "name", settings->node,
-					"generation", (json_int_t)generation, "resourceSliceCount",
-					(json_int_t)json_array_size(specs)));
 		(void)json_array_append_new(slices,
-					    json_pack("{s:s, s:s, s:{s:s}, s:O}", "apiVersion",
-						      "resource.k8s.io/v1", "kind", "ResourceSlice",
-						      "metadata", "name", name, "spec", spec));
+					    slice_of(settings, name, json_array_get(specs, i),
+						     generation, json_array_size(specs)));
 	}
 	json_decref(specs);
+	if (!is_whole_list(slices, "sharedCounters", counter_sets) ||
+	    !is_whole_list(slices, "devices", devices))
+		json_decref(ga_steal(&slices));
 	return slices;
 }
 

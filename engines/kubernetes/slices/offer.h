@@ -51,7 +51,10 @@ struct offer {
 
 /* Why a unit is not to be given out, in a word; NULL: it may be. */
 const char *offer_why_not(const struct offer *offer, struct unit *unit);
-/* All devices, in order; arrays of what the API calls Device and CounterSet. */
+/*
+ * All devices, in order; arrays of what the API calls Device and CounterSet. All three are NULL
+ * when out of memory, never short of something.
+ */
 json_t *offer_devices(const struct offer *offer);
 json_t *offer_counter_sets(const struct offer *offer);
 /* Replaces what a device is tainted with. */
