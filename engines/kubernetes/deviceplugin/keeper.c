@@ -108,15 +108,15 @@ int snapshot_keep(const char *text, size_t size, gpualloc_error *error)
 	return -1;
 }
 
-/* The place of one more; NULL: out of memory. */
-static struct held_unit *add_room(struct keeper *keeper)
+/* For one more, which comes to lie at held[count]. */
+static bool add_room(struct keeper *keeper)
 {
 	struct held_unit *more = realloc(keeper->held, (keeper->count + 1) * sizeof *more);
 
 	if (!more)
-		return NULL;
+		return false;
 	keeper->held = more;
-	return &more[keeper->count];
+	return true;
 }
 
 /* ---- taking ---- */
@@ -165,22 +165,21 @@ static int take(struct keeping *keeping, const struct held_unit *unit)
 	struct keeper *keeper = keeping->keeper;
 	auto_request gpualloc_request *request = gpualloc_request_new();
 	auto_wish gpualloc_lease_wish *wish = gpualloc_lease_wish_new();
-	struct held_unit *more = add_room(keeper);
+	struct held_unit taken = *unit;
 	int result;
 
-	if (!more)
+	if (!add_room(keeper))
 		return ga_error_memory(keeping->error);
-	*more = *unit;
 	result = make_request(unit, request);
 	if (result == 0)
 		result = make_wish(keeping, wish);
 	if (result < 0)
 		return ga_error_memory(keeping->error);
-	result = gpualloc_lease_acquire(keeper->store, request, wish, &more->lease, keeping->error);
+	result = gpualloc_lease_acquire(keeper->store, request, wish, &taken.lease, keeping->error);
 	if (result < 0)
 		return result;
-	(void)snprintf(more->id, sizeof more->id, "%s", gpualloc_lease_id(more->lease));
-	keeper->count++;
+	(void)snprintf(taken.id, sizeof taken.id, "%s", gpualloc_lease_id(taken.lease));
+	keeper->held[keeper->count++] = taken;
 	return 0;
 }
 
@@ -257,18 +256,17 @@ static const char *unit_of_agent(const struct keeper *keeper, const gpualloc_hel
 static int share(struct keeper *keeper, const gpualloc_held *held, const char *uuid,
 		 gpualloc_error *error)
 {
-	struct held_unit *more = add_room(keeper);
-	int fd, result;
+	struct held_unit shared = {.is_mig = ga_text_starts(uuid, "MIG-")};
+	int result;
 
-	if (!more)
+	if (!add_room(keeper))
 		return ga_error_memory(error);
-	result = gpualloc_lease_adopt(keeper->store, gpualloc_held_id(held), &fd, error);
+	result = gpualloc_lease_adopt(keeper->store, gpualloc_held_id(held), &shared.fd, error);
 	if (result < 0)
 		return result;
-	*more = (struct held_unit){.is_mig = ga_text_starts(uuid, "MIG-"), .fd = fd};
-	(void)snprintf(more->uuid, sizeof more->uuid, "%s", uuid);
-	(void)snprintf(more->id, sizeof more->id, "%s", gpualloc_held_id(held));
-	keeper->count++;
+	(void)snprintf(shared.uuid, sizeof shared.uuid, "%s", uuid);
+	(void)snprintf(shared.id, sizeof shared.id, "%s", gpualloc_held_id(held));
+	keeper->held[keeper->count++] = shared;
 	return 0;
 }
 

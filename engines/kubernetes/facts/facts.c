@@ -121,20 +121,28 @@ static int add_annotation(json_t *part, const struct settings *settings, const j
 	return result;
 }
 
+static int add_labels(json_t *part, const struct settings *settings, json_t *counted)
+{
+	const char *name;
+	json_t *number;
+	int result = 0;
+
+	json_object_foreach(counted, name, number)
+	{
+		result |= add_label(part, settings, name, number);
+	}
+	return result;
+}
+
 static json_t *make_patch(json_t *counted, const struct settings *settings)
 {
 	bool is_labels = settings->facts == FACTS_LABELS;
-	json_t *part = json_object(), *number;
-	const char *name;
-	int result = part ? 0 : -1;
+	json_t *part = json_object();
+	int result = -1;
 
-	if (is_labels)
-		json_object_foreach(counted, name, number)
-		{
-			result |= add_label(part, settings, name, number);
-		}
-	else
-		result |= add_annotation(part, settings, counted);
+	if (part)
+		result = is_labels ? add_labels(part, settings, counted)
+				   : add_annotation(part, settings, counted);
 	if (result < 0) {
 		json_decref(part);
 		return NULL;
@@ -189,16 +197,18 @@ static int open_client(const struct settings *settings, struct api_client **ret_
 static int begin(struct agent *agent, gpualloc_error *error)
 {
 	struct facts *facts = calloc(1, sizeof *facts);
-	int result = facts ? open_client(agent->settings, &facts->client, error)
-			   : ga_error_memory(error);
+	int result;
 
+	if (!facts)
+		return ga_error_memory(error);
+	facts->agent = agent;
+	result = open_client(agent->settings, &facts->client, error);
 	if (result == 0)
 		result = worker_start(&facts->worker, &agent->loop, error);
 	if (result < 0) {
 		free(facts);
 		return result;
 	}
-	facts->agent = agent;
 	agent->facts = facts;
 	return deviceplugin_front.begin(agent, error);
 }
