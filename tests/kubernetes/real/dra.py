@@ -43,10 +43,12 @@ class Site:
             "spec": {"serviceAccountName": ACCOUNT, "automountServiceAccountToken": False, "nodeName": NODE,
                      "hostNetwork": True, "tolerations": [{"operator": "Exists"}],
                      "containers": [{"name": "main", "image": self.cluster.registry.image}]}})
-        return self.cluster.api.make(f"{place}/serviceaccounts/{ACCOUNT}/token", {"spec": {
-            "audiences": ["https://kubernetes.default.svc"], "boundObjectRef": {
-                "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"],
-                "uid": pod["metadata"]["uid"]}}})["status"]["token"]
+        return self.token_for({"boundObjectRef": {
+            "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}})
+
+    def token_for(self, spec):
+        return self.cluster.api.make(f"/api/v1/namespaces/kube-system/serviceaccounts/{ACCOUNT}/token", {
+            "spec": {"audiences": ["https://kubernetes.default.svc"], **spec}})["status"]["token"]
 
     def start(self):
         return Agent(self.cluster, self.machine, "--api", "dra", "--node", NODE, "--kubelet-root", KUBELET,
@@ -102,11 +104,11 @@ def the_agent_publishes_its_node_with_the_rights_of_the_manifests(cluster):
 @need(ALL)
 def these_rights_are_not_enough_for_anything_else(cluster):
     here = site(cluster)
-    agent = cluster.api.of(here.token)
+    agent, nowhere = cluster.api.of(here.token), cluster.api.of(here.token_for({}))
 
-    def refuses(*words):
+    def refuses(*words, who=agent):
         try:
-            agent.ask(*words)
+            who.ask(*words)
         except Refused as refused:
             assert refused.code in (403, 422), refused
             return refused.message
@@ -116,6 +118,8 @@ def these_rights_are_not_enough_for_anything_else(cluster):
     theirs = printed_slices("rtx8000x4", "another-node")[0]
     until("slices of another node are refused",
           lambda: refuses("POST", GROUP + "/resourceslices?dryRun=All", theirs))
+    message = refuses("POST", GROUP + "/resourceslices?dryRun=All", theirs, who=nowhere)
+    assert "which node" in message, message
 
 
 @need(ALL)
