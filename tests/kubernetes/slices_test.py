@@ -6,8 +6,10 @@ import itertools
 import json
 import os
 import random
+import re
 import subprocess
 import tempfile
+import textwrap
 
 import cli
 from cli import BUILT_IN, case, main
@@ -200,6 +202,43 @@ def attributes_say_what_selects_a_device():
     assert attribute(pair, "bandwidth") == 40000
     assert device["capacity"] == {"memory": {"value": "16Gi"}}, device
     assert pair["capacity"] == {"memory": {"value": "32Gi"}}, pair
+
+
+def manifest(name):
+    with open(os.path.join(cli.ROOT, "../engines/kubernetes/manifests", name), encoding="utf-8") as file:
+        return file.read()
+
+
+@case
+def the_manifests_say_what_the_agent_understands():
+    text = manifest("dra.yaml")
+    settings = re.search(r"^  gpualloc-k8s\.conf: \|\n((?:    .*\n)+)", text, re.MULTILINE)[1]
+    variables = {name: "n1" for name in re.findall(r"GPUALLOC_K8S_\w+", text)}
+    with tempfile.NamedTemporaryFile("w", prefix="gpualloc-k8s-", suffix=".conf") as file:
+        file.write(textwrap.dedent(settings))
+        file.flush()
+        done = subprocess.run([AGENT, "--check", "--config", file.name], env=cli.environment(**variables),
+                              timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "api = dra" in done.stdout and "node = n1" in done.stdout, done
+    named = set(re.findall(r'driver == "([^"]+)"', text + manifest("deviceclasses.yaml")))
+    assert named == {"gpu.gpualloc.example"}, named
+
+
+@case
+def each_class_selects_the_devices_that_its_name_says():
+    classes = manifest("deviceclasses.yaml").split("\n---\n")
+    devices = {**devices_of(slices_of("dgx1-volta")), **devices_of(slices_of("a100-mig", "--mig", "mixed"))}
+    seen = set()
+    for one in classes:
+        name = re.search(r"^  name: (\S+)", one, re.MULTILINE)[1]
+        driver, domain, what, wanted = re.search(
+            r'device\.driver == "(\S+)" && device\.attributes\["(\S+)"\]\.(\w+) == (\S+)', one).groups()
+        found = [device for device in devices.values() if attribute(device, what) == json.loads(wanted)]
+        assert driver == domain and found, one
+        size = {"gpu": 1, "gpu-mig": 0}.get(name) if "set" not in name else int(name.rsplit("-", 1)[1])
+        assert {attribute(device, "gpus") for device in found} == {size}, name
+        seen.add(size)
+    assert {0, 1, 2, 4, 8} <= seen, seen
 
 
 @case
