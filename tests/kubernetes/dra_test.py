@@ -301,6 +301,24 @@ def a_claim_that_is_unprepared_while_it_is_being_prepared_leaves_nothing():
 
 
 @needs
+def for_a_call_that_was_given_up_the_api_server_is_asked_no_more():
+    with cluster() as (kubelet, agent):
+        claims = [kubelet.claim(name, f"gpu-{number}") for number, name in enumerate("abc")]
+        gate = Gate(kubelet.api)
+        running = kubelet.call("NodePrepareResources", claims, wait=False)
+        gate.wait()
+        running.cancel()
+        kubelet.unprepare(("default", "served-meanwhile", "11111111-2222-3333-4444-555555555555"))
+        gate.opened.set()
+        while agent.log().count("does not wait for it any more") < 2:
+            assert agent.process.poll() is None
+        asked = [path for _, path in kubelet.api.requests if "/resourceclaims/" in path]
+        assert len(asked) == 1, asked
+        kubelet.unprepare(*claims)
+        assert not leases(kubelet) and not kubelet.files()
+
+
+@needs
 def two_calls_for_one_claim_at_once_both_succeed():
     with cluster() as (kubelet, _):
         claim = kubelet.claim("a", "gpu-0")

@@ -29,6 +29,7 @@ struct dra {
 	struct agent *agent;
 	struct api_client *api; /* the worker's */
 	struct worker gets;     /* asks the API server */
+	bool is_asking;
 	struct publisher *publisher;
 	struct registration registration;
 	struct prepared_claim *claims;

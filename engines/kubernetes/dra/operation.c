@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define UNPREPARED "it was unprepared meanwhile"
+
 enum {
 	CLAIMS_MOST = 256, /* of a call */
 	OPERATIONS_MOST = 1024,
@@ -97,8 +99,8 @@ static void leased(struct job *job)
 			operation->namespace, operation->name, operation->uid);
 		end(operation);
 	} else {
-		fail(operation, operation->is_cancelled ? "it was unprepared meanwhile"
-							: gpualloc_error_message(keeping->error));
+		fail(operation,
+		     operation->is_cancelled ? UNPREPARED : gpualloc_error_message(keeping->error));
 	}
 	keeping_free(keeping);
 	agent_settle(dra->agent);
@@ -274,9 +276,11 @@ static void got(struct job *job)
 {
 	struct get *get = (struct get *)job;
 	struct operation *operation = get->operation;
+	struct dra *dra = operation->dra;
 
+	dra->is_asking = false;
 	if (operation->is_cancelled)
-		fail(operation, "it was unprepared meanwhile");
+		fail(operation, UNPREPARED);
 	else if (get->result < 0)
 		fail(operation, gpualloc_error_message(get->error));
 	else
@@ -284,6 +288,7 @@ static void got(struct job *job)
 	api_answer_free(&get->answer);
 	gpualloc_error_free(get->error);
 	free(get);
+	operations_continue(dra);
 }
 
 static void ask(struct operation *operation)
@@ -301,6 +306,7 @@ static void ask(struct operation *operation)
 	(void)snprintf(get_it->path, sizeof get_it->path,
 		       "/apis/resource.k8s.io/v1/namespaces/%s/resourceclaims/%s",
 		       operation->namespace, operation->name);
+	operation->dra->is_asking = true;
 	worker_post(&operation->dra->gets, &get_it->job);
 }
 
@@ -326,26 +332,39 @@ static const char *why_not_ready(const struct dra *dra)
 	return "what was prepared before could not be leased yet";
 }
 
+/* Why one that waits need not wait any longer; NULL: it may. */
+static const char *is_in_vain(const struct operation *operation)
+{
+	const struct dra *dra = operation->dra;
+
+	if (operation->is_cancelled)
+		return UNPREPARED;
+	if (!operation->answer->call)
+		return "the kubelet does not wait for it any more";
+	return is_ready(dra) || ga_clock_ms() - operation->since <= MACHINE_MS ? NULL
+									       : why_not_ready(dra);
+}
+
+static struct operation *find_in_vain(const struct dra *dra)
+{
+	for (struct operation *one = dra->operations; one; one = one->next)
+		if (one->is_waiting && is_in_vain(one))
+			return one;
+	return NULL;
+}
+
+/* One request after the other, the oldest first: an API server that is slow is not asked in vain.
+ */
 void operations_continue(struct dra *dra)
 {
-	bool again = true;
+	struct operation *oldest = NULL, *vain;
 
-	while (again) {
-		again = false;
-		for (struct operation *one = dra->operations; one; one = one->next) {
-			bool is_late = ga_clock_ms() - one->since > MACHINE_MS;
-
-			if (!one->is_waiting || (!is_ready(dra) && !is_late))
-				continue;
-			one->is_waiting = false;
-			again = true;
-			if (is_ready(dra))
-				ask(one);
-			else
-				fail(one, why_not_ready(dra));
-			break;
-		}
-	}
+	while ((vain = find_in_vain(dra)))
+		fail(vain, is_in_vain(vain));
+	for (struct operation *one = dra->operations; one; one = one->next)
+		oldest = one->is_waiting ? one : oldest;
+	if (oldest && is_ready(dra) && !dra->is_asking)
+		ask(oldest);
 }
 
 /* ---- unpreparing ---- */
