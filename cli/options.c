@@ -62,6 +62,8 @@ static const struct option_info infos[] = {
 			  .sentence =
 				  "let the command open the device nodes of its own devices and "
 				  "of no other GPU; set-uid programs do not work behind it"},
+	[OPTION_FOLLOW] = {.name = "follow",
+			   .sentence = "go on until the command has ended"},
 	[OPTION_FOR] = {.name = "for",
 			.argument = "DURATION",
 			.sentence = "how long: 30m, 4h, 2d; then it ends by itself"},
@@ -99,6 +101,9 @@ static const struct option_info infos[] = {
 			     .sentence = "with --watch: how often the driver is asked; default 2s"},
 	[OPTION_JSON] = {.name = "json",
 			 .sentence = "one JSON document; sizes are in bytes, null means not known"},
+	[OPTION_KEEP] = {.name = "keep",
+			 .sentence = "with --on: the command goes on if the connection is lost, "
+				     "and its output is in a log there; see gpualloc log"},
 	[OPTION_MACHINE] = {.name = "machine",
 			    .argument = "SPEC",
 			    .complete = COMPLETE_MACHINE,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's end of a tether; see run.h. */
 #include "hosts/job.h"
+#include "hosts/job_log.h"
 #include "hosts/run.h"
 
 #include "clock.h"
@@ -168,7 +169,8 @@ static void set_words(struct contender_news *news, const char *words)
 	(void)snprintf(news->words, sizeof news->words, "%s", clean ? clean : "");
 }
 
-static void take_event(const char *line, size_t size, struct contender_news *news)
+static void take_event(struct contender *contender, const char *line, size_t size,
+		       struct contender_news *news)
 {
 	json_t *document = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
 	const char *event = json_string_value(json_object_get(document, "event"));
@@ -178,6 +180,10 @@ static void take_event(const char *line, size_t size, struct contender_news *new
 	if (!event || json_integer_value(json_object_get(document, "schema")) != 1)
 		event = "";
 	if (strcmp(event, "granted") == 0) {
+		const char *lease = json_string_value(json_object_get(document, "lease"));
+
+		(void)snprintf(contender->lease, sizeof contender->lease, "%s",
+			       lease && job_log_is_name(lease) ? lease : "");
 		news->event = CONTENDER_GRANTED;
 		words = json_string_value(json_object_get(document, "words"));
 	} else if (strcmp(event, "ready") == 0) {
@@ -200,7 +206,7 @@ static void take_lines(struct contender *contender, struct contender_news *news)
 		int64_t protocol;
 
 		if (contender->is_greeted) {
-			take_event(contender->said.data, size, news);
+			take_event(contender, contender->said.data, size, news);
 		} else {
 			(void)answer_after_greeting(contender->said.data, size, &protocol);
 			contender->is_greeted = protocol == REQUEST_PROTOCOL;

@@ -5,6 +5,7 @@
 #include "message.h"
 #include "options.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,17 +13,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { FD_OF_LEASES = 512 };
+
 int job_check(const struct call *call)
 {
 	/* Others are about this process's own surroundings, or about a lease that it has. */
 	static const enum option_id able[] = {
-		OPTION_CHDIR,   OPTION_COUNT,   OPTION_DEADLINE,   OPTION_ENV,
-		OPTION_EXCLUDE, OPTION_FORM,    OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
-		OPTION_MACHINE, OPTION_MEMORY,  OPTION_MIG,        OPTION_MIXED,
-		OPTION_MODEL,   OPTION_NOTE,    OPTION_ON,         OPTION_ONLY,
-		OPTION_POLICY,  OPTION_PRIVATE, OPTION_QUIET,      OPTION_REQUIRE,
-		OPTION_SEED,    OPTION_SHARE,   OPTION_SUPERVISE,  OPTION_TIME_LIMIT,
-		OPTION_WAIT};
+		OPTION_CHDIR,      OPTION_COUNT,   OPTION_DEADLINE,   OPTION_ENV,
+		OPTION_EXCLUDE,    OPTION_FORM,    OPTION_IGNORE_ENV, OPTION_IGNORE_PROCESSES,
+		OPTION_KEEP,       OPTION_MACHINE, OPTION_MEMORY,     OPTION_MIG,
+		OPTION_MIXED,      OPTION_MODEL,   OPTION_NOTE,       OPTION_ON,
+		OPTION_ONLY,       OPTION_POLICY,  OPTION_PRIVATE,    OPTION_QUIET,
+		OPTION_REQUIRE,    OPTION_SEED,    OPTION_SHARE,      OPTION_SUPERVISE,
+		OPTION_TIME_LIMIT, OPTION_WAIT};
 
 	for (const enum option_id *id = call->command->options; *id != OPTION_END; id++) {
 		bool is_able = !call->value[*id];
@@ -62,4 +65,18 @@ bool job_is_own(int fd, int *ret_pid)
 		return false;
 	*ret_pid = peer.pid;
 	return true;
+}
+
+int job_hand_on(int lease)
+{
+	int high = lease < 0 ? -1 : fcntl(lease, F_DUPFD, FD_OF_LEASES);
+	char number[16];
+
+	if (lease < 0)
+		return 0;
+	if (high < 0)
+		high = fcntl(lease, F_DUPFD, 0);
+	close(lease);
+	(void)snprintf(number, sizeof number, "%d", high);
+	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
 }

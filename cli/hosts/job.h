@@ -31,6 +31,9 @@ int job_check(const struct call *call);
 int job_tether(const struct call *call, const struct request *request);
 int job_session(const char *token);
 
+/* Lets programs inherit a lease's descriptor from now on, and tells them its number; -1: none. */
+int job_hand_on(int lease);
+
 /* ---- between the two ---- */
 
 /* What the tether sends before the request that the session carries out. */

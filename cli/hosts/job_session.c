@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FD_OF_LEASES = 512, STATUS_UNAVAILABLE = 69, STATUS_DATA = 65 };
+enum { STATUS_UNAVAILABLE = 69, STATUS_DATA = 65 };
 
 static int connect_to_tether(const char *token)
 {
@@ -69,20 +69,6 @@ static void end_with_tether(int fd)
 	(void)fcntl(fd, F_SETFL, O_ASYNC);
 }
 
-static int hand_on(int lease)
-{
-	int high = lease < 0 ? -1 : fcntl(lease, F_DUPFD, FD_OF_LEASES);
-	char number[16];
-
-	if (lease < 0)
-		return 0;
-	if (high < 0)
-		high = fcntl(lease, F_DUPFD, 0);
-	close(lease);
-	(void)snprintf(number, sizeof number, "%d", high);
-	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
-}
-
 /* The tether found the folder; where it is only the client's, the home folder will do. */
 static int move_in(const struct request *request)
 {
@@ -128,7 +114,7 @@ static int carry_out(const struct request *request, const struct job_order *orde
 		if (putenv(request->variables[i]) != 0)
 			result = fail_memory();
 	if (result == 0)
-		result = hand_on(lease);
+		result = job_hand_on(lease);
 	return result ? result : run_command(request, order);
 }
 

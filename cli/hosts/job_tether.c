@@ -8,6 +8,7 @@
 
 #include "choose.h"
 #include "clock.h"
+#include "hosts/job_log.h"
 #include "launcher.h"
 #include "leasing.h"
 #include "message.h"
@@ -56,7 +57,8 @@ struct job {
 	int from_client;    /* lines; its end is that of the client */
 	int session;        /* the socket of the session; -1: none */
 	int session_pid;
-	int session_ended; /* a pidfd */
+	int session_ended; /* a pidfd; with --keep that of the job itself */
+	int kept;          /* with --keep, where its status comes from; else -1 */
 };
 
 static void job_free(struct job *job)
@@ -70,6 +72,7 @@ static void job_free(struct job *job)
 	ga_close_fd(&job->from_client);
 	ga_close_fd(&job->session);
 	ga_close_fd(&job->session_ended);
+	ga_close_fd(&job->kept);
 }
 
 /* ---- what it says ---- */
@@ -374,6 +377,8 @@ static bool let_in(struct job *job, int door)
 	}
 	if (job->session < 0)
 		return false;
+	if (job->kept >= 0)
+		return true;
 	job->session_ended = (int)syscall(SYS_pidfd_open, (pid_t)job->session_pid, 0);
 	return job->session_ended >= 0;
 }
@@ -395,14 +400,18 @@ static bool send_order(const struct job *job, int lease)
 
 	memset(&order, 0, sizeof order);
 	order.limit_ms = job->limit_ms;
-	order.has_lease = true;
+	order.has_lease = lease >= 0;
+	if (lease < 0) {
+		message.msg_control = NULL;
+		message.msg_controllen = 0;
+	}
 	order.quiet = job->call.value[OPTION_QUIET] != NULL;
 	memcpy(CMSG_DATA(&control.header), &lease, sizeof lease);
 	return sendmsg(job->session, &message, MSG_NOSIGNAL) == (ssize_t)sizeof order;
 }
 
 /* The command itself: its words, the variables asked for, and the lease's. */
-static bool send_command(const struct job *job)
+static bool send_command(const struct job *job, char *const *command)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(REQUEST_MOST + 64);
 	ga_auto_free char **variables = NULL;
@@ -420,8 +429,10 @@ static bool send_command(const struct job *job)
 		variables[count + i] = job->environment[i];
 	request.variables = variables;
 	request.variable_count = count + at;
-	request.words = (char **)(uintptr_t)job->call.operands;
-	request.word_count = job->call.operand_count;
+	request.words = (char **)(uintptr_t)command;
+	request.word_count = 0;
+	while (command[request.word_count])
+		request.word_count++;
 	request_write(&text, &request);
 	for (size_t sent = 0; !text.failed && sent < text.size;) {
 		ssize_t put_now =
@@ -494,6 +505,77 @@ static int follow(const struct job *job)
 	}
 }
 
+/* ---- without the connection ---- */
+
+/* Waits for the status of a job that outlives the connection; -1 if that ends first. */
+static int follow_kept(const struct job *job)
+{
+	for (;;) {
+		struct pollfd fds[] = {{job->kept, POLLIN, 0}, {job->from_client, POLLIN, 0}};
+		char line[256];
+		int status;
+
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[0].revents)
+			return read(job->kept, &status, sizeof status) == (ssize_t)sizeof status
+				       ? status & 0xff
+				       : KILLED;
+		if (!fds[1].revents)
+			continue;
+		if (!hear(job, line))
+			return -1;
+		obey(job, line);
+	}
+}
+
+/* The session still shows the end of the log, and would end with this process. */
+static void wait_for_session(const struct job *job)
+{
+	struct pollfd fds[] = {{job->session, POLLIN, 0}, {job->from_client, POLLIN, 0}};
+	char line[256];
+
+	while (!fds[0].revents) {
+		if (poll(fds, 2, -1) > 0 && fds[1].revents && !hear(job, line))
+			return;
+	}
+}
+
+/* The session shows the log. From here on the lease is the job's alone. */
+static int keep_job(struct job *job, int lease)
+{
+	ga_auto_free char *id = strdup(gpualloc_lease_id(job->lease));
+	char program[] = "/proc/self/exe", log[] = "log", quiet[] = "--quiet", more[] = "--follow";
+	char *show[] = {program, log, quiet, more, id, NULL};
+	struct kept_job kept = {.lease = id,
+				.path = job->path,
+				.words = job->call.operands,
+				.variables = job->environment,
+				.limit_ms = job->limit_ms};
+	char token[2 * TOKEN_BYTES + 1];
+	ga_auto_close int door = id ? open_door(token) : -1;
+	int pid, status, result;
+
+	if (door < 0)
+		return fail(STATUS_UNAVAILABLE, "cannot make a socket: %s", strerror(errno));
+	result = job_log_start(&kept, lease, &job->kept, &pid);
+	if (result)
+		return result;
+	gpualloc_lease_free(job->lease);
+	job->lease = NULL;
+	job->session_ended = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	job->limit_ms = 0;
+	if (!say_ready(token) || !let_in(job, door) || !send_order(job, -1) ||
+	    !send_command(job, show))
+		return STATUS_UNAVAILABLE;
+	status = follow_kept(job);
+	if (status < 0)
+		return 0;
+	(void)say_ended(status);
+	wait_for_session(job);
+	return 0;
+}
+
 static int run_job(struct job *job)
 {
 	char token[2 * TOKEN_BYTES + 1];
@@ -502,10 +584,12 @@ static int run_job(struct job *job)
 
 	if (result)
 		return result;
+	if (job->request->outlives)
+		return keep_job(job, lease);
 	if (door < 0)
 		return fail(STATUS_UNAVAILABLE, "cannot make a socket: %s", strerror(errno));
 	if (!say_ready(token) || !let_in(job, door) || !send_order(job, lease) ||
-	    !send_command(job))
+	    !send_command(job, job->call.operands))
 		return STATUS_UNAVAILABLE;
 	status = follow(job);
 	if (status < 0 || status == KILLED)
@@ -519,8 +603,11 @@ static int run_job(struct job *job)
 
 int job_tether(const struct call *call, const struct request *request)
 {
-	ga_cleanup(job_free) struct job job = {
-		.request = request, .from_client = -1, .session = -1, .session_ended = -1};
+	ga_cleanup(job_free) struct job job = {.request = request,
+					       .from_client = -1,
+					       .session = -1,
+					       .session_ended = -1,
+					       .kept = -1};
 	int result;
 
 	/* A client that has gone is seen by the listener, not by a signal. */

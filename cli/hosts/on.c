@@ -26,7 +26,7 @@ static bool is_for_us(enum option_id id)
 {
 	static const enum option_id ours[] = {OPTION_CHDIR, OPTION_CSV,      OPTION_ENV,
 					      OPTION_HELP,  OPTION_INTERVAL, OPTION_JSON,
-					      OPTION_ON,    OPTION_WATCH};
+					      OPTION_KEEP,  OPTION_ON,       OPTION_WATCH};
 
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (ours[i] == id)
@@ -230,6 +230,16 @@ static int on_texts(const struct call *call, const struct hosts *hosts)
 	return ask_all(call, hosts, true);
 }
 
+static int on_log(const struct call *call, const struct hosts *hosts)
+{
+	if (call->value[OPTION_FOLLOW])
+		return fail_usage(call->command,
+				  "--follow shows the log of this host; over there: "
+				  "ssh HOST gpualloc log --follow %s",
+				  call->operands[0]);
+	return ask_all(call, hosts, true);
+}
+
 /* "HOST IDS" of the best. */
 static int on_pick(const struct call *call, const struct hosts *hosts)
 {
@@ -315,9 +325,9 @@ static int on_hold(const struct call *call, const struct hosts *hosts)
 static const struct {
 	const char *command;
 	int (*run)(const struct call *call, const struct hosts *hosts);
-} able[] = {{"explain", on_texts}, {"hold", on_hold},  {"leases", on_list},
-	    {"list", on_list},     {"pick", on_pick},  {"release", on_texts},
-	    {"run", run_on},       {"topo", on_texts}, {"usage", on_texts}};
+} able[] = {{"explain", on_texts}, {"hold", on_hold},  {"leases", on_list},   {"list", on_list},
+	    {"log", on_log},       {"pick", on_pick},  {"release", on_texts}, {"run", run_on},
+	    {"topo", on_texts},    {"usage", on_texts}};
 
 int on_hosts(const struct call *call)
 {

@@ -17,6 +17,7 @@ enum {
 	WORD_FOLDER = 'd',
 	WORD_FOLDER_THAT_MUST_EXIST = 'D',
 	WORD_MODE = 'm',
+	WORD_OUTLIVES = 'o',
 	WORD_SILENCE = 's',
 	WORD_UNKEPT = 'u',
 	WORD_VARIABLE = 'v'
@@ -50,6 +51,8 @@ void request_write(struct ga_buffer *text, const struct request *request)
 	if (request->folder)
 		put(&words, request->must_exist ? WORD_FOLDER_THAT_MUST_EXIST : WORD_FOLDER,
 		    request->folder);
+	if (request->outlives)
+		put(&words, WORD_OUTLIVES, "");
 	if (request->is_unkept)
 		put(&words, WORD_UNKEPT, "");
 	(void)snprintf(number, sizeof number, "%u", request->silence_s);
@@ -113,6 +116,7 @@ static const char *take_word(char *word, struct request *request)
 	case WORD_MODE: return take_mode(word + 1, request);
 	case WORD_FOLDER_THAT_MUST_EXIST: request->must_exist = true; /* fall through */
 	case WORD_FOLDER: request->folder = word + 1; return NULL;
+	case WORD_OUTLIVES: request->outlives = true; return NULL;
 	case WORD_UNKEPT: request->is_unkept = true; return NULL;
 	case WORD_VARIABLE:
 		if (!strchr(word + 1, '=') || word[1] == '=')

@@ -29,6 +29,7 @@ struct request {
 	enum request_mode mode;
 	const char *folder;
 	bool must_exist; /* the folder */
+	bool outlives;   /* the job goes on without the connection */
 	bool is_unkept;  /* while waiting, nothing is kept for it */
 	unsigned silence_s;
 	char **variables; /* NAME=VALUE; NULL after the last */

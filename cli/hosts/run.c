@@ -115,6 +115,7 @@ static int make_request(struct running *running, enum manner manner, struct requ
 	while (request->words[request->word_count])
 		request->word_count++;
 	request->mode = REQUEST_JOB;
+	request->outlives = call.value[OPTION_KEEP] != NULL;
 	request->is_unkept = manner == UNKEPT;
 	request->must_exist = call.value[OPTION_CHDIR] != NULL;
 	request->folder =
@@ -387,7 +388,10 @@ static void follow(const struct running *running, struct contender *contender,
 		now = ga_clock_ms();
 		(void)poll(fds, 5, until > now ? (int)(until - now) : 0);
 		while ((number = take_signal(running)))
-			pass_signal(contender, number);
+			if (number == SIGHUP && running->call->value[OPTION_KEEP])
+				course->lost = STATUS_UNAVAILABLE;
+			else
+				pass_signal(contender, number);
 		if (session->ended >= 0 && fds[4].revents) {
 			(void)ssh_status(session->pid);
 			ga_close_fd(&session->ended);
@@ -417,6 +421,12 @@ static int go_on(const struct running *running, struct contender *winner)
 	/* It never began, and gpualloc there has said why. */
 	if (course.lost && course.lost != STATUS_UNAVAILABLE && session.pid == 0)
 		return course.lost;
+	if (running->call->value[OPTION_KEEP])
+		return fail(STATUS_UNAVAILABLE,
+			    "%s: the connection was lost%s%s; the command goes on there: `gpualloc "
+			    "log --on %s %s` shows what it prints",
+			    winner->host->name, *course.reason ? ": " : "", course.reason,
+			    winner->host->name, winner->lease);
 	return fail(STATUS_UNAVAILABLE,
 		    "%s: the connection was lost%s%s; the command there is ended",
 		    winner->host->name, *course.reason ? ": " : "", course.reason);

@@ -21,6 +21,7 @@ struct contender {
 	pid_t pid;
 	int in, out, err, ended; /* ended is a pidfd; -1: it has, or was never started */
 	struct ga_buffer said, errors;
+	char lease[64]; /* what it was granted */
 	bool is_greeted;
 	int64_t heard_at;
 	int status; /* of ssh, once it has ended */

@@ -313,6 +313,61 @@ def a_wait_that_is_over_says_so():
     assert result.code == 124 and result.out == "" and "gpu3: " in result.err, result
 
 
+# ---- without the connection ----
+
+def kept(*words):
+    """The process, and the lease's id, by the first line that the command prints."""
+    process = start("--on", "gpu1", "--keep", "-n", "8", "--env", "GO=" + WHERE.name, *words, "--",
+                    "sh", "-c", "echo $GPUALLOC_LEASE; read line <$GO/go; echo $line; exit 6")
+    return process, line_of(process).strip()
+
+
+@case
+def what_is_kept_goes_on_without_the_connection_and_its_log_says_how():
+    lab().hosts[0].env["XDG_STATE_HOME"] = WHERE.name
+    LAB.hosts[0].stop()
+    LAB.hosts[0].start()
+    LAB.configure()
+    os.mkfifo(os.path.join(WHERE.name, "go"))
+    # With the connection it is as without --keep.
+    process, lease = kept()
+    with open(os.path.join(WHERE.name, "go"), "w", encoding="utf-8") as go:
+        go.write("hello\n")
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (6, "hello\n", ""), (process.returncode, out, err)
+    for which in ("client", "ssh", "hangup"):
+        process, lease = kept()
+        tether = [pid for pid in children(process.pid) if "ControlMaster=yes" in command_of(pid)]
+        if which == "hangup":
+            process.send_signal(signal.SIGHUP)
+        else:
+            os.kill(process.pid if which == "client" else tether[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)
+        if which != "client":
+            assert process.returncode == 69 and f"`gpualloc log --on gpu1 {lease}`" in err, err
+        assert json.loads(LAB.hosts[0].run("leases", "--json").out)["leases"][0]["id"] == lease
+        assert LAB.run("log", "--on", "gpu1", lease).out == f"gpu1:\n{lease}\n"
+        follower = subprocess.Popen([cli.GPUALLOC, "log", "--follow", lease], text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    env=cli.environment(**LAB.hosts[0].env))
+        with open(os.path.join(WHERE.name, "go"), "w", encoding="utf-8") as go:
+            go.write("later\n")
+        out, err = follower.communicate(timeout=PATIENCE)
+        assert out == f"{lease}\nlater\n" and "ended with status 6" in err, (out, err)
+        assert is_free(LAB.hosts[0])
+    assert LAB.run("log", "--on", "gpu1", "0000000000").code == 77
+    assert LAB.run("log", "--on", "gpu1", "../x").code == 77
+
+
+@case
+def a_signal_ends_what_is_kept():
+    process, _ = kept()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143, process.returncode
+    assert is_free(LAB.hosts[0])
+
+
 # ---- the other end, without ssh ----
 
 def request(*words, **options):
