@@ -17,7 +17,7 @@ SOAK ?= 1h
 SEED ?= 1
 WHEEL_ARCHS ?= x86_64 aarch64
 
-.PHONY: all bench chaos chaos-hosts check check-deb check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
+.PHONY: all bench chaos chaos-hosts check check-deb check-fence check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
   install lint newcomer release soak wheel
 
 all:
@@ -30,6 +30,7 @@ help:
 	@echo 'make deb      build Debian packages into build-deb/'
 	@echo 'make check-deb  build them, hold them against lintian, install, upgrade and purge them in a copy'
 	@echo '              of this machine (root)'
+	@echo 'make check-fence  try the fence on the kernel of Debian 12, in a virtual machine (KERNEL=vmlinuz)'
 	@echo 'make check-kubernetes KUBE=DIR  run pods with the real programs in DIR: etcd, kube-apiserver,'
 	@echo '              kube-controller-manager, kube-scheduler, kubelet, containerd, runc (root)'
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
@@ -137,6 +138,13 @@ check-deb:
 	@tools/build-deb $(CURDIR)/$(DEB_BUILD)
 	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs $(DEB_BUILD)/*.changes
 	@PYTHONDONTWRITEBYTECODE=1 python3 tests/packages/debian_test.py $(DEB_BUILD)
+
+# The fence on the oldest kernel that we name a version of: Debian's own, in a virtual machine.
+check-fence:
+	@tools/install-deps check-fence
+	@$(MAKE) --no-print-directory all
+	@kernel="$(KERNEL)"; test -n "$$kernel" || kernel=$$(tools/debian-kernel "$(CURDIR)/$(BUILD)-kernel"); \
+	  python3 tests/fence/vm.py "$$kernel" $(BUILD) tests/cli/fence_test.py
 
 check-kubernetes:
 	@test -d "$(KUBE)" || { echo 'make check-kubernetes: say with KUBE=DIR where etcd, kube-apiserver, kube-scheduler, kubelet, containerd, runc are' >&2; exit 2; }

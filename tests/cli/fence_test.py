@@ -302,5 +302,25 @@ def a_kernel_that_cannot_is_refused_with_the_version_it_takes():
         assert one.leases()["leases"] == []
 
 
+@case
+def logins_may_begin_without_gpus():
+    guard = os.path.join(os.path.dirname(os.environ["TEST_ROOT"]), "packaging/profile.d/gpualloc.sh")
+    script = '. "$1"; echo "${CUDA_VISIBLE_DEVICES-unset}"; shift; exec "$@"'
+    with two_people() as (ada, _), shared_store() as one:
+        words = ["sh", "-c", script, "sh", guard, GPUALLOC, "run", "--machine", one.machine, "--only", "3",
+                 "sh", "-c", "echo $CUDA_VISIBLE_DEVICES"]
+
+        def log_in(person=None, **more):
+            options = person.as_them() if person else {}
+            done = subprocess.run(words, env=one.environment(**{"CUDA_VISIBLE_DEVICES": None, **more}),
+                                  capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
+            assert done.returncode == 0 and done.stderr == "", done
+            return done.stdout.splitlines()
+
+        assert log_in(ada) == ["", "3"]
+        assert log_in() == ["unset", "3"]
+        assert log_in(ada, CUDA_VISIBLE_DEVICES="3") == ["3", "3"]
+
+
 if __name__ == "__main__":
     main()

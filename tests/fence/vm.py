@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Boots a kernel of Debian's in QEMU, without KVM, and runs tests in there as root. The guest's files
+are copies of ours, at the same paths, in an initrd: whatever the tests start, with its libraries.
+
+usage: vm.py [--lsm LIST] KERNEL BUILD TEST..., where KERNEL is a vmlinuz and TEST a test of the
+command's, as tests/cli/fence_test.py. The exit status is 0 if all passed, 77 if QEMU is not there."""
+import argparse
+import gzip
+import io
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PYTHON = "/usr/bin/python3"
+PROGRAMS = ["cat", "chmod", "cp", "env", "echo", "false", "id", "ln", "mkdir", "mknod", "mount", "mv", "printf",
+            "rm", "setpriv", "setsid", "sh", "sleep", "true", "umount", "uname", "unshare", "poweroff"]
+# Of Python's library, what no test needs and is large.
+LEFT_OUT = re.compile("/(__pycache__|test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data|"
+                      "distutils|config-3.*|dist-packages|site-packages)(/|$)")
+MINUTES = 30
+
+INIT = """#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+mount -t securityfs security /sys/kernel/security; mount -t bpf bpf /sys/fs/bpf
+mount -t tmpfs -o mode=755 run /run; mount -t tmpfs -o mode=1777 tmp /tmp
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+echo "# Linux $(uname -r), lsm $(cat /sys/kernel/security/lsm)"
+cd /
+for test in {tests}; do
+  echo "# $test"
+  env {environment} {python} "$test" || echo "not ok 0 - exit status $? of $test"
+done
+echo END OF TESTS
+poweroff -f 2>/dev/null || {python} -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'
+"""
+
+
+class Initrd:
+    """A cpio archive in the form newc."""
+
+    def __init__(self):
+        self.out, self.known, self.number = io.BytesIO(), set(), 0
+
+    def write(self, path, mode, data=b"", device=(0, 0)):
+        name = path.lstrip("/").encode() + b"\0"
+        self.number += 1
+        fields = [self.number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name), 0]
+        self.out.write(b"070701" + b"".join(b"%08X" % field for field in fields) + name)
+        self.out.write(b"\0" * (-self.out.tell() % 4) + data)
+        self.out.write(b"\0" * (-self.out.tell() % 4))
+
+    def folder(self, path, mode=0o755):
+        if path in ("", "/") or path in self.known:
+            return
+        self.folder(os.path.dirname(path))
+        self.known.add(path)
+        self.write(path, stat.S_IFDIR | mode)
+
+    def file(self, path, data, mode=0o755):
+        self.folder(os.path.dirname(path))
+        self.known.add(path)
+        self.write(path, stat.S_IFREG | mode, data)
+
+    def copy(self, path, left_out=re.compile("/__pycache__$")):
+        """The file, and if it is a link what it leads to; folders that are links are followed."""
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if path in self.known or left_out.search(path):
+            return
+        if os.path.islink(path):
+            self.folder(os.path.dirname(path))
+            self.known.add(path)
+            self.write(path, stat.S_IFLNK | 0o777, os.readlink(path).encode())
+            self.copy(os.path.join(os.path.dirname(path), os.readlink(path)))
+        elif os.path.isdir(path):
+            self.folder(path)
+            for name in sorted(os.listdir(path)):
+                self.copy(os.path.join(path, name), left_out)
+        elif os.path.isfile(path):
+            with open(path, "rb") as file:
+                self.file(path, file.read(), os.stat(path).st_mode & 0o7777)
+
+    def program(self, path):
+        """With the libraries that it is linked to."""
+        self.copy(path)
+        done = subprocess.run(["ldd", path], capture_output=True, text=True, check=False)
+        for library in re.findall(r"(/\S+) \(0x", done.stdout):
+            self.copy(library)
+
+    def save(self, path):
+        self.write("TRAILER!!!", 0)
+        with gzip.open(path, "wb", compresslevel=1) as file:
+            file.write(self.out.getvalue())
+
+
+def make_initrd(build, tests, settings):
+    initrd = Initrd()
+    # Debian's /bin and /lib are links.
+    for name in ("bin", "lib", "lib64", "sbin"):
+        if os.path.islink("/" + name):
+            initrd.write(name, stat.S_IFLNK | 0o777, os.readlink("/" + name).encode())
+    for name in ("dev", "proc", "sys", "run", "tmp", "root", "etc"):
+        initrd.folder("/" + name)
+    initrd.write("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    for name in PROGRAMS:
+        found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if found:
+            initrd.program(found)
+    initrd.program(PYTHON)
+    library = subprocess.run([PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"],
+                             check=True, capture_output=True, text=True).stdout.strip()
+    initrd.copy(library, LEFT_OUT)
+    for name in os.listdir(os.path.join(library, "lib-dynload")):
+        if re.match("_(ctypes|json|socket|struct|posixsubprocess|random|sha|bisect|heapq|queue|hashlib)", name):
+            initrd.program(os.path.join(library, "lib-dynload", name))
+    for name in ("packaging/profile.d", "tests/cli", "tests/fence", "tests/machines/files"):
+        initrd.copy(os.path.join(ROOT, name))
+    for name in ("cli/gpualloc", "tests/fakes/libnvidia-ml.so.1", "tests/cli/old_landlock.so"):
+        initrd.program(os.path.join(build, name))
+    initrd.copy(os.path.join(build, "tests/fakes"))
+    initrd.file("/etc/passwd", b"root:x:0:0::/root:/bin/sh\n", 0o644)
+    initrd.file("/etc/group", b"root:x:0:\n", 0o644)
+    for name in ("libnss_files.so.2", "libgcc_s.so.1"):
+        folder = "/lib/" + sysconfig.get_config_var("MULTIARCH")
+        initrd.copy(os.path.join(folder, name))
+    environment = {"GPUALLOC": os.path.join(build, "cli/gpualloc"),
+                   "TEST_ROOT": os.path.join(ROOT, "tests"),
+                   "FAKE_NVML": os.path.join(build, "tests/fakes/libnvidia-ml.so.1"),
+                   "OLD_LANDLOCK": os.path.join(build, "tests/cli/old_landlock.so"), **settings}
+    initrd.file("/init", INIT.format(
+        tests=" ".join(tests), python=PYTHON,
+        environment=" ".join(f"{name}={value}" for name, value in environment.items())).encode())
+    return initrd
+
+
+def boot(kernel, initrd, lsm):
+    """What the guest prints. Its clock counts instructions: idle time costs nothing, and a slow
+    machine outside is not slow inside."""
+    words = ["qemu-system-x86_64", "-accel", "tcg", "-icount", "shift=auto,sleep=off", "-cpu", "max",
+             "-m", "1024", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio",
+             "-nic", "none", "-kernel", kernel, "-initrd", initrd,
+             "-append", f"console=ttyS0 quiet panic=-1 lsm={lsm}"]
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * MINUTES,
+                          check=False).stdout.decode(errors="replace").replace("\r\n", "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lsm", default="landlock,bpf")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("kernel")
+    parser.add_argument("build")
+    parser.add_argument("tests", nargs="+")
+    given = parser.parse_args()
+    if not shutil.which("qemu-system-x86_64"):
+        print("SKIP: no qemu-system-x86_64 here")
+        return 77
+    settings = dict(word.split("=", 1) for word in given.set)
+    with tempfile.TemporaryDirectory(prefix="gpualloc-vm-") as where:
+        initrd = os.path.join(where, "initrd.gz")
+        make_initrd(os.path.abspath(given.build), [os.path.abspath(test) for test in given.tests],
+                    settings).save(initrd)
+        shown = boot(given.kernel, initrd, given.lsm)
+    shown = shown[max(shown.find("# Linux"), 0):]
+    print(shown)
+    good = "END OF TESTS" in shown and re.search("^ok ", shown, re.M) and "\nnot ok " not in shown
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
