@@ -16,6 +16,7 @@ from parts import needs
 
 try:
     import grpc
+    import kubelet as kubelet_of_plugins
     from apiserver import Refusal
     from dra_kubelet import DRIVER, again, cluster
     from kubelet import PATIENCE
@@ -200,6 +201,45 @@ def people_and_claims_keep_off_each_other():
                           env={"GPUALLOC_STATE_DIR": os.path.join(kubelet.where, "store")})
         assert refused.code == 75 and "root" in refused.err, refused
         kubelet.unprepare(claim)
+
+
+def tainted(kubelet):
+    """Names of devices that the published slices taint."""
+    with kubelet.api.changed:
+        slices = [one for path, one in kubelet.api.objects.items() if "/resourceslices/" in path]
+    return {device["name"] for one in slices for device in one["spec"].get("devices", [])
+            if device.get("taints")}
+
+
+def wait_tainted(kubelet, names):
+    def is_so():
+        return {name for name in tainted(kubelet) if name.startswith("gpu-")} == set(names)
+    with kubelet.api.changed:
+        assert kubelet.api.changed.wait_for(is_so, PATIENCE), (tainted(kubelet), names)
+
+
+@needs
+def a_device_plugin_beside_it_and_claims_keep_off_each_other():
+    with cluster() as (kubelet, _):
+        plugins = kubelet_of_plugins.Kubelet(kubelet.where)
+        plugins.start()
+        other = kubelet_of_plugins.Agent(plugins, "dgx1-volta",
+                                         store=os.path.join(kubelet.where, "store"))
+        try:
+            plugins.wait_healthy(8)
+            claim = kubelet.claim("a", "set-0-3")
+            kubelet.prepared(claim)
+            plugins.wait_healthy(6)
+            chosen = plugins.pod("p", 2)
+            names = [f"gpu-{number}" for number in range(8) if uuids(number)[0] in chosen]
+            wait_tainted(kubelet, names)
+            assert "leased" in kubelet.refused(kubelet.claim("b", names[0]))
+            kubelet.unprepare(claim)
+            plugins.wait_healthy(8)
+        finally:
+            assert other.end() == 0
+            plugins.stop()
+        wait_tainted(kubelet, [])
 
 
 @needs

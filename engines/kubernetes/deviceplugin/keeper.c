@@ -239,16 +239,24 @@ static bool note_is_ours(const char *note, const struct settings *settings)
 	return strncmp(note, settings->driver, size) == 0 && (!note[size] || note[size] == ' ');
 }
 
+/* An agent that is about to be replaced, or about to replace us; others are as good as people. */
+static bool is_of_a_twin(const struct keeper *keeper, const gpualloc_held *held)
+{
+	const char *note = gpualloc_held_note(held);
+
+	return is_of_an_agent(held) && note && note_is_ours(note, keeper->settings);
+}
+
 /* The unit that another agent of our resource has by this lease; NULL: none, or we have it too. */
 static const char *unit_of_agent(const struct keeper *keeper, const gpualloc_held *held)
 {
-	const char *id = gpualloc_held_id(held), *note = gpualloc_held_note(held);
+	const char *id = gpualloc_held_id(held);
 	const char *uuid =
 		gpualloc_held_device_count(held) == 1 ? gpualloc_held_device(held, 0) : NULL;
 
-	if (!is_of_an_agent(held) || !note || !note_is_ours(note, keeper->settings) || !id ||
-	    strlen(id) >= LEASE_ID || is_of_this_keeper(keeper, id) || !uuid ||
-	    strlen(uuid) >= UNIT_ID || find(keeper->held, keeper->count, uuid))
+	if (!is_of_a_twin(keeper, held) || !id || strlen(id) >= LEASE_ID ||
+	    is_of_this_keeper(keeper, id) || !uuid || strlen(uuid) >= UNIT_ID ||
+	    find(keeper->held, keeper->count, uuid))
 		return NULL;
 	return uuid;
 }
@@ -344,7 +352,7 @@ static void look_at_others(struct keeping *keeping)
 		const gpualloc_held *held = gpualloc_leases_held(leases, i);
 
 		if (is_of_this_keeper(keeping->keeper, gpualloc_held_id(held)) ||
-		    is_of_an_agent(held))
+		    is_of_a_twin(keeping->keeper, held))
 			continue;
 		for (size_t j = 0; j < gpualloc_held_device_count(held); j++) {
 			const char *uuid = gpualloc_held_device(held, j);
