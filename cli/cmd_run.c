@@ -2,6 +2,7 @@
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
 #include "bind.h"
 #include "choose.h"
+#include "container.h"
 #include "fence.h"
 #include "keeper.h"
 #include "launcher.h"
@@ -78,6 +79,8 @@ static int read_job(const struct call *call, struct job *job)
 		result = launcher_check(call);
 	if (result == 0)
 		result = bind_check(call);
+	if (result == 0 && call->value[OPTION_CONTAINER])
+		result = container_check(call);
 	if (result == 0)
 		result = find_program(call, job);
 	if (result == 0)
@@ -133,17 +136,36 @@ static int supervise(const struct call *call, struct job *job, char *const *envi
 	return end_as(status);
 }
 
-static int start(const struct call *call, struct job *job, char *const *environment)
+static int become(struct job *job, char *const *words, char *const *environment)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	int result;
+	int result = gpualloc_program_become(job->path, words, environment, error);
 
-	if (call->value[OPTION_SUPERVISE] || call->value[OPTION_TIME_LIMIT])
-		return supervise(call, job, environment);
-	result = gpualloc_program_become(job->path, call->operands, environment, error);
 	if (job->lease)
 		(void)gpualloc_lease_release(job->lease, NULL);
 	return not_started(job, result, error);
+}
+
+static int start_container(const struct call *call, struct job *job, char *const *environment)
+{
+	ga_cleanup(container_free) struct container container = {0};
+	int result = container_begin(call, job->path, environment, &container);
+
+	if (result == 0)
+		return become(job, container.words, container.environment);
+	if (job->lease)
+		(void)gpualloc_lease_release(job->lease, NULL);
+	notify_ended(&job->notify, W_EXITCODE(result, 0));
+	return result;
+}
+
+static int start(const struct call *call, struct job *job, char *const *environment)
+{
+	if (call->value[OPTION_CONTAINER])
+		return start_container(call, job, environment);
+	if (call->value[OPTION_SUPERVISE] || call->value[OPTION_TIME_LIMIT])
+		return supervise(call, job, environment);
+	return become(job, call->operands, environment);
 }
 
 /* ---- with a lease and without ---- */
@@ -342,6 +364,7 @@ const struct command command_run = {
 	.others_words = true,
 	.options = (const enum option_id[]){OPTION_BIND,
 					    OPTION_CHDIR,
+					    OPTION_CONTAINER,
 					    OPTION_COUNT,
 					    OPTION_DEADLINE,
 					    OPTION_ENV,

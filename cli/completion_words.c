@@ -12,6 +12,8 @@ void completion_words(struct ga_buffer *text, const struct command *const *comma
 
 	if (complete == COMPLETE_BY)
 		ga_buffer_text(text, " gpu group user");
+	if (complete == COMPLETE_CDI)
+		ga_buffer_text(text, " generate");
 	if (complete == COMPLETE_COMMAND)
 		for (size_t i = 0; (command = commands[i]); i++)
 			ga_buffer_format(text, " %s", command->name);

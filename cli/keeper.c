@@ -156,7 +156,7 @@ static void give(int to, int lease)
 }
 
 /* Listing the leases sweeps those that have ended, so each end is logged when it comes. */
-static void let_go(int lease)
+void keeper_let_go(int lease)
 {
 	gpualloc_store *store;
 	gpualloc_leases *leases;
@@ -256,7 +256,7 @@ int keeper_main(char *const *words)
 		int64_t left = keeping.end - ga_clock_awake_or_not_ms();
 
 		if (left <= 0) {
-			let_go(keeping.lease);
+			keeper_let_go(keeping.lease);
 			return 0;
 		}
 		/* At most an hour: poll() counts in an int, and does not count while the machine

@@ -23,6 +23,9 @@ int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *c
  * exit status. */
 int keeper_main(char *const *words);
 
+/* Ends a lease that this process alone still has. */
+void keeper_let_go(int lease);
+
 /*
  * Joins a hold of the caller's own. *ret_fd is the lease's descriptor; *ret_variables its
  * NAME=VALUE strings, each with a NUL after it, and an empty one at the end, for free(). False if

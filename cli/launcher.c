@@ -3,6 +3,7 @@
 #include "launcher.h"
 
 #include "duration.h"
+#include "engine_words.h"
 #include "message.h"
 #include "options.h"
 
@@ -51,8 +52,6 @@ static int check_value(const struct call *call, const char *word)
 			  word, option, word, word);
 }
 
-/* ---- containers ---- */
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -65,58 +64,6 @@ static bool is_one_of(const char *word, const char *const *list)
 	for (; *list; list++)
 		if (strcmp(word, *list) == 0)
 			return true;
-	return false;
-}
-
-/* Options of `docker run` and `podman run` that take no value. */
-static bool stands_alone(const char *word)
-{
-	static const char *const flags[] = {"--detach",
-					    "--disable-content-trust",
-					    "--init",
-					    "--interactive",
-					    "--no-healthcheck",
-					    "--no-hosts",
-					    "--oom-kill-disable",
-					    "--privileged",
-					    "--publish-all",
-					    "--quiet",
-					    "--read-only",
-					    "--replace",
-					    "--rm",
-					    "--rmi",
-					    "--sig-proxy",
-					    "--tls-verify",
-					    "--tty",
-					    NULL};
-
-	if (word[1] != '-')
-		return word[1 + strspn(word + 1, "ditPq")] == '\0' || strlen(word) > 2;
-	return strchr(word, '=') || is_one_of(word, flags);
-}
-
-static bool detaches(const char *word)
-{
-	if (strcmp(word, "--detach") == 0 || strcmp(word, "--detach=true") == 0)
-		return true;
-	return word[0] == '-' && word[1] != '-' && strchr(word, 'd') &&
-	       word[1 + strspn(word + 1, "ditPq")] == '\0';
-}
-
-/* Whether `docker [container] run OPTION… IMAGE` returns while the container runs on. */
-static bool is_detached(char *const *words)
-{
-	words++;
-	if (*words && strcmp(*words, "container") == 0)
-		words++;
-	if (!*words || strcmp(*words, "run") != 0)
-		return false;
-	for (words++; *words && **words == '-'; words++) {
-		if (detaches(*words))
-			return true;
-		if (!stands_alone(*words) && !*++words)
-			return false;
-	}
 	return false;
 }
 
@@ -155,7 +102,7 @@ static void hint(const char *name)
 int launcher_check(const struct call *call)
 {
 	static const char *const multiplexers[] = {"screen", "tmux", NULL};
-	static const char *const engines[] = {"docker", "podman", NULL};
+	struct engine_words engine;
 	const char *name = base_name(call->operands[0]);
 	int result = call->dashes ? 0 : check_value(call, call->operands[0]);
 
@@ -163,11 +110,12 @@ int launcher_check(const struct call *call)
 		return result;
 	if (is_one_of(name, multiplexers))
 		return refuse_multiplexer(call, name);
-	if (is_one_of(name, engines) && is_detached(call->operands))
+	engine_words_read(call->operands, &engine);
+	if (engine.detaches && !call->value[OPTION_CONTAINER])
 		return fail_usage(call->command,
 				  "a detached container is not a child of gpualloc, so the lease "
-				  "would end at once; keep the container attached: gpualloc run -- "
-				  "%s run ... without -d",
+				  "would end at once; gpualloc run --container -- %s run -d ... "
+				  "keeps it until the container ends",
 				  name);
 	if (!call->value[OPTION_QUIET])
 		hint(name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc: finds the command, reads its options, runs it. command.h says what a command is. */
 #include "commands.h"
+#include "container.h"
 #include "hosts/on.h"
 #include "keeper.h"
 #include "message.h"
@@ -85,6 +86,8 @@ int main(int argc, char **argv)
 		return nothing_asked();
 	if (argc == 7 && strcmp(argv[1], KEEPER_WORD) == 0)
 		return keeper_main(argv + 2);
+	if (argc >= CONTAINER_WORDS_LEAST && strcmp(argv[1], CONTAINER_WORD) == 0)
+		return container_keep(argv + 2);
 	if (argc == 6 && strcmp(argv[1], TELLER_WORD) == 0)
 		return teller_main(argv + 2);
 	if (argv[1][0] == '-')

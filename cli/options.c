@@ -32,6 +32,10 @@ static const struct option_info infos[] = {
 			   .complete = COMPLETE_FILE,
 			   .sentence = "only say what is wrong with FILE, a configuration as "
 				       "/etc/gpualloc.conf"},
+	[OPTION_CONTAINER] = {.name = "container",
+			      .sentence = "the command is podman run or docker run: give the "
+					  "devices to the container, and keep the lease until it "
+					  "ends"},
 	[OPTION_COUNT] = {.name = "count",
 			  .letter = 'n',
 			  .argument = "N",
@@ -104,6 +108,10 @@ static const struct option_info infos[] = {
 	[OPTION_KEEP] = {.name = "keep",
 			 .sentence = "with --on: the command goes on if the connection is lost, "
 				     "and its output is in a log there; see gpualloc log"},
+	[OPTION_KIND] = {.name = "kind",
+			 .argument = "KIND",
+			 .sentence = "what the devices are called before the =; default "
+				     "nvidia.com/gpu"},
 	[OPTION_MACHINE] = {.name = "machine",
 			    .argument = "SPEC",
 			    .complete = COMPLETE_MACHINE,
@@ -202,6 +210,9 @@ static const struct option_info infos[] = {
 				  .argument = "VERSION",
 				  .sentence = "check: the version of Slurm that reads the files, "
 					      "such as 24.05; default: the one installed here"},
+	[OPTION_STAY] = {.name = "stay",
+			 .sentence = "stay, and write the file anew when MIG instances or the "
+				     "driver change"},
 	[OPTION_SUPERVISE] = {.name = "supervise",
 			      .sentence = "stay until the command's last process has ended; for "
 					  "commands that close all descriptors"},

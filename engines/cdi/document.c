@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "driver.h"
+#include "file.h"
 #include "json_writer.h"
 
 #include <stdio.h>
@@ -129,6 +130,8 @@ static int write_common(struct ga_json *json, const struct cdi_asked *asked,
 		write_mounts(json, &mounts, asked->host);
 	ga_json_close(json, '}');
 	ret_written->libraries = mounts.count;
+	ret_written->lacks_uvm =
+		asked->place->root && !ga_file_exists(asked->place->root, "/dev/nvidia-uvm");
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct cdi_asked {
 /* What was found, for a caller who tells somebody. */
 struct cdi_written {
 	size_t libraries; /* mounts of the driver's libraries and programs */
+	bool lacks_uvm;   /* /dev/nvidia-uvm is in it, and not there */
 };
 
 /* GPUALLOC_EUSAGE for a kind or a name that CDI does not allow, GPUALLOC_EDATA for a device whose

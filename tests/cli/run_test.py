@@ -207,7 +207,7 @@ def commands_that_would_lose_the_lease_are_refused_or_get_a_hint():
         one.refused(64, where + "/screen", "-dm", "x", env=env, says=["screen gpualloc run"])
         for words in (["docker", "run", "-d", "i"], ["docker", "run", "--rm", "-v", "a:b", "-itd", "i"],
                       ["podman", "container", "run", "--name", "x", "--detach", "i"]):
-            one.refused(64, *words, env=env, says=["without -d"])
+            one.refused(64, *words, env=env, says=["gpualloc run --container -- "])
         for words in (["docker", "run", "--rm", "i", "grep", "-d"], ["docker", "ps"],
                       ["podman", "run", "-v", "-d", "i"]):
             assert one.ok(*words, env=env) == "ran\n", words
