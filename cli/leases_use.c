@@ -36,16 +36,28 @@ static bool computes(const gpualloc_process *process)
 	return !type || strchr(type, 'C');
 }
 
-/* A process belongs there if it has a lease on the device: this one, or one beside or within it. */
-static bool is_at_home(const gpualloc_leases *leases, const char *uuid, const char *user)
+/* What the agent of Kubernetes has is for pods, whose processes are anybody's. */
+static bool is_for_pods(const gpualloc_held *held)
 {
+	const char *command = gpualloc_held_command(held);
+
+	return gpualloc_held_uid(held) == 0 && command && strcmp(command, "gpualloc-k8s") == 0;
+}
+
+/* A process belongs there if it has a lease on the device: this one, or one beside or within it. */
+static bool is_at_home(const gpualloc_leases *leases, const char *uuid,
+		       const gpualloc_process *process)
+{
+	const char *user = gpualloc_process_user(process);
+
 	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {
 		const gpualloc_held *held = gpualloc_leases_held(leases, i);
 		const char *holder = gpualloc_held_user(held);
 
 		for (size_t d = 0; d < gpualloc_held_device_count(held); d++)
 			if (strcmp(gpualloc_held_device(held, d), uuid) == 0 &&
-			    (!holder || strcmp(holder, user) == 0))
+			    (!holder || strcmp(holder, user) == 0 ||
+			     (gpualloc_process_in_pod(process) && is_for_pods(held))))
 				return true;
 	}
 	return false;
@@ -56,7 +68,7 @@ static bool add_use(struct uses *uses, const gpualloc_process *process, const ch
 {
 	int64_t memory = gpualloc_process_memory(process);
 	const char *user = gpualloc_process_user(process);
-	bool is_intruder = user && !is_at_home(leases, uuid, user);
+	bool is_intruder = user && !is_at_home(leases, uuid, process);
 	struct use *list;
 
 	for (size_t i = 0; i < uses->count; i++) {

@@ -35,6 +35,8 @@ static void add_processes(struct ga_json *json, const gpualloc_device *device)
 		ga_json_number(json, "memory", gpualloc_process_memory(process));
 		ga_json_text(json, "user", gpualloc_process_user(process));
 		ga_json_text(json, "name", gpualloc_process_name(process));
+		if (gpualloc_process_in_pod(process))
+			ga_json_bool(json, "pod", true);
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');

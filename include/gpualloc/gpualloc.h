@@ -422,6 +422,8 @@ GPUALLOC_EXPORT int64_t gpualloc_process_memory(const gpualloc_process *process)
 GPUALLOC_EXPORT const char *gpualloc_process_user(const gpualloc_process *process);
 /* The name of its program. */
 GPUALLOC_EXPORT const char *gpualloc_process_name(const gpualloc_process *process);
+/* 1 if it is in a container that Kubernetes started. */
+GPUALLOC_EXPORT int gpualloc_process_in_pod(const gpualloc_process *process);
 
 /* ---- choosing ---- */
 

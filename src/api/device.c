@@ -203,3 +203,8 @@ const char *gpualloc_process_name(const gpualloc_process *process)
 {
 	return process ? process->name : NULL;
 }
+
+int gpualloc_process_in_pod(const gpualloc_process *process)
+{
+	return process && process->in_pod;
+}

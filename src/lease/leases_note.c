@@ -4,6 +4,7 @@
 
 #include "device_state.h"
 #include "gaps.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,12 @@ static const struct gpualloc_held *held_of(struct noting *noting, size_t record)
 	return noting->held[record] = held;
 }
 
+/* Of Kubernetes: whatever a record says, only root's can be. */
+static bool is_of_agent(const struct ga_record *record)
+{
+	return record->uid == 0 && ga_text_same(record->command, "gpualloc-k8s");
+}
+
 /* One lease may have several ranges of the device. */
 static int add_holder(struct noting *noting, size_t record)
 {
@@ -122,6 +129,7 @@ static int add_holder(struct noting *noting, size_t record)
 		return GPUALLOC_ENOMEM;
 	lease->holders = holders;
 	holders[lease->holder_count++] = held;
+	lease->by_pods = lease->by_pods || is_of_agent(&noting->records.list[record]);
 	return add_user(device, noting->records.list[record].user) ? 0 : GPUALLOC_ENOMEM;
 }
 

@@ -114,14 +114,20 @@ bool ga_device_is_holder(const struct gpualloc_device *device, const char *user)
 	return false;
 }
 
+/* A pod's processes are anybody's, by number, and what it has is leased by the agent for it. */
+static bool is_at_home(const struct gpualloc_device *device, const struct gpualloc_process *process)
+{
+	return (device->lease.by_pods && process->in_pod) ||
+	       ga_device_is_holder(device, process->user);
+}
+
 /* An unknown user does not count as an intruder. */
 static const struct gpualloc_process *first_intruder(const struct gpualloc_device *device)
 {
 	for (size_t i = 0; device->lease.user && i < device->process_count; i++) {
 		const struct gpualloc_process *process = &device->processes[i];
 
-		if (ga_process_computes(process) && process->user &&
-		    !ga_device_is_holder(device, process->user))
+		if (ga_process_computes(process) && process->user && !is_at_home(device, process))
 			return process;
 	}
 	return NULL;
@@ -138,7 +144,7 @@ static int64_t foreign_memory(const struct gpualloc_device *device)
 		const struct gpualloc_process *process = &device->processes[i];
 
 		if (process->memory > 0 && process->user && device->lease.user &&
-		    !ga_device_is_holder(device, process->user))
+		    !is_at_home(device, process))
 			sum += process->memory;
 	}
 	return sum;

@@ -37,6 +37,7 @@ struct gpualloc_process {
 	char *user;
 	char *name;
 	bool ignored; /* the administrator says that it does not count as use */
+	bool in_pod;  /* in a container that Kubernetes started */
 };
 
 enum ga_compute_mode {
@@ -60,6 +61,7 @@ struct ga_device_lease {
 	int64_t left;     /* bytes left for budgets, by the ledger; GA_UNKNOWN: all */
 	int64_t most;     /* total bytes available from inside a lease; GA_UNKNOWN: all */
 	char *user;       /* who has it: names with commas; NULL if there is no record */
+	bool by_pods;     /* by the agent of Kubernetes, for pods whose processes are anybody's */
 	const struct gpualloc_held **holders; /* each lease with a record; the machine's own */
 	size_t holder_count;
 	/* Kept for those who have waited longer: all of it, or that many bytes in all. */

@@ -49,6 +49,7 @@ static int read_process(struct ga_json_reader *reader, const json_t *json, const
 {
 	struct gpualloc_process *process = ga_device_add_process(device);
 	ga_auto_free char *type = NULL;
+	bool found;
 	int result;
 
 	if (!process)
@@ -67,6 +68,8 @@ static int read_process(struct ga_json_reader *reader, const json_t *json, const
 		result = ga_json_read_text(reader, json, path, "user", &process->user);
 	if (result == 0)
 		result = ga_json_read_text(reader, json, path, "name", &process->name);
+	if (result == 0)
+		result = ga_json_read_bool(reader, json, path, "pod", &process->in_pod, &found);
 	return result;
 }
 

@@ -28,6 +28,8 @@ static void write_processes(struct ga_json *json, const struct gpualloc_device *
 		ga_json_number_known(json, "memory", process->memory);
 		ga_json_text_known(json, "user", process->user);
 		ga_json_text_known(json, "name", process->name);
+		if (process->in_pod)
+			ga_json_bool(json, "pod", true);
 		ga_json_close(json, '}');
 	}
 	ga_json_close(json, ']');

@@ -173,6 +173,30 @@ static int look_up_user(const char *root, int64_t pid, char **user)
 	return ga_set_text(user, number);
 }
 
+/*
+ * Whether one of its control groups is a kubelet's: /kubepods… or, where the kubelet is in one
+ * itself, /kubelet…/kubepods…. What users may make for themselves lies below /user.slice.
+ */
+static bool is_in_pod(const char *root, int64_t pid)
+{
+	char path[64], text[4096];
+	struct ga_view rest = {.text = text}, line;
+	long size;
+
+	(void)snprintf(path, sizeof path, "/proc/%lld/cgroup", (long long)pid);
+	size = ga_file_peek(root, path, text, sizeof text);
+	rest.size = size > 0 ? (size_t)size : 0;
+	while (ga_view_line(&rest, &line)) {
+		const char *group = memchr(line.text, '/', line.size);
+		size_t left = group ? line.size - (size_t)(group - line.text) : 0;
+
+		if (group && memmem(group, left, "/kube", 5) == group &&
+		    memmem(group, left, "kubepods", 8))
+			return true;
+	}
+	return false;
+}
+
 static int complete_processes(const char *root, struct gpualloc_device *device)
 {
 	char path[64], name[64];
@@ -180,6 +204,7 @@ static int complete_processes(const char *root, struct gpualloc_device *device)
 	for (size_t i = 0; i < device->process_count; i++) {
 		struct gpualloc_process *process = &device->processes[i];
 
+		process->in_pod = process->in_pod || is_in_pod(root, process->pid);
 		(void)snprintf(path, sizeof path, "/proc/%lld/comm", (long long)process->pid);
 		if (!process->user && look_up_user(root, process->pid, &process->user) < 0)
 			return GPUALLOC_ENOMEM;

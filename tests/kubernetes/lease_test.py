@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What pods have is leased on the node, and what people have is not offered."""
+import json
 import os
 import signal
 import subprocess
+import tempfile
 
 import cli
-from cli import main
+from cli import Skip, main
 from parts import needs
 
 try:
     import grpc
-    from kubelet import PATIENCE, Agent, cluster
+    from kubelet import PATIENCE, Agent, cluster, machine_text, write_machine
     from people import Person, Waiter, leases, wait_leases
 except ImportError:
     pass  # the cases are skipped
@@ -213,6 +215,28 @@ def an_agent_killed_at_any_step_of_an_update_takes_no_lease_with_it():
             assert set(leases(kubelet)) == set(chosen), step
         assert old.process.poll() is None
         forget_the_killed(kubelet, kubelet.registrations[0].endpoint)
+
+
+@needs
+def programs_in_pods_are_no_intruders_on_what_pods_have():
+    if os.geteuid() != 0:
+        raise Skip("needs root, whose agent is believed")
+    with tempfile.TemporaryDirectory(prefix="gpualloc-k8s-") as where:
+        machine, path = machine_text("rtx8000x4"), os.path.join(where, "machine.json")
+        process = {"pid": 4711, "type": "C", "memory": 1 << 30, "user": "1001", "name": "train"}
+        machine["devices"][0]["processes"] = [{**process, "pod": True}]
+        machine["devices"][1]["processes"] = [process]
+        write_machine(path, machine)
+        with cluster(path, "--in-use", "offer", store=True) as (kubelet, _):
+            kubelet.wait_healthy(4)
+            kubelet.allocate(kubelet.healthy()[:2])
+            env = {"GPUALLOC_STATE_DIR": os.path.join(kubelet.where, "store")}
+            states = [device["state"] for device in json.loads(cli.ok(
+                "list", "--json", "--machine", path, env=env))["devices"]]
+            assert states[:2] == ["leased", "intruder"], states
+            said = json.loads(cli.ok("leases", "--json", "--machine", path, env=env))
+            assert sorted(one["intruder"] for lease in said["leases"] for one in lease["processes"]) == [
+                False, True], said
 
 
 @needs
