@@ -184,7 +184,7 @@ json_t *answer_parse(const char *text, size_t size, const char *command, char **
 /* There was no greeting, so no gpualloc that knows --on. */
 static char *reason_of_silence(const struct host *host, int status, const char *said)
 {
-	char *reason;
+	ga_auto_free char *reason = NULL;
 	int size;
 
 	if (status == NOT_FOUND || status == NOT_RUNNABLE)
@@ -198,7 +198,10 @@ static char *reason_of_silence(const struct host *host, int status, const char *
 	else
 		size = asprintf(&reason, "does not answer as gpualloc does (exit status %d)%s%.*s",
 				status, *said ? ": " : "", SENTENCE, said);
-	return size < 0 ? NULL : reason;
+	if (size < 0)
+		reason = NULL;
+	/* What was cut off may have left half a character. */
+	return size < 0 ? NULL : ga_text_clean(reason, (size_t)size);
 }
 
 char *answer_silence(const struct host *host, int status, struct ga_view errors)

@@ -53,8 +53,8 @@ int contender_start(struct contender *contender, const char *ssh, const struct g
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, reason = 0;
 	struct ssh how = {.path = ssh,
 			  .host = contender->host,
-			  .control = contender->control,
-			  .is_master = true};
+			  .control = *contender->control ? contender->control : NULL,
+			  .is_master = *contender->control != '\0'};
 
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
 		reason = errno;

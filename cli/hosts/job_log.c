@@ -153,7 +153,7 @@ static int be_kept(void *context, const gpualloc_error *trouble)
 	return 0;
 }
 
-int job_log_start(const struct kept_job *job, int lease, int *ret_status, int *ret_pid)
+int job_log_start(struct kept_job *job, int lease, int *ret_status, int *ret_pid)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_close int log = job_log_create(job->lease);
@@ -165,8 +165,7 @@ int job_log_start(const struct kept_job *job, int lease, int *ret_status, int *r
 			    strerror(errno));
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return fail(STATUS_UNAVAILABLE, "cannot make a pipe: %s", strerror(errno));
-	result = ga_orphan_start_with(be_kept, (void *)(uintptr_t)job,
-				      (const int[]){ends[1], lease, log}, 3, error);
+	result = ga_orphan_start_with(be_kept, job, (const int[]){ends[1], lease, log}, 3, error);
 	close(ends[1]);
 	if (result == 0 &&
 	    ga_orphan_read(ends[0], ret_pid, sizeof *ret_pid) == (ssize_t)sizeof *ret_pid) {

@@ -31,6 +31,6 @@ struct kept_job {
  * Starts it with the lease's descriptor. *ret_status is a pipe from which its status comes as an
  * int, *ret_pid its supervisor. Returns 0, or after a message the exit status.
  */
-int job_log_start(const struct kept_job *job, int lease, int *ret_status, int *ret_pid);
+int job_log_start(struct kept_job *job, int lease, int *ret_status, int *ret_pid);
 
 #endif

@@ -414,25 +414,27 @@ static bool send_order(const struct job *job, int lease)
 static bool send_command(const struct job *job, char *const *command)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(REQUEST_MOST + 64);
-	ga_auto_free char **variables = NULL;
+	ga_auto_free char **variables = NULL, **words = NULL;
 	struct request request = *job->request;
 	size_t count = job->request->variable_count, at = 0;
 
 	while (job->environment[at])
 		at++;
+	request.word_count = 0;
+	while (command[request.word_count])
+		request.word_count++;
 	variables = calloc(count + at + 1, sizeof *variables);
-	if (!variables)
+	words = calloc(request.word_count + 1, sizeof *words);
+	if (!variables || !words)
 		return false;
+	memcpy(words, command, request.word_count * sizeof *words);
 	for (size_t i = 0; i < count; i++)
 		variables[i] = job->request->variables[i];
 	for (size_t i = 0; i < at; i++)
 		variables[count + i] = job->environment[i];
 	request.variables = variables;
 	request.variable_count = count + at;
-	request.words = (char **)(uintptr_t)command;
-	request.word_count = 0;
-	while (command[request.word_count])
-		request.word_count++;
+	request.words = words;
 	request_write(&text, &request);
 	for (size_t sent = 0; !text.failed && sent < text.size;) {
 		ssize_t put_now =

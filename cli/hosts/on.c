@@ -312,7 +312,8 @@ static int on_hold(const struct call *call, const struct hosts *hosts)
 		result = offers_status(offers, hosts->count);
 	/* Somebody may have been quicker at the best. */
 	for (size_t i = 0; offers && i < hosts->count && offers[i].status == 0; i++) {
-		struct hosts one = {.list = (struct host *)(uintptr_t)offers[i].host, .count = 1};
+		struct host host = *offers[i].host;
+		struct hosts one = {.list = &host, .count = 1};
 
 		result = hold_at(call, &one);
 		if (result != STATUS_BUSY_THERE)

@@ -96,8 +96,8 @@ static int read_variables(const struct call *call, struct request *request, stru
 	}
 	if (text->failed)
 		return fail_memory();
-	for (const char *at = text->data; request->variable_count < count; at += strlen(at) + 1)
-		request->variables[request->variable_count++] = (char *)(uintptr_t)at;
+	for (char *at = text->data; request->variable_count < count; at += strlen(at) + 1)
+		request->variables[request->variable_count++] = at;
 	return 0;
 }
 
@@ -189,8 +189,10 @@ static int enter(struct running *running, struct contest *contest, const struct 
 	int reason;
 
 	*contender = (struct contender){.host = host, .in = -1, .out = -1, .err = -1, .ended = -1};
-	(void)snprintf(contender->control, sizeof contender->control, "%s/%zu", running->place.path,
-		       running->place.count++);
+	/* Somebody who logs in with a code has a connection open, and could not open another. */
+	if (!ssh_has_master(running->ssh, host))
+		(void)snprintf(contender->control, sizeof contender->control, "%s/%zu",
+			       running->place.path, running->place.count++);
 	reason = contender_start(contender, running->ssh, &running->requests[manner]);
 	if (reason) {
 		contender_drop(contender);
@@ -295,7 +297,7 @@ static int open_session(const struct running *running, const struct contender *c
 	struct ssh how = {.path = running->ssh,
 			  .host = contender->host,
 			  .token = token,
-			  .control = contender->control,
+			  .control = *contender->control ? contender->control : NULL,
 			  .foreground = true,
 			  .in = STDIN_FILENO,
 			  .out = STDOUT_FILENO,

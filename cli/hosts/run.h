@@ -17,7 +17,7 @@ int run_on(const struct call *call, const struct hosts *hosts);
 
 struct contender {
 	const struct host *host;
-	char control[108]; /* the socket that the session will go through */
+	char control[108]; /* the socket that the session will go through; "": the user's own */
 	pid_t pid;
 	int in, out, err, ended; /* ended is a pidfd; -1: it has, or was never started */
 	struct ga_buffer said, errors;

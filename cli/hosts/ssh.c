@@ -128,6 +128,7 @@ static void set_signals(const struct ssh *ssh)
 static void become(const struct ssh *ssh, pid_t parent)
 {
 	struct arguments arguments = {0};
+	char *words[ARGUMENTS_MOST];
 	int ends[] = {ssh->in, ssh->out, ssh->err};
 
 	/* Without us nobody would speak to it; a master removes its socket. */
@@ -144,7 +145,8 @@ static void become(const struct ssh *ssh, pid_t parent)
 			_exit(127);
 	set_signals(ssh);
 	fill(&arguments, ssh);
-	(void)execv(ssh->path, (char *const *)(uintptr_t)arguments.list);
+	memcpy(words, arguments.list, sizeof words);
+	(void)execv(ssh->path, words);
 	_exit(127);
 }
 
@@ -177,6 +179,18 @@ int ssh_status(pid_t pid)
 		if (errno != EINTR)
 			return 127;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool ssh_has_master(const char *path, const struct host *host)
+{
+	enum { PATIENCE_MS = 2000, LITTLE = 1 << 12 };
+	const char *const words[] = {path, "-O", "check", "--", host->name, NULL};
+	struct ga_child_result result = {0};
+	bool has = ga_child_run(words, PATIENCE_MS, LITTLE, &result, NULL) == 0 &&
+		   !result.timed_out && result.exit_status == 0;
+
+	ga_child_result_free(&result);
+	return has;
 }
 
 void ssh_end_master(const char *path, const struct host *host, const char *control)
@@ -217,7 +231,8 @@ char *ssh_reason(const char *printed, size_t size)
 	struct ga_view line = last_line(printed, size);
 	ga_auto_free char *clean = ga_text_clean(line.text, line.size);
 	const char *before = "", *after = "";
-	char *reason;
+	ga_auto_free char *reason = NULL;
+	int length;
 
 	if (!clean)
 		return NULL;
@@ -227,5 +242,9 @@ char *ssh_reason(const char *printed, size_t size)
 		before = "asks for a password, or for a key that is not here: ";
 	if (has(line, "Host key verification failed"))
 		after = " Connect to it once by hand to check its key";
-	return asprintf(&reason, "%s%.*s%s", before, SHOWN, clean, after) < 0 ? NULL : reason;
+	length = asprintf(&reason, "%s%.*s%s", before, SHOWN, clean, after);
+	if (length < 0)
+		reason = NULL;
+	/* What was cut off may have left half a character. */
+	return length < 0 ? NULL : ga_text_clean(reason, (size_t)length);
 }

@@ -31,6 +31,7 @@ TARGETS = {
     "claim": ["engines/kubernetes/dra/allocation.c", "engines/kubernetes/dra/claim_file.c"],
     "configuration": ["src/site/"],
     "grpc_server": ["engines/kubernetes/grpc/"],
+    "hosts": ["cli/hosts/request.c", "cli/hosts/hosts.c", "cli/hosts/ask.c", "cli/hosts/document.c"],
     "kubeconfig": ["engines/kubernetes/apiserver/address.c",
                    "engines/kubernetes/apiserver/base64.c"],
     "kubelet_messages": ["engines/kubernetes/deviceplugin/messages.c",

@@ -257,6 +257,26 @@ def a_host_that_is_down_is_a_failed_transport():
     assert not left, f"sockets are left: {left}"
 
 
+@case
+def a_connection_that_the_user_keeps_open_is_used():
+    lab()
+    control = os.path.join(LAB.sockets, "own")
+    LAB.make_ssh(f'exec ssh -F {WHERE.name}/ssh_config -o ControlPath={control} "$@"')
+    master = subprocess.Popen([LAB.ssh, "-M", "gpu1", "echo open; cat"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        # The wrapper's option comes before ours, and the first one counts.
+        assert line_of(master) == "open\n"
+        before = LAB.hosts[0].logged().count("Accepted publickey")
+        result = LAB.run("run", "--on", "gpu1", "--", "sh", "-c", "echo here; exit 3")
+        assert (result.code, result.out, result.err) == (3, "here\n", ""), result
+        assert LAB.run("list", "--on", "gpu1").code == 0
+        assert LAB.hosts[0].logged().count("Accepted publickey") == before
+    finally:
+        master.communicate()
+        LAB.configure()
+
+
 # ---- waiting ----
 
 @case
