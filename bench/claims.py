@@ -78,7 +78,7 @@ def claims(machine, *devices):
             timed(prepared, kubelet.prepared, many[0])
             timed(unprepared, kubelet.unprepare, many[0])
         print(f"  prepare, {devices[0]:12}         ", spread(prepared))
-        print(f"  unprepare                     ", spread(unprepared))
+        print("  unprepare                     ", spread(unprepared))
         print(f"  requests a claim: {(len(of_claims(kubelet.api)) - before) / ROUNDS:.2f}, "
               f"processor time both ways: {(cpu(agent) - used) / ROUNDS * 1e3:.1f} ms")
         prepared = []

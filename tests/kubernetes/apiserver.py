@@ -64,7 +64,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve(self):
         api = self.server.api
         size = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(size)) if size else None
+        data = self.rfile.read(size)
+        if len(data) < size:  # it was killed
+            raise ConnectionError
+        body = json.loads(data) if data else None
         with api.changed:
             api.requests.append((self.command, self.path))
             fault = api.faults.pop(0) if api.faults else None

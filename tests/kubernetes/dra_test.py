@@ -6,8 +6,10 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 
 import cli
@@ -285,14 +287,40 @@ def without_leases_only_files_are_written():
 @needs
 def a_file_that_somebody_removes_is_written_again():
     with cluster() as (kubelet, agent):
-        claim = kubelet.claim("a", "gpu-0")
+        claim = kubelet.claim("a", "set-0-3")
         devices = kubelet.prepared(claim)
-        os.unlink(kubelet.file(claim))
-        while not os.path.exists(kubelet.file(claim)):
-            assert agent.process.poll() is None
-        assert kubelet.containers_get(devices) == nodes(0)
-        assert list(leases(kubelet)) == uuids(0)
+        for _ in range(2):
+            before = kubelet.containers_get(devices)
+            os.unlink(kubelet.file(claim))
+            while not os.path.exists(kubelet.file(claim)):
+                assert agent.process.poll() is None
+            assert kubelet.containers_get(devices) == before == nodes(0, 3)
+            wait_leases(kubelet, uuids(0, 3))
+            with killed(kubelet, agent):
+                pass
         kubelet.unprepare(claim)
+
+
+@needs
+def the_drivers_libraries_are_those_of_the_node():
+    with tempfile.TemporaryDirectory(prefix="gpualloc-host-") as where:
+        path, root = os.path.join(where, "machine.json"), os.path.join(where, "root")
+        machine = json.loads(cli.ok("snapshot", "--machine", "dgx1-volta"))
+        library = f"/usr/lib/x86_64-linux-gnu/libcuda.so.{machine['driver']}"
+        os.makedirs(os.path.dirname(root + library))
+        shutil.copy(cli.GPUALLOC, root + library)  # it must be for this processor
+        os.symlink(os.path.basename(library), os.path.join(os.path.dirname(root + library),
+                                                           "libcuda.so.1"))
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(machine, file)
+        env = {"GPUALLOC_NVML": os.environ["FAKE_NVML"], "FAKE_MACHINE": path}
+        with cluster("nvml", "--host-root", root + "/", env=env) as (kubelet, _):
+            claim = kubelet.claim("a", "gpu-2")
+            assert kubelet.containers_get(kubelet.prepared(claim)) == nodes(2)
+            with open(kubelet.file(claim), encoding="utf-8") as file:
+                mounts = json.load(file)["containerEdits"]["mounts"]
+            assert library in [mount["hostPath"] for mount in mounts], mounts
+            kubelet.unprepare(claim)
 
 
 # ---- accidents ----

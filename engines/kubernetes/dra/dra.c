@@ -74,6 +74,20 @@ static void adopt(void *context, const char *uid)
 			gpualloc_error_message(error));
 }
 
+/* A file says nothing of numbers, and the driver may count differently by now. */
+static void number_units(const struct inventory *inventory, struct claim_units *units)
+{
+	for (size_t i = 0; i < units->count; i++) {
+		const struct unit *unit = inventory_find(inventory, units->list[i].uuid);
+
+		if (!unit)
+			continue;
+		units->list[i].minor = unit->minor;
+		units->list[i].gi = unit->gi;
+		units->list[i].ci = unit->ci;
+	}
+}
+
 /*
  * Another agent, at an update, may have unprepared it. If there is none somebody took the file
  * away, and a container of the pod could not start again without it.
@@ -87,6 +101,7 @@ static void miss(struct dra *dra, struct prepared_claim *claim)
 		dra_drop(dra, claim);
 		return;
 	}
+	number_units(&agent->inventory, &claim->units);
 	if (claim_file_write(agent->settings, claim->uid, &claim->units,
 			     gpualloc_machine_driver(agent->inventory.machine), error) == 0)
 		log_say(&agent->log, LOG_LEVEL_WARNING,

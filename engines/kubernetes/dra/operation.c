@@ -75,9 +75,10 @@ static void lease_and_write(struct job *job)
 
 	keeping_work(job);
 	if (keeping->result == 0)
-		keeping->result = claim_file_write(operation->dra->agent->settings, operation->uid,
-						   &operation->units, operation->driver_version,
-						   keeping->error);
+		keeping->result = claim_file_write(
+			operation->dra->agent->settings, operation->uid, &operation->units,
+			*operation->driver_version ? operation->driver_version : NULL,
+			keeping->error);
 }
 
 static void leased(struct job *job)
