@@ -32,6 +32,7 @@ TARGETS = {
     "configuration": ["src/site/"],
     "grpc_server": ["engines/kubernetes/grpc/"],
     "hosts": ["cli/hosts/request.c", "cli/hosts/hosts.c", "cli/hosts/ask.c", "cli/hosts/document.c"],
+    "http": ["engines/kubernetes/deviceplugin/http.c"],
     "kubeconfig": ["engines/kubernetes/apiserver/address.c",
                    "engines/kubernetes/apiserver/base64.c"],
     "kubelet_messages": ["engines/kubernetes/deviceplugin/messages.c",

@@ -243,18 +243,12 @@ static struct http_connection **find_place(struct http *http)
 	return oldest;
 }
 
-static void accept_one(void *context, uint32_t events)
+void http_serve(struct http *http, int fd)
 {
-	struct http *http = context;
-	int fd = accept4(http->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct http_connection *connection = fd < 0 ? NULL : calloc(1, sizeof *connection);
+	struct http_connection *connection = calloc(1, sizeof *connection);
 
-	(void)events;
 	if (!connection) {
-		if (fd >= 0)
-			close(fd);
-		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			(void)loop_change(http->loop, &http->watch, 0); /* until the next sweep */
+		close(fd);
 		return;
 	}
 	connection->http = http;
@@ -266,6 +260,18 @@ static void accept_one(void *context, uint32_t events)
 		drop(connection);
 }
 
+static void accept_one(void *context, uint32_t events)
+{
+	struct http *http = context;
+	int fd = accept4(http->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd >= 0)
+		http_serve(http, fd);
+	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		(void)loop_change(http->loop, &http->watch, 0); /* until the next sweep */
+}
+
 static void sweep(void *context)
 {
 	struct http *http = context;
@@ -274,47 +280,65 @@ static void sweep(void *context)
 	for (size_t i = 0; i < HTTP_CONNECTIONS_MOST; i++)
 		if (http->connections[i] && now - http->connections[i]->since > HTTP_PATIENCE_MS)
 			drop(http->connections[i]);
-	(void)loop_change(http->loop, &http->watch, EPOLLIN);
+	if (http->watch.fd >= 0)
+		(void)loop_change(http->loop, &http->watch, EPOLLIN);
 	loop_set(http->loop, &http->sweep, SWEEP_MS);
 }
 
 /* ---- the server ---- */
 
+void http_open_closed(struct http *http, struct loop *loop)
+{
+	http->loop = loop;
+	http->watch = (struct loop_watch){.fd = -1, .ready = accept_one, .context = http};
+	http->sweep = (struct loop_timer){.ring = sweep, .context = http};
+	loop_set(loop, &http->sweep, SWEEP_MS);
+}
+
+static int listen_at(int fd, const union address *address)
+{
+	socklen_t size =
+		address->any.sa_family == AF_INET6 ? sizeof address->six : sizeof address->four;
+	int yes = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+			       bind(fd, &address->any, size) < 0 ||
+			       listen(fd, HTTP_CONNECTIONS_MOST) < 0
+		       ? -1
+		       : 0;
+}
+
 int http_open(struct http *http, struct loop *loop, const char *where, gpualloc_error *error)
 {
 	union address address;
-	int result = parse(where, &address, error), fd, yes = 1;
+	int result = parse(where, &address, error), fd;
 
 	if (result < 0)
 		return result;
 	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	http->loop = loop;
-	http->watch = (struct loop_watch){.fd = fd, .ready = accept_one, .context = http};
-	http->sweep = (struct loop_timer){.ring = sweep, .context = http};
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
-	    bind(fd, &address.any,
-		 address.any.sa_family == AF_INET6 ? sizeof address.six : sizeof address.four) <
-		    0 ||
-	    listen(fd, HTTP_CONNECTIONS_MOST) < 0 || loop_watch(loop, &http->watch, EPOLLIN) < 0) {
-		result = ga_error_errno(error, GPUALLOC_EIO, errno, "%s", where);
-		if (fd >= 0)
-			close(fd);
-		http->watch.fd = -1;
-		return result;
-	}
-	loop_set(loop, &http->sweep, SWEEP_MS);
-	return 0;
+	http_open_closed(http, loop);
+	http->watch.fd = fd;
+	if (fd >= 0 && listen_at(fd, &address) == 0 && loop_watch(loop, &http->watch, EPOLLIN) == 0)
+		return 0;
+	result = ga_error_errno(error, GPUALLOC_EIO, errno, "%s", where);
+	if (fd >= 0)
+		close(fd);
+	http->watch.fd = -1;
+	http_close(http);
+	return result;
 }
 
 void http_close(struct http *http)
 {
-	if (!http->loop || http->watch.fd < 0)
+	if (!http->loop)
 		return;
 	for (size_t i = 0; i < HTTP_CONNECTIONS_MOST; i++)
 		if (http->connections[i])
 			drop(http->connections[i]);
 	loop_unset(http->loop, &http->sweep);
-	loop_forget(http->loop, &http->watch);
-	close(http->watch.fd);
+	if (http->watch.fd >= 0) {
+		loop_forget(http->loop, &http->watch);
+		close(http->watch.fd);
+	}
 	http->watch.fd = -1;
 }

@@ -42,6 +42,10 @@ struct http {
 int http_check(const char *where, gpualloc_error *error);
 /* http->answer and http->context are set. */
 int http_open(struct http *http, struct loop *loop, const char *where, gpualloc_error *error);
+/* The same without a port: only what http_serve() is given. */
+void http_open_closed(struct http *http, struct loop *loop);
+/* Serves one connection, which becomes the server's. */
+void http_serve(struct http *http, int fd);
 void http_close(struct http *http);
 
 #endif
