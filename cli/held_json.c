@@ -6,6 +6,7 @@ void held_json_who(struct ga_json *json, const gpualloc_held *held)
 {
 	ga_json_text(json, "id", gpualloc_held_id(held));
 	ga_json_text(json, "user", gpualloc_held_user(held));
+	ga_json_text(json, "agent", gpualloc_held_agent(held));
 	ga_json_number(json, "pid", gpualloc_held_pid(held));
 	ga_json_number(json, "since", gpualloc_held_since(held));
 	ga_json_number(json, "until", gpualloc_held_until(held));

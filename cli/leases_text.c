@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum { ID_WIDTH = 10, USER_WIDTH = 8, PID_WIDTH = 7, GPUS_WIDTH = 9, TIME_WIDTH = 9 };
-enum { UUID_SHOWN = 12, COMMAND_LEAST = 16 };
+enum { UUID_SHOWN = 12, USER_SHOWN = 24, COMMAND_LEAST = 16 };
 
 /* What the columns before the last one say; NULL: "-". */
 struct cells {
@@ -193,6 +193,20 @@ static void add_devices(struct ga_buffer *text, const gpualloc_held *held, const
 	add_list(text, terminal->is_terminal ? ids : NULL, held_uuid, held, count);
 }
 
+static void add_agent(struct ga_buffer *text, const gpualloc_held *held,
+		      const struct terminal *terminal)
+{
+	const char *user = gpualloc_held_user(held), *agent = gpualloc_held_agent(held);
+
+	if (!agent)
+		return;
+	ga_buffer_text(text, "  agent of ");
+	columns_foreign(text, user ? user : "?", USER_SHOWN);
+	ga_buffer_text(text, ": ");
+	columns_foreign(text, agent, terminal->width - USER_SHOWN - 14);
+	ga_buffer_char(text, '\n');
+}
+
 static void add_note(struct ga_buffer *text, const char *note, const struct terminal *terminal)
 {
 	if (!note)
@@ -235,6 +249,7 @@ static void add_lease(struct ga_buffer *text, const struct leases_view *view, si
 	leases_draining_text(text, view, i);
 	leases_use_text(text, view, i, terminal);
 	leases_idle_text(text, view, i);
+	add_agent(text, held, terminal);
 	if (gpualloc_held_user(held))
 		add_note(text, gpualloc_held_note(held), terminal);
 }

@@ -82,6 +82,8 @@ static void add_leases(struct ga_buffer *text, const gpualloc_device *device)
 		add_gib(text, gpualloc_held_memory(held));
 		ga_buffer_text(text, " GiB: ");
 	}
+	if (count == 1 && gpualloc_held_agent(held))
+		ga_buffer_text(text, "agent: ");
 	if (count > 1)
 		add_count(text, count, "lease");
 	else

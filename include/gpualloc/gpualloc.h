@@ -917,6 +917,11 @@ GPUALLOC_EXPORT int gpualloc_lease_announce_end(const gpualloc_store *store, con
 						int64_t until, gpualloc_error *error);
 /* The note that its holder left. */
 GPUALLOC_EXPORT const char *gpualloc_held_note(const gpualloc_held *held);
+/*
+ * The program that asked for it on behalf of the user, by its own account: GPUALLOC_AGENT in its
+ * environment. NULL if the user asked.
+ */
+GPUALLOC_EXPORT const char *gpualloc_held_agent(const gpualloc_held *held);
 /* How many bytes of each device; -1 if they are held whole. */
 GPUALLOC_EXPORT int64_t gpualloc_held_memory(const gpualloc_held *held);
 /* How many devices it has. */
@@ -1044,8 +1049,9 @@ GPUALLOC_EXPORT int gpualloc_lease_has_variable(const char *entry);
 GPUALLOC_EXPORT int gpualloc_machine_add_config(gpualloc_machine *machine, gpualloc_error *error);
 /*
  * The longest time that devices may be held, in milliseconds: max-hold in the configuration that
- * applies to the machine spec (as for gpualloc_machine_open(), but it is not opened). -1 if there
- * is no limit; GPUALLOC_EIMPOSSIBLE if there are mistakes in the configuration.
+ * applies to the machine spec (as for gpualloc_machine_open(), but it is not opened), or for an
+ * agent agent-max-hold, if that is shorter. -1 if there is no limit; GPUALLOC_EIMPOSSIBLE if there
+ * are mistakes in the configuration.
  */
 GPUALLOC_EXPORT int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error);
 /*

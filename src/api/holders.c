@@ -3,6 +3,7 @@
 #include "config.h"
 #include "ending.h"
 #include "lease.h"
+#include "record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,9 +86,13 @@ int gpualloc_max_hold(const char *spec, int64_t *ret_ms, gpualloc_error *error)
 	ga_auto_config struct ga_config config = {0};
 	int result = ret_ms ? read_config(spec, &config, error) : no_place(error);
 
-	if (result == 0)
-		*ret_ms = config.max_hold_ms;
-	return result;
+	if (result < 0)
+		return result;
+	*ret_ms = config.max_hold_ms;
+	if (ga_agent() && config.agent_max_hold_ms >= 0 &&
+	    (*ret_ms < 0 || config.agent_max_hold_ms < *ret_ms))
+		*ret_ms = config.agent_max_hold_ms;
+	return 0;
 }
 
 int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char **ret_program, gpualloc_error *error)

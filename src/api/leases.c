@@ -87,6 +87,11 @@ const char *gpualloc_held_note(const gpualloc_held *held)
 	return held ? held->note : NULL;
 }
 
+const char *gpualloc_held_agent(const gpualloc_held *held)
+{
+	return held ? held->agent : NULL;
+}
+
 int64_t gpualloc_held_memory(const gpualloc_held *held)
 {
 	return held ? held->memory : GA_UNKNOWN;

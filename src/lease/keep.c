@@ -53,10 +53,17 @@ static bool is_out_of_time(const struct ga_keep *asker, const struct ga_ticket *
 /* A lease within a lease counts with the outer one. */
 static bool is_at_limit(const struct keeping *keeping, const struct ga_ticket *ticket)
 {
-	int64_t most = keeping->asker->config->max_devices;
+	const struct ga_config *config = keeping->asker->config;
+	int64_t most = config->max_devices;
+	int64_t most_of_agents = ticket->agent ? config->agent_max_devices : GA_UNKNOWN;
 
-	return most >= 0 && ga_ledger_level(ticket->places[0]) == 0 &&
-	       ga_limit_held(&keeping->records, ticket->uid) + ticket->count > most;
+	if (ga_ledger_level(ticket->places[0]) != 0)
+		return false;
+	return (most >= 0 &&
+		ga_limit_held(&keeping->records, ticket->uid, false) + ticket->count > most) ||
+	       (most_of_agents >= 0 &&
+		ga_limit_held(&keeping->records, ticket->uid, true) + ticket->count >
+			most_of_agents);
 }
 
 /*
@@ -71,7 +78,9 @@ static bool is_kept_nothing(const struct keeping *keeping, const struct ga_ticke
 
 static int read_records(struct keeping *keeping)
 {
-	return keeping->asker->config->max_devices < 0
+	const struct ga_config *config = keeping->asker->config;
+
+	return config->max_devices < 0 && config->agent_max_devices < 0
 		       ? 0
 		       : ga_records_read(keeping->asker->view->store, &keeping->records,
 					 keeping->error);

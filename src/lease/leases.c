@@ -33,7 +33,8 @@ int ga_held_of_record(const struct ga_record *record, struct gpualloc_held *held
 	held->memory = record->memory;
 	result = ga_set_text(&held->id, id) < 0 || ga_set_text(&held->user, record->user) < 0 ||
 				 ga_set_text(&held->command, record->command) < 0 ||
-				 ga_set_text(&held->note, record->note) < 0
+				 ga_set_text(&held->note, record->note) < 0 ||
+				 ga_set_text(&held->agent, record->agent) < 0
 			 ? GPUALLOC_ENOMEM
 			 : 0;
 	for (size_t i = 0; result == 0 && i < record->piece_count; i++)

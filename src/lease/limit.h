@@ -8,8 +8,11 @@
 
 #include "record.h"
 
-/* A lease within a lease counts as part of the outer one. */
-int64_t ga_limit_held(const struct ga_records *records, uid_t user);
+/*
+ * A lease within a lease counts as part of the outer one. only_agents: what agents of the user
+ * have.
+ */
+int64_t ga_limit_held(const struct ga_records *records, uid_t user, bool only_agents);
 
 /*
  * Our devices in leases whose records are missing from the list, as far as the kernel shows them in

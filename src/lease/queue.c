@@ -20,7 +20,13 @@ static const uint64_t absurd = UINT64_C(1) << (GA_TICKET_BITS - 1);
 /*
  * Our own tickets never name more places than this, and we look at no more: each look costs time.
  */
-enum { COUNT_MOST = 4096, PLACES_MOST = 256, REQUEST_MOST = 200, WORDS_MOST = 256 };
+enum {
+	COUNT_MOST = 4096,
+	PLACES_MOST = 256,
+	REQUEST_MOST = 200,
+	WORDS_MOST = 256,
+	AGENT_MOST = 64
+};
 
 void ga_ticket_free(struct ga_ticket *ticket)
 {
@@ -28,6 +34,7 @@ void ga_ticket_free(struct ga_ticket *ticket)
 	free(ticket->request);
 	free(ticket->command);
 	free(ticket->note);
+	free(ticket->agent);
 	free(ticket->places);
 	*ticket = (struct ga_ticket){0};
 }
@@ -233,6 +240,7 @@ static void write_text(const struct ga_ticket *ticket, struct ga_buffer *text)
 	ga_leaf_add(text, "request", ticket->request, REQUEST_MOST);
 	ga_leaf_add(text, "command", ticket->command, WORDS_MOST);
 	ga_leaf_add(text, "note", ticket->note, WORDS_MOST);
+	ga_leaf_add(text, "agent", ticket->agent, AGENT_MOST);
 	ga_buffer_text(text, "places");
 	for (size_t i = 0; i < ticket->place_count && text->size + A_PLACE < GA_LEAF_MAX; i++)
 		ga_buffer_format(text, " %llx:%llx", (unsigned long long)ticket->places[i].start,
@@ -375,6 +383,7 @@ static int read_line(struct ga_ticket *ticket, struct ga_view key, struct ga_vie
 		{"request", &ticket->request},
 		{"command", &ticket->command},
 		{"note", &ticket->note},
+		{"agent", &ticket->agent},
 	};
 
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -23,6 +23,7 @@ struct ga_ticket {
 	char *request;           /* in words */
 	char *command;           /* what it will run */
 	char *note;
+	char *agent;             /* as in records */
 	struct ga_range *places; /* the devices it could use, as rooms on the ledger */
 	size_t place_count;
 };

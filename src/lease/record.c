@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { COMMAND_MOST = 256, NOTE_MOST = 256, PIECES_MOST = 1024 };
+enum { COMMAND_MOST = 256, NOTE_MOST = 256, AGENT_MOST = 64, PIECES_MOST = 1024 };
 
 void ga_pieces_free(struct ga_piece *pieces, size_t count)
 {
@@ -40,6 +40,7 @@ void ga_record_free(struct ga_record *record)
 	free(record->cgroup);
 	free(record->command);
 	free(record->note);
+	free(record->agent);
 	ga_pieces_free(record->pieces, record->piece_count);
 	*record = (struct ga_record){0};
 }
@@ -116,6 +117,25 @@ static int set_cgroup(struct ga_record *record)
 	return ga_set_text_sized(&record->cgroup, path, strcspn(path, "\n"));
 }
 
+const char *ga_agent(void)
+{
+	const char *name = getenv("GPUALLOC_AGENT");
+
+	return name && *name ? name : NULL;
+}
+
+int ga_agent_set(char **field)
+{
+	const char *name = ga_agent();
+
+	if (!name)
+		return 0;
+	if (ga_set_text_sized(field, name, strnlen(name, AGENT_MOST)) < 0)
+		return GPUALLOC_ENOMEM;
+	/* A name of blanks alone is none, but the limits count by it. */
+	return *field ? 0 : ga_set_text(field, "?");
+}
+
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,
 		      gpualloc_error *error)
 {
@@ -131,6 +151,7 @@ int ga_record_of_self(struct ga_record *ret_record, const char *command, const c
 	if (ga_file_peek("", "/proc/sys/kernel/random/boot_id", boot, sizeof boot) < 0)
 		boot[0] = '\0';
 	if (ga_set_text(&record.boot, boot) < 0 || set_cgroup(&record) < 0 ||
+	    ga_agent_set(&record.agent) < 0 ||
 	    ga_record_words(command, note, &record.command, &record.note) < 0)
 		return ga_error_memory(error);
 	*ret_record = record;
@@ -199,6 +220,7 @@ int ga_record_write(const struct ga_store *store, const struct ga_record *record
 	ga_leaf_add(&text, "boot", record->boot, 64);
 	ga_leaf_add(&text, "command", record->command, COMMAND_MOST);
 	ga_leaf_add(&text, "note", record->note, NOTE_MOST);
+	ga_leaf_add(&text, "agent", record->agent, AGENT_MOST);
 	add_pieces(&text, record);
 	/* Last, because it matters least if there is no room. */
 	if (text.size + 300 < GA_LEAF_MAX)
@@ -296,7 +318,7 @@ static int read_line(struct ga_record *record, struct ga_view key, struct ga_vie
 		{"until", &record->until, NULL},   {"memory", &record->memory, NULL},
 		{"logged", &record->logged, NULL}, {"boot", NULL, &record->boot},
 		{"cgroup", NULL, &record->cgroup}, {"command", NULL, &record->command},
-		{"note", NULL, &record->note},
+		{"note", NULL, &record->note},     {"agent", NULL, &record->agent},
 	};
 
 	if (ga_text_equal(key.text, key.size, "device"))

@@ -37,6 +37,7 @@ struct ga_record {
 	char *cgroup;
 	char *command;
 	char *note;
+	char *agent; /* the program that asks on behalf of the user; NULL: the user asks */
 	struct ga_piece *pieces;
 	size_t piece_count;
 };
@@ -51,6 +52,11 @@ bool ga_record_meets(const struct ga_record *record, struct ga_range part);
 
 void ga_id_text(uint64_t id, char text[static GA_ID_TEXT]);
 bool ga_id_parse(const char *text, uint64_t *ret_id);
+
+/* GPUALLOC_AGENT: the program on whose behalf this process asks; NULL if it is the user. */
+const char *ga_agent(void);
+/* The same as others may see it, in new memory; GPUALLOC_ENOMEM or 0. */
+int ga_agent_set(char **field);
 
 /* Fills in what can be known about this process; command NULL: its own. */
 int ga_record_of_self(struct ga_record *ret_record, const char *command, const char *note,

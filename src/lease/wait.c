@@ -156,7 +156,8 @@ static int join(struct waiting *waiting)
 	ticket->request = words_of(&acquiring->request, ticket->count);
 	if (!ticket->request ||
 	    ga_record_words(acquiring->wish->command, acquiring->wish->note, &ticket->command,
-			    &ticket->note) < 0)
+			    &ticket->note) < 0 ||
+	    ga_agent_set(&ticket->agent) < 0)
 		return ga_error_memory(waiting->error);
 	ga_acquiring_arbitrate(acquiring, &arbiter);
 	/* For a ticket that names no places nothing is kept; this process still knows them. */

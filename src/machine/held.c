@@ -31,6 +31,7 @@ void ga_held_clear(struct gpualloc_held *held)
 	free(held->user);
 	free(held->command);
 	free(held->note);
+	free(held->agent);
 	free_texts(held->devices, held->device_count);
 	ga_held_init(held);
 }
@@ -59,10 +60,10 @@ size_t ga_held_words(const struct gpualloc_held *held, bool brief, char *text, s
 			       (long long)(held->memory >> 20));
 	if (!brief && held->pid >= 0)
 		(void)snprintf(pid, sizeof pid, ", process %lld", (long long)held->pid);
-	return (size_t)snprintf(text, size, "by %s%s%s%.60s%s%s%s (lease %s)",
-				held->user ? held->user : "?", pid, command ? " (" : "",
-				command ? command : "", command ? ")" : "", since, memory,
-				held->id ? held->id : "?");
+	return (size_t)snprintf(text, size, "by %s%s%s%s%.60s%s%s%s (lease %s)",
+				held->agent ? "an agent of " : "", held->user ? held->user : "?",
+				pid, command ? " (" : "", command ? command : "",
+				command ? ")" : "", since, memory, held->id ? held->id : "?");
 }
 
 size_t ga_waiter_words(const struct gpualloc_waiter *waiter, char *text, size_t size)

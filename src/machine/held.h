@@ -20,6 +20,7 @@ struct gpualloc_held {
 	int64_t memory; /* bytes of each device; GA_UNKNOWN: whole devices */
 	char *command;
 	char *note;
+	char *agent;    /* the program that asks on behalf of the user; NULL: the user asks */
 	char **devices; /* UUIDs */
 	size_t device_count;
 };

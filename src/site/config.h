@@ -35,8 +35,10 @@ struct ga_config {
 	char *allow_list; /* the file; NULL: everything may be leased */
 	char **allowed;   /* UUIDs, and nothing else */
 	size_t allowed_count;
-	int64_t max_devices; /* these five are GA_UNKNOWN if not set */
+	int64_t max_devices; /* these seven are GA_UNKNOWN if not set */
 	int64_t max_hold_ms;
+	int64_t agent_max_devices; /* of all agents of a user together */
+	int64_t agent_max_hold_ms;
 	int64_t keep_ms;
 	int64_t idle_memory;
 	int64_t idle_warn_ms;

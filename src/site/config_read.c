@@ -201,17 +201,23 @@ static int read_group(struct reading *reading)
 	return result < 0 ? result : add_rule(reading, reading->value, name, is_in_group(group));
 }
 
-static int read_max_devices(struct reading *reading)
+static int read_count(struct reading *reading, int64_t *ret_count)
 {
-	int64_t number;
-
-	if (ga_text_number(reading->value, strlen(reading->value), INT32_MAX, &number))
-		reading->config->max_devices = number;
-	else
+	if (!ga_text_number(reading->value, strlen(reading->value), INT32_MAX, ret_count))
 		ga_config_mistake(reading->config, reading->line,
-				  "max-devices: \"%.60s\" is not a number of devices",
+				  "%s: \"%.60s\" is not a number of devices", reading->name,
 				  reading->value);
 	return 0;
+}
+
+static int read_max_devices(struct reading *reading)
+{
+	return read_count(reading, &reading->config->max_devices);
+}
+
+static int read_agent_max_devices(struct reading *reading)
+{
+	return read_count(reading, &reading->config->agent_max_devices);
 }
 
 static int read_duration(struct reading *reading, int64_t *ret_ms)
@@ -227,6 +233,11 @@ static int read_duration(struct reading *reading, int64_t *ret_ms)
 static int read_max_hold(struct reading *reading)
 {
 	return read_duration(reading, &reading->config->max_hold_ms);
+}
+
+static int read_agent_max_hold(struct reading *reading)
+{
+	return read_duration(reading, &reading->config->agent_max_hold_ms);
 }
 
 static int read_keep(struct reading *reading)
@@ -331,6 +342,8 @@ static const struct directive {
 	{"group", false, read_group},
 	{"max-devices", true, read_max_devices},
 	{"max-hold", true, read_max_hold},
+	{"agent-max-devices", true, read_agent_max_devices},
+	{"agent-max-hold", true, read_agent_max_hold},
 	{"keep", true, read_keep},
 	{"ignore-process", false, read_ignore_process},
 	{"idle-memory", true, read_idle_memory},
@@ -393,6 +406,8 @@ int ga_config_read(const char *path, struct ga_config *ret_config, gpualloc_erro
 
 	*ret_config = (struct ga_config){.max_devices = GA_UNKNOWN,
 					 .max_hold_ms = GA_UNKNOWN,
+					 .agent_max_devices = GA_UNKNOWN,
+					 .agent_max_hold_ms = GA_UNKNOWN,
 					 .keep_ms = GA_UNKNOWN,
 					 .idle_memory = GA_UNKNOWN,
 					 .idle_warn_ms = GA_UNKNOWN,

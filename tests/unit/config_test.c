@@ -51,13 +51,14 @@ static void everything_that_can_be_said_is_read(void)
 
 	begin();
 	write_file(list, "# ours\nGPU-1234 # the first\n\nMIG-5678\n");
-	(void)snprintf(text, sizeof text,
-		       "# ours\n\nexclude = 3 # dead fan\r\n  exclude=GPU-12\ngroup = 0:1:0 %s\n"
-		       "max-devices = 4\nmax-hold = 2h\nkeep = 5m\nignore-process = Xorg\n"
-		       "ignore-process = nvidia-cuda-mps-server\nidle-memory = 1GiB\n"
-		       "idle-warn = 2h\nidle-notify = /usr/local/bin/tell\n"
-		       "allow-list = %s\nlog = /run/log",
-		       "root", list);
+	(void)snprintf(
+		text, sizeof text,
+		"# ours\n\nexclude = 3 # dead fan\r\n  exclude=GPU-12\ngroup = 0:1:0 %s\n"
+		"max-devices = 4\nmax-hold = 2h\nagent-max-devices = 1\nagent-max-hold = 1h\nkeep = 5m\nignore-process = Xorg\n"
+		"ignore-process = nvidia-cuda-mps-server\nidle-memory = 1GiB\n"
+		"idle-warn = 2h\nidle-notify = /usr/local/bin/tell\n"
+		"allow-list = %s\nlog = /run/log",
+		"root", list);
 	read_config(text, &config);
 	CHECK_INT(ga_config_check(&config, NULL), 0);
 	CHECK_INT(config.rule_count, 3);
@@ -67,6 +68,8 @@ static void everything_that_can_be_said_is_read(void)
 	CHECK_TEXT(config.rules[2].group, "root");
 	CHECK_INT(config.max_devices, 4);
 	CHECK_INT(config.max_hold_ms, 7200000);
+	CHECK_INT(config.agent_max_devices, 1);
+	CHECK_INT(config.agent_max_hold_ms, 3600000);
 	CHECK_INT(config.keep_ms, 300000);
 	CHECK_INT(config.process_count, 2);
 	CHECK_INT(config.idle_memory, INT64_C(1) << 30);

@@ -23,6 +23,8 @@ class HeldLease:
         """What runs in it, according to its holder."""
         self.note = text(lib.gpualloc_held_note(at))
         """The note that its holder left."""
+        self.agent = text(lib.gpualloc_held_agent(at))
+        """The program that asked for it on behalf of its user; None if the user asked."""
         self.memory = known(lib.gpualloc_held_memory(at))
         """How many bytes of each device; None if they are held whole."""
         self.uuids = tuple(said(lib.gpualloc_held_device(at, i))

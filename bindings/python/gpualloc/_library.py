@@ -82,6 +82,7 @@ gpualloc_error_new P
 gpualloc_error_remedies UP
 gpualloc_free VP
 gpualloc_health_name SI
+gpualloc_held_agent SP
 gpualloc_held_command SP
 gpualloc_held_device SPZ
 gpualloc_held_device_count ZP
