@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc hold: a lease for a time, held by a keeper. */
+#include "agent.h"
 #include "choose.h"
 #include "duration.h"
 #include "json_writer.h"
@@ -16,6 +17,8 @@
 #include "settle.h"
 #include "stores.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,12 +49,7 @@ static void add_answer(struct ga_buffer *text, const struct call *call, const gp
 		return;
 	}
 	begin_document(&json, call);
-	ga_json_text(&json, "lease", gpualloc_lease_id(lease));
-	ga_json_number(&json, "pid", getpid());
-	ga_json_open(&json, "devices", '[');
-	for (size_t i = 0; i < gpualloc_lease_device_count(lease); i++)
-		ga_json_text(&json, NULL, gpualloc_device_uuid(gpualloc_lease_device(lease, i)));
-	ga_json_close(&json, ']');
+	agent_lease_json(&json, lease);
 	end_document(&json);
 }
 
@@ -95,7 +93,8 @@ static int become_keeper(const struct call *call, int64_t for_ms, int notify, gp
 	if (send_answer(0, &text) != 0)
 		return STATUS_DIED;
 	return fail(STATUS_DIED, "cannot leave a keeper: %s",
-		    strerror(keeper_become(title, fd, for_ms, notify, environment)));
+		    strerror(keeper_become(title, fd, for_ms, notify, agent_tether_of_hold(),
+					   environment)));
 }
 
 static void end_notify(struct notify *notify)
@@ -106,7 +105,9 @@ static void end_notify(struct notify *notify)
 static int hold(const struct call *call, int64_t for_ms)
 {
 	ga_cleanup(end_notify) struct notify notify = NOTIFY_NONE;
-	char word[] = "hold", *const words[] = {word, NULL};
+	/* An agent that comes back must know which of the holds outlive their sessions. */
+	bool stays = agent_tether() >= 0 && agent_tether_of_hold() < 0;
+	char word[] = "hold", kept[] = HOLD_KEPT, *const words[] = {stays ? kept : word, NULL};
 	auto_chosen struct chosen chosen = {0};
 	auto_store gpualloc_store *store = NULL;
 	auto_lease gpualloc_lease *lease = NULL;
@@ -138,9 +139,11 @@ static int hold(const struct call *call, int64_t for_ms)
 static int be_keeper(void *context, const gpualloc_error *trouble)
 {
 	const struct holding *holding = context;
-	int result =
-		trouble ? fail_error(GPUALLOC_EIO, trouble) : hold(holding->call, holding->for_ms);
+	int result;
 
+	if (agent_tether() >= 0)
+		agent_tether_moved(GA_ORPHAN_ANSWER + 1);
+	result = trouble ? fail_error(GPUALLOC_EIO, trouble) : hold(holding->call, holding->for_ms);
 	(void)send_answer(result, NULL);
 	return result;
 }
@@ -180,11 +183,30 @@ static int take_answer(int from)
 	return result;
 }
 
+/* An agent's keeper-to-be has the tether, too. */
+static int begin_keeper(struct holding *holding, int *ret_from, gpualloc_error *why)
+{
+	int answer[2], result;
+
+	if (agent_tether() < 0)
+		return ga_orphan_start(be_keeper, holding, ret_from, why);
+	if (pipe2(answer, O_CLOEXEC) < 0)
+		return ga_error_errno(why, GPUALLOC_EIO, errno, "no process can be started");
+	result = ga_orphan_start_with(be_keeper, holding, (int[]){answer[1], agent_tether()}, 2,
+				      why);
+	close(answer[1]);
+	if (result == 0)
+		*ret_from = answer[0];
+	else
+		close(answer[0]);
+	return result;
+}
+
 static int start_keeper(const struct call *call, int64_t for_ms)
 {
 	gpualloc_error why = {0};
 	struct holding holding = {call, for_ms};
-	int from, result = ga_orphan_start(be_keeper, &holding, &from, &why);
+	int from, result = begin_keeper(&holding, &from, &why);
 
 	if (result < 0)
 		return fail(STATUS_DIED, "cannot leave a keeper: %s", why.message);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc run: leases devices, then becomes the command, or stays its parent. */
+#include "agent.h"
 #include "bind.h"
 #include "choose.h"
 #include "container.h"
@@ -202,6 +203,8 @@ static int run_leased(const struct call *call, struct job *job)
 		say_lease(job->lease);
 	result = job->fenced ? fence_to_lease(call, job->lease) : 0;
 	if (result == 0)
+		agent_tell_lease(job->lease);
+	if (result == 0)
 		result = notify_lease(&job->notify, job->lease, call->operands, job->limit_ms);
 	return result ? result : start(call, job, job->environment);
 }
@@ -322,6 +325,8 @@ static int run_in_lease(const struct call *call, struct job *job)
 	result = enter(variables, fd);
 	if (result == 0 && job->fenced)
 		result = fence_to_environment(call);
+	if (result == 0)
+		agent_tell_joined(call->value[OPTION_IN]);
 	if (result == 0)
 		notify_joined(&job->notify, call->operands, job->limit_ms);
 	if (result == 0)

@@ -94,11 +94,12 @@ static int leave_everything(void)
 	return 0;
 }
 
-int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *const *environment)
+int keeper_become(const char *title, int fd, int64_t for_ms, int notify, int tether,
+		  char *const *environment)
 {
-	char lease[16], door[16], time[24], name[DOOR_SIZE] = "", tell[16];
+	char lease[16], door[16], time[24], name[DOOR_SIZE] = "", tell[16], end[16];
 	int listening = keeper_listen(name), reason;
-	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, tell, NULL};
+	const char *words[] = {title, KEEPER_WORD, lease, door, time, name, tell, end, NULL};
 
 	/* A terminal that closes does not end it; ignored signals stay ignored in the program it
 	 * becomes. */
@@ -108,8 +109,11 @@ int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *c
 		reason = ga_orphan_hand_on();
 	if (!reason && notify >= 0 && fcntl(notify, F_SETFD, 0) < 0)
 		reason = errno;
+	if (!reason && tether >= 0 && fcntl(tether, F_SETFD, 0) < 0)
+		reason = errno;
 	if (reason)
 		return reason;
+	(void)snprintf(end, sizeof end, "%d", tether);
 	(void)snprintf(tell, sizeof tell, "%d", notify);
 	(void)snprintf(lease, sizeof lease, "%d", fd);
 	(void)snprintf(door, sizeof door, "%d", listening);
@@ -235,9 +239,31 @@ static void answer(int door, struct keeping *keeping)
 		extend(visitor, keeping, more_ms);
 }
 
+/* Sleeps until there is a visitor; false when the hold is over. */
+static bool await_visitor(int door, int tether, const struct keeping *keeping)
+{
+	struct pollfd polled[] = {{.fd = door, .events = POLLIN}, {.fd = tether, .events = POLLIN}};
+
+	for (;;) {
+		int64_t left = keeping->end - ga_clock_awake_or_not_ms();
+		int ready;
+
+		if (left <= 0)
+			return false;
+		/* At most an hour: poll() counts in an int, and does not count while the machine
+		 * sleeps. */
+		ready = poll(polled, 2, left < 3600000 ? (int)left : 3600000);
+		/* Nobody says anything through the tether: it can be read when it is closed. */
+		if (ready > 0 && polled[1].revents)
+			return false;
+		if (ready > 0)
+			return true;
+	}
+}
+
 int keeper_main(char *const *words)
 {
-	int door = atoi(words[1]);
+	int door = atoi(words[1]), tether = atoi(words[5]);
 	struct keeping keeping = {.lease = atoi(words[0]),
 				  .start = ga_clock_awake_or_not_ms(),
 				  .notify = atoi(words[4])};
@@ -251,19 +277,12 @@ int keeper_main(char *const *words)
 	notify_ends(keeping.notify, keeping.end);
 	(void)prctl(PR_SET_NAME, "gpualloc-hold");
 	(void)fcntl(door, F_SETFD, FD_CLOEXEC);
-	for (;;) {
-		struct pollfd poll_door = {.fd = door, .events = POLLIN};
-		int64_t left = keeping.end - ga_clock_awake_or_not_ms();
-
-		if (left <= 0) {
-			keeper_let_go(keeping.lease);
-			return 0;
-		}
-		/* At most an hour: poll() counts in an int, and does not count while the machine
-		 * sleeps. */
-		if (poll(&poll_door, 1, left < 3600000 ? (int)left : 3600000) > 0)
-			answer(door, &keeping);
-	}
+	if (tether >= 0)
+		(void)fcntl(tether, F_SETFD, FD_CLOEXEC);
+	while (await_visitor(door, tether, &keeping))
+		answer(door, &keeping);
+	keeper_let_go(keeping.lease);
+	return 0;
 }
 
 /* ---- visiting one ---- */

@@ -14,13 +14,15 @@
 
 /*
  * In a process that has nothing else to do: leaves session, terminal and folder, and becomes the
- * keeper of the lease whose descriptor is fd; notify is the way to its teller, or -1. environment
+ * keeper of the lease whose descriptor is fd; notify is the way to its teller, or
+ * -1; tether, or -1, ends the hold when its other end is closed. environment
  * is that of programs in the lease. Returns only on failure, with an errno.
  */
-int keeper_become(const char *title, int fd, int64_t for_ms, int notify, char *const *environment);
+int keeper_become(const char *title, int fd, int64_t for_ms, int notify, int tether,
+		  char *const *environment);
 
-/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR NOTIFY_FD`. Returns the
- * exit status. */
+/* The keeper itself, `gpualloc --keep LEASE_FD SOCKET_FD MILLISECONDS DOOR NOTIFY_FD TETHER_FD`.
+ * Returns the exit status. */
 int keeper_main(char *const *words);
 
 /* Ends a lease that this process alone still has. */
@@ -32,6 +34,9 @@ void keeper_let_go(int lease);
  * there is no such hold.
  */
 bool keeper_join(const gpualloc_store *store, const char *lease, int *ret_fd, char **ret_variables);
+
+/* What a hold that outlives an agent's session is called in its record. */
+#define HOLD_KEPT "hold (kept)"
 
 /* What a keeper says about its time. */
 struct keeper_answer {

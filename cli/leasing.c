@@ -2,6 +2,7 @@
 /* Leasing; see leasing.h. */
 #include "leasing.h"
 
+#include "agent.h"
 #include "asking.h"
 #include "duration.h"
 #include "message.h"
@@ -57,6 +58,7 @@ static int fill_wish(const struct call *call, char *const *words, struct waiting
 	if (result == 0 && call->value[OPTION_NOTE])
 		result = gpualloc_lease_wish_set_note(wish, call->value[OPTION_NOTE]);
 	gpualloc_lease_wish_set_wait(wish, wait_ms, waiting_tell, waiting);
+	gpualloc_lease_wish_set_stop(wish, agent_tether());
 	gpualloc_lease_wish_set_asking(wish, asking_teller(call), NULL);
 	return result < 0 ? fail_memory() : 0;
 }

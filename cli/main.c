@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gpualloc: finds the command, reads its options, runs it. command.h says what a command is. */
+#include "agent.h"
 #include "commands.h"
 #include "container.h"
 #include "hosts/on.h"
 #include "keeper.h"
+#include "mcp/minder.h"
 #include "message.h"
 #include "notify.h"
 #include "options.h"
@@ -84,12 +86,18 @@ int main(int argc, char **argv)
 	output_prepare();
 	if (argc < 2)
 		return nothing_asked();
-	if (argc == 7 && strcmp(argv[1], KEEPER_WORD) == 0)
+	if (argc == 8 && strcmp(argv[1], KEEPER_WORD) == 0)
 		return keeper_main(argv + 2);
 	if (argc >= CONTAINER_WORDS_LEAST && strcmp(argv[1], CONTAINER_WORD) == 0)
 		return container_keep(argv + 2);
 	if (argc == 6 && strcmp(argv[1], TELLER_WORD) == 0)
 		return teller_main(argv + 2);
+	if (argc >= 3 && strcmp(argv[1], MINDER_WORD) == 0)
+		return minder_main(argv + 2);
+	if (argc >= 5 && strcmp(argv[1], AGENT_WORD) == 0 && agent_begin(argv + 2)) {
+		argv += 3;
+		argc -= 3;
+	}
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);
 	command = command_find(commands, argv[1]);

@@ -2,6 +2,7 @@
 /* The table of options and getopt_long() under it; see options.h. */
 #include "options.h"
 
+#include "agent.h"
 #include "duration.h"
 #include "error_holders.h"
 #include "message.h"
@@ -444,7 +445,7 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	int result = 0;
 
 	ret_call->command = command;
-	if (argc > 0 && asks_for_json(command, argv + 1))
+	if (agent_tether() >= 0 || (argc > 0 && asks_for_json(command, argv + 1)))
 		message_in_json(ret_call, error_holders);
 	fill_tables(command, &tables);
 	opterr = 0;
