@@ -66,7 +66,7 @@ static void tell(const struct ga_buffer *text)
 {
 	if (!text->failed)
 		(void)send(agent.tether, text->data, text->size, MSG_NOSIGNAL);
-	message_in_json(NULL, NULL);
+	message_in_json(NULL, NULL, -1);
 }
 
 void agent_tell_lease(const gpualloc_lease *lease)

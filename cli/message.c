@@ -21,10 +21,12 @@ enum { MESSAGE_SIZE = 8192 };
 static struct {
 	const struct call *call; /* NULL: messages are for people */
 	message_holders_function *add_holders;
+	int fd;
 } json_wanted;
 
-void message_in_json(const struct call *call, message_holders_function *add_holders)
+void message_in_json(const struct call *call, message_holders_function *add_holders, int fd)
 {
+	json_wanted.fd = fd;
 	json_wanted.call = call;
 	json_wanted.add_holders = add_holders;
 }
@@ -96,7 +98,7 @@ static void put_document(struct ga_json *json)
 	ga_json_close(json, '}');
 	ga_buffer_char(json->out, '\n');
 	if (!json->out->failed)
-		(void)ga_file_put(STDERR_FILENO, json->out->data, json->out->size);
+		(void)ga_file_put(json_wanted.fd, json->out->data, json->out->size);
 }
 
 static void put_note(const char *note)

@@ -19,9 +19,10 @@ enum {
 typedef void message_holders_function(struct ga_json *json, const struct call *call);
 /*
  * From now on every message is a JSON document on a line of its own: {"schema":1,"error":{...}} or
- * {"schema":1,"note":"..."}. call must last as long as the program.
+ * {"schema":1,"note":"..."}, written to fd. call must last as long as the program; NULL: messages
+ * are for people again.
  */
-void message_in_json(const struct call *call, message_holders_function *add_holders);
+void message_in_json(const struct call *call, message_holders_function *add_holders, int fd);
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct option_info infos[] = {
 	[OPTION_ANONYMOUS] = {.name = "anonymous",
@@ -445,8 +446,11 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 	int result = 0;
 
 	ret_call->command = command;
-	if (agent_tether() >= 0 || (argc > 0 && asks_for_json(command, argv + 1)))
-		message_in_json(ret_call, error_holders);
+	/* What is said about an agent's job is not to be mixed with what the job says. */
+	if (agent_tether() >= 0 && !has_option(command, OPTION_JSON))
+		message_in_json(ret_call, error_holders, agent_tether());
+	else if (argc > 0 && asks_for_json(command, argv + 1))
+		message_in_json(ret_call, error_holders, STDERR_FILENO);
 	fill_tables(command, &tables);
 	opterr = 0;
 	for (;;) {

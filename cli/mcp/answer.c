@@ -242,6 +242,9 @@ void refuse_as(struct session *session, struct pending *pending, const char *com
 
 	if (message)
 		ga_buffer_text(&text, message);
+	else if (size > 0)
+		ga_buffer_format(&text, "%.*s", size < WORDS_MOST / 2 ? (int)size : WORDS_MOST / 2,
+				 complained);
 	else
 		ga_buffer_format(&text, "gpualloc ended with status %d and without a word", status);
 	if (kind)

@@ -36,6 +36,7 @@ static void job_clear(struct session *session, struct job *job)
 	json_decref(job->devices);
 	free(job->command);
 	log_free(&job->log);
+	ga_buffer_free(&job->complained);
 	*job = (struct job){.tether = -1, .out = -1};
 }
 
@@ -230,7 +231,11 @@ static void begin_run(struct session *session, struct pending *pending)
 		       RUNNING_MOST);
 		return;
 	}
-	*job = (struct job){.tether = -1, .out = -1, .exit_status = -1, .signal = -1};
+	*job = (struct job){.tether = -1,
+			    .out = -1,
+			    .exit_status = -1,
+			    .signal = -1,
+			    .complained = GA_BUFFER_INIT(RPC_LINE_MOST)};
 	job->command = joined(json_object_get(pending->arguments, "command"));
 	add_run_words(session, pending, &words);
 	(void)snprintf(job->id, sizeof job->id, "j%u", ++session->job_number);
@@ -265,8 +270,6 @@ static void job_runs(struct session *session, struct job *job, json_t *told)
 	job->started = (int64_t)time(NULL);
 	(void)snprintf(job->lease, sizeof job->lease, "%s", lease ? lease : "?");
 	job->devices = json_incref(json_object_get(told, "ids"));
-	/* What was said until now was for the caller, not for the log. */
-	log_free(&job->log);
 	if (!pending)
 		return;
 	job->until = job->started + (pending->for_ms + 999) / 1000;
@@ -276,6 +279,18 @@ static void job_runs(struct session *session, struct job *job, json_t *told)
 	ga_buffer_format(&text, "\nIt has lease %s. See job_status, job_log.", job->lease);
 	keys_remember(session, pending, NULL, job, shown, text.failed ? "" : text.data);
 	answer(session, pending, shown, text.failed ? "" : text.data);
+}
+
+/* Notes while it waits, and why it did not get anything. */
+static void job_is_talked_about(struct session *session, struct job *job, const char *text,
+				size_t size)
+{
+	struct pending *pending = waits_for(session, job);
+
+	ga_buffer_append(&job->complained, text, size);
+	if (pending && !job->complained.failed)
+		answer_notes(session, pending, job->complained.data, job->complained.size,
+			     &job->looked_at);
 }
 
 void job_was_told(struct session *session, struct job *job, const char *text, size_t size)
@@ -290,6 +305,8 @@ void job_was_told(struct session *session, struct job *job, const char *text, si
 		job->exit_status = (int)json_integer_value(status);
 	else if (json_is_integer(number))
 		job->signal = (int)json_integer_value(number);
+	else if (job->state == JOB_WAITING)
+		job_is_talked_about(session, job, text, size);
 	json_decref(told);
 }
 
@@ -304,13 +321,15 @@ void job_has_ended(struct session *session, struct job *job)
 	close(job->tether);
 	job->tether = -1;
 	if (pending) {
-		ga_auto_buffer struct ga_buffer said = GA_BUFFER_OUTPUT;
 		uint64_t begin = 0;
 
 		pending->job = NULL;
-		(void)log_read(&job->log, &begin, LOG_MOST, true, &said);
+		/* What could not even be started says why where it would have printed. */
+		if (job->complained.size == 0)
+			(void)log_read(&job->log, &begin, LOG_MOST, true, &job->complained);
 		if (!pending->is_answered)
-			refuse_as(session, pending, said.data, said.size, job->exit_status);
+			refuse_as(session, pending, job->complained.data, job->complained.size,
+				  job->exit_status);
 	}
 	/* It never got anything, so there is nothing to look at. */
 	if (never_ran)

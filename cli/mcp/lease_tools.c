@@ -310,7 +310,7 @@ static void begin_release(struct session *session, struct pending *pending)
 	words_add(&words, "--quiet");
 	words_add(&words, "--");
 	words_add(&words, "%s", id);
-	begin_command(session, pending, &words, true, false);
+	begin_command(session, pending, &words, false, false);
 	words_free(&words);
 }
 

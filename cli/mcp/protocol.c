@@ -326,6 +326,7 @@ void session_free(struct session *session)
 		json_decref(session->jobs[i].devices);
 		free(session->jobs[i].command);
 		log_free(&session->jobs[i].log);
+		ga_buffer_free(&session->jobs[i].complained);
 	}
 	keys_free(session);
 	ga_buffer_free(&session->out);

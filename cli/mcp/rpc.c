@@ -15,7 +15,7 @@ static void wrong(struct rpc_message *message, int code, const char *why)
 
 json_t *rpc_parse(const char *line, size_t size, struct rpc_message *ret_wrong)
 {
-	json_t *document = json_loadb(line, size, JSON_REJECT_DUPLICATES, NULL);
+	json_t *document = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
 
 	*ret_wrong = (struct rpc_message){0};
 	if (!document)

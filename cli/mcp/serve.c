@@ -205,7 +205,7 @@ static void process_has_ended(struct session *session, struct pending *pending)
 }
 
 /* A part at a time, so that a job that prints without end holds up nobody. */
-static void read_job(struct session *session, struct job *job)
+static void read_job(struct job *job)
 {
 	char part[PART];
 	ssize_t size;
@@ -214,20 +214,6 @@ static void read_job(struct session *session, struct job *job)
 		close_end(&job->out);
 	else if (size > 0)
 		log_add(&job->log, part, (size_t)size);
-	(void)session;
-}
-
-static void tell_notes_of_job(struct session *session, struct job *job)
-{
-	ga_auto_buffer struct ga_buffer said = GA_BUFFER_OUTPUT;
-	uint64_t begin = 0;
-
-	if (job->state != JOB_WAITING)
-		return;
-	(void)log_read(&job->log, &begin, LOG_MOST, true, &said);
-	for (struct pending *pending = session->pending; pending; pending = pending->next)
-		if (pending->job == job)
-			answer_notes(session, pending, said.data, said.size, &job->looked_at);
 }
 
 static void hear_job(struct session *session, struct job *job)
@@ -237,13 +223,13 @@ static void hear_job(struct session *session, struct job *job)
 
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	/* What was printed before belongs to the time before. */
-	for (int i = 0; i < 16 && job->out >= 0; i++)
-		read_job(session, job);
 	if (size > 0) {
 		job_was_told(session, job, text, (size_t)size);
 		return;
 	}
+	/* Nothing of it runs any more: what is in the pipe is the last. */
+	for (int i = 0; i < LOG_MOST / PART && job->out >= 0; i++)
+		read_job(job);
 	close_end(&job->out);
 	job_has_ended(session, job);
 }
@@ -374,10 +360,8 @@ static void hear_children(struct server *server)
 	for (size_t i = 0; i < JOBS_MOST; i++) {
 		struct job *job = &session->jobs[i];
 
-		if (*job->id && events_of(server, job->out)) {
-			read_job(session, job);
-			tell_notes_of_job(session, job);
-		}
+		if (*job->id && events_of(server, job->out))
+			read_job(job);
 		if (*job->id && events_of(server, job->tether))
 			hear_job(session, job);
 	}

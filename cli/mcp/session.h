@@ -64,7 +64,8 @@ struct job {
 	int64_t started, ended, until; /* seconds since 1970 */
 	int exit_status, signal;       /* -1: none */
 	struct log log;
-	size_t looked_at; /* of the log, while it waits */
+	struct ga_buffer complained; /* what is said of it before it runs */
+	size_t looked_at;
 };
 
 /* Who is to be answered. */
