@@ -18,7 +18,7 @@ SEED ?= 1
 WHEEL_ARCHS ?= x86_64 aarch64
 
 .PHONY: all bench chaos chaos-hosts check check-deb check-fence check-kubernetes check-wheel clean deb demo deps format hard hard-fuzz hard-inject help \
-  install lint newcomer release soak wheel
+  install lint mcp-agents newcomer release soak wheel
 
 all:
 	@tools/configure $(BUILD) $(SETUP)
@@ -36,6 +36,7 @@ help:
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make chaos-hosts  ten thousand leases over ssh, with both ends killed at random (HOST_LEASES=, SEED=)'
+	@echo 'make mcp-agents  fifty agents that retry, cancel, fork and die (ROUNDS=, SEED=)'
 	@echo 'make soak     an hour of leases (SOAK=10m): memory, descriptors and the store stay as they are'
 	@echo 'make hard     kill, stop or fail at every system call and allocation; ten million runs of'
 	@echo '              each fuzz target, or an hour (FUZZ_RUNS=, FUZZ_SECONDS=, FUZZ_TARGETS=)'
@@ -101,6 +102,13 @@ chaos-hosts:
 	ninja -C $(CHAOS_BUILD) cli/gpualloc
 	GPUALLOC=$(CURDIR)/$(CHAOS_BUILD)/cli/gpualloc TEST_ROOT=$(CURDIR)/tests PYTHONPATH=tests/cli \
 	  PYTHONDONTWRITEBYTECODE=1 python3 tests/hosts/chaos.py $(HOST_LEASES) $(SEED)
+
+mcp-agents:
+	@tools/install-deps all
+	@test -e $(BUILD)/build.ninja || meson setup $(BUILD)
+	ninja -C $(BUILD) cli/gpualloc
+	GPUALLOC=$(CURDIR)/$(BUILD)/cli/gpualloc TEST_ROOT=$(CURDIR)/tests PYTHONPATH=tests/cli \
+	  PYTHONDONTWRITEBYTECODE=1 python3 tests/mcp/agents_test.py $(or $(ROUNDS),100) $(SEED)
 
 soak:
 	@tools/install-deps all
