@@ -11,7 +11,6 @@
 #include "owned.h"
 #include "stores.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,12 +171,12 @@ static void got_lease(struct session *session, struct pending *pending, const js
 }
 
 /* Nobody waits for it any more, and nobody else knows of it. */
-static void end_keeper(const json_t *document)
+static void end_keeper(struct session *session, const json_t *document)
 {
 	const json_t *pid = json_object_get(document, "pid");
 
 	if (json_is_integer(pid) && json_integer_value(pid) > 1)
-		(void)kill((pid_t)json_integer_value(pid), SIGTERM);
+		session->end((pid_t)json_integer_value(pid));
 }
 
 static void finish_lease(struct session *session, struct pending *pending)
@@ -191,7 +190,7 @@ static void finish_lease(struct session *session, struct pending *pending)
 		refuse_as(session, pending, process->complained.data, process->complained.size,
 			  process->status);
 	else if (document && json_is_true(json_object_get(pending->arguments, "keep")))
-		end_keeper(document);
+		end_keeper(session, document);
 	json_decref(document);
 }
 

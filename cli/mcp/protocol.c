@@ -5,12 +5,16 @@
  * it speaks. Both are answered, even side by side.
  */
 #include "clock.h"
+#include "mcp/minder.h"
 #include "mcp/rpc.h"
 #include "mcp/session.h"
 #include "text.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define VERSION_MODERN "2026-07-28"
 #define VERSION_WITH_BATCHES "2025-03-26"
@@ -311,16 +315,60 @@ static void cancel(struct session *session, const json_t *id)
 		}
 }
 
+void pending_give_up(struct session *session, struct pending *pending)
+{
+	struct job *job = pending->job;
+	const char word = MINDER_END;
+
+	(void)session;
+	pending->is_answered = true;
+	pending->lease = NULL;
+	pending->job = NULL;
+	if (pending->process.tether >= 0)
+		close(pending->process.tether);
+	pending->process.tether = -1;
+	if (pending->process.pid > 0 && pending->tool->reads_only)
+		(void)kill(pending->process.pid, SIGTERM);
+	if (job) {
+		job->is_cancelled = true;
+		(void)send(job->tether, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
+static void pending_free(struct pending *pending)
+{
+	while (pending->caller_count > 0)
+		drop_caller(pending, 0);
+	if (pending->process.tether >= 0)
+		close(pending->process.tether);
+	ga_buffer_free(&pending->process.said);
+	ga_buffer_free(&pending->process.complained);
+	json_decref(pending->arguments);
+	free(pending);
+}
+
+void session_sweep(struct session *session)
+{
+	struct pending **at = &session->pending;
+
+	while (*at) {
+		struct pending *pending = *at;
+
+		if (!pending->is_answered || pending->process.pid) {
+			at = &pending->next;
+			continue;
+		}
+		*at = pending->next;
+		session->pending_count--;
+		pending_free(pending);
+	}
+}
+
 void session_free(struct session *session)
 {
 	for (struct pending *pending = session->pending, *next; pending; pending = next) {
 		next = pending->next;
-		while (pending->caller_count > 0)
-			drop_caller(pending, 0);
-		ga_buffer_free(&pending->process.said);
-		ga_buffer_free(&pending->process.complained);
-		json_decref(pending->arguments);
-		free(pending);
+		pending_free(pending);
 	}
 	for (size_t i = 0; i < JOBS_MOST; i++) {
 		json_decref(session->jobs[i].devices);

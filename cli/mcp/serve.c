@@ -5,7 +5,6 @@
  * and with it everything that it holds the other end of.
  */
 #include "clock.h"
-#include "mcp/minder.h"
 #include "mcp/rpc.h"
 #include "mcp/session.h"
 #include "mcp/start.h"
@@ -66,6 +65,11 @@ static bool start_job_for(struct session *session, struct job *job, const struct
 	const struct starter starter = {session->agent, &server_of(session)->before};
 
 	return start_minder(&starter, job, words, folder);
+}
+
+static void end(pid_t keeper)
+{
+	(void)kill(keeper, SIGTERM);
 }
 
 /* ---- the client ---- */
@@ -170,24 +174,6 @@ static void close_end(int *fd)
 	*fd = -1;
 }
 
-void pending_give_up(struct session *session, struct pending *pending)
-{
-	struct job *job = pending->job;
-	const char word = MINDER_END;
-
-	(void)session;
-	pending->is_answered = true;
-	pending->lease = NULL;
-	pending->job = NULL;
-	close_end(&pending->process.tether);
-	if (pending->process.pid > 0 && pending->tool->reads_only)
-		(void)kill(pending->process.pid, SIGTERM);
-	if (job) {
-		job->is_cancelled = true;
-		(void)send(job->tether, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
-}
-
 static void process_has_ended(struct session *session, struct pending *pending)
 {
 	struct process *process = &pending->process;
@@ -268,27 +254,6 @@ static void tell_waiting(struct session *session, struct pending *pending, int64
 		pending->lease = NULL;
 		refuse(session, pending, NULL,
 		       "the process gpualloc-hold of this lease does not let go; was it stopped?");
-	}
-}
-
-static void free_answered(struct session *session)
-{
-	struct pending **at = &session->pending;
-
-	while (*at) {
-		struct pending *pending = *at;
-
-		if (!pending->is_answered || pending->process.pid) {
-			at = &pending->next;
-			continue;
-		}
-		*at = pending->next;
-		session->pending_count--;
-		close_end(&pending->process.tether);
-		ga_buffer_free(&pending->process.said);
-		ga_buffer_free(&pending->process.complained);
-		json_decref(pending->arguments);
-		free(pending);
 	}
 }
 
@@ -436,7 +401,7 @@ static void do_round(struct server *server)
 	now = ga_clock_ms();
 	for (struct pending *pending = session->pending; pending; pending = pending->next)
 		tell_waiting(session, pending, now);
-	free_answered(session);
+	session_sweep(session);
 }
 
 static int begin(struct server *server, const struct call *call)
@@ -446,6 +411,7 @@ static int begin(struct server *server, const struct call *call)
 	server->session.call = call;
 	server->session.start = start_for;
 	server->session.start_job = start_job_for;
+	server->session.end = end;
 	server->session.out = GA_BUFFER_INIT(OUT_MOST);
 	server->in = GA_BUFFER_INIT(RPC_LINE_MOST + 2 * PART);
 	(void)snprintf(server->session.agent, sizeof server->session.agent, "mcp");

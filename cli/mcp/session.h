@@ -126,9 +126,11 @@ struct session {
 	size_t key_count;
 	unsigned job_number;
 	bool failed; /* out of memory, or the client does not read */
-	/* Starts gpualloc with these words; kept_open is the child's end of its tether, or -1. */
+	/* Starts gpualloc with these words. */
 	bool (*start)(struct session *session, struct process *process, const struct words *words,
 		      bool has_tether, bool stays);
+	/* Ends a keeper that a child has just told of. */
+	void (*end)(pid_t keeper);
 	bool (*start_job)(struct session *session, struct job *job, const struct words *words,
 			  const char *folder);
 };
@@ -141,6 +143,8 @@ void session_take_too_long(struct session *session);
 void session_send(struct session *session, json_t *message);
 /* A result in the form of that version of the protocol. Both results are taken over. */
 void session_send_result(struct session *session, json_t *id, const char *version, json_t *result);
+/* Frees the calls that are answered and of which nothing runs. */
+void session_sweep(struct session *session);
 void session_free(struct session *session);
 
 /* ---- answer.c: what it is told ---- */

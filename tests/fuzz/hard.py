@@ -41,6 +41,7 @@ TARGETS = {
                          "engines/kubernetes/deviceplugin/xid.c"],
     "lease_record": ["src/lease/record.c", "src/lease/leaf.c"],
     "loader_cache": ["engines/cdi/loader_cache.c"],
+    "mcp": ["cli/mcp/"],
     "machine_file": ["src/machine/machine_file", "src/machine/json_reader.c"],
     "nvidia_smi": ["src/source/smi/xml.c", "src/source/smi/list.c", "src/source/smi/field.c"],
     "nvml": ["src/source/nvml/device.c", "src/source/nvml/links.c", "src/source/nvml/mig.c",
