@@ -58,7 +58,6 @@ static int fill_wish(const struct call *call, char *const *words, struct waiting
 	if (result == 0 && call->value[OPTION_NOTE])
 		result = gpualloc_lease_wish_set_note(wish, call->value[OPTION_NOTE]);
 	gpualloc_lease_wish_set_wait(wish, wait_ms, waiting_tell, waiting);
-	gpualloc_lease_wish_set_stop(wish, agent_tether());
 	gpualloc_lease_wish_set_asking(wish, asking_teller(call), NULL);
 	return result < 0 ? fail_memory() : 0;
 }
@@ -120,7 +119,8 @@ static int acquire_or_signal(const struct call *call, const gpualloc_store *stor
 int acquire(const struct call *call, const gpualloc_store *store, const gpualloc_request *request,
 	    char *const *words, gpualloc_lease **ret_lease)
 {
-	static const struct terms usual = {.stop = -1};
+	/* An agent that gives up closes its end. */
+	const struct terms usual = {.stop = agent_tether()};
 	int signal = 0;
 	int result = acquire_or_signal(call, store, request, words, &usual, ret_lease, &signal);
 
