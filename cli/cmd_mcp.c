@@ -24,7 +24,7 @@ const struct command command_mcp = {
 		"Its leases are shown as those of an agent, and agent-max-devices and agent-max-hold "
 		"in /etc/gpualloc.conf limit them. Whatever it holds ends with it, however it ends. "
 		"A client starts it; it listens on no network.",
-	.example = "gpualloc mcp --machine dgx1-volta </dev/null",
+	.example = "echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}' | gpualloc mcp",
 	.options = (const enum option_id[]){OPTION_HELP, OPTION_MACHINE, OPTION_END},
 	.gives = true,
 	.run = run,

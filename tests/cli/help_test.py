@@ -25,7 +25,7 @@ def alone_it_prints_help_to_stderr():
         assert ok("--help", command) == ok("-h", command) == ok("help", command), command
     refused(64, "--help", "lsit", says=["did you mean list?"])
     refused(64, "--help", "list", "topo", says=["topo"])
-    assert commands() == ["cdi", "doctor", "explain", "hold", "kernelspec", "leases", "list", "log",
+    assert commands() == ["cdi", "doctor", "explain", "hold", "kernelspec", "leases", "list", "log", "mcp",
                           "pick", "release", "run", "setup", "slurm", "snapshot", "topo", "usage",
                           "completion", "help", "remote", "version"]
 
