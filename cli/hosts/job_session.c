@@ -122,7 +122,7 @@ int job_session(const char *token)
 {
 	ga_auto_close int fd = connect_to_tether(token);
 	struct request request = {0};
-	struct job_order order;
+	struct job_order order = {0};
 	const char *wrong;
 	int lease, status;
 

@@ -121,7 +121,9 @@ static void add_devices(struct grid *grid, const struct answer *answer)
 
 		add_device(grid, answer, device, -1);
 		json_array_foreach(instances, m, instance)
+		{
 			add_device(grid, answer, instance, document_number(device, "index"));
+		}
 	}
 }
 
@@ -234,9 +236,13 @@ void show_leases(struct ga_buffer *text, const struct answers *answers,
 
 		hosts += answer->document != NULL;
 		json_array_foreach(json_object_get(answer->document, "leases"), i, entry)
+		{
 			add_lease(&grid, answer, entry);
+		}
 		json_array_foreach(json_object_get(answer->document, "waiting"), i, entry)
+		{
 			add_waiter(&grid, answer, entry, i + 1);
+		}
 	}
 	if (grid.row_count == 0 && !grid.failed) {
 		ga_buffer_text(text, "no leases on ");

@@ -93,7 +93,9 @@ static void add_devices(struct asker *asker, const struct answer *answer)
 	{
 		add_device(asker, answer->host, device, -1);
 		json_array_foreach(json_object_get(device, "mig"), m, instance)
+		{
 			add_device(asker, answer->host, instance, document_number(device, "index"));
+		}
 	}
 }
 
