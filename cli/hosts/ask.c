@@ -424,7 +424,7 @@ void ask_socket(const char *sockets, const struct host *host, char path[static S
 static void start(const struct asking *asking, const struct ssh *how, struct answer *answer)
 {
 	char control[SOCKET_PATH];
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, errors[2] = {-1, -1}, reason = 0;
+	int reason;
 	struct ssh ssh = *how;
 
 	if (asking->question->sockets) {
@@ -432,24 +432,12 @@ static void start(const struct asking *asking, const struct ssh *how, struct ans
 		ssh.control = control;
 		ssh.persist_s = asking->question->stay_s;
 	}
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0)
-		reason = errno;
 	ssh.host = answer->host;
-	ssh.in = in[0];
-	ssh.out = out[1];
-	ssh.err = errors[1];
-	if (reason == 0)
-		reason = ssh_start(&ssh, &answer->pid, &answer->ended);
-	close_end(&in[0]);
-	close_end(&out[1]);
-	close_end(&errors[1]);
-	answer->in = in[1];
-	answer->from_out = out[0];
-	answer->from_errors = errors[0];
+	reason = ssh_start_piped(&ssh, &answer->pid, &answer->ended);
+	answer->in = ssh.in;
+	answer->from_out = ssh.out;
+	answer->from_errors = ssh.err;
 	if (reason) {
-		close_end(&answer->in);
-		close_end(&answer->from_out);
-		close_end(&answer->from_errors);
 		no_answer(answer, "cannot start ssh: %s", strerror(reason));
 		return;
 	}

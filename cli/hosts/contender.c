@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -33,9 +34,14 @@ static bool is_open(const struct contender *contender)
 	return contender->ended >= 0;
 }
 
-/* The request is small against a pipe, or else ssh reads it while this waits. */
+/* So that the other hosts need not wait until ssh is connected here and reads. */
 static bool send_all(int fd, const struct ga_buffer *text)
 {
+	enum { PIPE_MOST = 1 << 20 };
+
+	if (text->size > PIPE_BUF)
+		(void)fcntl(fd, F_SETPIPE_SZ,
+			    text->size < PIPE_MOST ? (int)text->size : (int)PIPE_MOST);
 	for (size_t sent = 0; sent < text->size;) {
 		ssize_t put = write(fd, text->data + sent, text->size - sent);
 
@@ -50,25 +56,15 @@ static bool send_all(int fd, const struct ga_buffer *text)
 
 int contender_start(struct contender *contender, const char *ssh, const struct ga_buffer *request)
 {
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, reason = 0;
 	struct ssh how = {.path = ssh,
 			  .host = contender->host,
 			  .control = *contender->control ? contender->control : NULL,
 			  .is_master = *contender->control != '\0'};
+	int reason = ssh_start_piped(&how, &contender->pid, &contender->ended);
 
-	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
-		reason = errno;
-	how.in = in[0];
-	how.out = out[1];
-	how.err = err[1];
-	if (reason == 0)
-		reason = ssh_start(&how, &contender->pid, &contender->ended);
-	close_end(&in[0]);
-	close_end(&out[1]);
-	close_end(&err[1]);
-	contender->in = in[1];
-	contender->out = out[0];
-	contender->err = err[0];
+	contender->in = how.in;
+	contender->out = how.out;
+	contender->err = how.err;
 	contender->said = GA_BUFFER_INIT(SAID_MOST);
 	contender->errors = GA_BUFFER_INIT(SAID_MOST);
 	contender->heard_at = ga_clock_ms();

@@ -484,19 +484,19 @@ static void end_holders(struct job *job)
 	gpualloc_holders_free(holders);
 }
 
-/* The session's status; -1 if the client has gone, KILLED if the session died. */
-static int follow(const struct job *job)
+/* The status that comes from the session, or from a job that is kept; -1 if the client has gone,
+ * KILLED if what should have said it died. */
+static int follow(const struct job *job, int from)
 {
 	for (;;) {
-		struct pollfd fds[] = {{job->session, POLLIN, 0}, {job->from_client, POLLIN, 0}};
+		struct pollfd fds[] = {{from, POLLIN, 0}, {job->from_client, POLLIN, 0}};
 		char line[256];
 		int status;
 
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[0].revents)
-			return recv(job->session, &status, sizeof status, MSG_WAITALL) ==
-					       (ssize_t)sizeof status
+			return read(from, &status, sizeof status) == (ssize_t)sizeof status
 				       ? status & 0xff
 				       : KILLED;
 		if (!fds[1].revents)
@@ -508,28 +508,6 @@ static int follow(const struct job *job)
 }
 
 /* ---- without the connection ---- */
-
-/* Waits for the status of a job that outlives the connection; -1 if that ends first. */
-static int follow_kept(const struct job *job)
-{
-	for (;;) {
-		struct pollfd fds[] = {{job->kept, POLLIN, 0}, {job->from_client, POLLIN, 0}};
-		char line[256];
-		int status;
-
-		if (poll(fds, 2, -1) < 0)
-			continue;
-		if (fds[0].revents)
-			return read(job->kept, &status, sizeof status) == (ssize_t)sizeof status
-				       ? status & 0xff
-				       : KILLED;
-		if (!fds[1].revents)
-			continue;
-		if (!hear(job, line))
-			return -1;
-		obey(job, line);
-	}
-}
 
 /* The session still shows the end of the log, and would end with this process. */
 static void wait_for_session(const struct job *job)
@@ -570,7 +548,7 @@ static int keep_job(struct job *job, int lease)
 	if (!say_ready(token) || !let_in(job, door) || !send_order(job, -1) ||
 	    !send_command(job, show))
 		return STATUS_UNAVAILABLE;
-	status = follow_kept(job);
+	status = follow(job, job->kept);
 	if (status < 0)
 		return 0;
 	(void)say_ended(status);
@@ -593,7 +571,7 @@ static int run_job(struct job *job)
 	if (!say_ready(token) || !let_in(job, door) || !send_order(job, lease) ||
 	    !send_command(job, job->call.operands))
 		return STATUS_UNAVAILABLE;
-	status = follow(job);
+	status = follow(job, job->session);
 	if (status < 0 || status == KILLED)
 		end_holders(job);
 	else

@@ -171,6 +171,37 @@ int ssh_start(const struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
 	return 0;
 }
 
+static void close_end(int *fd)
+{
+	ga_close_fd(fd);
+	*fd = -1;
+}
+
+int ssh_start_piped(struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
+{
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, reason = 0;
+
+	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+		reason = errno;
+	ssh->in = in[0];
+	ssh->out = out[1];
+	ssh->err = err[1];
+	if (reason == 0)
+		reason = ssh_start(ssh, ret_pid, ret_ended);
+	close_end(&in[0]);
+	close_end(&out[1]);
+	close_end(&err[1]);
+	if (reason) {
+		close_end(&in[1]);
+		close_end(&out[0]);
+		close_end(&err[0]);
+	}
+	ssh->in = in[1];
+	ssh->out = out[0];
+	ssh->err = err[0];
+	return reason;
+}
+
 int ssh_status(pid_t pid)
 {
 	int status = 0;

@@ -32,6 +32,10 @@ int ssh_make_folder(char path[static SOCKETS_PATH]);
 /* *ret_ended is a pidfd. Returns 0 or an errno. */
 int ssh_start(const struct ssh *ssh, pid_t *ret_pid, int *ret_ended);
 
+/* The same with pipes for its three descriptors: ssh->in, out and err become our ends of them, -1
+ * if it failed. */
+int ssh_start_piped(struct ssh *ssh, pid_t *ret_pid, int *ret_ended);
+
 /* Whether the user keeps a connection to it open, as the configuration says. */
 bool ssh_has_master(const char *path, const struct host *host);
 
