@@ -137,36 +137,37 @@ static int supervise(const struct call *call, struct job *job, char *const *envi
 	return end_as(status);
 }
 
-static int become(struct job *job, char *const *words, char *const *environment)
-{
-	auto_error gpualloc_error *error = gpualloc_error_new();
-	int result = gpualloc_program_become(job->path, words, environment, error);
-
-	if (job->lease)
-		(void)gpualloc_lease_release(job->lease, NULL);
-	return not_started(job, result, error);
-}
-
 static int start_container(const struct call *call, struct job *job, char *const *environment)
 {
-	ga_cleanup(container_free) struct container container = {0};
-	int result = container_begin(call, job->path, environment, &container);
+	ga_cleanup(container_free) struct container container = CONTAINER_NONE;
+	int result = container_begin(call, job->path, environment, &container), status;
 
-	if (result == 0)
-		return become(job, container.words, container.environment);
-	if (job->lease)
-		(void)gpualloc_lease_release(job->lease, NULL);
-	notify_ended(&job->notify, W_EXITCODE(result, 0));
-	return result;
+	if (result) {
+		if (job->lease)
+			(void)gpualloc_lease_release(job->lease, NULL);
+		notify_ended(&job->notify, W_EXITCODE(result, 0));
+		return result;
+	}
+	gpualloc_lease_free(job->lease);
+	job->lease = NULL;
+	status = container_run(&container);
+	notify_ended(&job->notify, status);
+	return end_as(status);
 }
 
 static int start(const struct call *call, struct job *job, char *const *environment)
 {
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result;
+
 	if (call->value[OPTION_CONTAINER])
 		return start_container(call, job, environment);
 	if (call->value[OPTION_SUPERVISE] || call->value[OPTION_TIME_LIMIT])
 		return supervise(call, job, environment);
-	return become(job, call->operands, environment);
+	result = gpualloc_program_become(job->path, call->operands, environment, error);
+	if (job->lease)
+		(void)gpualloc_lease_release(job->lease, NULL);
+	return not_started(job, result, error);
 }
 
 /* ---- with a lease and without ---- */

@@ -9,29 +9,63 @@
 #include "engine_words.h"
 #include "message.h"
 #include "options.h"
-#include "orphan.h"
 #include "owned.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { ASK_MS = 20000, ANSWER_MOST = 1 << 16, TEXTS_MOST = 1 << 20 };
+/* VERDICT_MS: for an engine that does not answer when the client has ended. */
+enum { ASK_MS = 20000, ANSWER_MOST = 1 << 16, TEXTS_MOST = 1 << 20, VERDICT_MS = 10000 };
 
 static const char *const usual_folders[] = {"/etc/cdi", "/var/run/cdi", NULL};
 
+/* ---- signals ---- */
+
+/* Signals that people send to the client, and would now send to this process; and SIGCHLD. */
+static void take_signals(struct container *container)
+{
+	static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+				      SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD};
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+
+	(void)sigemptyset(&container->taken);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		(void)sigaddset(&container->taken, signals[i]);
+	(void)sigaction(SIGCHLD, &usual, &container->child_before);
+	(void)sigprocmask(SIG_BLOCK, &container->taken, &container->before);
+}
+
+static void give_signals_back(const struct container *container)
+{
+	(void)sigaction(SIGCHLD, &container->child_before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &container->before, NULL);
+}
+
 void container_free(struct container *container)
 {
+	if (container->go >= 0)
+		close(container->go);
+	/* It has not been let go, and ends. */
+	if (container->client > 0) {
+		while (waitpid(container->client, NULL, 0) < 0 && errno == EINTR)
+			continue;
+		give_signals_back(container);
+	}
+	if (container->verdict >= 0)
+		close(container->verdict);
 	free(container->words);
 	free(container->environment);
 	free(container->texts);
-	*container = (struct container){0};
+	*container = CONTAINER_NONE;
 }
 
 /* ---- what cannot be done ---- */
@@ -315,8 +349,6 @@ static int strip_environment(char *const *environment, struct container *contain
 
 /* ---- the keeper ---- */
 
-enum { LEASE_AT = GA_ORPHAN_ANSWER + 1, CLIENT_AT };
-
 struct keeper_words {
 	const char **words;
 	char *const *environment;
@@ -328,9 +360,11 @@ static int become_keeper(void *context, const gpualloc_error *trouble)
 	const struct keeper_words *keeper = context;
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (trouble || nothing < 0 || setsid() < 0 || ga_orphan_hand_on() != 0 ||
-	    fcntl(LEASE_AT, F_SETFD, 0) < 0 || fcntl(CLIENT_AT, F_SETFD, 0) < 0)
+	if (trouble || nothing < 0 || setsid() < 0 || ga_orphan_hand_on() != 0)
 		return EXIT_FAILURE;
+	for (int fd = CONTAINER_LEASE; fd <= CONTAINER_VERDICT; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return EXIT_FAILURE;
 	for (int fd = 0; fd <= 2; fd++)
 		if (dup2(nothing, fd) < 0)
 			return EXIT_FAILURE;
@@ -346,19 +380,27 @@ static bool runs(int from)
 	return ga_orphan_read(from, &word, 1) == 1 && word == GA_ORPHAN_RUNS;
 }
 
-static int start_keeper(int lease, struct keeper_words *keeper)
+static int cannot_keep(int reason)
 {
-	/* This process becomes the client, and keeps its number. */
-	ga_auto_close int client = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	ga_auto_close int from = -1;
-	int answer[2], result;
+	return fail(gpualloc_exit_status(GPUALLOC_EIO),
+		    "the lease cannot be kept for a container: %s", strerror(reason));
+}
 
-	if (client < 0 || pipe2(answer, O_CLOEXEC) < 0)
-		return fail(gpualloc_exit_status(GPUALLOC_EIO),
-			    "the lease cannot be kept for a container: %s", strerror(errno));
+static int start_keeper(int lease, struct keeper_words *keeper, struct container *container)
+{
+	ga_auto_close int client = (int)syscall(SYS_pidfd_open, container->client, 0);
+	ga_auto_close int from = -1, verdict = -1;
+	int answer[2], said[2], result;
+
+	if (client < 0 || pipe2(said, O_CLOEXEC) < 0)
+		return cannot_keep(errno);
+	container->verdict = said[0];
+	verdict = said[1];
+	if (pipe2(answer, O_CLOEXEC) < 0)
+		return cannot_keep(errno);
 	from = answer[0];
 	result = ga_orphan_start_with(become_keeper, keeper,
-				      (const int[]){answer[1], lease, client}, 3, NULL);
+				      (const int[]){answer[1], lease, client, verdict}, 4, NULL);
 	close(answer[1]);
 	if (result < 0 || !runs(from))
 		return fail(gpualloc_exit_status(GPUALLOC_EIO),
@@ -382,9 +424,9 @@ static int make_cidfile(char path[static PATH_MAX], char folder[static PATH_MAX]
 }
 
 static int keep(const struct engine_words *words, const char *path, int lease,
-		char *const *environment, const char *cidfile, const char *folder)
+		char *const *environment, const char *cidfile, const char *folder,
+		struct container *container)
 {
-	char lease_word[16], client_word[16];
 	const char *const none[] = {NULL};
 	ga_auto_free const char **engine = engine_with(words, none);
 	ga_auto_free const char **all = NULL;
@@ -396,19 +438,51 @@ static int keep(const struct engine_words *words, const char *path, int lease,
 	all = calloc(count + CONTAINER_WORDS_LEAST, sizeof *all);
 	if (!engine || !all)
 		return fail_memory();
-	(void)snprintf(lease_word, sizeof lease_word, "%d", LEASE_AT);
-	(void)snprintf(client_word, sizeof client_word, "%d", CLIENT_AT);
 	all[at++] = "gpualloc-container";
 	all[at++] = CONTAINER_WORD;
-	all[at++] = lease_word;
-	all[at++] = client_word;
 	all[at++] = cidfile;
 	all[at++] = folder;
 	all[at++] = path;
 	for (size_t i = 1; i < count; i++)
 		all[at++] = engine[i];
 	keeper.words = all;
-	return start_keeper(lease, &keeper);
+	return start_keeper(lease, &keeper, container);
+}
+
+/* ---- the client ---- */
+
+/* In the child: waits until the lease is kept. */
+_Noreturn static void be_client(const char *path, const struct container *container, int wait)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	char word;
+
+	if (read(wait, &word, 1) != 1)
+		_exit(EXIT_FAILURE);
+	give_signals_back(container);
+	_exit(fail_error(
+		gpualloc_program_become(path, container->words, container->environment, error),
+		error));
+}
+
+static int make_client(const char *path, struct container *container)
+{
+	int go[2];
+
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return cannot_keep(errno);
+	take_signals(container);
+	container->go = go[1];
+	container->client = fork();
+	if (container->client == 0) {
+		close(go[1]);
+		be_client(path, container, go[0]);
+	}
+	close(go[0]);
+	if (container->client > 0)
+		return 0;
+	give_signals_back(container);
+	return cannot_keep(errno);
 }
 
 static int add_words(const struct call *call, const struct engine_words *words,
@@ -453,8 +527,37 @@ int container_begin(const struct call *call, const char *path, char *const *envi
 	if (result == 0)
 		result = strip_environment(environment, ret_container);
 	if (result == 0)
-		result = keep(&words, path, atoi(lease), environment, cidfile, folder);
+		result = make_client(path, ret_container);
+	if (result == 0)
+		result = keep(&words, path, atoi(lease), environment, cidfile, folder,
+			      ret_container);
 	if (result && *folder)
 		(void)rmdir(folder);
 	return result;
+}
+
+/* ---- while the client runs ---- */
+
+/* Ctrl-C reaches the client by itself; what is sent to this process is meant for it. */
+static void pass_on(const struct container *container, const siginfo_t *info)
+{
+	if (info->si_code != SI_KERNEL)
+		(void)kill(container->client, info->si_signo);
+}
+
+int container_run(struct container *container)
+{
+	const char word = 'g';
+	int status = 0;
+	struct pollfd verdict = {.fd = container->verdict, .events = POLLIN};
+	siginfo_t info;
+
+	(void)!write(container->go, &word, 1);
+	while (waitpid(container->client, &status, WNOHANG) != container->client)
+		if (sigwaitinfo(&container->taken, &info) > 0 && info.si_signo != SIGCHLD)
+			pass_on(container, &info);
+	container->client = 0;
+	(void)poll(&verdict, 1, VERDICT_MS);
+	give_signals_back(container);
+	return status;
 }

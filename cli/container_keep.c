@@ -47,6 +47,7 @@ enum look {
 struct keeping {
 	int lease, client, file, stop; /* descriptors; client -1: it has ended */
 	int process;                   /* the container's first; -1: not known */
+	int verdict; /* -1: it was said that the container lives on without its client */
 	const char *cidfile;
 	char *const *engine;
 	char id[ID_SIZE];
@@ -207,9 +208,18 @@ static bool is_over(const struct keeping *keeping, enum look found)
 	       (found == LOOK_SILENT && alone > SILENT_MS);
 }
 
+/* Whoever waits for the client does not wait for this container. */
+static void say_lives_on(struct keeping *keeping)
+{
+	if (keeping->verdict >= 0)
+		close(keeping->verdict);
+	keeping->verdict = -1;
+}
+
 static void keep(struct keeping *keeping)
 {
 	for (;;) {
+		bool runs = keeping->process >= 0;
 		int pid = 0;
 
 		if (!*keeping->id)
@@ -223,10 +233,13 @@ static void keep(struct keeping *keeping)
 
 			if (is_over(keeping, found))
 				return;
-			if (found == LOOK_RUNS)
+			runs = found == LOOK_RUNS;
+			if (runs)
 				open_process(keeping, pid);
 			keeping->pause_ms *= keeping->pause_ms < LONGEST_PAUSE_MS ? 2 : 1;
 		}
+		if (runs && keeping->client < 0)
+			say_lives_on(keeping);
 		wait_for_events(keeping);
 	}
 }
@@ -262,17 +275,18 @@ static int take_stop_signal(void)
 
 int container_keep(char *const *words)
 {
-	struct keeping keeping = {.lease = atoi(words[0]),
-				  .client = atoi(words[1]),
+	struct keeping keeping = {.lease = CONTAINER_LEASE,
+				  .client = CONTAINER_CLIENT,
+				  .verdict = CONTAINER_VERDICT,
 				  .process = -1,
-				  .cidfile = words[2],
-				  .engine = words + 4,
+				  .cidfile = words[0],
+				  .engine = words + 2,
 				  .pause_ms = FIRST_PAUSE_MS};
-	const char *folder = words[3];
+	const char *folder = words[1];
 
 	keeping.file = watch_file(keeping.cidfile);
-	(void)fcntl(keeping.lease, F_SETFD, FD_CLOEXEC);
-	(void)fcntl(keeping.client, F_SETFD, FD_CLOEXEC);
+	for (int fd = CONTAINER_LEASE; fd <= CONTAINER_VERDICT; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (keeping.file < 0 || !ga_orphan_say_runs())
 		return EXIT_FAILURE;
 	keeping.stop = take_stop_signal();

@@ -62,6 +62,9 @@ else:
 """
 
 
+DOCKER_WORD = b"/docker\0run"
+
+
 class Docker:
     """A folder with the engine in it, and a store."""
 
@@ -130,7 +133,7 @@ def the_container_gets_the_devices_and_no_numbers_of_the_hosts(it):
     assert words[5] == "--gpus" and words[6].startswith('"device=GPU-') and words[6].count(",") == 1, words
     assert words[7:] == ["-e", "CUDA_VISIBLE_DEVICES", "image", "true"], words
     assert environment == {}, environment
-    it.wait_for_end()
+    assert not it.is_leased(), "the lease outlives the command"
 
 
 @docker
@@ -143,6 +146,20 @@ def a_detached_container_keeps_the_lease_until_it_ends(it):
 
 @docker
 def a_container_whose_client_was_killed_keeps_the_lease(it):
+    client = it.start("docker", "run", "image", "sh", "-c", "echo here; exec sleep 1000")
+    assert client.stdout.readline() == "here\n"
+    pids = it.store.ask("leases", "--pids", it.store.leases()["leases"][0]["id"]).split()
+    for pid in pids:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if DOCKER_WORD in file.read():
+                os.kill(int(pid), signal.SIGKILL)
+    client.wait(timeout=PATIENCE)
+    assert client.returncode == -signal.SIGKILL and it.is_leased(), client
+    it.ends()
+
+
+@docker
+def a_killed_gpualloc_changes_nothing(it):
     client = it.start("docker", "run", "image", "sh", "-c", "echo here; exec sleep 1000")
     assert client.stdout.readline() == "here\n"
     client.kill()
@@ -167,10 +184,20 @@ def the_status_is_the_containers(it):
         result = it.store.run("--container", "docker", "run", "image", "sh", "-c", f"exit {status}",
                               env=it.env)
         assert result.code == status, result
-        it.wait_for_end()
+        assert not it.is_leased(), "the lease outlives the command"
     result = it.store.run("--container", "docker", "run", "image-that-is-missing", env=it.env)
     assert result.code == 1 and "no such image" in result.err, result
-    it.wait_for_end()
+    assert not it.is_leased(), "the lease outlives the command"
+
+
+@docker
+def signals_reach_the_client(it):
+    client = it.start("docker", "run", "image", "sh", "-c", "echo here; exec sleep 1000")
+    assert client.stdout.readline() == "here\n"
+    client.send_signal(signal.SIGTERM)
+    client.wait(timeout=PATIENCE)
+    assert client.returncode == -signal.SIGTERM and it.is_leased(), client
+    it.ends()
 
 
 @docker

@@ -153,7 +153,7 @@ def a_container_sees_its_device_and_no_other(podman):
     assert "crw-rw-rw-" in done.stdout and "NVIDIA_VISIBLE_DEVICES=void" in done.stdout, done
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "GPUALLOC_FD", "GPUALLOC_LEASE"):
         assert name + "=" not in done.stdout, done
-    podman.wait_for_end()
+    assert not podman.is_leased(), "the lease outlives the command"
 
 
 @case
@@ -167,7 +167,7 @@ def a_mig_instance_brings_its_capability_files(podman):
 def the_status_is_the_containers(podman):
     done = podman.run("--rm", *podman.rootfs(), "/bin/sh", "-c", "exit 7")
     assert done.returncode == 7, done
-    podman.wait_for_end()
+    assert not podman.is_leased(), "the lease outlives the command"
 
 
 @case
@@ -186,9 +186,12 @@ def a_container_outlives_its_killed_client_with_its_lease(podman):
     client = subprocess.Popen(podman.words(*podman.rootfs(), *HERE), env=podman.env(), text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert client.stdout.readline() == "here\n", client.communicate()
-    client.kill()
+    for pid in podman.store.ask("leases", "--pids", podman.store.leases()["leases"][0]["id"]).split():
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            if file.read().startswith(b"podman"):
+                os.kill(int(pid), 9)
     client.wait(timeout=PATIENCE)
-    assert podman.is_leased()
+    assert client.returncode == -9 and podman.is_leased(), client
     running = podman.ask("ps", "--quiet", "--no-trunc").split()
     assert len(running) == 1, running
     podman.ask("kill", running[0])
