@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """gpualloc run --container, with a docker of our own whose containers are nobody's children, as a
 daemon's are. podman_test.py does it with a real engine."""
+import contextlib
 import json
 import os
 import signal
@@ -10,10 +11,10 @@ import subprocess
 from cli import GPUALLOC, Skip, case, folder, main, run
 from leasing import PATIENCE, store
 
-# `docker run` starts its program in a session of its own, writes its number, and with -d is done; else it
+# `docker run` starts its program in a session of its own, which writes its number, and with -d is done; else it
 # waits. What `inspect` and `ps` say is in files. Nothing of the lease's is inherited: descriptors are closed.
 DOCKER = r"""#!/usr/bin/python3
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ID = "c" * 64
 args = sys.argv[1:]
@@ -48,11 +49,10 @@ elif args[0] == "run":
         sys.exit("docker: no such image")
     with open(args[args.index("--cidfile") + 1], "w") as file:
         file.write(ID)
-    child = subprocess.Popen(args[args.index("image") + 1:], start_new_session=True, close_fds=True,
+    child = subprocess.Popen(["sh", "-c", "echo $$ >$0.new && mv $0.new $0 && exec \"$@\"", HERE + "/pid",
+                              *args[args.index("image") + 1:]], start_new_session=True, close_fds=True,
                              stdin=subprocess.DEVNULL, **{name: subprocess.DEVNULL if "-d" in args else None
                                                           for name in ("stdout", "stderr")})
-    with open(HERE + "/pid", "w") as file:
-        file.write(str(child.pid))
     if "-d" in args:
         print(ID)
     else:
@@ -113,13 +113,26 @@ class Docker:
         self.wait_for_end()
 
 
+def end_container(where):
+    """One that a failed case left."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with open(os.path.join(where, "pid"), encoding="utf-8") as file:
+            pid = int(file.read())
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            if f"XDG_RUNTIME_DIR={where}\0".encode() in file.read():
+                os.kill(pid, signal.SIGKILL)
+
+
 def docker(test):
     """A case with an engine."""
     def run_it():
         if not os.path.exists("/usr/bin/python3"):
             raise Skip("no Python in /usr/bin here")
         with store() as one, folder() as where:
-            test(Docker(one, where))
+            try:
+                test(Docker(one, where))
+            finally:
+                end_container(where)
     run_it.__name__ = test.__name__
     return case(run_it)
 
