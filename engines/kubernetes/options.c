@@ -279,8 +279,7 @@ int options_read(struct options *options, int argc, char **argv)
 			options->settings.api = API_DRA;
 		free(sources.by_file[i]);
 	}
-	if (options->settings.api == API_DRA && !options->mistakes.size &&
-	    settle_dra(&options->settings, &error) < 0)
+	if (options->settings.api == API_DRA && settle_dra(&options->settings, &error) < 0)
 		ga_buffer_format(&options->mistakes, "%s\n", error.message);
 	if (options->settings.facts != FACTS_NONE && !options->mistakes.size &&
 	    settle_facts(&options->settings, &error) < 0)

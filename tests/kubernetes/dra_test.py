@@ -574,7 +574,7 @@ def every_mistake_of_dra_is_named_at_once():
         stdin=subprocess.DEVNULL)
     assert done.returncode == 64 and done.stdout == "", done
     for part in ("--driver", "--node", "--replicas: it is only for `--api device-plugin`", "--cdi-dir",
-                 "nothing was started"):
+                 "too long together", "nothing was started"):
         assert part in done.stderr, (part, done.stderr)
 
 
