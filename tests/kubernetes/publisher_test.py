@@ -17,7 +17,7 @@ from slices import Scheduler, admit, check_pool, of_size, pool_of
 PUBLISH = os.environ["PUBLISH"]
 ROOT = "/apis/resource.k8s.io/v1/resourceslices/"
 NODE = "/api/v1/nodes/n1"
-PATIENCE = 30
+PATIENCE = 100  # seconds after which what is waited for counts as hanging
 
 
 def machine_of(api, name, change=lambda machine: None):
