@@ -57,7 +57,7 @@ class Publisher:
     def end(self):
         self.process.stdin.close()
         said = self.process.stderr.read()
-        self.process.wait(timeout=PATIENCE)
+        assert self.process.wait(timeout=PATIENCE) == 0, said
         self.process.stdout.close()
         self.process.stderr.close()
         return said
