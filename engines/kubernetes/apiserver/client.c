@@ -56,6 +56,16 @@ int api_client_new(struct api_address *address, int64_t patience_ms, struct api_
 	return result;
 }
 
+int api_client_open(const char *kubeconfig, int64_t patience_ms, struct api_client **ret_client,
+		    gpualloc_error *error)
+{
+	struct api_address address = {0};
+	int result = *kubeconfig ? api_address_of_kubeconfig(kubeconfig, &address, error)
+				 : api_address_of_pod(API_SERVICE_ACCOUNT, &address, error);
+
+	return result < 0 ? result : api_client_new(&address, patience_ms, ret_client, error);
+}
+
 void api_client_free(struct api_client *client)
 {
 	if (!client)

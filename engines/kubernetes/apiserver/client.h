@@ -48,6 +48,9 @@ struct api_answer {
 /* patience_ms: how long a call may take in all. Takes the address over, also if it fails. */
 int api_client_new(struct api_address *address, int64_t patience_ms, struct api_client **ret_client,
 		   gpualloc_error *error);
+/* By a kubeconfig; "": as a pod does, by its service account. */
+int api_client_open(const char *kubeconfig, int64_t patience_ms, struct api_client **ret_client,
+		    gpualloc_error *error);
 void api_client_free(struct api_client *client);
 /* "https://10.96.0.1:443" */
 const char *api_client_url(const struct api_client *client);

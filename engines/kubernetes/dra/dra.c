@@ -143,17 +143,6 @@ static const char *note(const struct settings *settings)
 	return settings->driver;
 }
 
-static int open_client(const struct settings *settings, struct api_client **ret_client,
-		       gpualloc_error *error)
-{
-	struct api_address address;
-	int result = *settings->kubeconfig
-			     ? api_address_of_kubeconfig(settings->kubeconfig, &address, error)
-			     : api_address_of_pod(API_SERVICE_ACCOUNT, &address, error);
-
-	return result < 0 ? result : api_client_new(&address, GET_MS, ret_client, error);
-}
-
 static void labels_known(void *context)
 {
 	struct dra *dra = context;
@@ -165,13 +154,13 @@ static void labels_known(void *context)
 static int open_api(struct dra *dra, gpualloc_error *error)
 {
 	struct agent *agent = dra->agent;
-	struct api_client *client;
-	int result = open_client(agent->settings, &dra->api, error);
+	struct api_client *client = NULL;
+	int result = api_client_open(agent->settings->kubeconfig, GET_MS, &dra->api, error);
 
 	if (result == 0)
 		result = worker_start(&dra->gets, &agent->loop, error);
 	if (result == 0)
-		result = open_client(agent->settings, &client, error);
+		result = api_client_open(agent->settings->kubeconfig, GET_MS, &client, error);
 	return result < 0 ? result
 			  : publisher_new(&agent->loop, agent->settings, &agent->log, client,
 					  &agent->inventory, labels_known, dra, &dra->publisher,

@@ -183,17 +183,6 @@ static void update(struct facts *facts)
 
 /* ---- the front ---- */
 
-static int open_client(const struct settings *settings, struct api_client **ret_client,
-		       gpualloc_error *error)
-{
-	struct api_address address = {0};
-	int result = *settings->kubeconfig
-			     ? api_address_of_kubeconfig(settings->kubeconfig, &address, error)
-			     : api_address_of_pod(API_SERVICE_ACCOUNT, &address, error);
-
-	return result < 0 ? result : api_client_new(&address, CALL_MS, ret_client, error);
-}
-
 static int begin(struct agent *agent, gpualloc_error *error)
 {
 	struct facts *facts = calloc(1, sizeof *facts);
@@ -202,7 +191,7 @@ static int begin(struct agent *agent, gpualloc_error *error)
 	if (!facts)
 		return ga_error_memory(error);
 	facts->agent = agent;
-	result = open_client(agent->settings, &facts->client, error);
+	result = api_client_open(agent->settings->kubeconfig, CALL_MS, &facts->client, error);
 	if (result == 0)
 		result = worker_start(&facts->worker, &agent->loop, error);
 	if (result < 0) {
