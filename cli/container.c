@@ -153,10 +153,11 @@ static const char **engine_with(const struct engine_words *words, const char *co
 	while (more[extra])
 		extra++;
 	all = calloc(count + extra + 1, sizeof *all);
-	for (size_t i = 0; all && i < count; i++)
+	if (!all)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
 		all[i] = words->words[i];
-	for (size_t i = 0; all && i < extra; i++)
-		all[count + i] = more[i];
+	memcpy(all + count, more, extra * sizeof *all);
 	return all;
 }
 

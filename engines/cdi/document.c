@@ -54,8 +54,9 @@ bool cdi_name_is_valid(const char *name)
 static const char *lowest_version(const struct cdi_asked *asked)
 {
 	bool has_digit = *asked->host != '\0'; /* hostPath is as new as names that begin with one */
+	const char *class = strchr(asked->kind, '/');
 
-	if (strchr(strchr(asked->kind, '/'), '.'))
+	if (class && strchr(class, '.'))
 		return "0.6.0";
 	for (size_t i = 0; i < asked->count; i++)
 		has_digit |= is_digit(*asked->entries[i].name);

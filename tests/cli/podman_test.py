@@ -4,7 +4,10 @@
 
 All of it runs in a mount namespace of its own, where /run and /dev are ours: the CDI file lies where
 podman looks for it, and the GPUs' files are stand-ins."""
+import contextlib
+import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -16,6 +19,8 @@ from leasing import PATIENCE, Store
 MACHINE = "a100-mig"
 NEEDED = ("podman", "runc", "conmon", "busybox", "unshare", "mount")
 GROUPS = "/sys/fs/cgroup"
+# Without these, runc may not raise what this process itself has not.
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"]
 HERE = ["/bin/sh", "-c", "echo here; exec /bin/busybox sleep 1000"]
 
 
@@ -92,10 +97,8 @@ class Podman:
         return self.store.environment(XDG_RUNTIME_DIR=self.where, CONTAINER_HOST=None)
 
     def words(self, *words, asked=()):
-        """Without the limits, runc may not raise what this process itself has not."""
         return [GPUALLOC, "run", "-q", "--container", "--machine", MACHINE, *asked, *self.engine,
-                "run", "--network=none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000",
-                *words]
+                "run", "--network=none", *LIMITS, *words]
 
     def rootfs(self):
         return ["--rootfs", self.where + "/rootfs"]
@@ -125,11 +128,25 @@ class Podman:
 
     def remove(self):
         self.ask("rm", "--all", "--force")
+        self.wait_for_monitors()
         for path in set(self.groups()) - self.before:
             for name in os.listdir(path):
                 if os.path.isdir(os.path.join(path, name)):
-                    os.rmdir(os.path.join(path, name))
-            os.rmdir(path)
+                    with contextlib.suppress(OSError):  # another test has containers there
+                        os.rmdir(os.path.join(path, name))
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+    def wait_for_monitors(self):
+        """podman does not wait for conmon, which ends a moment after its container."""
+        for path in set(self.groups()) - self.before:
+            with contextlib.suppress(FileNotFoundError):
+                with open(path + "/conmon/cgroup.procs", encoding="utf-8") as file:
+                    for pid in file.read().split():
+                        with contextlib.suppress(ProcessLookupError):
+                            monitor = os.pidfd_open(int(pid))
+                            select.select([monitor], [], [], PATIENCE)
+                            os.close(monitor)
 
 
 def case(test):
@@ -161,6 +178,27 @@ def a_mig_instance_brings_its_capability_files(podman):
     done = podman.run("--rm", *podman.rootfs(), "/bin/ls", "/dev", "/dev/nvidia-caps", asked=["--mig"])
     assert done.returncode == 0 and done.stdout.count("nvidia-cap") == 4, done
     assert "nvidia1" in done.stdout and "nvidia0" not in done.stdout, done
+
+
+@case
+def the_drivers_libraries_are_where_loaders_look(podman):
+    driver = json.loads(ok("snapshot", "--machine", "dgx1-volta"))["driver"]
+    folder = "/run/opengl-driver/lib"  # one of those where a driver's libraries may be, and ours to fill
+    os.makedirs(folder)
+    library = f"libcuda.so.{driver}"
+    with open(f"{folder}/{library}", "wb") as file:
+        # As much of a library as is looked at.
+        file.write(b"\x7fELF\x02" + bytes(13) + (b"\xb7" if os.uname().machine == "aarch64" else b"\x3e")
+                   + bytes(40) + b"the driver's")
+    os.symlink(library, folder + "/libcuda.so.1")
+    ok("cdi", "generate", "--machine", "dgx1-volta", "--root", "/", "--kind", "libraries.test/gpu",
+       "--output", "/run/cdi/libraries.json")
+    multiarch = "aarch64-linux-gnu" if os.uname().machine == "aarch64" else "x86_64-linux-gnu"
+    paths = [f"{where}/{name}" for where in (f"/usr/lib/{multiarch}", "/usr/lib64")
+             for name in (library, "libcuda.so.1")]
+    shown = podman.ask("run", "--rm", "--network=none", *LIMITS, "--device", "libraries.test/gpu=0",
+                       *podman.rootfs(), "/bin/busybox", "grep", "-c", "the driver's", *paths)
+    assert shown.split() == [path + ":1" for path in paths], shown
 
 
 @case
