@@ -84,8 +84,8 @@ static const struct {
 	       "'gpualloc run -- COMMAND' | at ..."},
 	{"srun", "srun's tasks are not children of this process and do not hold its lease; put "
 		 "gpualloc inside: srun ... gpualloc run -- COMMAND"},
-	{"ssh", "ssh starts its command on the other machine, where this lease means nothing; put "
-		"gpualloc inside: ssh HOST gpualloc run -- COMMAND"},
+	{"ssh", "ssh starts its command on the other machine, where this lease means nothing; lease "
+		"there: gpualloc run --on HOST -- COMMAND"},
 	{"sudo", "sudo closes the lease's descriptor, which ends the lease; put gpualloc inside: "
 		 "sudo gpualloc run -- COMMAND"},
 	{"systemd-run", "systemd starts the program, without this lease; put gpualloc inside: "

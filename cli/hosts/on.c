@@ -217,7 +217,10 @@ static int on_list(const struct call *call, const struct hosts *hosts)
 	if (call->value[OPTION_INTERVAL] && !call->value[OPTION_WATCH])
 		return fail_usage(call->command, "--interval says how often --watch looks; give "
 						 "that too");
-	return call->value[OPTION_WATCH] ? watch_hosts(call, hosts) : ask_all(call, hosts, false);
+	if (call->value[OPTION_WATCH])
+		return watch_hosts(call, hosts);
+	/* A lease's processes are a list of their own. */
+	return ask_all(call, hosts, call->value[OPTION_PIDS] != NULL);
 }
 
 static int on_texts(const struct call *call, const struct hosts *hosts)

@@ -110,7 +110,9 @@ def leases_of_several_hosts_are_one_table():
     holder = Holder(store, ["-n", "2", "--note", "mine"], HOLD)
     result = LAB.run("leases", "--on", "all")
     listed = LAB.run("list", "--on", "gpu2,gpu1")
+    pids = LAB.run("leases", "--on", "gpu2", "--pids", result.out.splitlines()[1].split()[1])
     assert holder.end() == 0
+    assert pids.out.startswith("gpu2:\n") and str(holder.process.pid) in pids.out.split(), pids
     line = result.out.splitlines()[1].split()
     assert line[0] == "gpu2" and line[4] == "2" and "sh -c echo" in result.out, result
     assert "16 devices, 14 free" in listed.out and listed.out.count("leased") == 2, listed
