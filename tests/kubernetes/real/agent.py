@@ -2,6 +2,7 @@
 """gpualloc-k8s and gpualloc on the node: with a libnvidia-ml of our own that plays a machine from a file."""
 import json
 import os
+import signal
 import subprocess
 
 import cli
@@ -80,7 +81,11 @@ class Agent(Daemon):
         until(f"{self.name} registers", lambda: self.runs() and
               ": registered with the kubelet" in self.end_of_log(10000)[after:], state=self.end_of_log)
 
+    def end(self, number=signal.SIGTERM):
+        """Nobody may miss it."""
+        self.cluster.daemons.pop(self.name, None)
+        return super().end(number)
+
     def leave(self):
-        """As at the end of its service; nobody may miss it."""
+        """As at the end of its service."""
         assert self.end() == 0, self.end_of_log()
-        del self.cluster.daemons[self.name]

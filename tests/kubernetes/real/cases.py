@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cases, in the order in which they are written, with the programs that each of them needs. They share one
 cluster, in which each leaves nothing of its own."""
+import contextlib
 import traceback
 
 from cli import Skip
@@ -36,4 +37,6 @@ def run(modules, programs, cluster, why_not):
             failed = True
             print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()) +
                   f"not ok {number} - {name}", flush=True)
+            with contextlib.suppress(Exception):
+                cluster.tidy()
     return failed

@@ -28,7 +28,7 @@ class Cluster:
         return daemon
 
     def end(self):
-        for daemon in reversed(self.daemons.values()):
+        for daemon in reversed(list(self.daemons.values())):
             daemon.end()
 
     def once(self, part, start):
@@ -38,6 +38,13 @@ class Cluster:
             start()
             self.parts[part] = None
         assert not self.parts[part], f"{part} {self.parts[part]}"
+
+    def tidy(self):
+        """After a case that failed: its pods are not the next one's affair."""
+        if self.api:
+            for pod in self.api.list(DEFAULT + "/pods"):
+                self.api.delete(f"{DEFAULT}/pods/{pod['metadata']['name']}")
+            until("pods have gone", lambda: not self.api.list(DEFAULT + "/pods"))
 
     # ---- etcd and the API server ----
 

@@ -35,6 +35,8 @@ class Site:
 
 def site(cluster):
     cluster.once("the agent", lambda: setattr(cluster, "site", Site(cluster)))
+    if cluster.site.agent.process.poll() is not None:  # a case failed that had ended it
+        cluster.site.agent = cluster.site.start()
     return cluster.site
 
 
