@@ -254,6 +254,19 @@ void show_leases(struct ga_buffer *text, const struct answers *answers,
 
 /* ---- their own lines ---- */
 
+/* What gpualloc there printed may be anything until it has been looked at. */
+static void add_harmless(struct ga_buffer *text, const char *from, size_t size)
+{
+	for (size_t at = 0, length; at < size; at += length) {
+		length = from[at] == '\n' ? 1 : ga_text_character(from + at, size - at);
+		if (length > 0)
+			ga_buffer_append(text, from + at, length);
+		else
+			ga_buffer_char(text, '?');
+		length = length > 0 ? length : 1;
+	}
+}
+
 void show_csv(struct ga_buffer *text, const struct answers *answers)
 {
 	bool has_titles = false;
@@ -268,10 +281,7 @@ void show_csv(struct ga_buffer *text, const struct answers *answers)
 			if (!is_title || !has_titles) {
 				ga_buffer_format(text, "%s,",
 						 is_title ? "host" : answer->host->name);
-				for (size_t c = 0; c < line.size; c++)
-					ga_buffer_char(text, ga_text_is_control(line.text[c])
-								     ? '?'
-								     : line.text[c]);
+				add_harmless(text, line.text, line.size);
 				ga_buffer_char(text, '\n');
 			}
 			has_titles = true;
@@ -295,11 +305,7 @@ void show_texts(struct ga_buffer *text, const struct answers *answers,
 		ga_buffer_format(text, "%s:", answer->host->name);
 		colour_end(text, terminal, COLOUR_BOLD);
 		ga_buffer_char(text, '\n');
-		for (size_t c = 0; c < answer->size; c++)
-			ga_buffer_char(text,
-				       answer->out[c] != '\n' && ga_text_is_control(answer->out[c])
-					       ? '?'
-					       : answer->out[c]);
+		add_harmless(text, answer->out, answer->size);
 		any = true;
 	}
 }
