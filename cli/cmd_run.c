@@ -80,10 +80,10 @@ static int read_job(const struct call *call, struct job *job)
 		result = launcher_check(call);
 	if (result == 0)
 		result = bind_check(call);
-	if (result == 0 && call->value[OPTION_CONTAINER])
-		result = container_check(call);
 	if (result == 0)
 		result = find_program(call, job);
+	if (result == 0 && call->value[OPTION_CONTAINER])
+		result = container_check(call);
 	if (result == 0)
 		result = request_read(call, &job->chosen);
 	return result;

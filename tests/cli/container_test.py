@@ -74,6 +74,8 @@ class Docker:
         with open(path, "w", encoding="utf-8") as file:
             file.write(DOCKER)
         os.chmod(path, 0o755)
+        for name in ("nerdctl", "podman"):
+            os.symlink("docker", os.path.join(where, name))
         self.env = {"PATH": where + ":" + os.environ["PATH"], "XDG_RUNTIME_DIR": where,
                     "DOCKER_HOST": None}
 
@@ -232,6 +234,7 @@ def what_cannot_be_done_is_refused_with_a_sentence(it):
             (["nerdctl", "run", "i"], "not for nerdctl"),
             (["env"], "not for env")):
         it.refused(64, *words, says=[says])
+    it.refused(127, "/nowhere/docker", "run", "i", says=["/nowhere/docker"])
     for option in ("--supervise", "--time-limit=1h", "--bind", "--fence", "--ignore-leases", "--format=index"):
         it.refused(64, option, "docker", "run", "i", says=["cannot be used with --container"])
     with open(os.path.join(it.where, "endpoint"), "w", encoding="utf-8") as file:
