@@ -202,6 +202,7 @@ def a_lost_gpu_is_tainted_and_not_given_out(cluster):
     claim.release()
     here.machine.set_health(0, "ok")
     here.wait_whole()
+    here.wait_nothing()
 
 
 @need(ALL)
