@@ -16,11 +16,17 @@ NOTE = "gpualloc: note: behind the fence, set-uid programs such as sudo and su d
 # A name that begins with "cap" or "dri" lies in its folder. Opening a stand-in works, except one with
 # NVIDIA's own number: there is no driver behind it (ENXIO).
 COMMON = ["null", "zero", "nvidiactl", "nvidia-uvm", "nvidia-modeset"]
+MAKE_NODES = """
+import os, stat, sys
+os.umask(0)
+for name in sys.argv[1:]:
+    os.mknod("/dev/" + name, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+"""
 MAKE = """
 set -e
 mount -t tmpfs -o mode=755 gpualloc-test /dev
-mkdir -m 755 /dev/nvidia-caps /dev/dri; mkdir -m 1777 /dev/shm
-for name in $COMMON $NODES; do mknod -m 666 /dev/$name c 1 3; done
+mkdir -m 755 /dev/nvidia-caps /dev/dri; mkdir -m 1777 /dev/shm /dev/mqueue
+python3 -c "$MAKE_NODES" $COMMON $NODES
 for minor in $NUMBERS; do mknod -m 666 /dev/gpu-no-$minor c 195 $minor; done
 ln -s /proc/self/fd /dev/fd
 [ -z "$MINORS" ] || { mount -t tmpfs gpualloc-test /proc/driver; mkdir /proc/driver/nvidia-caps
@@ -60,7 +66,7 @@ def may_fence():
 def with_nodes(*words, nodes=(), numbers=(), minors="", common=tuple(COMMON)):
     """Words that run words where /dev has the stand-ins."""
     settings = {"COMMON": common, "NODES": nodes or EIGHT, "NUMBERS": numbers, "MINORS": [minors]}
-    return ["env", *(f"{name}={' '.join(map(str, value))}" for name, value in settings.items()),
+    return ["env", f"MAKE_NODES={MAKE_NODES}", *(f"{name}={' '.join(map(str, value))}" for name, value in settings.items()),
             "unshare", "-m", "sh", "-c", MAKE, "sh", *words]
 
 
@@ -149,10 +155,14 @@ def files_are_moved_and_linked_as_before_but_nodes_are_not():
     may_fence()
     script = """
 set -e
+# mv would copy.
+rename() { python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$@"; }
 cd "$1"; mkdir a b
 echo text >a/file; mv a/file b/file; ln b/file a/link; mv b c; [ "$(cat c/file a/link)" = "text
 text" ]
-echo new >/dev/shm/new; cat /dev/shm/new; echo x >/dev/null
+echo new >/dev/shm/new; rename /dev/shm/new /dev/mqueue/moved; ln /dev/mqueue/moved /dev/shm/linked
+rename /dev/mqueue/moved /dev/moved
+cat /dev/shm/linked; echo x >/dev/null
 for how in "ln" "mv" "cp -a"; do ! $how /dev/nvidia0 /dev/shm/other 2>&1; done >&2
 [ ! -e /dev/shm/other ] || ! : </dev/shm/other
 ! mv /dev/nvidia0 /dev/dri/other
@@ -166,7 +176,8 @@ echo late >/dev/late || echo nothing new in /dev
 
 
 # As in NVIDIA's documents: 3 + (GPU * 15 + GI) * 9, and the compute instance's after it.
-CAPS = [f"nvidia-caps/nvidia-cap{i}" for i in (1, 2, *range(120, 300))]
+CAPS = [f"nvidia-caps/nvidia-cap{i}" for i in (1, 2, *(
+    3 + (15 + gi) * 9 + more for gi in range(15) for more in range(3)))]
 
 
 @case
