@@ -188,20 +188,22 @@ static bool take_library(struct search *search, const char *path)
 	return true;
 }
 
-static bool ask_cache(struct search *search, const char *name)
+/* 1, 0 or GPUALLOC_ENOMEM. */
+static int ask_cache(struct search *search, const char *name)
 {
 	ga_auto_buffer struct ga_buffer cache = GA_BUFFER_INIT(0);
 	char path[PATH_MAX];
 	const char *found;
 	size_t at = 0;
 
-	if ((size_t)snprintf(path, sizeof path, "%s" LOADER_CACHE, search->root) >= sizeof path ||
-	    ga_file_read(path, LOADER_CACHE_MOST, &cache, NULL) < 0 || !cache.data)
-		return false;
-	while ((found = loader_cache_find(cache.data, cache.size, name, &at)))
+	if ((size_t)snprintf(path, sizeof path, "%s" LOADER_CACHE, search->root) >= sizeof path)
+		return 0;
+	if (ga_file_read(path, LOADER_CACHE_MOST, &cache, NULL) == GPUALLOC_ENOMEM)
+		return GPUALLOC_ENOMEM;
+	while (cache.data && (found = loader_cache_find(cache.data, cache.size, name, &at)))
 		if (take_library(search, found))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static bool look_in_known_folders(struct search *search, const char *name)
@@ -222,13 +224,17 @@ static bool look_in_known_folders(struct search *search, const char *name)
 	return false;
 }
 
-static void find_folders(struct search *search)
+static int find_folders(struct search *search)
 {
 	static const char *const names[] = {"libcuda.so.1", "libnvidia-ml.so.1"};
+	int found = 0;
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (ask_cache(search, names[i]) || look_in_known_folders(search, names[i]))
-			return;
+	for (size_t i = 0; found == 0 && i < sizeof names / sizeof *names; i++) {
+		found = ask_cache(search, names[i]);
+		if (found == 0)
+			found = look_in_known_folders(search, names[i]);
+	}
+	return found < 0 ? found : 0;
 }
 
 /* ---- what is in them ---- */
@@ -236,19 +242,20 @@ static void find_folders(struct search *search)
 static int add_mount(struct cdi_mounts *mounts, const char *host, const char *folder,
 		     const char *name)
 {
-	struct cdi_mount *list, *mount;
+	struct cdi_mount mount = {.host = strdup(host)}, *list = NULL;
 
-	if (mounts->count == MOUNTS_MOST)
-		return 0;
-	list = reallocarray(mounts->list, mounts->count + 1, sizeof *list);
-	if (!list)
+	if (asprintf(&mount.container, "%s/%s", folder, name) < 0)
+		mount.container = NULL;
+	if (mount.host && mount.container && mounts->count < MOUNTS_MOST)
+		list = reallocarray(mounts->list, mounts->count + 1, sizeof *list);
+	if (!list) {
+		free(mount.host);
+		free(mount.container);
 		return GPUALLOC_ENOMEM;
+	}
 	mounts->list = list;
-	mount = &list[mounts->count++];
-	*mount = (struct cdi_mount){.host = strdup(host)};
-	if (asprintf(&mount->container, "%s/%s", folder, name) < 0)
-		mount->container = NULL;
-	return mount->host && mount->container ? 0 : GPUALLOC_ENOMEM;
+	list[mounts->count++] = mount;
+	return 0;
 }
 
 static bool has_mount(const struct cdi_mounts *mounts, const char *folder, const char *name)
@@ -293,8 +300,10 @@ static int add_folder_of_libraries(struct search *search, const char *path)
 	ga_cleanup(close_folder) DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *entry;
 
-	if (!folder && fd >= 0)
+	if (!folder && fd >= 0) {
+		result = errno == ENOMEM ? GPUALLOC_ENOMEM : 0;
 		close(fd);
+	}
 	while (folder && result == 0 && (entry = readdir(folder)))
 		result = add_library(search, path, entry->d_name);
 	return result;
@@ -334,7 +343,7 @@ int cdi_driver_find(const char *root, const char *version, struct cdi_mounts *re
 	if (version)
 		(void)snprintf(search->version, sizeof search->version, "%s", version);
 	if (open_root(search) == 0) {
-		find_folders(search);
+		result = find_folders(search);
 		for (size_t i = 0; result == 0 && i < search->folder_count; i++)
 			result = add_folder_of_libraries(search, search->folders[i]);
 		if (result == 0 && search->folder_count > 0)

@@ -29,14 +29,16 @@ struct cdi_device cdi_device_of(const gpualloc_device *device)
 	};
 }
 
-/* An instance without ids would look like a whole GPU. */
-static bool has_files(struct cdi_place *place, const gpualloc_device *device,
-		      const struct cdi_device *as_files)
+/* GPUALLOC_EDATA if its files are not known. An instance without ids would look like a whole GPU.
+ */
+static int check_files(struct cdi_place *place, const gpualloc_device *device,
+		       const struct cdi_device *as_files)
 {
 	ga_cleanup(cdi_nodes_free) struct cdi_nodes nodes = {0};
 
-	return (!gpualloc_device_parent(device) || as_files->gi >= 0) &&
-	       cdi_nodes_add_device(&nodes, place, as_files) == 0;
+	if (gpualloc_device_parent(device) && as_files->gi < 0)
+		return GPUALLOC_EDATA;
+	return cdi_nodes_add_device(&nodes, place, as_files);
 }
 
 static bool has_name(const struct cdi_entries *entries, const char *name)
@@ -69,11 +71,13 @@ static bool add_device(struct cdi_entries *entries, struct cdi_place *place,
 	long long index = (long long)gpualloc_device_index(device);
 	struct cdi_device *as_files = &entries->devices[entries->device_count];
 	char name[64];
+	int result;
 
 	*as_files = cdi_device_of(device);
-	if (!has_files(place, device, as_files)) {
+	result = check_files(place, device, as_files);
+	if (result < 0) {
 		entries->left_out[entries->left_out_count++] = device;
-		return true;
+		return result == GPUALLOC_EDATA;
 	}
 	entries->device_count++;
 	if (gpu)

@@ -93,24 +93,27 @@ static bool find_access(const struct cdi_place *place, const struct cdi_device *
 	return read_access(place, path, &ret_caps[1]);
 }
 
-/* The table of all instances that there could be. */
-static bool find_minors(struct cdi_place *place, const struct cdi_device *device,
-			int64_t ret_caps[2])
+/* The table of all instances that there could be; 1, 0 or GPUALLOC_ENOMEM. */
+static int find_minors(struct cdi_place *place, const struct cdi_device *device,
+		       int64_t ret_caps[2])
 {
 	char path[4096];
 
 	if (!place->has_read_minors &&
-	    (size_t)snprintf(path, sizeof path, "%s" MIG_MINORS, place->root) < sizeof path)
-		(void)ga_file_read(path, MIG_MINORS_MOST, &place->minors, NULL);
+	    (size_t)snprintf(path, sizeof path, "%s" MIG_MINORS, place->root) < sizeof path &&
+	    ga_file_read(path, MIG_MINORS_MOST, &place->minors, NULL) == GPUALLOC_ENOMEM)
+		return GPUALLOC_ENOMEM;
 	place->has_read_minors = true;
 	return place->minors.data &&
 	       mig_caps_find(place->minors.data, device->minor, device->gi, device->ci, ret_caps);
 }
 
-static bool find_caps(struct cdi_place *place, const struct cdi_device *device, int64_t ret_caps[2])
+/* Likewise. */
+static int find_caps(struct cdi_place *place, const struct cdi_device *device, int64_t ret_caps[2])
 {
 	if (place->root)
-		return find_access(place, device, ret_caps) || find_minors(place, device, ret_caps);
+		return find_access(place, device, ret_caps) ? 1
+							    : find_minors(place, device, ret_caps);
 	if (place->is_simulated)
 		mig_caps_documented(device->minor, device->gi, device->ci, ret_caps);
 	return place->is_simulated;
@@ -129,8 +132,10 @@ int cdi_nodes_add_device(struct cdi_nodes *nodes, struct cdi_place *place,
 	result = add(nodes, path);
 	if (result < 0 || (device->gi < 0 && device->ci < 0))
 		return result;
-	if (device->gi < 0 || device->ci < 0 || !find_caps(place, device, caps))
-		return GPUALLOC_EDATA;
+	result = device->gi < 0 || device->ci < 0 ? 0 : find_caps(place, device, caps);
+	if (result <= 0)
+		return result < 0 ? result : GPUALLOC_EDATA;
+	result = 0;
 	for (size_t i = 0; result == 0 && i < 2; i++) {
 		(void)snprintf(path, sizeof path, "/dev/nvidia-caps/nvidia-cap%lld",
 			       (long long)caps[i]);

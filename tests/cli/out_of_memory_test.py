@@ -57,6 +57,18 @@ def the_picture_runs_out_of_memory():
 
 
 @case
+def cdi_runs_out_of_memory():
+    check("cdi", "generate", "--machine", "a100-mig")
+    with folder() as root:
+        os.makedirs(root + "/usr/lib64")
+        with open(f"{root}/usr/lib64/libcuda.so.535.183.06", "wb") as file:
+            file.write(b"\x7fELF\x02" + bytes(13) + (b"\xb7" if os.uname().machine == "aarch64" else b"\x3e")
+                       + bytes(40))
+        os.symlink("libcuda.so.535.183.06", root + "/usr/lib64/libcuda.so.1")
+        check("cdi", "generate", "-q", "--machine", "dgx1-volta", "--root", root)
+
+
+@case
 def snapshot_runs_out_of_memory():
     check("snapshot", "--machine", "a100-mig", "--anonymous")
 
