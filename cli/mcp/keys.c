@@ -73,6 +73,8 @@ bool keys_repeat(struct session *session, struct pending *pending)
 	struct pending *first = pending->key ? in_flight(session, pending) : NULL;
 	const struct key *key = pending->key ? remembered(session, pending->key) : NULL;
 
+	if (key && key->lease)
+		lease_look_for(session, key->lease);
 	if (first)
 		join(session, first, pending);
 	else if (key)

@@ -74,6 +74,12 @@ static bool was_kept(const struct session *session, const char *id)
 	return false;
 }
 
+void lease_look_for(struct session *session, struct lease *lease)
+{
+	if (lease->is_kept && !was_kept(session, lease->id))
+		lease_has_ended(session, lease);
+}
+
 /* Whether the lease that a call names may be used by it; the call is refused otherwise. */
 static bool may_touch(struct session *session, struct pending *pending, const char *id)
 {

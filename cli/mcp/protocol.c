@@ -328,7 +328,7 @@ void pending_give_up(struct session *session, struct pending *pending)
 		close(pending->process.tether);
 	pending->process.tether = -1;
 	if (pending->process.pid > 0 && pending->tool->reads_only)
-		(void)kill(pending->process.pid, SIGTERM);
+		(void)kill(pending->process.pid, SIGKILL); /* it may be stopped */
 	if (job) {
 		job->is_cancelled = true;
 		(void)send(job->tether, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -214,6 +214,8 @@ void pending_give_up(struct session *session, struct pending *pending);
 
 struct lease *lease_by_id(struct session *session, const char *id);
 void lease_has_ended(struct session *session, struct lease *lease);
+/* Looks for one that was kept, of whose end nobody tells. */
+void lease_look_for(struct session *session, struct lease *lease);
 
 /* What a job says through its tether, and its end. */
 void job_was_told(struct session *session, struct job *job, const char *text, size_t size);

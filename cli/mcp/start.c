@@ -80,22 +80,26 @@ static void close_all(const int *fds, size_t count)
 			close(fds[i]);
 }
 
+/* What stands before the words of a command. */
+enum prefix { PREFIX_NONE, PREFIX_ENDS, PREFIX_STAYS, PREFIX_MINDER };
+
 /* "gpualloc [--agent 3 ends|stays] WORDS...", or for a minder "gpualloc --mind 3 WORDS...". */
-static char **command_line(const struct words *words, const char *first, const char *third)
+static char **command_line(const struct words *words, enum prefix prefix)
 {
+	static char name[] = "gpualloc", tether[] = "3", agent[] = AGENT_WORD, ends[] = AGENT_ENDS,
+		    stays[] = AGENT_STAYS, minder[] = MINDER_WORD;
 	char **list = calloc(words->count + 5, sizeof *list);
-	static char name[] = "gpualloc", tether[] = "3";
 	size_t count = 0;
 
 	if (!list)
 		return NULL;
 	list[count++] = name;
-	if (first) {
-		list[count++] = (char *)(uintptr_t)first;
+	if (prefix != PREFIX_NONE) {
+		list[count++] = prefix == PREFIX_MINDER ? minder : agent;
 		list[count++] = tether;
 	}
-	if (third)
-		list[count++] = (char *)(uintptr_t)third;
+	if (prefix == PREFIX_ENDS || prefix == PREFIX_STAYS)
+		list[count++] = prefix == PREFIX_ENDS ? ends : stays;
 	memcpy(list + count, words->list, words->count * sizeof *list);
 	return list;
 }
@@ -123,10 +127,9 @@ static bool make_ends(int pipes[2][2], int tether[2], bool has_tether)
 bool start_process(const struct starter *starter, struct process *process,
 		   const struct words *words, bool has_tether, bool stays)
 {
-	ga_auto_free char **line = command_line(words, has_tether ? AGENT_WORD : NULL,
-						!has_tether ? NULL
-						: stays     ? AGENT_STAYS
-							    : AGENT_ENDS);
+	ga_auto_free char **line = command_line(words, !has_tether ? PREFIX_NONE
+						       : stays     ? PREFIX_STAYS
+								   : PREFIX_ENDS);
 	ga_auto_close int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int pipes[2][2], tether[2];
 	struct child child = {.words = line, .agent = starter->agent, .mask = starter->mask};
@@ -151,7 +154,7 @@ bool start_process(const struct starter *starter, struct process *process,
 bool start_minder(const struct starter *starter, struct job *job, const struct words *words,
 		  const char *folder)
 {
-	ga_auto_free char **line = command_line(words, MINDER_WORD, NULL);
+	ga_auto_free char **line = command_line(words, PREFIX_MINDER);
 	ga_auto_close int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int pipes[2][2], tether[2];
 	struct child child = {

@@ -218,9 +218,9 @@ static void finish_explain(struct session *session, struct pending *pending)
 	}
 	ga_buffer_text(&text, "it would be ");
 	for (size_t i = 0; i < json_array_size(devices); i++) {
-		const json_t *id = json_object_get(json_array_get(devices, i), "id");
+		json_t *id = json_object_get(json_array_get(devices, i), "id");
 
-		(void)json_array_append(ids, (json_t *)(uintptr_t)id);
+		(void)json_array_append(ids, id);
 		ga_buffer_format(&text, "%s%s", i ? "," : "",
 				 json_string_value(id) ? json_string_value(id) : "?");
 	}

@@ -15,7 +15,7 @@ import tempfile
 import traceback
 
 from cli import case, main
-from client import MODERN, Client, LATEST, Refused, eventually
+from client import LATEST, MODERN, Client, Refused, eventually, processes_with
 from leasing import store
 
 AGENTS = int(os.environ.get("AGENTS", "50"))
@@ -154,16 +154,6 @@ def agent(number, seed, state, folder):
     os._exit(DONE)
 
 
-def is_ours(pid, state):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
-        return f"GPUALLOC_STATE_DIR={state}\0".encode() in file.read()
-    return False
-
-
-def processes_of(state):
-    return [pid for pid in os.listdir("/proc") if pid.isdigit() and is_ours(pid, state)]
-
-
 def read(folder, name):
     with contextlib.suppress(FileNotFoundError), \
             open(os.path.join(folder, name), encoding="utf-8") as file:
@@ -183,7 +173,7 @@ def one_round(one, folder, seed):
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (DONE, DIED), status
     troubles, overlaps = read(folder, "troubles"), read(folder, "overlaps")
     assert not overlaps and not troubles, f"seed {seed}: {overlaps}{troubles}"
-    eventually(lambda: not processes_of(one.path))
+    eventually(lambda: not processes_with(f"GPUALLOC_STATE_DIR={one.path}"))
     leases = one.leases()
     assert not leases["leases"] and not leases["waiting"], f"seed {seed}: {leases}"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of the Model Context Protocol that is strict: what the server writes must be JSON-RPC 2.0, one
 message a line, nobody is answered twice, and structured answers are as their schema says."""
+import itertools
 import json
 import os
 import select
@@ -13,8 +14,25 @@ PATIENCE = 60  # seconds after which an expected message counts as never coming
 LATEST = "2025-11-25"
 MODERN = "2026-07-28"
 META = "io.modelcontextprotocol/"
+MARKS = itertools.count()
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
          "boolean": bool}
+
+
+def words_of(pid, name):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read().split(b"\0")[:-1]
+    except OSError:
+        return []
+
+
+def processes_with(variable):
+    """Those that were started with that in their environment, but for keepers of leases that were kept."""
+    found = (pid for pid in os.listdir("/proc") if pid.isdigit() and
+             variable.encode() in words_of(pid, "environ"))
+    return [words for words in (words_of(pid, "cmdline") for pid in found)
+            if words and not (words[0].startswith(b"gpualloc-hold") and words[-1] == b"-1")]
 
 
 def eventually(predicate):
@@ -55,9 +73,11 @@ class Refused(Exception):
 
 class Client:
     def __init__(self, state, machine="dgx1-volta", version=LATEST, begin=True, **env):
+        self.mark = f"TEST_CLIENT={next(MARKS)}-{os.getpid()}"
+        name, value = self.mark.split("=")
         self.process = subprocess.Popen(
             [GPUALLOC, "mcp", "--machine", machine], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env=environment(GPUALLOC_STATE_DIR=state, **env))
+            stdout=subprocess.PIPE, env=environment(GPUALLOC_STATE_DIR=state, **{name: value}, **env))
         self.number, self.rest, self.version = 0, b"", version
         self.open, self.results, self.cancelled, self.progress = set(), {}, set(), []
         self.schemas = {}
@@ -202,6 +222,8 @@ class Client:
         return self
 
     def __exit__(self, kind, *_):
+        """Nobody may still write to the store when it is removed."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE)
+        eventually(lambda: not processes_with(self.mark))

@@ -314,6 +314,17 @@ def however_the_session_ends_nothing_is_left():
 
 
 @case
+def a_key_does_not_stand_for_a_kept_lease_that_somebody_ended():
+    with store() as one, Client(one.path) as client:
+        ask = {"for_": "10m", "note": "kept", "keep": True, "idempotency_key": "k"}
+        kept = client.call("lease", **ask)["lease"]
+        assert client.call("lease", **ask)["lease"] == kept and len(one.leases()["leases"]) == 1
+        one.ask("release", kept)
+        eventually(lambda: no_leases(one))
+        assert "has ended" in str(client.refused("lease", **ask))
+
+
+@case
 def what_is_kept_outlives_the_session():
     with store() as one:
         with Client(one.path) as client:
@@ -412,6 +423,8 @@ def a_client_that_does_not_read_is_not_waited_for():
         flood = b"".join(json.dumps({"jsonrpc": "2.0", "id": i, "method": "tools/list"}).encode() + b"\n"
                          for i in range(1, 400))
         child.stdin.write(json.dumps(hello).encode() + b"\n")
+        child.stdin.flush()
+        assert child.stdout.readline()  # from here on it takes signals
         os.set_blocking(child.stdin.fileno(), False)
         sent = os.write(child.stdin.fileno(), flood)
         assert sent > 0
