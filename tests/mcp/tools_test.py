@@ -115,8 +115,8 @@ def a_call_that_is_cancelled_leaves_nothing():
             client.cancel(client.start("lease", for_="10m", note="never"))
             client.cancel(client.start("lease", for_="10m", note="never", keep=True))
             client.cancel(client.start("run", command=["sleep", "1000"], note="never"))
-        eventually(lambda: no_leases(one))
-        assert client.call("lease", count=8, for_="1m", note="all")["lease"]
+        # Some may still be on their way to a lease that they then give back.
+        assert client.call("lease", count=8, for_="1m", note="all", wait="1m")["lease"]
         assert client.close() == 0
 
 
