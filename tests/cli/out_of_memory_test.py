@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Each allocation of a command fails in turn: it says so, or did not need it."""
+import json
 import os
 import re
 
@@ -32,8 +33,9 @@ def check(*words, **more):
             good = 0
             assert result.code == 71 and result.raw == b"", \
                 f"{words}, allocation {number}: {result!r}"
-            assert result.err == "gpualloc: out of memory\n", \
-                f"{words}, allocation {number}: {result!r}"
+            said = json.loads(result.err)["error"]["message"] if "--json" in words \
+                else result.err.removeprefix("gpualloc: ").removesuffix("\n")
+            assert said == "out of memory", f"{words}, allocation {number}: {result!r}"
         number += 1
     assert number > ENOUGH, words
 
