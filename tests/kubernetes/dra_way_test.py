@@ -99,6 +99,8 @@ def what_a_person_leases_is_not_given_to_pods_until_it_is_given_back():
         person = Person(found.kubelet, "-n", "2", "--require", "0,3")
         found.wait(lambda devices: sum(bool(one.get("taints")) for one in devices.values()) == 192)
         taint, = found.devices()["set-0-1"]["taints"]
+        # Not chosen by the number of GPUs: the allocator of 1.36 does not give back the counters of what is tainted.
+        assert found.devices()["set-0-1"]["attributes"]["gpus"] == {"int": 0}, found.devices()["set-0-1"]
         assert (taint["key"], taint["value"]) == (f"{DRIVER}/unavailable", "leased"), taint
         assert not {node(0), node(3)} & set(found.pod("a", 2)[0])
         person.end()

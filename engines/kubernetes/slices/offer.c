@@ -425,6 +425,13 @@ static json_t *set_device(const struct offer *offer, const struct ranked_set *se
 		if (why && !json_object_get(result, "taints"))
 			offer_taint(offer->settings, result, why);
 	}
+	/*
+	 * The allocator of 1.36 subtracts a device's counters before it looks at its taints, and keeps
+	 * them if these forbid it: healthy sets behind it would not fit any more. A selector by the
+	 * number of GPUs comes before both.
+	 */
+	if (json_object_get(result, "taints"))
+		set_number(attributes, "gpus", 0);
 	set_text(attributes, "productName", common.model);
 	set_number(attributes, "numaNode", common.numa);
 	set_text(attributes, "resource.kubernetes.io/pcieRoot", common.root);
