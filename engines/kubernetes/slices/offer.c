@@ -426,9 +426,9 @@ static json_t *set_device(const struct offer *offer, const struct ranked_set *se
 			offer_taint(offer->settings, result, why);
 	}
 	/*
-	 * The allocator of 1.36 subtracts a device's counters before it looks at its taints, and keeps
-	 * them if these forbid it: healthy sets behind it would not fit any more. A selector by the
-	 * number of GPUs comes before both.
+	 * The allocator of 1.36 subtracts a device's counters before it looks at its taints, and
+	 * keeps them if these forbid it: healthy sets behind it would not fit any more. A selector
+	 * by the number of GPUs comes before both.
 	 */
 	if (json_object_get(result, "taints"))
 		set_number(attributes, "gpus", 0);
