@@ -126,6 +126,9 @@ static int refuse_run(const struct call *call, const struct engine_words *words)
 				  "a container with --restart=%s would start again later, without "
 				  "a lease; leave it out",
 				  words->restart);
+	if (words->cidfile && !*words->cidfile)
+		return fail_usage(call->command, "--cidfile without a name tells nobody which "
+						 "container it is; leave it out");
 	if (words->cidfile && access(words->cidfile, F_OK) == 0)
 		return fail_usage(call->command, "--cidfile: %s is there already", words->cidfile);
 	return 0;

@@ -12,16 +12,50 @@ static bool is_one_of(const char *word, const char *const *list)
 	return false;
 }
 
+/* Single letters that take no value: before the verb, and of run. They can be written together,
+ * and with one that takes a value behind them: -itv /a:/b. */
+static const char letters_before[] = "Dhrv", letters_of_run[] = "Pdiqt";
+
+/* Where in a word of single letters the one with a value is; its end if there is none. */
+static const char *last_letter(const char *word, const char *alone)
+{
+	return word + 1 + strspn(word + 1, alone);
+}
+
+static bool is_letters(const char *word)
+{
+	return word[0] == '-' && word[1] != '-' && word[1];
+}
+
+/* Whether all of them take no value, or the last has its own in the same word. */
+static bool letters_stand_alone(const char *word, const char *alone)
+{
+	const char *last = last_letter(word, alone);
+
+	return !last[0] || last[1];
+}
+
+/* What this letter is given, in the same word or the next; NULL if the word is another. */
+static const char *value_of_letter(char *const *word, const char *alone, char letter)
+{
+	const char *last = is_letters(*word) ? last_letter(*word, alone) : "";
+
+	if (*last != letter)
+		return NULL;
+	return last[1] == '=' ? last + 2 : last[1] ? last + 1 : word[1];
+}
+
 /* Options before the verb that take no value; all others do, and so do docker's -c and -H. */
 static bool stands_alone_before(const char *word)
 {
 	static const char *const flags[] = {"--debug",     "--help",   "--noout",
 					    "--remote",    "--syslog", "--tls",
 					    "--tlsverify", "--trace",  "--transient-store",
-					    "--version",   "-D",       "-h",
-					    "-r",          "-v",       NULL};
+					    "--version",   NULL};
 
-	return strchr(word, '=') || is_one_of(word, flags) || (word[1] != '-' && word[2]);
+	if (is_letters(word))
+		return letters_stand_alone(word, letters_before);
+	return strchr(word, '=') || is_one_of(word, flags);
 }
 
 /* Options of run that take no value. */
@@ -55,8 +89,8 @@ static bool stands_alone(const char *word)
 					    "--use-api-socket",
 					    NULL};
 
-	if (word[1] != '-')
-		return word[1 + strspn(word + 1, "ditPq")] == '\0' || strlen(word) > 2;
+	if (is_letters(word))
+		return letters_stand_alone(word, letters_of_run);
 	return strchr(word, '=') || is_one_of(word, flags);
 }
 
@@ -64,8 +98,8 @@ static bool detaches(const char *word)
 {
 	if (strcmp(word, "--detach") == 0 || strcmp(word, "--detach=true") == 0)
 		return true;
-	return word[0] == '-' && word[1] != '-' && strchr(word, 'd') &&
-	       word[1 + strspn(word + 1, "ditPq")] == '\0';
+	return is_letters(word) &&
+	       memchr(word, 'd', (size_t)(last_letter(word, letters_of_run) - word));
 }
 
 /* The value of "--name=VALUE", or of "--name" followed by it; NULL if the word is another. */
@@ -90,18 +124,22 @@ static void read_before(struct engine_words *read, char *const *word)
 	if (strcmp(*word, "--remote") == 0 || strcmp(*word, "--remote=true") == 0 ||
 	    strcmp(*word, "-r") == 0)
 		read->remote = "--remote";
-	if (strncmp(*word, "-c", 2) == 0)
+	if (value_of_letter(word, letters_before, 'c'))
 		read->remote = "-c";
-	if (strncmp(*word, "-H", 2) == 0)
-		host = (*word)[2] ? *word + 2 : word[1];
+	if (!host)
+		host = value_of_letter(word, letters_before, 'H');
 	if (host)
 		read->host = host;
 }
 
 static void read_option(struct engine_words *read, char *const *word)
 {
-	const char *device = value_of(word, "--device"), *value;
+	const char *device = value_of(word, "--device"), *value = value_of(word, "--env");
 
+	if (!value)
+		value = value_of_letter(word, letters_of_run, 'e');
+	if (value && strncmp(value, "NVIDIA_VISIBLE_DEVICES=", 23) == 0)
+		read->gpus = "NVIDIA_VISIBLE_DEVICES";
 	if ((value = value_of(word, "--cidfile")))
 		read->cidfile = value;
 	if ((value = value_of(word, "--restart")))
