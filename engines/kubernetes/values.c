@@ -82,6 +82,11 @@ static bool is_alphanumeric(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static bool is_name(const char *text, size_t size, size_t most, const char *more, bool lower)
 {
 	if (size == 0 || size > most || !is_alphanumeric(text[0]) ||
@@ -117,7 +122,8 @@ int set_cdi_kind(struct settings *settings, const char *value, gpualloc_error *e
 	const char *slash = strchr(value, '/');
 
 	if (!slash || !is_name(value, (size_t)(slash - value), 100, ".-_", false) ||
-	    !is_name(slash + 1, strlen(slash + 1), 63, "-_", false))
+	    !is_name(slash + 1, strlen(slash + 1), 63, "-_", false) || is_digit(*value) ||
+	    is_digit(slash[1]))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
 				    "\"%s\" is not a kind of CDI devices like nvidia.com/gpu",
 				    value);
@@ -133,7 +139,8 @@ static bool is_subdomain(const char *value, size_t most)
 
 int set_driver(struct settings *settings, const char *value, gpualloc_error *error)
 {
-	if (!is_subdomain(value, sizeof settings->driver - 1))
+	/* Claims' CDI devices are of a kind of this vendor, and CDI wants a letter first. */
+	if (!is_subdomain(value, sizeof settings->driver - 1) || is_digit(*value))
 		return ga_error_set(error, GPUALLOC_EUSAGE,
 				    "\"%s\" is not the name of a driver like gpu.example.com",
 				    value);

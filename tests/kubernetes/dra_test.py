@@ -261,6 +261,22 @@ def one_device_has_one_claim_but_admin_access_takes_no_lease():
 
 
 @needs
+def a_claim_that_was_given_other_devices_takes_none_of_another_claim():
+    with cluster() as (kubelet, _):
+        claim, other = kubelet.claim("a", "gpu-0"), kubelet.claim("b", "gpu-1")
+        kubelet.prepared(claim)
+        kubelet.prepared(other)
+        moved = kubelet.claim("a", "gpu-1", uid=claim["metadata"]["uid"])
+        assert other["metadata"]["uid"] in kubelet.refused(moved)
+        assert set(leases(kubelet)) == set(uuids(0, 1))
+        kubelet.unprepare(other)
+        assert kubelet.containers_get(kubelet.prepared(moved)) == nodes(1)
+        wait_leases(kubelet, uuids(1))
+        kubelet.unprepare(claim)
+        assert not leases(kubelet) and not kubelet.files()
+
+
+@needs
 def instances_are_prepared_with_their_capability_files():
     with cluster("a100-mig", "--mig", "mixed") as (kubelet, _):
         machine = json.loads(cli.ok("snapshot", "--machine", "a100-mig"))
@@ -566,6 +582,16 @@ def calls_that_make_no_sense_get_a_status_or_a_sentence():
 
 
 @needs
+def a_sentence_that_is_cut_in_a_letter_does_not_spoil_the_other_answers():
+    with cluster() as (kubelet, _):
+        good, odd = kubelet.claim("a", "gpu-0"), kubelet.claim("b", "x" + "é" * 60)
+        answer = kubelet.prepare(good, odd)
+        assert "has no device" in answer[odd["metadata"]["uid"]].error, answer
+        assert answer[good["metadata"]["uid"]].devices, answer
+        kubelet.unprepare(good, odd)
+
+
+@needs
 def every_mistake_of_dra_is_named_at_once():
     done = subprocess.run(
         [os.environ["GPUALLOC_K8S"], "--api", "dra", "--driver", "GPU_x", "--node", "a..b",
@@ -576,6 +602,11 @@ def every_mistake_of_dra_is_named_at_once():
     for part in ("--driver", "--node", "--replicas: it is only for `--api device-plugin`", "--cdi-dir",
                  "too long together", "nothing was started"):
         assert part in done.stderr, (part, done.stderr)
+    for words in (["--api", "dra", "--driver", "9.example.com"], ["--cdi-kind", "9.com/gpu"],
+                  ["--cdi-kind", "a.com/9"]):
+        done = subprocess.run([os.environ["GPUALLOC_K8S"], *words], env=cli.environment(), capture_output=True,
+                              text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
+        assert done.returncode == 64 and words[-2] in done.stderr, done
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include "owned.h"
 #include "slices/names.h"
 #include "slices/publisher.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,9 +58,11 @@ static void end(struct operation *operation)
 static void fail(struct operation *operation, const char *why)
 {
 	const struct log *log = &operation->dra->agent->log;
+	ga_auto_free char *clean = ga_text_clean(why, strlen(why));
 
+	/* The kubelet cannot read an answer in which one text is not UTF-8. */
 	(void)snprintf(operation->failure, sizeof operation->failure, "%s",
-		       *why ? why : "it failed");
+		       clean && *clean ? clean : "it failed");
 	log_say(log, LOG_LEVEL_ERROR, "claim %s/%s (%s) is not %s: %s", operation->namespace,
 		operation->name, operation->uid,
 		operation->answer->is_prepare ? "prepared" : "unprepared", operation->failure);
@@ -189,15 +192,27 @@ static const struct prepared_claim *other_claim_of(const struct operation *opera
 	return NULL;
 }
 
+/* A claim that was given other devices since, with nobody told, has only those that it was prepared
+ * with. */
+static bool has_already(const struct operation *operation, const char *uuid)
+{
+	const struct prepared_claim *mine = dra_find(operation->dra, operation->uid);
+
+	for (size_t i = 0; mine && mine->is_prepared && i < mine->units.count; i++)
+		if (!mine->units.list[i].is_admin && strcmp(mine->units.list[i].uuid, uuid) == 0)
+			return true;
+	return false;
+}
+
 /* Admin access is for looking after devices, also those that are sick or somebody's. */
 static int check_unit(const struct operation *operation, const char *uuid,
 		      const struct allocation_result *result, gpualloc_error *error)
 {
 	const struct agent *agent = operation->dra->agent;
-	const struct prepared_claim *mine = dra_find(operation->dra, operation->uid), *other;
+	const struct prepared_claim *other;
 	struct unit *unit = inventory_find(&agent->inventory, uuid);
 
-	if (result->is_admin || (mine && mine->is_prepared))
+	if (result->is_admin || has_already(operation, uuid))
 		return 0;
 	other = other_claim_of(operation, uuid);
 	if (other)
