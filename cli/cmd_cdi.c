@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Where the files of the machine are: below --root; / for this machine; else nowhere. */
 static struct cdi_place place_of(const struct call *call, const gpualloc_machine *machine)
@@ -96,6 +97,8 @@ static int save(const struct call *call, const struct ga_buffer *text)
 	if (!path)
 		return output_print(text);
 	result = cdi_make_folder(path, error);
+	/* A new file is for everybody to read, as the folder is: engines run as any user. */
+	(void)umask(022);
 	return result < 0 ? fail_error(result, error) : output_save(path, text);
 }
 

@@ -148,7 +148,8 @@ def what_is_missing_is_said():
 def a_file_appears_whole_in_a_new_folder():
     with folder() as where:
         path = os.path.join(where, "run/cdi/gpualloc.json")
-        assert ok("cdi", "generate", "--machine", "dgx2", "--kind", "a.b/c", "--output", path) == ""
+        assert ok("cdi", "generate", "--machine", "dgx2", "--kind", "a.b/c", "--output", path,
+                  umask=0o077) == ""
         with open(path, encoding="utf-8") as file:
             document, _ = checked(file.read())
         assert document["kind"] == "a.b/c" and os.stat(path).st_mode & 0o044 == 0o044
