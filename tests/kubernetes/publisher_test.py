@@ -254,6 +254,20 @@ def a_restart_changes_nothing_and_keeps_names_with_their_gpus(api):
 
 
 @with_api
+def a_name_with_an_absurd_number_is_not_taken_over(api):
+    with publishing(api) as publisher:
+        publisher.until(is_there(api))
+        labels = publisher.labels
+    odd = copy.deepcopy(next(one for one in slices_at(api) if one["spec"].get("devices")))
+    odd["metadata"] = {"name": "odd"}
+    next(one for one in odd["spec"]["devices"] if one["name"] == "gpu-0")["name"] = "gpu-2000000000"
+    api.store(ROOT + "odd", None, odd)
+    with publishing(api) as publisher:
+        publisher.until(lambda: ROOT + "odd" not in api.objects)
+        assert publisher.labels == labels, publisher.labels
+
+
+@with_api
 def what_others_remove_or_change_is_mended(api):
     with publishing(api) as publisher:
         publisher.until(is_there(api))

@@ -11,7 +11,8 @@
 
 #define SLICES_PATH "/apis/resource.k8s.io/v1/resourceslices"
 
-enum { PATH_SIZE = 1024, TRIES = 4, SLICES_MOST = 1024 };
+/* LABEL_MOST: as many counters may be published, and no label that we give comes near. */
+enum { PATH_SIZE = 1024, TRIES = 4, SLICES_MOST = 1024, LABEL_MOST = 4095 };
 
 /* ---- what is known ---- */
 
@@ -197,7 +198,7 @@ static void learn_device(json_t *labels, const json_t *device)
 	if (!name || !uuid || !ga_text_starts(name, "gpu-"))
 		return;
 	name += strlen("gpu-");
-	if (ga_text_take_number(&name, INT32_MAX, &label) &&
+	if (ga_text_take_number(&name, LABEL_MOST, &label) &&
 	    (!*name || ga_text_starts(name, "-mig-")))
 		(void)json_object_set_new(labels, uuid, json_integer((json_int_t)label));
 }
