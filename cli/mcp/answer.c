@@ -230,6 +230,22 @@ static json_t *last_error(const char *complained, size_t size)
 	return last;
 }
 
+/* As many whole characters as there is room for; they may come from anywhere. */
+static void add_shown(struct ga_buffer *text, const char *said, size_t size, size_t most)
+{
+	for (size_t length; size > 0; said += length, size -= length) {
+		bool is_shown;
+
+		length = *said == '\n' ? 1 : ga_text_character(said, size);
+		is_shown = length > 0;
+		length = is_shown ? length : 1;
+		if (length > most)
+			return;
+		most -= length;
+		ga_buffer_append(text, is_shown ? said : "?", length);
+	}
+}
+
 void refuse_as(struct session *session, struct pending *pending, const char *complained,
 	       size_t size, int status)
 {
@@ -241,10 +257,9 @@ void refuse_as(struct session *session, struct pending *pending, const char *com
 	json_t *shown = json_pack("{s:i, s:s}", "status", status, "kind", kind ? kind : "other");
 
 	if (message)
-		ga_buffer_text(&text, message);
+		add_shown(&text, message, strlen(message), WORDS_MOST / 2);
 	else if (size > 0)
-		ga_buffer_format(&text, "%.*s", size < WORDS_MOST / 2 ? (int)size : WORDS_MOST / 2,
-				 complained);
+		add_shown(&text, complained, size, WORDS_MOST / 2);
 	else
 		ga_buffer_format(&text, "gpualloc ended with status %d and without a word", status);
 	if (kind)

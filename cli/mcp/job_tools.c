@@ -97,8 +97,21 @@ static json_t *seen(const struct job *job)
 	return shown;
 }
 
+/* Cut between characters: a document has whole ones. */
+static size_t whole_characters(const char *text, size_t size, size_t most)
+{
+	if (size <= most)
+		return size;
+	while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80)
+		most--;
+	return most;
+}
+
 static void add_words(struct ga_buffer *text, const struct job *job)
 {
+	enum { SHOWN = 80 };
+	size_t shown = whole_characters(job->command, strlen(job->command), SHOWN);
+
 	ga_buffer_format(text, "job %s: %s", job->id, state_of(job));
 	if (job->exit_status >= 0)
 		ga_buffer_format(text, ", exit status %d", job->exit_status);
@@ -108,8 +121,8 @@ static void add_words(struct ga_buffer *text, const struct job *job)
 		ga_buffer_text(text, ", until at most ");
 		answer_add_time(text, job->until);
 	}
-	ga_buffer_format(text, ", %llu bytes printed: %.80s", (unsigned long long)job->log.total,
-			 job->command);
+	ga_buffer_format(text, ", %llu bytes printed: %.*s", (unsigned long long)job->log.total,
+			 (int)shown, job->command);
 }
 
 /* ---- run ---- */
@@ -193,14 +206,7 @@ static char *joined(const json_t *list)
 				 json_string_value(json_array_get(list, i)));
 	if (text.failed)
 		return NULL;
-	/* Cut between characters: a document has whole ones. */
-	if (text.size > COMMAND_SHOWN) {
-		size_t end = COMMAND_SHOWN;
-
-		while (end > 0 && ((unsigned char)text.data[end] & 0xc0) == 0x80)
-			end--;
-		text.data[end] = '\0';
-	}
+	text.data[whole_characters(text.data, text.size, COMMAND_SHOWN)] = '\0';
 	return ga_buffer_take(&text, NULL);
 }
 

@@ -263,10 +263,12 @@ static void begin_tool(struct session *session, struct pending *pending)
 	else if (session->pending_count > PENDING_MOST)
 		refuse(session, pending, NULL,
 		       "%d calls are being done already: wait for some of them", PENDING_MOST);
+	else if (keys_repeat(session, pending))
+		return;
 	else if (pending->key && !keys_have_room(session))
 		refuse(session, pending, NULL,
 		       "there is no room for another idempotency_key: release what you have");
-	else if (!keys_repeat(session, pending))
+	else
 		pending->tool->begin(session, pending);
 }
 
@@ -426,6 +428,8 @@ static void take_message(struct session *session, json_t *document)
 	else if (message.kind == RPC_NOTIFICATION &&
 		 strcmp(message.method, "notifications/cancelled") == 0)
 		cancel(session, json_object_get(message.params, "requestId"));
+	/* What is answered already is no call that is being done, however many come at once. */
+	session_sweep(session);
 }
 
 /* Only one version has them. Each part is answered by itself, which JSON-RPC allows. */

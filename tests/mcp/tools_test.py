@@ -251,6 +251,33 @@ def what_it_does_not_know_is_refused_with_a_sentence():
 
 
 @case
+def words_that_are_cut_off_are_cut_between_characters():
+    with store() as one, Client(one.path) as client:
+        for before in range(4):
+            words = ["true", "x" * before + "\u00e9\u20ac\U0001f600" * 60]
+            job = client.call("run", command=words, note="n")["job"]
+            ended(client, job)
+            client.call("job_status", job=job)
+        # A long refusal is a refusal with words.
+        for name in ("x" * 50000, "\u20ac" * 2000):
+            assert "there is no program" in str(client.refused("run", command=[name], note="n"))
+        assert client.close() == 0
+
+
+@case
+def many_calls_at_once_that_do_not_wait_are_all_answered():
+    with store() as one, Client(one.path) as client:
+        calls = [json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call",
+                             "params": {"name": "job_status", "arguments": {}}}).encode() + b"\n"
+                 for number in range(1000, 1100)]
+        client.open.update(range(1000, 1100))
+        client.write(b"".join(calls))
+        for number in range(1000, 1100):
+            assert client.finish(number, "job_status") == {"jobs": []}
+        assert client.close() == 0
+
+
+@case
 def what_others_have_is_not_touched():
     with store() as one:
         person = cli.ok("hold", "--machine", one.machine, "--for", "10m",
