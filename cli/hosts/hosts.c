@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILE_MOST = 1 << 20, HOSTS_MOST = 256, NAME_MOST = 255, STATUS_DATA = 65 };
+enum { FILE_MOST = 1 << 20, HOSTS_MOST = 256, GROUPS_MOST = 64, NAME_MOST = 255, STATUS_DATA = 65 };
 
 #define SITE_FILE "/etc/gpualloc/hosts"
 
@@ -135,6 +135,9 @@ static int add_group(const struct reading *reading, struct host *host, const cha
 			       word);
 	if (is_in(host, word))
 		return mistake(reading, "the group %.80s is there twice", word);
+	if (host->group_count == GROUPS_MOST)
+		return mistake(reading, "%.80s is one group too many for a host: 64 are the most",
+			       word);
 	longer = reallocarray(host->groups, host->group_count + 1, sizeof *longer);
 	if (!longer)
 		return fail_memory();

@@ -56,6 +56,7 @@ def a_mistake_in_the_hosts_file_is_named_with_its_line():
     for text, says in {
             "gpu1 lab\n-oProxyCommand=x\n": ":2: \"-oProxyCommand=x\" cannot be a host",
             "gpu1\n\n# x\ngpu1\n": ":4: the host gpu1 is there twice",
+            "gpu1 " + " ".join(f"g{i}" for i in range(100000)): ":1: g64 is one group too many",
             "gpu1 colour=red\n": ":1: there is no option \"colour=red\"; gpualloc=PATH is one",
             "gpu1 gpualloc=a;b\n": ":1: gpualloc=a;b: the path of gpualloc",
             "gpu1 gpualloc=\n": ":1: gpualloc=: the path",
