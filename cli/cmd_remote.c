@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@ static int become_gpualloc(const struct request *request)
 
 	if (!arguments)
 		return fail_memory();
+	for (size_t i = 0; i < request->variable_count; i++)
+		if (putenv(request->variables[i]) != 0)
+			return fail_memory();
 	arguments[0] = name;
 	memcpy(arguments + 1, request->words, request->word_count * sizeof *arguments);
 	if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0)

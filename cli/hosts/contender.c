@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -34,24 +33,28 @@ static bool is_open(const struct contender *contender)
 	return contender->ended >= 0;
 }
 
-/* So that the other hosts need not wait until ssh is connected here and reads. */
-static bool send_all(int fd, const struct ga_buffer *text)
+static bool is_asked(const struct contender *contender)
 {
-	enum { PIPE_MOST = 1 << 20 };
+	return contender->sent == contender->request->size;
+}
 
-	if (text->size > PIPE_BUF)
-		(void)fcntl(fd, F_SETPIPE_SZ,
-			    text->size < PIPE_MOST ? (int)text->size : (int)PIPE_MOST);
-	for (size_t sent = 0; sent < text->size;) {
-		ssize_t put = write(fd, text->data + sent, text->size - sent);
+/* As much of the request as goes: a host that does not read holds up nobody. If it cannot be sent,
+ * ssh says why when it ends. */
+static void speak(struct contender *contender)
+{
+	const struct ga_buffer *request = contender->request;
 
-		if (put < 0 && errno == EINTR)
-			continue;
+	while (contender->in >= 0 && !is_asked(contender)) {
+		ssize_t put = write(contender->in, request->data + contender->sent,
+				    request->size - contender->sent);
+
+		if (put < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
 		if (put <= 0)
-			return false;
-		sent += (size_t)put;
+			close_end(&contender->in);
+		else
+			contender->sent += (size_t)put;
 	}
-	return true;
 }
 
 int contender_start(struct contender *contender, const char *ssh, const struct ga_buffer *request)
@@ -68,12 +71,13 @@ int contender_start(struct contender *contender, const char *ssh, const struct g
 	contender->said = GA_BUFFER_INIT(SAID_MOST);
 	contender->errors = GA_BUFFER_INIT(SAID_MOST);
 	contender->heard_at = ga_clock_ms();
+	contender->request = request;
 	if (reason)
 		return reason;
+	(void)fcntl(contender->in, F_SETFL, O_NONBLOCK);
 	(void)fcntl(contender->out, F_SETFL, O_NONBLOCK);
 	(void)fcntl(contender->err, F_SETFL, O_NONBLOCK);
-	/* If it cannot be sent, ssh says why when it ends. */
-	(void)send_all(contender->in, request);
+	speak(contender);
 	return 0;
 }
 
@@ -82,6 +86,7 @@ void contender_watch(const struct contender *contender, struct pollfd *fds)
 	fds[0] = (struct pollfd){contender->out, POLLIN, 0};
 	fds[1] = (struct pollfd){contender->err, POLLIN, 0};
 	fds[2] = (struct pollfd){contender->ended, POLLIN, 0};
+	fds[3] = (struct pollfd){is_asked(contender) ? -1 : contender->in, POLLOUT, 0};
 }
 
 void contender_say(const struct contender *contender, const char *line)
@@ -89,7 +94,7 @@ void contender_say(const struct contender *contender, const char *line)
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(LINE_MOST);
 
 	ga_buffer_format(&text, "%s\n", line);
-	if (contender->in >= 0 && !text.failed)
+	if (contender->in >= 0 && is_asked(contender) && !text.failed)
 		(void)!write(contender->in, text.data, text.size);
 }
 
@@ -255,6 +260,10 @@ static void give_reason(const struct contender *contender, struct contender_news
 		reason = answer_silence(
 			contender->host, contender->status,
 			(struct ga_view){contender->errors.data, contender->errors.size});
+	} else if (contender->status == 0) {
+		/* Nothing ran, so it is no success. */
+		news->value = STATUS_UNAVAILABLE;
+		reason = strdup("gpualloc there ended and did not say why");
 	}
 	set_words(news, reason);
 }
@@ -278,6 +287,7 @@ void contender_hear(struct contender *contender, struct contender_news *ret_news
 	if (is_open(contender)) {
 		bool has_ended = poll(&ended, 1, 0) > 0;
 
+		speak(contender);
 		take(&contender->out, &contender->said, &contender->heard_at);
 		take(&contender->err, &contender->errors, NULL);
 		take_lines(contender, &news);

@@ -15,6 +15,7 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -174,7 +175,8 @@ static int64_t deadline_of(const struct call *call)
 int ask_words(const struct call *call, const struct hosts *hosts, char **words, const char *command,
 	      struct answer **ret_answers)
 {
-	struct request request = {.mode = REQUEST_ASK, .words = words};
+	struct request request = {
+		.mode = REQUEST_ASK, .words = words, .agent = getenv("GPUALLOC_AGENT")};
 	struct question question = {
 		.request = &request, .command = command, .deadline_ms = deadline_of(call)};
 

@@ -58,6 +58,10 @@ void request_write(struct ga_buffer *text, const struct request *request)
 	(void)snprintf(number, sizeof number, "%u", request->silence_s);
 	if (request->silence_s > 0)
 		put(&words, WORD_SILENCE, number);
+	if (request->agent && *request->agent) {
+		ga_buffer_format(&words, "%cGPUALLOC_AGENT=%s", WORD_VARIABLE, request->agent);
+		ga_buffer_char(&words, '\0');
+	}
 	for (size_t i = 0; i < request->variable_count; i++)
 		put(&words, WORD_VARIABLE, request->variables[i]);
 	for (size_t i = 0; i < request->word_count; i++)

@@ -32,6 +32,7 @@ struct request {
 	bool outlives;   /* the job goes on without the connection */
 	bool is_unkept;  /* while waiting, nothing is kept for it */
 	unsigned silence_s;
+	const char *agent; /* on whose behalf is asked; NULL or "" if it is the user */
 	char **variables; /* NAME=VALUE; NULL after the last */
 	size_t variable_count;
 	char **words; /* of gpualloc's command line, without its name; NULL after the last */

@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <termios.h>
@@ -115,6 +116,7 @@ static int make_request(struct running *running, enum manner manner, struct requ
 	while (request->words[request->word_count])
 		request->word_count++;
 	request->mode = REQUEST_JOB;
+	request->agent = getenv("GPUALLOC_AGENT");
 	request->outlives = call.value[OPTION_KEEP] != NULL;
 	request->is_unkept = manner == UNKEPT;
 	request->must_exist = call.value[OPTION_CHDIR] != NULL;
@@ -238,9 +240,9 @@ static void wait_for_news(const struct running *running, const struct contest *c
 	int64_t left = next_ping - ga_clock_ms();
 
 	for (size_t i = 0; i < contest->count; i++)
-		contender_watch(&contest->list[i], &fds[3 * i]);
-	fds[3 * contest->count] = (struct pollfd){running->signals, POLLIN, 0};
-	(void)poll(fds, 3 * contest->count + 1, left > 0 ? (int)left : 0);
+		contender_watch(&contest->list[i], &fds[CONTENDER_FDS * i]);
+	fds[CONTENDER_FDS * contest->count] = (struct pollfd){running->signals, POLLIN, 0};
+	(void)poll(fds, CONTENDER_FDS * contest->count + 1, left > 0 ? (int)left : 0);
 }
 
 /*
@@ -250,7 +252,7 @@ static void wait_for_news(const struct running *running, const struct contest *c
 static struct contender *first_granted(struct running *running, struct contest *contest,
 				       int *ret_status, int *ret_signal)
 {
-	ga_auto_free struct pollfd *fds = calloc(3 * contest->count + 1, sizeof *fds);
+	ga_auto_free struct pollfd *fds = calloc(CONTENDER_FDS * contest->count + 1, sizeof *fds);
 	int64_t next_ping = ga_clock_ms() + PING_MS;
 	size_t left = contest->count;
 
@@ -378,23 +380,24 @@ static void follow(const struct running *running, struct contender *contender,
 	int64_t next_ping = 0;
 
 	while (!course->lost && !(course->status >= 0 && session->ended < 0)) {
-		struct pollfd fds[5];
+		enum { SIGNALS = CONTENDER_FDS, SESSION };
+		struct pollfd fds[SESSION + 1];
 		int64_t until = next_ping, now;
 		int number;
 
 		contender_watch(contender, fds);
-		fds[3] = (struct pollfd){running->signals, POLLIN, 0};
-		fds[4] = (struct pollfd){session->ended, POLLIN, 0};
+		fds[SIGNALS] = (struct pollfd){running->signals, POLLIN, 0};
+		fds[SESSION] = (struct pollfd){session->ended, POLLIN, 0};
 		if (course->one_ended_at >= 0 && course->one_ended_at + LINGER_MS < until)
 			until = course->one_ended_at + LINGER_MS;
 		now = ga_clock_ms();
-		(void)poll(fds, 5, until > now ? (int)(until - now) : 0);
+		(void)poll(fds, SESSION + 1, until > now ? (int)(until - now) : 0);
 		while ((number = take_signal(running)))
 			if (number == SIGHUP && running->call->value[OPTION_KEEP])
 				course->lost = STATUS_UNAVAILABLE;
 			else
 				pass_signal(contender, number);
-		if (session->ended >= 0 && fds[4].revents) {
+		if (session->ended >= 0 && fds[SESSION].revents) {
 			(void)ssh_status(session->pid);
 			ga_close_fd(&session->ended);
 			session->ended = -1;

@@ -19,6 +19,8 @@ struct contender {
 	const struct host *host;
 	char control[108]; /* the socket that the session will go through; "": the user's own */
 	pid_t pid;
+	const struct ga_buffer *request;
+	size_t sent;             /* of it */
 	int in, out, err, ended; /* ended is a pidfd; -1: it has, or was never started */
 	struct ga_buffer said, errors;
 	char lease[64]; /* what it was granted */
@@ -42,9 +44,10 @@ struct contender_news {
 	int value;
 };
 
-/* The request is that of a job. Returns 0 or an errno. */
+/* The request is that of a job, and must stay until the contender is dropped. Returns 0 or an errno. */
 int contender_start(struct contender *contender, const char *ssh, const struct ga_buffer *request);
-/* Gives its descriptors to poll() after. fds has room for 3. */
+/* Gives its descriptors to poll() after. fds has room for CONTENDER_FDS. */
+enum { CONTENDER_FDS = 4 };
 void contender_watch(const struct contender *contender, struct pollfd *fds);
 /* What has happened since; call it until it says CONTENDER_NOTHING. */
 void contender_hear(struct contender *contender, struct contender_news *ret_news);

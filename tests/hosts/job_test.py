@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 
 import cli
 import sshd
@@ -156,6 +157,55 @@ def signals_reach_the_command_without_a_terminal():
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, (number, process.returncode, out, err)
+
+
+@case
+def an_agent_is_one_on_the_other_host_too():
+    show = ["sh", "-c", "echo $GPUALLOC_AGENT; gpualloc leases --json"]
+    for agent in ("tester", None, ""):
+        result = lab().run("run", "--on", "gpu1", "--", *show, env={"GPUALLOC_AGENT": agent})
+        name, _, leases = result.out.partition("\n")
+        assert name == (agent or ""), result
+        assert json.loads(leases)["leases"][0].get("agent") == (agent or None), result
+    held = json.loads(LAB.run("hold", "--on", "gpu1", "--for", "10m", "--json",
+                              env={"GPUALLOC_AGENT": "tester"}).out)
+    lease, = json.loads(LAB.hosts[0].run("leases", "--json").out)["leases"]
+    assert lease["agent"] == "tester", (held, lease)
+    assert LAB.run("release", "--on", "gpu1", lease["id"]).code == 0
+    assert is_free(LAB.hosts[0])
+
+
+# ---- an ssh that is not one ----
+
+def pretender(body):
+    """What --on makes of an ssh that does this."""
+    path = os.path.join(WHERE.name, "pretender")
+    with open(path, "w", encoding="utf-8") as script:
+        script.write("#!/bin/sh\ncase $1 in -O) exit 255;; esac\n" + body + "\n")
+    os.chmod(path, 0o700)
+    return cli.environment(GPUALLOC_SSH=path, XDG_RUNTIME_DIR=WHERE.name, GPUALLOC_HOSTS="/nonexistent")
+
+
+@case
+def an_end_before_the_command_began_is_no_success():
+    result = subprocess.run([cli.GPUALLOC, "run", "--on", "gpu1", "true"], text=True,
+                            env=pretender("printf '\\ngpualloc-remote 1 0\\n'; exit 0"),
+                            capture_output=True, check=False, timeout=PATIENCE)
+    assert result.returncode == 69 and "ended and did not say why" in result.stderr, result
+
+
+@case
+def a_host_that_does_not_read_can_be_left():
+    process = subprocess.Popen([cli.GPUALLOC, "run", "--on", "gpu1", "true", *["x" * 100000] * 15],
+                               env=pretender("mkdir $0.started; exec sleep 1000"),
+                               stdin=subprocess.DEVNULL)
+    started = os.path.join(WHERE.name, "pretender.started")
+    until = time.monotonic() + PATIENCE
+    while not os.path.isdir(started):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == -signal.SIGINT
 
 
 # ---- which host ----
