@@ -3,7 +3,11 @@
 """Agents that retry, cancel, fork and die on eight GPUs, each with a server of its own: nothing is held twice,
 nothing is left behind, every call is answered. Who has what is judged outside of the store: whoever gets a
 device locks a file of that name, which the kernel unlocks when they die. With a number, so many rounds
-(`make mcp-agents`); as a test, one."""
+(`make mcp-agents`); as a test, one.
+
+The witness uses locks of POSIX. They are a process's own, so no child has a copy, and a process that is killed
+loses them before anybody sees the end of its pipes: these end later, when its last work is done. flock(2)
+goes with the pipes, in any order, and would accuse the next holder."""
 import contextlib
 import fcntl
 import os
@@ -24,8 +28,17 @@ ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 30)
 DONE, DIED = 0, 17
 # A job's own witness: it locks its device for as long as it lives.
-WITNESS = ["sh", "-c", 'flock -n -E 99 "$1/$GPUALLOC_DEVICES" sleep "$2"; '
-           'test $? != 99 || echo "$GPUALLOC_DEVICES" >>"$1/overlaps"', "witness"]
+WITNESS = [sys.executable, "-S", "-c", """
+import fcntl, os, sys, time
+device = os.environ["GPUALLOC_DEVICES"]
+with open(os.path.join(sys.argv[1], device), "w") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(float(sys.argv[2]))
+    except OSError:
+        with open(os.path.join(sys.argv[1], "overlaps"), "a") as overlaps:
+            overlaps.write(f"{device} job {os.getpid()} {time.time()}\\n")
+"""]
 
 
 def note(folder, name, text):
@@ -42,9 +55,9 @@ class Claim:
             file = open(os.path.join(folder, uuid), "w", encoding="utf-8")
             self.files.append(file)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                note(folder, "overlaps", f"{uuid} {os.getpid()} {time.time()}")
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                note(folder, "overlaps", f"{uuid} agent {os.getpid()} {time.time()}")
 
     def drop(self):
         for file in self.files:
@@ -110,8 +123,7 @@ class Agent:
         self.client.cancel(number)
 
     def fork(self):
-        """Whoever has a copy of the session's end has the session, for as long as they live. It has no copy of
-        our locks, not even for the moment before it is another program: Popen() waits until it is."""
+        """Whoever has a copy of the session's end has the session, for as long as they live."""
         subprocess.Popen(["sleep", "0.2"], stdout=subprocess.DEVNULL,
                          pass_fds=[self.client.process.stdin.fileno()])
 
@@ -121,10 +133,9 @@ class Agent:
 
     def die(self):
         how = self.chance.randrange(4)
-        # In what order a dying process loses its locks and its pipes is the kernel's choice.
-        self.drop_all()
         if how == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        self.drop_all()
         if how == 1:
             self.client.kill()
         if how == 2:
@@ -184,7 +195,11 @@ def one_round(one, folder, seed):
 def the_witness_sees_a_planted_overlap():
     with tempfile.TemporaryDirectory(prefix="gpualloc-test-") as folder:
         mine = Claim(folder, ["GPU-1"])
-        Claim(folder, ["GPU-1"]).drop()
+        other = os.fork()
+        if other == 0:
+            Claim(folder, ["GPU-1"])
+            os._exit(DONE)
+        assert os.waitpid(other, 0)[1] == DONE
         subprocess.run([*WITNESS, folder, "0"], env={**os.environ, "GPUALLOC_DEVICES": "GPU-1"}, check=True)
         mine.drop()
         assert read(folder, "overlaps").count("GPU-1") == 2, read(folder, "overlaps")
