@@ -48,10 +48,9 @@ static const char *value_of_letter(char *const *word, const char *alone, char le
 /* Options before the verb that take no value; all others do, and so do docker's -c and -H. */
 static bool stands_alone_before(const char *word)
 {
-	static const char *const flags[] = {"--debug",     "--help",   "--noout",
-					    "--remote",    "--syslog", "--tls",
-					    "--tlsverify", "--trace",  "--transient-store",
-					    "--version",   NULL};
+	static const char *const flags[] = {
+		"--debug",     "--help",  "--noout",           "--remote",  "--syslog", "--tls",
+		"--tlsverify", "--trace", "--transient-store", "--version", NULL};
 
 	if (is_letters(word))
 		return letters_stand_alone(word, letters_before);

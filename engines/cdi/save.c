@@ -88,7 +88,7 @@ static int fill(int fd, const struct ga_buffer *text)
 {
 	int reason = ftruncate(fd, 0) < 0 ? -errno : ga_file_put(fd, text->data, text->size);
 
-	if (reason == 0 && (fchmod(fd, 0644) < 0 || fsync(fd) < 0))
+	if (reason == 0 && fsync(fd) < 0)
 		reason = -errno;
 	return reason;
 }
@@ -111,10 +111,12 @@ int cdi_save(const char *path, const struct ga_buffer *text, gpualloc_error *err
 	reason = fill(fd, text);
 	if (reason == 0 && rename(temporary, path) < 0)
 		reason = -errno;
-	if (reason == 0)
-		return 0;
-	(void)unlink(temporary);
-	return cannot(error, -reason, "write", path);
+	if (reason < 0) {
+		(void)unlink(temporary);
+		return cannot(error, -reason, "write", path);
+	}
+	/* Not before: of one that a killed writer left, a stranger could take and keep the lock. */
+	return fchmod(fd, 0644) < 0 ? cannot(error, errno, "publish", path) : 0;
 }
 
 int cdi_remove(const char *path, gpualloc_error *error)

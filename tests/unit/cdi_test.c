@@ -17,6 +17,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -305,6 +306,29 @@ static void test_a_file_is_replaced_whole_and_removed(void)
 	remove_root();
 }
 
+/* While it has its other name nobody else may open it, or they could lock it. */
+static void test_a_file_is_for_others_when_it_has_its_name(void)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(100);
+	_Alignas(struct inotify_event) char events[4096];
+	char path[64], folder[64];
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	ssize_t size;
+
+	make_root();
+	(void)snprintf(folder, sizeof folder, "%s/run/cdi", root);
+	(void)snprintf(path, sizeof path, "%s/run/cdi/a.json", root);
+	ga_buffer_text(&text, "{}\n");
+	CHECK_INT(cdi_make_folder(path, NULL), 0);
+	CHECK(inotify_add_watch(watch, folder, IN_ATTRIB) >= 0);
+	CHECK_INT(cdi_save(path, &text, NULL), 0);
+	size = read(watch, events, sizeof events);
+	CHECK(size > 0);
+	CHECK_TEXT(((const struct inotify_event *)(const void *)events)->name, "a.json");
+	close(watch);
+	remove_root();
+}
+
 static const struct test_case cases[] = {
 	{"a claim has names of its own", test_a_claim_has_names_of_its_own},
 	{"the version is the lowest that suffices", test_the_version_is_the_lowest_that_suffices},
@@ -313,6 +337,8 @@ static const struct test_case cases[] = {
 	{"the loader's own cache is read", test_the_loaders_own_cache_is_read},
 	{"the driver's libraries are found by their version",
 	 test_the_drivers_libraries_are_found_by_their_version},
+	{"a file is for others when it has its name",
+	 test_a_file_is_for_others_when_it_has_its_name},
 	{"a file is replaced whole and removed", test_a_file_is_replaced_whole_and_removed},
 };
 TEST_MAIN(cases)
