@@ -61,7 +61,8 @@ static bool take_order(int fd, struct job_order *ret_order, int *ret_lease)
 	return got == (ssize_t)sizeof *ret_order && ret_order->has_lease == (*ret_lease >= 0);
 }
 
-/* If the tether dies, nobody is left who could end the command when the connection is lost. */
+/* If the tether dies, nobody is left who could end the command when the connection is lost: the
+ * supervisor does it, SIGTERM and SIGKILL 10 s later. */
 static void end_with_tether(int fd)
 {
 	(void)fcntl(fd, F_SETOWN, getpid());

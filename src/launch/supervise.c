@@ -143,6 +143,19 @@ static bool is_ctrl_c(const siginfo_t *info)
 	return info->si_signo == SIGINT && info->si_code == SI_KERNEL;
 }
 
+/* Whoever starts a supervisor may have SIGTERM sent when a descriptor hangs up (F_SETSIG): there is
+ * nobody any more who could come back with SIGKILL. */
+static bool is_hangup(const siginfo_t *info)
+{
+	return info->si_signo == SIGTERM && info->si_code == POLL_HUP;
+}
+
+static void hung_up(struct supervisor *supervisor)
+{
+	if (supervisor->phase == PHASE_RUNNING)
+		ask_to_end(supervisor);
+}
+
 /* The next signal; 0 when the time of this phase is up. */
 static int next_signal(const struct supervisor *supervisor, siginfo_t *info)
 {
@@ -272,6 +285,8 @@ static void stay(struct supervisor *supervisor)
 			ga_job_continue(&supervisor->terminal, supervisor->job);
 		else if (supervisor->job_ended && is_ctrl_c(&info))
 			interrupt_what_is_left(supervisor);
+		else if (is_hangup(&info))
+			hung_up(supervisor);
 		else if (signal != SIGCHLD && signal != SIGCONT)
 			pass_on(supervisor, &info);
 	}

@@ -175,6 +175,17 @@ def an_agent_is_one_on_the_other_host_too():
     assert is_free(LAB.hosts[0])
 
 
+@case
+def a_command_that_ignores_signals_ends_though_its_tether_was_killed():
+    process = start("--on", "gpu1", "--", "sh", "-c", "trap '' TERM INT HUP; echo in; while :; do sleep 0.2; done")
+    assert line_of(process) == "in\n", process.communicate()
+    tether, _ = pids(LAB.hosts[0])
+    os.kill(tether, signal.SIGKILL)
+    assert is_free(LAB.hosts[0])
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 69, (process.returncode, err)
+
+
 # ---- an ssh that is not one ----
 
 def pretender(body):
