@@ -271,8 +271,8 @@ static int on_pick(const struct call *call, const struct hosts *hosts)
 	return result;
 }
 
-/* On one host. Its answer is "HOST LEASE". */
-static int hold_at(const struct call *call, const struct hosts *hosts)
+/* On one host. Its answer is "HOST LEASE". What goes wrong is an error only if no other is asked. */
+static int hold_at(const struct call *call, const struct hosts *hosts, bool is_only)
 {
 	static const char *const json[] = {"--json", NULL};
 	ga_auto_free char **words = on_words(call, call->value[OPTION_JSON] ? json : NULL);
@@ -287,7 +287,9 @@ static int hold_at(const struct call *call, const struct hosts *hosts)
 		return result;
 	answers.list = list;
 	result = list->status;
-	if (result)
+	if (result && is_only)
+		(void)fail(result, "%s: %s", list->host->name, list->reason);
+	else if (result)
 		say("%s: %s", list->host->name, list->reason);
 	else if (call->value[OPTION_JSON])
 		show_json(&text, &answers);
@@ -307,25 +309,29 @@ static int on_hold(const struct call *call, const struct hosts *hosts)
 	int result;
 
 	if (hosts->count == 1)
-		return hold_at(call, hosts);
+		return hold_at(call, hosts, true);
 	if (call->value[OPTION_WAIT] || call->value[OPTION_EXTEND])
 		return fail_usage(call->command, "--%s with --on needs a single host",
 				  call->value[OPTION_WAIT] ? "wait" : "extend");
 	offers = calloc(hosts->count, sizeof *offers);
 	result = offers ? offers_find(call, hosts, offers) : fail_memory();
-	if (result == 0)
-		result = offers_status(offers, hosts->count);
+	if (result) {
+		offers_free(offers, hosts->count);
+		return result;
+	}
+	result = offers_status(offers, hosts->count);
 	/* Somebody may have been quicker at the best. */
-	for (size_t i = 0; offers && i < hosts->count && offers[i].status == 0; i++) {
+	for (size_t i = 0; i < hosts->count && offers[i].status == 0; i++) {
 		struct host host = *offers[i].host;
 		struct hosts one = {.list = &host, .count = 1};
 
-		result = hold_at(call, &one);
+		result = hold_at(call, &one, false);
 		if (result != STATUS_BUSY_THERE)
 			break;
 	}
 	offers_free(offers, hosts->count);
-	return result;
+	return result ? fail(result, "none of these %zu hosts did what was asked", hosts->count)
+		      : 0;
 }
 
 static const struct {

@@ -206,6 +206,16 @@ def an_end_before_the_command_began_is_no_success():
 
 
 @case
+def an_error_of_hold_is_a_document_if_it_is_asked_for():
+    for hosts in ("gpu1", "gpu1,gpu2"):
+        result = subprocess.run([cli.GPUALLOC, "hold", "--json", "--for", "1h", "--on", hosts],
+                                env=pretender("exit 1"), capture_output=True, check=False, timeout=PATIENCE)
+        errors = [line["error"] for line in map(json.loads, result.stderr.splitlines()) if "error" in line]
+        assert [error["status"] for error in errors] == [result.returncode] == [69], result
+        assert result.stdout == b"", result
+
+
+@case
 def a_host_that_does_not_read_can_be_left():
     process = subprocess.Popen([cli.GPUALLOC, "run", "--on", "gpu1", "true", *["x" * 100000] * 15],
                                env=pretender("mkdir $0.started; exec sleep 1000"),
