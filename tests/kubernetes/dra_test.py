@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
+import urllib.request
 
 import cli
 from cli import main
@@ -337,6 +339,25 @@ def the_drivers_libraries_are_those_of_the_node():
                 mounts = json.load(file)["containerEdits"]["mounts"]
             assert library in [mount["hostPath"] for mount in mounts], mounts
             kubelet.unprepare(claim)
+
+
+@needs
+def what_the_kubelet_asked_is_counted():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    with cluster("dgx1-volta", "--metrics", str(port)) as (kubelet, _):
+        claim = kubelet.claim("a", "gpu-0")
+        kubelet.prepare(claim, kubelet.claim("b", "gpu-99"))
+        kubelet.unprepare(claim)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
+            lines = answer.read().decode().splitlines()
+        for line in ('gpualloc_call_duration_seconds_count{method="NodePrepareResources"} 1',
+                     'gpualloc_calls_failed_total{method="NodePrepareResources"} 1',
+                     'gpualloc_call_duration_seconds_count{method="NodeUnprepareResources"} 1',
+                     'gpualloc_calls_failed_total{method="NodeUnprepareResources"} 0',
+                     "gpualloc_registrations_total 1"):
+            assert line in lines, (line, lines)
 
 
 # ---- accidents ----

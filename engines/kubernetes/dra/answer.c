@@ -20,6 +20,7 @@ struct dra_answer *answer_new(struct dra *dra, struct grpc_call *call, bool is_p
 	answer->dra = dra;
 	answer->call = call;
 	answer->is_prepare = is_prepare;
+	answer->since_us = metrics_now_us();
 	answer->count = request->n_claims;
 	answer->left = request->n_claims + 1;
 	for (size_t i = 0; i < answer->count; i++) {
@@ -176,6 +177,18 @@ static uint8_t *write_unprepared(struct arena *arena, const struct dra_answer *a
 	return response.claims ? message_write(&response.base, ret_size) : NULL;
 }
 
+/* A call has failed where one of its claims has. */
+static void count_call(const struct dra_answer *answer)
+{
+	bool is_good = true;
+
+	for (size_t i = 0; i < answer->count; i++)
+		is_good = is_good && !*answer->operations[i].failure;
+	metrics_called(&answer->dra->agent->metrics,
+		       answer->is_prepare ? "NodePrepareResources" : "NodeUnprepareResources",
+		       answer->since_us, is_good);
+}
+
 void answer_when_complete(struct dra_answer *answer)
 {
 	auto_arena struct arena arena = {0};
@@ -184,6 +197,7 @@ void answer_when_complete(struct dra_answer *answer)
 
 	if (--answer->left > 0)
 		return;
+	count_call(answer);
 	if (answer->call) {
 		bytes = answer->is_prepare ? write_prepared(&arena, answer, &size)
 					   : write_unprepared(&arena, answer, &size);

@@ -40,6 +40,7 @@ struct dra_answer {
 	struct dra *dra;
 	struct grpc_call *call; /* NULL: nobody waits for it any more */
 	bool is_prepare;
+	int64_t since_us;
 	size_t left; /* operations that are not over, and one for the call itself */
 	size_t count;
 	struct operation operations[];

@@ -63,6 +63,7 @@ static void status_called(void *context, struct grpc_call *call, const uint8_t *
 	/* The kubelet tries again by itself. */
 	if (status->plugin_registered) {
 		log_say(log, LOG_LEVEL_INFO, "%s: registered with the kubelet", driver);
+		registration->agent->metrics.registrations++;
 		registration->registered(registration->context);
 	} else {
 		log_say(log, LOG_LEVEL_ERROR, "%s: the kubelet does not take it: %.512s", driver,
