@@ -73,6 +73,17 @@ def an_annotation_says_the_same_and_nothing_is_written_without_a_change():
 
 
 @needs
+def a_node_that_was_made_anew_has_them_again():
+    with telling("labels") as (api, kubelet, _):
+        wait(api, lambda: labels(api).get("free") == "8")
+        with api.changed:
+            api.objects.pop(NODE)
+            api.store(NODE, None, {"metadata": {"name": "n1", "labels": {}}})
+        kubelet.restart()
+        wait(api, lambda: labels(api).get("free") == "8")
+
+
+@needs
 def changes_that_follow_each_other_are_told_together():
     with telling("labels") as (api, kubelet, _):
         wait(api, lambda: labels(api).get("free") == "8")

@@ -13,6 +13,7 @@
 
 enum {
 	APART_MS = 10000,
+	ANYWAY_MS = 10 * 60 * 1000, /* somebody may have removed them */
 	RETRY_MS = 1000,
 	RETRY_MOST_MS = 60000,
 	CALL_MS = 10000,
@@ -24,8 +25,8 @@ struct facts {
 	struct api_client *client; /* the worker's */
 	struct worker worker;
 	json_t *written; /* what the node has; NULL: not known */
-	bool is_writing;
-	int64_t not_before, retry_ms;
+	bool is_writing, must_write; /* although the node should have them */
+	int64_t not_before, retry_ms, written_at;
 	char told[512];
 };
 
@@ -71,6 +72,7 @@ static void failed(struct facts *facts, const struct writing *writing)
 	if (facts->retry_ms > RETRY_MOST_MS)
 		facts->retry_ms = RETRY_MOST_MS;
 	facts->not_before = ga_clock_ms() + facts->retry_ms;
+	facts->must_write = true;
 }
 
 static void done(struct job *job)
@@ -84,7 +86,8 @@ static void done(struct job *job)
 	} else {
 		json_decref(facts->written);
 		facts->written = json_incref(writing->counted);
-		facts->not_before = ga_clock_ms() + APART_MS;
+		facts->written_at = ga_clock_ms();
+		facts->not_before = facts->written_at + APART_MS;
 		facts->retry_ms = 0;
 		*facts->told = '\0';
 	}
@@ -159,7 +162,8 @@ static void update(struct facts *facts)
 	if (facts->is_writing || ga_clock_ms() < facts->not_before)
 		return;
 	counted = facts_count(&agent->inventory, agent->settings, ga_clock_ms());
-	if (!counted || (facts->written && json_equal(counted, facts->written))) {
+	if (!counted || (!facts->must_write && facts->written &&
+			 json_equal(counted, facts->written))) {
 		json_decref(counted);
 		return;
 	}
@@ -178,6 +182,7 @@ static void update(struct facts *facts)
 		return;
 	}
 	facts->is_writing = true;
+	facts->must_write = false;
 	worker_post(&facts->worker, &writing->job);
 }
 
@@ -223,8 +228,13 @@ static int units(const struct agent *agent, struct units_wanted *wanted)
 	return deviceplugin_front.units(agent, wanted);
 }
 
+/* A kubelet that starts may make the node's object anew, and nobody tells. */
 static void check(struct agent *agent, bool kubelet_is_new)
 {
+	struct facts *facts = agent->facts;
+
+	if (kubelet_is_new || ga_clock_ms() - facts->written_at > ANYWAY_MS)
+		facts->must_write = true;
 	deviceplugin_front.check(agent, kubelet_is_new);
 }
 
