@@ -10,6 +10,7 @@
 #include "message.h"
 #include "options.h"
 #include "owned.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -206,6 +207,15 @@ static int check_place(const struct call *call, const struct engine_words *words
 	return host && *host ? refuse_remote(call, words, "CONTAINER_HOST") : 0;
 }
 
+/* A docker that is podman in disguise takes --gpus and does nothing about it. */
+static void unmask(struct engine_words *words)
+{
+	static const char *const version[] = {"--version", NULL};
+	ga_auto_free char *answer = words->is_podman ? NULL : ask_engine(words, version);
+
+	words->is_podman |= answer && ga_text_starts(answer, "podman");
+}
+
 /* ---- whether it knows the devices ---- */
 
 static int no_cdi(const struct call *call, const struct engine_words *words, const char *device)
@@ -253,6 +263,8 @@ int container_check(const struct call *call)
 	if (!words.words[words.image])
 		return fail_usage(call->command, "%s run needs an image", words.name);
 	result = refuse_run(call, &words);
+	if (result == 0)
+		unmask(&words);
 	if (result == 0)
 		result = check_place(call, &words);
 	if (result == 0 && words.is_podman && !cdi_look(usual_folders, CDI_KIND, NULL))
@@ -516,6 +528,7 @@ int container_begin(const struct call *call, const char *path, char *const *envi
 	int result = 0;
 
 	engine_words_read(call->operands, &words);
+	unmask(&words);
 	if (!lease)
 		return fail(gpualloc_exit_status(GPUALLOC_EPERM),
 			    "this system does not let a process copy another's descriptors, so "

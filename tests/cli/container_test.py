@@ -18,6 +18,8 @@ import json, os, signal, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ID = "c" * 64
 args = sys.argv[1:]
+if "--version" in args and os.path.exists(HERE + "/disguise"):
+    sys.exit(print("podman version 4.3.1"))
 while args[0].startswith("-"):
     args = args[2:]
 with open(HERE + "/calls", "a") as calls:
@@ -249,6 +251,9 @@ def what_cannot_be_done_is_refused_with_a_sentence(it):
         file.write("ssh://far")
     it.refused(64, "docker", "run", "i", says=["ssh://far", "put gpualloc on that machine"])
     assert not it.calls("run") and not it.is_leased()
+    with open(os.path.join(it.where, "disguise"), "w", encoding="utf-8"):
+        it.env["CONTAINER_HOST"] = "ssh://far"
+    it.refused(64, "docker", "run", "i", says=["CONTAINER_HOST"])
 
 
 main()

@@ -162,8 +162,8 @@ static void update(struct facts *facts)
 	if (facts->is_writing || ga_clock_ms() < facts->not_before)
 		return;
 	counted = facts_count(&agent->inventory, agent->settings, ga_clock_ms());
-	if (!counted || (!facts->must_write && facts->written &&
-			 json_equal(counted, facts->written))) {
+	if (!counted ||
+	    (!facts->must_write && facts->written && json_equal(counted, facts->written))) {
 		json_decref(counted);
 		return;
 	}
