@@ -226,6 +226,15 @@ static void judge_failure(struct answer *answer, int status, struct ga_view erro
 		no_answer(answer, "gpualloc there ended with status %d and said nothing", status);
 }
 
+char *answer_other_protocol(int64_t protocol)
+{
+	char *reason = NULL;
+	int size = asprintf(&reason, "its gpualloc speaks protocol %lld, and this one %d",
+			    (long long)protocol, REQUEST_PROTOCOL);
+
+	return size < 0 ? NULL : reason;
+}
+
 static void judge(const struct asking *asking, struct answer *answer, int status)
 {
 	const char *text = answer->printed.data ? answer->printed.data : "", *rest;
@@ -240,8 +249,7 @@ static void judge(const struct asking *asking, struct answer *answer, int status
 		return;
 	}
 	if (protocol != REQUEST_PROTOCOL) {
-		no_answer(answer, "its gpualloc speaks protocol %lld, and this one %d",
-			  (long long)protocol, REQUEST_PROTOCOL);
+		set_reason(answer, STATUS_UNAVAILABLE, answer_other_protocol(protocol));
 		return;
 	}
 	if (status != 0) {

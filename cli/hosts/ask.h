@@ -56,6 +56,8 @@ char *answer_sentence(struct ga_view line, bool *ret_is_note);
 
 /* Why there was no greeting before ssh ended with that status, for free(). */
 char *answer_silence(const struct host *host, int status, struct ga_view errors);
+/* That the gpualloc there is of another time, for free(). */
+char *answer_other_protocol(int64_t protocol);
 
 /* The rest of the text after the greeting, or NULL. *ret_protocol is its number; 0: none. */
 const char *answer_after_greeting(const char *text, size_t size, int64_t *ret_protocol);

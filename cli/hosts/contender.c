@@ -211,6 +211,7 @@ static void take_lines(struct contender *contender, struct contender_news *news)
 		} else {
 			(void)answer_after_greeting(contender->said.data, size, &protocol);
 			contender->is_greeted = protocol == REQUEST_PROTOCOL;
+			contender->protocol = protocol ? protocol : contender->protocol;
 		}
 		forget(&contender->said, size);
 	}
@@ -255,6 +256,9 @@ static void give_reason(const struct contender *contender, struct contender_news
 		news->value = STATUS_UNAVAILABLE;
 		reason = ssh_reason(contender->errors.data ? contender->errors.data : "",
 				    contender->errors.size);
+	} else if (!contender->is_greeted && contender->protocol) {
+		news->value = STATUS_UNAVAILABLE;
+		reason = answer_other_protocol(contender->protocol);
 	} else if (!contender->is_greeted) {
 		news->value = STATUS_UNAVAILABLE;
 		reason = answer_silence(

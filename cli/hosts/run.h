@@ -25,6 +25,7 @@ struct contender {
 	struct ga_buffer said, errors;
 	char lease[64]; /* what it was granted */
 	bool is_greeted;
+	int64_t protocol; /* that of its greeting; 0: there was none */
 	int64_t heard_at;
 	int status; /* of ssh, once it has ended */
 };

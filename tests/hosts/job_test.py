@@ -206,6 +206,14 @@ def an_end_before_the_command_began_is_no_success():
 
 
 @case
+def a_newer_gpualloc_is_called_so():
+    result = subprocess.run([cli.GPUALLOC, "run", "--on", "gpu1", "true"], text=True, capture_output=True,
+                            env=pretender("printf '\\ngpualloc-remote 2 9\\n'; exit 65"),
+                            check=False, timeout=PATIENCE)
+    assert result.returncode == 69 and "speaks protocol 2" in result.stderr, result
+
+
+@case
 def an_error_of_hold_is_a_document_if_it_is_asked_for():
     for hosts in ("gpu1", "gpu1,gpu2"):
         result = subprocess.run([cli.GPUALLOC, "hold", "--json", "--for", "1h", "--on", hosts],
