@@ -133,6 +133,26 @@ def at_an_update_two_agents_share_the_claims_until_the_older_one_ends():
             assert young.end() == 0
 
 
+@needs
+def what_an_agent_unprepared_before_it_was_killed_does_not_come_back_by_the_older_one():
+    with cluster() as (kubelet, _):
+        claim, other = kubelet.claim("a", "gpu-0"), kubelet.claim("b", "gpu-1")
+        kubelet.prepared(claim)
+        kubelet.prepared(other)
+        young = again(kubelet)
+        try:
+            kubelet.wait_registered(2)
+            kubelet.unprepare(other)
+            wait_leases(kubelet, uuids(0))  # the older one has seen the younger one
+            kubelet.unprepare(claim)
+            young.end(signal.SIGKILL)
+            os.unlink(kubelet.plugins[-1].path)
+            wait_leases(kubelet, [])
+            assert not kubelet.files(), kubelet.files()
+        finally:
+            young.end(signal.SIGKILL)
+
+
 # ---- claims ----
 
 @needs

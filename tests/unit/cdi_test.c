@@ -279,7 +279,7 @@ static void test_the_drivers_libraries_are_found_by_their_version(void)
 
 static void test_a_file_is_replaced_whole_and_removed(void)
 {
-	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(100), back = GA_BUFFER_INIT(0);
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(100);
 	char path[64], temporary[64];
 	struct stat status;
 

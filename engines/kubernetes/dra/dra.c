@@ -3,6 +3,7 @@
 #include "dra.h"
 
 #include "apiserver/client.h"
+#include "clock.h"
 #include "error.h"
 #include "operation.h"
 #include "owned.h"
@@ -12,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The kubelet waits for 45 s in all. */
-enum { GET_MS = 10000 };
+/* GET_MS: the kubelet waits for 45 s in all. LATELY_MS: several looks at the folder. */
+enum { GET_MS = 10000, LATELY_MS = 10000 };
 
 /* ---- the table ---- */
 
@@ -89,15 +90,17 @@ static void number_units(const struct inventory *inventory, struct claim_units *
 }
 
 /*
- * Another agent, at an update, may have unprepared it. If there is none somebody took the file
- * away, and a container of the pod could not start again without it.
+ * Another agent, at an update, may have unprepared it, even if it was killed since: the kubelet
+ * will not ask again. If there was none somebody took the file away, and a container of the pod
+ * could not start again without it.
  */
 static void miss(struct dra *dra, struct prepared_claim *claim)
 {
 	struct agent *agent = dra->agent;
 	auto_error gpualloc_error *error = gpualloc_error_new();
 
-	if (registration_is_shared(&dra->registration) || claim->units.count == 0) {
+	if ((dra->shared_at && ga_clock_ms() - dra->shared_at < LATELY_MS) ||
+	    claim->units.count == 0) {
 		dra_drop(dra, claim);
 		return;
 	}
@@ -223,6 +226,8 @@ static int units(const struct agent *agent, struct units_wanted *wanted)
 static void check(struct agent *agent, bool kubelet_is_new)
 {
 	(void)kubelet_is_new;
+	if (registration_is_shared(&agent->dra->registration))
+		agent->dra->shared_at = ga_clock_ms();
 	follow_folder(agent->dra);
 	registration_check(&agent->dra->registration);
 	operations_continue(agent->dra);

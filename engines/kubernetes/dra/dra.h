@@ -32,6 +32,7 @@ struct dra {
 	bool is_asking;
 	struct publisher *publisher;
 	struct registration registration;
+	int64_t shared_at; /* when another agent was last seen, of ga_clock_ms(); 0: never */
 	struct prepared_claim *claims;
 	struct operation *operations; /* those that are not over */
 	size_t operation_count;
