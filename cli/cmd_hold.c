@@ -272,7 +272,8 @@ static int refuse_time(const struct lease_found *found, const struct keeper_answ
 			    "run true` names them",
 			    found->id);
 	return fail(status,
-		    "devices may be held for at most %lld s (max-hold), counted from the start; "
+		    "devices may be held for at most %lld s (max-hold, or agent-max-hold), counted from the "
+		    "start; "
 		    "hold %s can be extended by %lld s",
 		    (long long)answer->most_ms / 1000, found->id, left < 0 ? 0 : left);
 }

@@ -407,7 +407,7 @@ def the_limits_of_agents_apply():
                                                           time_limit="2h"))
             lease = client.call("lease", count=2, for_="50m", note="x")["lease"]
             assert "agent-max-devices" in str(client.refused("run", command=["true"], note="x"))
-            assert "max-hold" in str(client.refused("extend", lease=lease, for_="11m"))
+            assert "agent-max-hold" in str(client.refused("extend", lease=lease, for_="11m"))
             # What an agent starts is an agent, too.
             job = client.call("run", lease=lease, note="x", time_limit="1m",
                               command=[cli.GPUALLOC, "hold", "--machine", one.machine, "--for", "1h",
