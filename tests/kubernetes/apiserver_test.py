@@ -12,19 +12,19 @@ import time
 
 import cli
 from apiserver import TOKEN, Refusal, running
-from cli import case, main
+from cli import Skip, case, main
 
 CALL = os.environ["API_CALL"]
 THING = "/apis/test/v1/things/one"
 USAGE, DATA, BUSY, PERMISSION, TIMEOUT, IO, NOT_FOUND = -1, -2, -4, -5, -7, -9, -10
 
 
-def call(*words, how=("pod",), api=None, patience=20000, env=None):
+def call(*words, how=("pod",), api=None, patience=20000, env=None, within=()):
     """[(result, status, body or sentence)] of the calls."""
     if how == ("pod",):
         folder, env = (api.file("pod"), env) if env else api.pod()
         how = ("pod", folder)
-    done = subprocess.run([CALL, *how, str(patience), *words], env=cli.environment(**(env or {})),
+    done = subprocess.run([*within, CALL, *how, str(patience), *words], env=cli.environment(**(env or {})),
                           timeout=60, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1) and done.stderr == "", done
     found = [line.split(" ", 2) for line in done.stdout.splitlines()]
@@ -124,6 +124,23 @@ def nobody_else_s_server_is_told_the_token(api):
     # Nor is one it redirects to.
     api.faults = refuse(307, Location="https://127.0.0.1:1/")
     assert get(api)[:2] == (IO, 307)
+
+
+@with_api
+def what_the_system_trusts_does_not_count_beside_the_cluster_s_authority(api):
+    folder, env = api.pod()
+    shutil.copy(api.file("stranger.crt"), folder + "/ca.crt")
+    trusted = api.file("trusted")
+    os.mkdir(trusted)
+    shutil.copy(api.file("ca.crt"), trusted + "/ca.pem")
+    subprocess.run(["openssl", "rehash", trusted], check=True, timeout=60)
+    within = ("unshare", "-m", "sh", "-ec", 'mount --bind "$0" /etc/ssl/certs; exec "$@"', trusted)
+    tried = subprocess.run([*within, "true"], capture_output=True, text=True, timeout=60, check=False)
+    if tried.returncode:
+        raise Skip(f"no mount namespaces: {tried.stderr.strip()}")
+    result, status, sentence = get(api, env=env, within=within)
+    assert result == IO and status == 0 and "certificate" in sentence, sentence
+    assert not api.requests
 
 
 @with_api

@@ -190,6 +190,9 @@ static CURLcode set_trust(const struct api_client *client)
 	};
 	CURLcode code = CURLE_OK;
 
+	/* Where the cluster has an authority of its own, those of the system do not count. */
+	if (address->ca || address->ca_file)
+		code = client->curl.easy_setopt(client->handle, CURLOPT_CAPATH, NULL);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && code == CURLE_OK; i++)
 		if (parts[i].text)
 			code = set_blob(client, parts[i].by_text, parts[i].text);
