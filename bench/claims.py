@@ -33,9 +33,16 @@ def timed(taken, function, *words):
 
 
 def memory(agent):
-    with open(f"/proc/{agent.process.pid}/smaps_rollup", encoding="utf-8") as file:
-        lines = {line.split(":")[0]: line.split()[1] for line in file if line.endswith("kB\n")}
-    return f"{int(lines['Rss']) / 1024:.1f} MiB resident, {int(lines['Pss']) / 1024:.1f} MiB its own share"
+    """Once the slices that the claims have changed are written, which takes MiBs of JSON for a moment."""
+    time.sleep(3)
+    lines = {}
+    for name in ("smaps_rollup", "status"):
+        with open(f"/proc/{agent.process.pid}/{name}", encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("kB\n"):
+                    lines[line.split(":")[0]] = int(line.split()[1]) / 1024
+    return (f"{lines['Rss']:.1f} MiB resident ({lines['RssAnon']:.1f} of them no file's), "
+            f"{lines['VmHWM']:.1f} MiB at most, {lines['Pss']:.1f} MiB its own share")
 
 
 def cpu(agent):
