@@ -276,8 +276,11 @@ int fence_to_environment(const struct call *call)
 	ga_auto_free char *uuids = strdup(named ? named : "");
 	const gpualloc_device **devices;
 	size_t count = 0;
-	int result = uuids ? open_machine(call, &machine) : fail_memory();
+	int result;
 
+	if (!uuids)
+		return fail_memory();
+	result = open_machine(call, &machine);
 	if (result)
 		return result;
 	devices = find_devices(machine, uuids, &count);
