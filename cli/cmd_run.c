@@ -64,10 +64,29 @@ static int find_program(const struct call *call, struct job *job)
 	return result < 0 ? fail_error(result, error) : 0;
 }
 
+/* Options of --on say what is different over there; here they would do nothing. */
+static int check_is_here(const struct call *call)
+{
+	static const struct {
+		enum option_id id;
+		const char *instead;
+	} there[] = {{OPTION_CHDIR, "here cd there first"},
+		     {OPTION_ENV, "here the command has your whole environment"},
+		     {OPTION_KEEP, "here put nohup before gpualloc run"}};
+
+	for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+		if (call->value[there[i].id])
+			return fail_usage(call->command, "--%s goes with --on HOST; %s",
+					  option_info(there[i].id)->name, there[i].instead);
+	return 0;
+}
+
 static int read_job(const struct call *call, struct job *job)
 {
-	int result = form_read(call, &job->form);
+	int result = check_is_here(call);
 
+	if (result == 0)
+		result = form_read(call, &job->form);
 	if (result == 0)
 		result = fence_check(call, &job->form, &job->fenced);
 	if (result == 0)
@@ -343,7 +362,6 @@ static int run(const struct call *call)
 
 	if (result == 0)
 		result = notify_begin(call, &job.notify);
-
 	if (result)
 		return result;
 	if (call->value[OPTION_IN])

@@ -170,10 +170,11 @@ json_t *answer_parse(const char *text, size_t size, const char *command, char **
 	if (schema == 1 && from && strcmp(from, command) == 0)
 		return document;
 	if (schema != 1)
-		(void)wrong_document(ret_wrong,
-				     "its answer has schema %lld, and this gpualloc knows 1: the "
-				     "newer of the two is too new",
-				     (long long)schema);
+		(void)wrong_document(
+			ret_wrong,
+			"its answer has schema %lld, and this gpualloc knows 1: update "
+			"the older",
+			(long long)schema);
 	else
 		(void)wrong_document(ret_wrong, "what came back is not what %s was asked for",
 				     command);
@@ -193,7 +194,7 @@ static char *reason_of_silence(const struct host *host, int status, const char *
 				"says where it is)",
 				host->program, SENTENCE, said);
 	else if (strstr(said, "is not a command of"))
-		size = asprintf(&reason, "its gpualloc is older than --on: %.*s",
+		size = asprintf(&reason, "its gpualloc is older than --on; update it: %.*s",
 				(int)strcspn(said, ",\n"), said);
 	else
 		size = asprintf(&reason, "does not answer as gpualloc does (exit status %d)%s%.*s",
@@ -229,7 +230,8 @@ static void judge_failure(struct answer *answer, int status, struct ga_view erro
 char *answer_other_protocol(int64_t protocol)
 {
 	char *reason = NULL;
-	int size = asprintf(&reason, "its gpualloc speaks protocol %lld, and this one %d",
+	int size = asprintf(&reason,
+			    "its gpualloc speaks protocol %lld, and this one %d: update the older",
 			    (long long)protocol, REQUEST_PROTOCOL);
 
 	return size < 0 ? NULL : reason;

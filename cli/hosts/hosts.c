@@ -313,7 +313,9 @@ static int add_word(const struct call *call, struct hosts *chosen, const struct 
 	struct host host = {.name = word, .program = usual};
 
 	if (strcmp(word, "all") == 0 && all->count == 0)
-		return fail(STATUS_USAGE, "--on all: no hosts are listed in %s", path);
+		return fail(STATUS_USAGE,
+			    "--on all: no hosts are listed in %s; write one a line there%s", path,
+			    strcmp(path, SITE_FILE) == 0 ? ", or in ~/.config/gpualloc/hosts" : "");
 	if (strcmp(word, "all") == 0)
 		return add_members(chosen, all, NULL);
 	if (is_group(all, word))

@@ -433,7 +433,8 @@ static int go_on(const struct running *running, struct contender *winner)
 			    winner->host->name, *course.reason ? ": " : "", course.reason,
 			    winner->host->name, winner->lease);
 	return fail(STATUS_UNAVAILABLE,
-		    "%s: the connection was lost%s%s; the command there is ended",
+		    "%s: the connection was lost%s%s; the command there is ended (with --keep it "
+		    "would go on)",
 		    winner->host->name, *course.reason ? ": " : "", course.reason);
 }
 

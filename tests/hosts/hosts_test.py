@@ -196,10 +196,10 @@ def a_host_without_an_answer_is_a_line_and_hides_nobody():
     greeting = "cat >/dev/null; echo; echo gpualloc-remote"
     trouble = {
         "older": ('echo "gpualloc: \\"remote\\" is not a command of gpualloc 0.0.1, which has list" >&2;'
-                  ' exit 64', "its gpualloc is older than --on"),
+                  ' exit 64', "its gpualloc is older than --on; update it"),
         "garbage": (greeting + " 1 9; printf '\\033[2J]{'", "what came back is no JSON"),
         "newer": (greeting + " 1 9; echo '{\"schema\":2,\"command\":\"list\"}'", "has schema 2"),
-        "protocol": (greeting + " 2 9; echo", "speaks protocol 2"),
+        "protocol": (greeting + " 2 9; echo", "speaks protocol 2, and this one 1: update the older"),
         "other": (greeting + " 1 9; echo '{\"schema\":1,\"command\":\"leases\"}'", "not what list"),
         "wrong": (greeting + " 1 9; echo '[1]'", "has schema 0"),
         "silent": ("exit 3", "does not answer as gpualloc does (exit status 3)"),
