@@ -53,7 +53,7 @@ static int run(const struct call *call)
 	int result;
 
 	if (call->operand_count > 0)
-		return job_session(call->operands[0]);
+		return job_session(call, call->operands[0]);
 	wrong = request_read_from(STDIN_FILENO, &request);
 	if (wrong)
 		return fail(STATUS_DATA, "%s", wrong);

@@ -29,7 +29,7 @@ int job_check(const struct call *call);
 
 /* Both return the exit status. */
 int job_tether(const struct call *call, const struct request *request);
-int job_session(const char *token);
+int job_session(const struct call *call, const char *token);
 
 /* Lets programs inherit a lease's descriptor from now on, and tells them its number; -1: none. */
 int job_hand_on(int lease);
@@ -40,6 +40,7 @@ int job_hand_on(int lease);
 struct job_order {
 	int64_t limit_ms;
 	bool has_lease; /* its descriptor comes with this */
+	bool fenced;    /* the command goes behind a fence */
 	bool quiet;
 };
 

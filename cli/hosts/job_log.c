@@ -3,6 +3,7 @@
 #include "hosts/job_log.h"
 
 #include "cleanup.h"
+#include "fence.h"
 #include "hosts/job.h"
 #include "message.h"
 #include "orphan.h"
@@ -123,6 +124,8 @@ static int run_kept(const struct kept_job *job)
 			return fail_memory();
 	result = job_hand_on(fcntl(KEPT_LEASE, F_DUPFD_CLOEXEC, 3));
 	close(KEPT_LEASE);
+	if (result == 0 && job->fenced)
+		result = fence_to_environment(job->fenced);
 	if (result)
 		return result;
 	result = gpualloc_program_supervise(job->path, job->words, environ, job->limit_ms, NULL,

@@ -6,6 +6,8 @@
 #ifndef CLI_HOSTS_JOB_LOG_H
 #define CLI_HOSTS_JOB_LOG_H
 
+#include "command.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,6 +27,7 @@ struct kept_job {
 	char *const *words;
 	char *const *variables; /* the lease's */
 	int64_t limit_ms;
+	const struct call *fenced; /* as run was called, if it goes behind a fence; else NULL */
 };
 
 /*

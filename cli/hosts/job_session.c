@@ -5,6 +5,7 @@
  */
 #include "hosts/job.h"
 
+#include "fence.h"
 #include "message.h"
 #include "owned.h"
 
@@ -107,7 +108,16 @@ static int run_command(const struct request *request, const struct job_order *or
 	return result < 0 ? fail_error(result, error) : status_of(status);
 }
 
-static int carry_out(const struct request *request, const struct job_order *order, int lease)
+static int go_behind_fence(const struct call *remote, const struct job_order *order)
+{
+	struct call call = *remote;
+
+	call.value[OPTION_QUIET] = order->quiet ? "" : NULL;
+	return fence_to_environment(&call);
+}
+
+static int carry_out(const struct call *call, const struct request *request,
+		     const struct job_order *order, int lease)
 {
 	int result = move_in(request);
 
@@ -116,10 +126,12 @@ static int carry_out(const struct request *request, const struct job_order *orde
 			result = fail_memory();
 	if (result == 0)
 		result = job_hand_on(lease);
+	if (result == 0 && order->fenced)
+		result = go_behind_fence(call, order);
 	return result ? result : run_command(request, order);
 }
 
-int job_session(const char *token)
+int job_session(const struct call *call, const char *token)
 {
 	ga_auto_close int fd = connect_to_tether(token);
 	struct request request = {0};
@@ -134,7 +146,7 @@ int job_session(const char *token)
 	if (wrong)
 		return fail(STATUS_DATA, "%s", wrong);
 	end_with_tether(fd);
-	status = carry_out(&request, &order, lease);
+	status = carry_out(call, &request, &order, lease);
 	(void)send(fd, &status, sizeof status, MSG_NOSIGNAL);
 	request_free(&request);
 	return status;

@@ -8,6 +8,7 @@
 
 #include "choose.h"
 #include "clock.h"
+#include "fence.h"
 #include "hosts/job_log.h"
 #include "launcher.h"
 #include "leasing.h"
@@ -50,6 +51,7 @@ struct job {
 	gpualloc_store *store;
 	gpualloc_lease *lease;
 	enum gpualloc_form form;
+	bool fenced;
 	int64_t limit_ms;
 	char *spec;
 	char *path;
@@ -272,6 +274,8 @@ static int read_job(const struct call *outer, struct job *job)
 	if (result == 0)
 		result = form_read(&job->call, &job->form);
 	if (result == 0)
+		result = fence_check(&job->call, &job->form, &job->fenced);
+	if (result == 0)
 		result = spec_read(&job->call, &job->spec);
 	if (result == 0)
 		result = limit_read(&job->call, &job->limit_ms);
@@ -401,6 +405,7 @@ static bool send_order(const struct job *job, int lease)
 	memset(&order, 0, sizeof order);
 	order.limit_ms = job->limit_ms;
 	order.has_lease = lease >= 0;
+	order.fenced = job->fenced && job->kept < 0;
 	if (lease < 0) {
 		message.msg_control = NULL;
 		message.msg_controllen = 0;
@@ -531,7 +536,8 @@ static int keep_job(struct job *job, int lease)
 				.path = job->path,
 				.words = job->call.operands,
 				.variables = job->environment,
-				.limit_ms = job->limit_ms};
+				.limit_ms = job->limit_ms,
+				.fenced = job->fenced ? &job->call : NULL};
 	char token[2 * TOKEN_BYTES + 1];
 	ga_auto_close int door = id ? open_door(token) : -1;
 	int pid, status, result;

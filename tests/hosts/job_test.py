@@ -13,7 +13,7 @@ import time
 
 import cli
 import sshd
-from cli import Skip, case, folder, main
+from cli import Skip, case, folder, main, refused
 from leasing import HOLD, PATIENCE, Holder, Store, line_of
 
 WHERE = folder()
@@ -116,8 +116,33 @@ def folder_and_variables_are_those_asked_for():
     result = LAB.run("run", "--on", "gpu1", "--chdir", "/nonexistent", "pwd")
     assert result.code == 65 and "cannot run in /nonexistent" in result.err, result
     assert LAB.run("run", "--on", "gpu1", "--env", "=x", "pwd").code == 64
+    for words, instead in {("--chdir", "/"): "cd there", ("--env", "A"): "your whole environment",
+                           ("--keep",): "nohup"}.items():
+        refused(64, "run", *words, "pwd", says=[words[0] + " goes with --on HOST", instead])
     assert LAB.run("run", "--on", "gpu1", "--bind", "pwd").err.startswith(
         "gpualloc: --bind does not go with --on"), result
+
+
+@case
+def a_fence_there_is_around_the_command_kept_or_not():
+    host = lab().hosts[0]
+    look = ["sh", "-c", "grep NoNewPrivs /proc/self/status; echo $CUDA_VISIBLE_DEVICES"]
+    if host.run("run", "--fence", "true").code:
+        raise Skip("this kernel has no fence (Landlock)")
+    for ask in ([], ["--keep"]):
+        free = LAB.run("run", "--on", "gpu1", *ask, "--", *look)
+        assert "NoNewPrivs:\t0" in free.out, free
+        fenced = LAB.run("run", "--on", "gpu1", "--fence", *ask, "--", *look)
+        assert "NoNewPrivs:\t1\nGPU-" in fenced.out, fenced
+        assert fenced.code == 0 and "set-uid programs" in fenced.out + fenced.err, fenced
+    # The administrator's word counts there as it does for a run on that host.
+    with open(host.env["GPUALLOC_CONFIG"], "w", encoding="utf-8") as config:
+        config.write("fence = job\n")
+    try:
+        assert "NoNewPrivs:\t1" in LAB.run("run", "--on", "gpu1", "--", *look).out
+        assert LAB.run("run", "--on", "gpu1", "--format", "index", "--", *look).code == 64
+    finally:
+        os.unlink(host.env["GPUALLOC_CONFIG"])
 
 
 @case
@@ -276,7 +301,7 @@ def a_hold_is_at_one_host_and_released_there():
 def lost(process, says=""):
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 69 and says in err, (process.returncode, out, err)
-    assert "gpu1: the connection was lost" in err and "the command there is ended" in err, err
+    assert "gpu1: the connection was lost" in err and "the command there is ended (with --keep it would go on)" in err, err
 
 
 @case

@@ -51,7 +51,7 @@ class Host:
         self.store = os.path.join(self.where, "store")
         self.machine = machine
         self.env = {"GPUALLOC_MACHINE": machine, "GPUALLOC_STATE_DIR": self.store,
-                    "GPUALLOC_CONFIG": "/nonexistent/gpualloc.conf",
+                    "GPUALLOC_CONFIG": os.path.join(self.where, "gpualloc.conf"),
                     # bash reads its user's ~/.bashrc for sshd, unless it is within another shell.
                     "SHLVL": "2",
                     "PATH": lab.binaries + ":" + os.environ["PATH"], **more.pop("env", {})}
