@@ -45,10 +45,10 @@ static const struct row rows[] = {
 	{"interval", "DURATION", "15s", "how often the driver is asked", set_interval, BOTH},
 	{"kernel-log", "FILE", "/dev/kmsg", "where the driver's errors (XIDs) appear, or none",
 	 set_kernel_log, BOTH},
-	{"kubelet-dir", "DIR", "/var/lib/kubelet/device-plugins", "the folder with kubelet.sock",
-	 set_kubelet_dir, PLUGIN},
 	{"kubeconfig", "FILE", NULL, "how to reach the API server; default: as a pod",
 	 set_kubeconfig, BOTH},
+	{"kubelet-dir", "DIR", "/var/lib/kubelet/device-plugins", "the folder with kubelet.sock",
+	 set_kubelet_dir, PLUGIN},
 	{"kubelet-root", "DIR", "/var/lib/kubelet", "the folder with plugins_registry and plugins",
 	 set_kubelet_root, DRA},
 	{"lease", "WORD", "yes", "lease in the node's store what pods have: yes or no", set_lease,
@@ -213,8 +213,8 @@ static bool is_for_the_other(struct options *options, const struct row *row, con
 
 	if (row->only == BOTH || row->only == used)
 		return false;
-	ga_buffer_format(&options->mistakes, "%s%s%s: it is only for `--api %s`\n", where, sign,
-			 row->name, row->only == DRA ? "dra" : "device-plugin");
+	ga_buffer_format(&options->mistakes, "%s%s%s: it is only for `--api %s`; leave it out\n",
+			 where, sign, row->name, row->only == DRA ? "dra" : "device-plugin");
 	return true;
 }
 
