@@ -12,7 +12,7 @@
 #include <string.h>
 
 /*
- * A change in MIG is many: an instance can be seen before it can be used, so after a change the
+ * A change of MIG comes as several: an instance can be seen before it can be used, so after one the
  * machine is asked a few times more. And now and then in any case, for what cannot be seen here.
  */
 enum { LOOK_MS = 2000, AGAIN = 3, ANYWAY_MS = 10 * 60 * 1000, DEPTH_MOST = 6, SEEN_MOST = 1 << 22 };

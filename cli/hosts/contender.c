@@ -141,7 +141,7 @@ static void take(int *fd, struct ga_buffer *into, int64_t *heard_at)
 		}
 		if (heard_at)
 			*heard_at = ga_clock_ms();
-		/* What is too much is no event of ours. */
+		/* Events are short lines: what is longer is not ours. */
 		if (into->size + (size_t)got > SAID_MOST)
 			into->size = 0;
 		ga_buffer_append(into, part, (size_t)got);
