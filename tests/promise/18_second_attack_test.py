@@ -113,7 +113,7 @@ def a_keeper_of_whom_nobody_was_told_ends():
     with contextlib.ExitStack() as files:
         nothing = os.open("/dev/null", os.O_RDWR)
         files.callback(os.close, nothing)
-        for words in ([GPUALLOC, "--keep", str(nothing), str(nothing), "3600000", "x", "-1"],
+        for words in ([GPUALLOC, "--keep", str(nothing), str(nothing), "3600000", "x", "-1", "-1"],
                       [os.path.join(compat, "getgpu"), "--keep", "3600000", "GPU-nobody's"]):
             reading, writing = os.pipe()
             os.close(reading)
