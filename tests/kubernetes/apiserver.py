@@ -82,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 api.changed.notify_all()
             if "as=PartialObjectMetadataList" in self.headers.get("Accept", ""):
                 value = {"kind": "PartialObjectMetadataList", "metadata": value["metadata"],
-                         "items": [{"metadata": item["metadata"]} for item in value["items"]]}
+                         "items": [{"metadata": item["metadata"]} for item in value["items"]] or None}
             self.answer(code, value)
         except Refusal as refusal:
             self.answer(refusal.code, {"kind": "Status", "apiVersion": "v1", "status": "Failure",

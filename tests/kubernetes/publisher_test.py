@@ -278,6 +278,11 @@ def what_others_remove_or_change_is_mended(api):
         publisher.tell("check")
         publisher.until(lambda: set(api.objects) == whole and is_there(api)())
         check_pool(slices_at(api))
+        with api.changed:  # as a kubelet does that starts
+            for one in slices_at(api):
+                del api.objects[ROOT + one["metadata"]["name"]]
+        publisher.tell("check")
+        publisher.until(lambda: set(api.objects) == whole and is_there(api)())
         # A change under its feet is a conflict at the next write.
         first = slices_at(api)[1]
         api.store(ROOT + first["metadata"]["name"], first, first)

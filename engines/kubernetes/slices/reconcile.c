@@ -103,19 +103,24 @@ static int list_path(const struct reconciler *reconciler, char path[static PATH_
 			reconciler->settings->node, reconciler->settings->driver);
 }
 
+/* Of metadata alone, a list without items is null. */
+static bool is_list(const json_t *items)
+{
+	return json_is_null(items) ||
+	       (json_is_array(items) && json_array_size(items) <= SLICES_MOST);
+}
+
 static int get_list(struct reconciler *reconciler, enum api_method method,
 		    struct api_answer *answer, gpualloc_error *error)
 {
 	char path[PATH_SIZE];
-	const json_t *items;
 	int result;
 
 	(void)list_path(reconciler, path);
 	result = api_call(reconciler->client, method, path, NULL, answer, error);
 	if (result < 0)
 		return result;
-	items = json_object_get(answer->body, "items");
-	if (!json_is_array(items) || json_array_size(items) > SLICES_MOST)
+	if (!is_list(json_object_get(answer->body, "items")))
 		return ga_error_set(error, GPUALLOC_EDATA, "%s: the answer is no list", path);
 	return 0;
 }
