@@ -240,8 +240,25 @@ def programs_in_pods_are_no_intruders_on_what_pods_have():
 
 
 @needs
+def a_kubelet_that_starts_again_may_not_know_its_pods_yet():
+    with cluster(store=True) as (kubelet, _):
+        kubelet.wait_healthy(8)
+        chosen = kubelet.pod("a", 2)
+        kubelet.wait_asked()
+        kubelet.pod_server.stop(None).wait(PATIENCE)
+        pods, kubelet.pods = kubelet.pods, {}
+        kubelet.start_pods()
+        kubelet.wait_asked(3)
+        assert set(leases(kubelet)) == set(chosen)
+        kubelet.pods = pods
+        kubelet.wait_asked(3)
+        kubelet.delete("a")
+        wait_leases(kubelet, [])
+
+
+@needs
 def a_kubelet_that_does_not_say_which_pods_there_are_is_no_reason_to_give_back():
-    with cluster(store=True) as (kubelet, agent):
+    with cluster("dgx1-volta", "--pod-wait", "500ms", store=True) as (kubelet, agent):
         kubelet.wait_healthy(8)
         chosen = kubelet.pod("a", 2)
         kubelet.wait_asked()

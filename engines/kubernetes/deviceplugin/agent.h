@@ -18,6 +18,8 @@
 #include "settings.h"
 #include "worker.h"
 
+#include <sys/stat.h>
+
 struct dra;
 struct facts;
 struct plugin;
@@ -70,6 +72,7 @@ struct agent {
 	int64_t listed_at;
 	struct loop_timer list_at;
 	bool is_list_missing;
+	struct stat list_socket; /* of the kubelet that answered last */
 	char told_of_leases[512];
 	bool is_known; /* what pods have, or that it is not to be had */
 

@@ -42,6 +42,14 @@ void claims_drop(struct claims *claims, const char *id)
 		*claim = claims->list[--claims->count];
 }
 
+void claims_doubt(struct claims *claims, int64_t now)
+{
+	for (size_t i = 0; i < claims->count; i++) {
+		claims->list[i].is_seen = false;
+		claims->list[i].since = now;
+	}
+}
+
 void claims_free(struct claims *claims)
 {
 	free(claims->list);

@@ -28,6 +28,8 @@ struct claim *claims_find(const struct claims *claims, const char *id);
 /* Again for one that is there: as if it were new. Returns 1 if it is new, 0, or GPUALLOC_ENOMEM. */
 int claims_add(struct claims *claims, const char *id, int64_t now);
 void claims_drop(struct claims *claims, const char *id);
+/* As if all had been given out now: what the kubelet's list lacks is not gone for that. */
+void claims_doubt(struct claims *claims, int64_t now);
 void claims_free(struct claims *claims);
 
 /*

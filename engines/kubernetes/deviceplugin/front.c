@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LIST_MOST = 16 << 20, LIST_MS = 10000 };
 
@@ -73,6 +74,22 @@ static void end_list(struct agent *agent, const char *why)
 	loop_set(&agent->loop, &agent->list_at, agent->settings->poll_ms);
 }
 
+/*
+ * A kubelet answers before it has heard from the API server which pods there are, and then leaves
+ * out those that have run on its node since long before it was started.
+ */
+static void doubt_new_kubelet(struct agent *agent)
+{
+	struct stat now, *before = &agent->list_socket;
+
+	if (stat(agent->settings->pod_resources, &now) < 0)
+		return;
+	if (before->st_ino && (before->st_ino != now.st_ino ||
+			       memcmp(&before->st_ctim, &now.st_ctim, sizeof now.st_ctim) != 0))
+		claims_doubt(&agent->claims, agent->listed_at);
+	*before = now;
+}
+
 static void listed(void *context, enum grpc_status status, const char *sentence,
 		   const uint8_t *message, size_t size)
 {
@@ -85,6 +102,8 @@ static void listed(void *context, enum grpc_status status, const char *sentence,
 	if (status == GRPC_OK)
 		list = message_read(&arena, &v1__list_pod_resources_response__descriptor, message,
 				    size);
+	if (list)
+		doubt_new_kubelet(agent);
 	if (list)
 		result = claims_take_list(&agent->claims, list, agent->settings, agent->listed_at,
 					  ga_clock_ms());
