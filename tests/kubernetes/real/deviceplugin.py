@@ -108,7 +108,7 @@ def a_kubelet_that_starts_again_finds_capacity_and_pods_as_they_were(cluster):
     here.wait_capacity(8)
     other = here.pod("after", 2)
     assert not set(other.sees()) & set(has), (other.sees(), has)
-    assert sorted(here.machine.leases()) == sorted([*has, *other.sees()])
+    assert sorted(here.machine.leases()) == sorted([*has, *other.sees()]), (here.machine.leases(), has, other.sees())
     assert pod.phase() == "Running", pod.why()
     for one in (pod, other):
         one.delete()
@@ -135,15 +135,18 @@ def after_a_crash_of_the_agent_the_leases_are_those_of_the_pods_that_live(cluste
 
 @need(ALL)
 def an_agent_that_takes_over_leaves_no_node_without_gpus(cluster):
-    """The kubelet's mistake: the end of the old stream ends the new plugin, too."""
+    """The kubelet's mistake: the end of the old stream ends the new plugin, too. What the API server says of the
+    node is older than that, so that a pod may come too early, and is refused."""
     here = site(cluster)
     here.wait_capacity(8)
     pod = here.pod("surges", 3)
     has = pod.sees()
     new = here.start("gpualloc-k8s-new")
     new.wait_registered()
+    log = len(new.end_of_log(10000))
     here.agent.leave()
     here.agent = new
+    new.wait_registered(after=log)
     here.machine.wait_leases(has)
     here.wait_capacity(8)
     other = here.pod("after-surge", 4)

@@ -74,6 +74,11 @@ class Site:
             [one for one in devices if one["name"].startswith("gpu-") and not one.get("taints")]) == 8 and
             {one["pool"]["resourceSliceCount"] for one in self.slices()} == {len(self.slices())})
 
+    def wait_tainted(self, gpus):
+        """Slices are written one after the other, and until then the scheduler may take a set."""
+        self.wait_published(f"every set with one of {gpus} is tainted", lambda devices: devices and all(
+            one.get("taints") for one in devices if gpus & set(indices([one["name"]]))))
+
     def claim(self, name, count):
         claim = Claim(self.cluster, name, f"gpu-set-{count}" if count > 1 else "gpu")
         return claim, Pod(self.cluster, name, claims=[name])
@@ -193,8 +198,7 @@ def a_lost_gpu_is_tainted_and_not_given_out(cluster):
     here = site(cluster)
     here.wait_whole()
     here.machine.set_health(0, "lost")
-    here.wait_published("GPU 0 is tainted", lambda devices: any(
-        one["name"] == "gpu-0" and one.get("taints") for one in devices))
+    here.wait_tainted({0})
     claim, pod = here.claim("well", 4)
     seen = pod.sees()
     assert 0 not in seen and is_best(here.machine.path, seen, [0]), seen
@@ -212,9 +216,7 @@ def what_a_person_has_is_not_given_to_claims(cluster):
     person = here.machine.hold("-n", "6")
     try:
         theirs = set(here.machine.leases())
-        # Slices are written one after the other, and until then the scheduler may take a set.
-        here.wait_published("every set with one of the person's GPUs is tainted", lambda devices: all(
-            one.get("taints") for one in devices if theirs & set(indices([one["name"]]))))
+        here.wait_tainted(theirs)
         claim, pod = here.claim("beside", 2)
         assert not set(pod.sees()) & theirs
         pod.delete()
