@@ -26,9 +26,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Shells overwrite low numbers, and at exit the highest is closed first. */
-enum { FD_OF_LEASES = 512 };
-
 /* What run owns until it becomes the command. */
 struct job {
 	struct chosen chosen; /* only its request is used, or with --ignore-leases all of it */
@@ -279,19 +276,6 @@ static int refuse_choice(const struct call *call)
 	return 0;
 }
 
-/* Tells the command where it finds the lease's descriptor. */
-static int name_descriptor(int fd)
-{
-	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
-	char number[16];
-
-	if (high < 0)
-		high = fcntl(fd, F_DUPFD, 0);
-	close(fd);
-	(void)snprintf(number, sizeof number, "%d", high);
-	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
-}
-
 /* The lease's variables in this process's environment, which the command then inherits. Nothing
  * else is taken from their sender. */
 static int enter(char *variables, int fd)
@@ -303,7 +287,7 @@ static int enter(char *variables, int fd)
 			return fail_memory();
 	}
 	if (fd >= 0)
-		return name_descriptor(fd);
+		return leasing_hand_on(fd);
 	unsetenv("GPUALLOC_FD");
 	say("note: this system does not let a process copy another's descriptors "
 	    "(kernel.yama.ptrace_scope), so the command runs on the lease's devices but does not "

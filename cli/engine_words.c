@@ -2,15 +2,9 @@
 /* Reading a container engine's words as it does; see engine_words.h. */
 #include "engine_words.h"
 
-#include <string.h>
+#include "text.h"
 
-static bool is_one_of(const char *word, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(word, *list) == 0)
-			return true;
-	return false;
-}
+#include <string.h>
 
 /* Single letters that take no value: before the verb, and of run. They can be written together,
  * and with one that takes a value behind them: -itv /a:/b. */
@@ -54,7 +48,7 @@ static bool stands_alone_before(const char *word)
 
 	if (is_letters(word))
 		return letters_stand_alone(word, letters_before);
-	return strchr(word, '=') || is_one_of(word, flags);
+	return strchr(word, '=') || ga_text_is_one_of(word, flags);
 }
 
 /* Options of run that take no value. */
@@ -90,7 +84,7 @@ static bool stands_alone(const char *word)
 
 	if (is_letters(word))
 		return letters_stand_alone(word, letters_of_run);
-	return strchr(word, '=') || is_one_of(word, flags);
+	return strchr(word, '=') || ga_text_is_one_of(word, flags);
 }
 
 static bool detaches(const char *word)

@@ -6,6 +6,7 @@
 #include "engine_words.h"
 #include "message.h"
 #include "options.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -59,14 +60,6 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool is_one_of(const char *word, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(word, *list) == 0)
-			return true;
-	return false;
-}
-
 /* ---- programs ---- */
 
 static int refuse_multiplexer(const struct call *call, const char *name)
@@ -108,7 +101,7 @@ int launcher_check(const struct call *call)
 
 	if (result)
 		return result;
-	if (is_one_of(name, multiplexers))
+	if (ga_text_is_one_of(name, multiplexers))
 		return refuse_multiplexer(call, name);
 	engine_words_read(call->operands, &engine);
 	if (engine.detaches && !call->value[OPTION_CONTAINER])

@@ -11,7 +11,14 @@
 #include "owned.h"
 #include "waiting.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Shells overwrite low numbers, and at exit the highest is closed first. */
+enum { FD_OF_LEASES = 512 };
 
 static int read_wait(const struct call *call, int64_t *ret_ms)
 {
@@ -195,4 +202,16 @@ void say_lease(const gpualloc_lease *lease)
 	leasing_line(&text, lease);
 	if (!text.failed)
 		say("%s", text.data);
+}
+
+int leasing_hand_on(int fd)
+{
+	int high = fcntl(fd, F_DUPFD, FD_OF_LEASES);
+	char number[16];
+
+	if (high < 0)
+		high = fcntl(fd, F_DUPFD, 0);
+	close(fd);
+	(void)snprintf(number, sizeof number, "%d", high);
+	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
 }

@@ -28,6 +28,10 @@ int acquire_until(const struct call *call, const gpualloc_store *store,
 /* "GPU 0,3", "MIG 1:7:0" */
 void add_device_ids(struct ga_buffer *text, const gpualloc_device *const *devices, size_t count);
 
+/* Lets what this process becomes or starts inherit a lease's descriptor, and tells it the number.
+ * Returns 0, or after a message the exit status. */
+int leasing_hand_on(int fd);
+
 /* The line that say_lease() says. */
 void leasing_line(struct ga_buffer *text, const gpualloc_lease *lease);
 /* "dgx1-volta (simulated): 2 GPUs: 0,3 (Tesla V100-SXM2-16GB), lease 5f3a" on stderr. */

@@ -26,13 +26,6 @@ struct asking {
 	struct ga_buffer request;
 };
 
-static void close_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void answers_free(struct answer *answers, size_t count)
 {
 	for (size_t i = 0; answers && i < count; i++) {
@@ -205,12 +198,24 @@ static char *reason_of_silence(const struct host *host, int status, const char *
 	return size < 0 ? NULL : ga_text_clean(reason, (size_t)size);
 }
 
+/* A word that is no host may have been meant as a group. */
+static char *reason_of_ssh(const struct host *host, struct ga_view errors)
+{
+	char *reason = ssh_reason(errors.text ? errors.text : "", errors.size), *longer;
+
+	if (!reason || host->line > 0 || !strstr(reason, "Could not resolve hostname") ||
+	    asprintf(&longer, "%s, and the hosts file has no group of this name", reason) < 0)
+		return reason;
+	free(reason);
+	return longer;
+}
+
 char *answer_silence(const struct host *host, int status, struct ga_view errors)
 {
 	ga_auto_free char *said = NULL;
 
 	if (status == SSH_FAILED)
-		return ssh_reason(errors.text ? errors.text : "", errors.size);
+		return reason_of_ssh(host, errors);
 	said = first_sentence(errors);
 	return said ? reason_of_silence(host, status, said) : NULL;
 }
@@ -280,10 +285,10 @@ static void give_up(struct answer *answer)
 		return;
 	(void)kill(answer->pid, SIGKILL);
 	(void)ssh_status(answer->pid);
-	close_end(&answer->in);
-	close_end(&answer->from_out);
-	close_end(&answer->from_errors);
-	close_end(&answer->ended);
+	ga_close_and_forget(&answer->in);
+	ga_close_and_forget(&answer->from_out);
+	ga_close_and_forget(&answer->from_errors);
+	ga_close_and_forget(&answer->ended);
 }
 
 static void speak(const struct asking *asking, struct answer *answer)
@@ -296,7 +301,7 @@ static void speak(const struct asking *asking, struct answer *answer)
 	if (put > 0)
 		answer->sent += (size_t)put;
 	if (put <= 0 || answer->sent == asking->request.size)
-		close_end(&answer->in);
+		ga_close_and_forget(&answer->in);
 }
 
 /* False at the end of what there is now. */
@@ -308,7 +313,7 @@ static bool take(int *fd, struct ga_buffer *into, size_t most)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (got <= 0) {
-		close_end(fd);
+		ga_close_and_forget(fd);
 		return false;
 	}
 	if (into->size + (size_t)got <= most)
@@ -349,10 +354,10 @@ static void hear_end(const struct asking *asking, struct answer *answer)
 	if (!is_open(answer))
 		return;
 	status = ssh_status(answer->pid);
-	close_end(&answer->in);
-	close_end(&answer->from_out);
-	close_end(&answer->from_errors);
-	close_end(&answer->ended);
+	ga_close_and_forget(&answer->in);
+	ga_close_and_forget(&answer->from_out);
+	ga_close_and_forget(&answer->from_errors);
+	ga_close_and_forget(&answer->ended);
 	judge(asking, answer, status);
 }
 

@@ -21,13 +21,6 @@ enum {
 	SILENCE_MS = SILENCE_S * 1000
 };
 
-static void close_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static bool is_open(const struct contender *contender)
 {
 	return contender->ended >= 0;
@@ -51,7 +44,7 @@ static void speak(struct contender *contender)
 		if (put < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (put <= 0)
-			close_end(&contender->in);
+			ga_close_and_forget(&contender->in);
 		else
 			contender->sent += (size_t)put;
 	}
@@ -100,7 +93,7 @@ void contender_say(const struct contender *contender, const char *line)
 
 void contender_hang_up(struct contender *contender)
 {
-	close_end(&contender->in);
+	ga_close_and_forget(&contender->in);
 	/* SIGTERM, so that it removes its socket. */
 	if (is_open(contender))
 		(void)kill(contender->pid, SIGTERM);
@@ -112,13 +105,13 @@ void contender_drop(struct contender *contender)
 	struct pollfd ended = {contender->ended, POLLIN, 0};
 
 	contender_hang_up(contender);
-	close_end(&contender->out);
-	close_end(&contender->err);
+	ga_close_and_forget(&contender->out);
+	ga_close_and_forget(&contender->err);
 	if (is_open(contender)) {
 		if (poll(&ended, 1, PATIENCE_MS) <= 0)
 			(void)kill(contender->pid, SIGKILL);
 		contender->status = ssh_status(contender->pid);
-		close_end(&contender->ended);
+		ga_close_and_forget(&contender->ended);
 	}
 	ga_buffer_free(&contender->said);
 	ga_buffer_free(&contender->errors);
@@ -136,7 +129,7 @@ static void take(int *fd, struct ga_buffer *into, int64_t *heard_at)
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got <= 0) {
-			close_end(fd);
+			ga_close_and_forget(fd);
 			return;
 		}
 		if (heard_at)
@@ -252,14 +245,11 @@ static void give_reason(const struct contender *contender, struct contender_news
 		if (asprintf(&reason, "ssh here was ended by signal %d", contender->status - 128) <
 		    0)
 			reason = NULL;
-	} else if (contender->status == SSH_FAILED) {
-		news->value = STATUS_UNAVAILABLE;
-		reason = ssh_reason(contender->errors.data ? contender->errors.data : "",
-				    contender->errors.size);
-	} else if (!contender->is_greeted && contender->protocol) {
+	} else if (!contender->is_greeted && contender->protocol &&
+		   contender->status != SSH_FAILED) {
 		news->value = STATUS_UNAVAILABLE;
 		reason = answer_other_protocol(contender->protocol);
-	} else if (!contender->is_greeted) {
+	} else if (!contender->is_greeted || contender->status == SSH_FAILED) {
 		news->value = STATUS_UNAVAILABLE;
 		reason = answer_silence(
 			contender->host, contender->status,
@@ -275,8 +265,8 @@ static void give_reason(const struct contender *contender, struct contender_news
 static void end(struct contender *contender, struct contender_news *news)
 {
 	contender->status = ssh_status(contender->pid);
-	close_end(&contender->ended);
-	close_end(&contender->in);
+	ga_close_and_forget(&contender->ended);
+	ga_close_and_forget(&contender->in);
 	take(&contender->err, &contender->errors, NULL);
 	take_errors(contender);
 	news->event = CONTENDER_GONE;

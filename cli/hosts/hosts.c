@@ -293,6 +293,7 @@ static int add_named(struct hosts *chosen, const struct host *host)
 	if (!add(chosen, host->name, host->program))
 		return fail_memory();
 	chosen->list[chosen->count - 1].number = chosen->count - 1;
+	chosen->list[chosen->count - 1].line = host->line;
 	return 0;
 }
 

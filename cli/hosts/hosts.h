@@ -13,7 +13,7 @@ struct host {
 	char *program; /* gpualloc there: a word that every shell leaves alone */
 	char **groups;
 	size_t group_count;
-	size_t line;   /* of the file; 0: it is in none */
+	size_t line;   /* of the hosts file; 0: it is not in it */
 	size_t number; /* among those that were named, from 0 */
 };
 

@@ -5,15 +5,16 @@
 #include "message.h"
 #include "options.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FD_OF_LEASES = 512 };
+enum { STATUS_DATA = 65 };
 
 int job_check(const struct call *call)
 {
@@ -69,16 +70,14 @@ bool job_is_own(int fd, int *ret_pid)
 	return true;
 }
 
-int job_hand_on(int lease)
+int job_move_in(const struct request *request)
 {
-	int high = lease < 0 ? -1 : fcntl(lease, F_DUPFD, FD_OF_LEASES);
-	char number[16];
+	const char *home = getenv("HOME");
 
-	if (lease < 0)
+	if (request->folder && chdir(request->folder) == 0)
 		return 0;
-	if (high < 0)
-		high = fcntl(lease, F_DUPFD, 0);
-	close(lease);
-	(void)snprintf(number, sizeof number, "%d", high);
-	return high >= 0 && setenv("GPUALLOC_FD", number, 1) == 0 ? 0 : fail_memory();
+	if (request->folder && request->must_exist)
+		return fail(STATUS_DATA, "cannot run in %s: %s", request->folder, strerror(errno));
+	(void)!chdir(home ? home : "/");
+	return 0;
 }

@@ -31,8 +31,9 @@ int job_check(const struct call *call);
 int job_tether(const struct call *call, const struct request *request);
 int job_session(const struct call *call, const char *token);
 
-/* Lets programs inherit a lease's descriptor from now on, and tells them its number; -1: none. */
-int job_hand_on(int lease);
+/* Goes where the command is to run. Where that folder is only the client's, the home folder will
+ * do. Returns 0, or after a message the exit status. */
+int job_move_in(const struct request *request);
 
 /* ---- between the two ---- */
 

@@ -4,7 +4,7 @@
 
 #include "cleanup.h"
 #include "fence.h"
-#include "hosts/job.h"
+#include "leasing.h"
 #include "message.h"
 #include "orphan.h"
 #include "owned.h"
@@ -122,7 +122,7 @@ static int run_kept(const struct kept_job *job)
 	for (size_t i = 0; job->variables[i]; i++)
 		if (putenv(job->variables[i]) != 0)
 			return fail_memory();
-	result = job_hand_on(fcntl(KEPT_LEASE, F_DUPFD_CLOEXEC, 3));
+	result = leasing_hand_on(fcntl(KEPT_LEASE, F_DUPFD_CLOEXEC, 3));
 	close(KEPT_LEASE);
 	if (result == 0 && job->fenced)
 		result = fence_to_environment(job->fenced);

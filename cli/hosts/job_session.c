@@ -6,6 +6,7 @@
 #include "hosts/job.h"
 
 #include "fence.h"
+#include "leasing.h"
 #include "message.h"
 #include "owned.h"
 
@@ -71,19 +72,6 @@ static void end_with_tether(int fd)
 	(void)fcntl(fd, F_SETFL, O_ASYNC);
 }
 
-/* The tether found the folder; where it is only the client's, the home folder will do. */
-static int move_in(const struct request *request)
-{
-	const char *home = getenv("HOME");
-
-	if (!request->folder || chdir(request->folder) == 0)
-		return 0;
-	if (request->must_exist)
-		return fail(STATUS_DATA, "cannot run in %s: %s", request->folder, strerror(errno));
-	(void)!chdir(home ? home : "/");
-	return 0;
-}
-
 static void tell(void *context, enum gpualloc_supervise_event event)
 {
 	(void)context;
@@ -119,13 +107,13 @@ static int go_behind_fence(const struct call *remote, const struct job_order *or
 static int carry_out(const struct call *call, const struct request *request,
 		     const struct job_order *order, int lease)
 {
-	int result = move_in(request);
+	int result = job_move_in(request);
 
 	for (size_t i = 0; result == 0 && i < request->variable_count; i++)
 		if (putenv(request->variables[i]) != 0)
 			result = fail_memory();
-	if (result == 0)
-		result = job_hand_on(lease);
+	if (result == 0 && lease >= 0)
+		result = leasing_hand_on(lease);
 	if (result == 0 && order->fenced)
 		result = go_behind_fence(call, order);
 	return result ? result : run_command(request, order);

@@ -242,17 +242,10 @@ static int read_words(const struct call *outer, struct job *job)
 /* Where the command will run: what it is called is looked up from there. */
 static int move_in(const struct request *request)
 {
-	const char *home = getenv("HOME");
-
 	for (size_t i = 0; i < request->variable_count; i++)
 		if (putenv(request->variables[i]) != 0)
 			return fail_memory();
-	if (request->folder && chdir(request->folder) == 0)
-		return 0;
-	if (request->folder && request->must_exist)
-		return fail(STATUS_DATA, "cannot run in %s: %s", request->folder, strerror(errno));
-	(void)!chdir(home ? home : "/");
-	return 0;
+	return job_move_in(request);
 }
 
 static int find_program(struct job *job)

@@ -171,12 +171,6 @@ int ssh_start(const struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
 	return 0;
 }
 
-static void close_end(int *fd)
-{
-	ga_close_fd(fd);
-	*fd = -1;
-}
-
 int ssh_start_piped(struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
 {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, reason = 0;
@@ -188,13 +182,13 @@ int ssh_start_piped(struct ssh *ssh, pid_t *ret_pid, int *ret_ended)
 	ssh->err = err[1];
 	if (reason == 0)
 		reason = ssh_start(ssh, ret_pid, ret_ended);
-	close_end(&in[0]);
-	close_end(&out[1]);
-	close_end(&err[1]);
+	ga_close_and_forget(&in[0]);
+	ga_close_and_forget(&out[1]);
+	ga_close_and_forget(&err[1]);
 	if (reason) {
-		close_end(&in[1]);
-		close_end(&out[0]);
-		close_end(&err[0]);
+		ga_close_and_forget(&in[1]);
+		ga_close_and_forget(&out[0]);
+		ga_close_and_forget(&err[0]);
 	}
 	ssh->in = in[1];
 	ssh->out = out[0];

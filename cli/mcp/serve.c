@@ -167,26 +167,19 @@ static void read_into(struct ga_buffer *text, int *fd)
 	}
 }
 
-static void close_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static void process_has_ended(struct session *session, struct pending *pending)
 {
 	struct process *process = &pending->process;
 
 	read_into(&process->said, &process->out);
 	read_into(&process->complained, &process->err);
-	close_end(&process->out);
-	close_end(&process->err);
+	ga_close_and_forget(&process->out);
+	ga_close_and_forget(&process->err);
 	process->pid = 0;
 	process->has_ended = true;
 	if (pending->tool->finish)
 		pending->tool->finish(session, pending);
-	close_end(&process->tether);
+	ga_close_and_forget(&process->tether);
 	pending->is_answered = true;
 }
 
@@ -197,7 +190,7 @@ static void read_job(struct job *job)
 	ssize_t size;
 
 	if (!read_part(job->out, part, sizeof part, &size))
-		close_end(&job->out);
+		ga_close_and_forget(&job->out);
 	else if (size > 0)
 		log_add(&job->log, part, (size_t)size);
 }
@@ -216,7 +209,7 @@ static void hear_job(struct session *session, struct job *job)
 	/* Nothing of it runs any more: what is in the pipe is the last. */
 	for (int i = 0; i < LOG_MOST / PART && job->out >= 0; i++)
 		read_job(job);
-	close_end(&job->out);
+	ga_close_and_forget(&job->out);
 	job_has_ended(session, job);
 }
 
@@ -370,9 +363,9 @@ static int patience_of(const struct server *server)
 static void give_up_all(struct session *session)
 {
 	for (size_t i = 0; i < LEASES_MOST; i++)
-		close_end(&session->leases[i].tether);
+		ga_close_and_forget(&session->leases[i].tether);
 	for (size_t i = 0; i < JOBS_MOST; i++)
-		close_end(&session->jobs[i].tether);
+		ga_close_and_forget(&session->jobs[i].tether);
 	for (struct pending *pending = session->pending; pending; pending = pending->next)
 		if (!pending->tool->reads_only)
 			pending_give_up(session, pending);

@@ -22,6 +22,13 @@ static inline void ga_close_fd(const int *fd)
 		close(*fd);
 }
 
+/* For a descriptor that is looked at again. */
+static inline void ga_close_and_forget(int *fd)
+{
+	ga_close_fd(fd);
+	*fd = -1;
+}
+
 #define ga_auto_free ga_cleanup(ga_free_pointer)
 #define ga_auto_close ga_cleanup(ga_close_fd)
 

@@ -41,6 +41,8 @@ bool ga_text_equal(const char *text, size_t size, const char *word);
 bool ga_text_starts(const char *text, const char *start);
 /* Both may be NULL; NULL equals only NULL. */
 bool ga_text_same(const char *a, const char *b);
+/* The list ends with NULL. */
+bool ga_text_is_one_of(const char *text, const char *const *list);
 
 /* A view without blanks (space, tab, CR, LF) at its ends. */
 struct ga_view {

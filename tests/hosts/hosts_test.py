@@ -84,6 +84,15 @@ def what_is_no_host_never_reaches_ssh():
 
 
 @case
+def a_word_that_is_neither_host_nor_group_is_said_to_be_none():
+    fails = program("fails", "echo ssh: Could not resolve hostname x: Name or service not known >&2; exit 255")
+    env = hosts_file("gpu1 lab\n") | {"GPUALLOC_SSH": fails.removeprefix("gpualloc=")}
+    for words in (["list"], ["run", "true"]):
+        refused(69, words[0], "--on=labs", *words[1:], env=env, says=["no group of this name"])
+        assert "no group" not in cli.run(words[0], "--on=gpu1", *words[1:], env=env).err
+
+
+@case
 def completion_offers_hosts_and_groups():
     out = ok("completion", "hosts", env=hosts_file("gpu1 lab big\ngpu2 lab # x\n"))
     assert out == "all\tall 2\ngpu1\thost\nlab\tgroup\nbig\tgroup\ngpu2\thost\n", out

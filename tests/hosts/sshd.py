@@ -2,7 +2,6 @@
 """Hosts for the tests of --on: real sshds on ports of the loopback device, each with keys, a
 configuration, a store and a machine of its own. ssh finds them by a configuration that only the
 tests' wrapper names, so nothing of the user's is read or written."""
-import json
 import os
 import select
 import shutil
@@ -172,11 +171,3 @@ class Lab:
 
     def run(self, *words, env=None, **options):
         return cli.run(*words, env=self.env(**(env or {})), **options)
-
-    def free_everywhere(self):
-        """Whether nobody holds or waits for anything on any host."""
-        for host in self.hosts:
-            leases = json.loads(host.run("leases", "--json").out)
-            if leases["leases"] or leases["waiting"]:
-                return f"{host.name}: {leases}"
-        return None
