@@ -155,7 +155,7 @@ check-fence:
 	  python3 tests/fence/vm.py "$$kernel" $(BUILD) tests/cli/fence_test.py
 
 check-kubernetes:
-	@test -d "$(KUBE)" || { echo 'make check-kubernetes: say with KUBE=DIR where etcd, kube-apiserver, kube-scheduler, kubelet, containerd, runc are' >&2; exit 2; }
+	@test -d "$(KUBE)" || { echo 'make check-kubernetes: say with KUBE=DIR where etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, containerd, runc are' >&2; exit 2; }
 	@tools/install-deps check-kubernetes
 	@$(MAKE) --no-print-directory all
 	@cd $(BUILD) && GPUALLOC=$$PWD/cli/gpualloc GPUALLOC_K8S=$$PWD/engines/kubernetes/gpualloc-k8s \
