@@ -11,12 +11,13 @@ import stat
 import struct
 import tempfile
 import threading
+import time
 import uuid
 
 import apiserver
 import grpc
 from kubelet import PATIENCE, Agent, set_up
-from messages import dra, registration
+from messages import dra, health, registration
 
 DRIVER, NODE = "gpu.gpualloc.example", "node-1"
 SERVICES = ("v1.DRAPlugin", "v1beta1.DRAPlugin")  # those this kubelet knows
@@ -189,6 +190,17 @@ class Kubelet:
     def unprepare(self, *claims):
         for uid, answer in self.call("NodeUnprepareResources", claims).items():
             assert not answer.error, (uid, answer)
+
+    def watch_health(self):
+        """{device: (health, message)}, again and again."""
+        call = self.plugins[-1].channel.unary_stream(
+            "/v1alpha1.DRAResourceHealth/NodeWatchResources",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=health.Devices.FromString)
+        for answer in call(health.Empty(), timeout=PATIENCE):
+            assert all(one.device.pool_name == NODE for one in answer.devices), answer
+            assert all(abs(one.last_updated_time - time.time()) < 30 for one in answer.devices), answer
+            yield {one.device.device_name: (one.health, one.message) for one in answer.devices}
 
     # ---- what lies on the node ----
 

@@ -30,6 +30,9 @@ except ImportError:
     pass  # the cases are skipped
 
 
+HEALTHY, UNHEALTHY = 1, 2
+
+
 def uuids(*numbers):
     """Of GPUs of dgx1-volta."""
     devices = json.loads(cli.ok("snapshot", "--machine", "dgx1-volta"))["devices"]
@@ -264,6 +267,32 @@ def a_device_plugin_beside_it_and_claims_keep_off_each_other():
             assert other.end() == 0
             plugins.stop()
         wait_tainted(kubelet, [])
+
+
+@needs
+def the_kubelet_is_told_how_devices_are():
+    with tempfile.TemporaryDirectory(prefix="gpualloc-dra-") as where:
+        path, machine = os.path.join(where, "machine.json"), kubelet_of_plugins.machine_text("dgx1-volta")
+        kubelet_of_plugins.write_machine(path, machine)
+        with cluster(path, "--recover-after", "300ms") as (kubelet, _):
+            told = kubelet.watch_health()
+
+            def wait(lost):
+                return next(now for now in told if "set-0-3" in now and {
+                    name for name, (health, _) in now.items() if health != HEALTHY} == {
+                        name for name in now if lost in name.split("-")})
+            assert len(wait(None)) == 255
+            machine["devices"][3]["health"] = "lost"
+            kubelet_of_plugins.write_machine(path, machine)
+            now = wait("3")
+            assert now["gpu-3"] == now["set-0-3"] and now["gpu-3"][0] == UNHEALTHY and now["gpu-3"][1], now
+            assert now["gpu-0"] == (HEALTHY, ""), now
+            machine["devices"][3]["health"] = "ok"
+            kubelet_of_plugins.write_machine(path, machine)
+            wait(None)
+            told.close()
+            others = [kubelet.watch_health() for _ in range(3)]
+            assert all(len(next(one)) == 255 for one in others)
 
 
 @needs

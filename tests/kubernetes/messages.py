@@ -51,6 +51,12 @@ DRA = {
     "UnpreparedEntry": ["s key 1", "Unprepared value 2"],
     "UnprepareResponse": ["UnpreparedEntry* claims 1"],
 }
+HEALTH = {
+    "Empty": [],
+    "Identifier": ["s pool_name 1", "s device_name 2"],
+    "Device": ["Identifier device 1", "i health 2", "l last_updated_time 3", "s message 5"],
+    "Devices": ["Device* devices 1"],
+}
 
 
 class Package:
@@ -83,3 +89,4 @@ v1beta1 = package("v1beta1", V1BETA1)
 v1 = package("v1", V1)
 registration = package("pluginregistration", REGISTRATION)
 dra = package("dra", DRA)
+health = package("health", HEALTH)

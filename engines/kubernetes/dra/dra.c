@@ -134,6 +134,7 @@ static const struct grpc_method methods[] = {
 	{SERVICE("v1") "NodeUnprepareResources", unprepare_called, operations_ended},
 	{SERVICE("v1beta1") "NodePrepareResources", prepare_called, operations_ended},
 	{SERVICE("v1beta1") "NodeUnprepareResources", unprepare_called, operations_ended},
+	{"/v1alpha1.DRAResourceHealth/NodeWatchResources", health_watch_called, health_watch_ended},
 };
 
 static const char *folder(const struct settings *settings)
@@ -204,6 +205,7 @@ static int begin(struct agent *agent, gpualloc_error *error)
 static void publish(struct agent *agent)
 {
 	publisher_update(agent->dra->publisher, agent->snapshot);
+	health_update(agent->dra);
 	operations_continue(agent->dra);
 }
 

@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "claim_file.h"
 #include "client.h"
+#include "health.h"
 #include "registration.h"
 
 struct operation;
@@ -32,6 +33,7 @@ struct dra {
 	bool is_asking;
 	struct publisher *publisher;
 	struct registration registration;
+	struct health health;
 	int64_t shared_at; /* when another agent was last seen, of ga_clock_ms(); 0: never */
 	struct prepared_claim *claims;
 	struct operation *operations; /* those that are not over */

@@ -334,6 +334,11 @@ bool publisher_is_ready(const struct publisher *publisher)
 	return publisher->has_read;
 }
 
+const struct offer_sets *publisher_sets(const struct publisher *publisher)
+{
+	return &publisher->sets;
+}
+
 int publisher_new(struct loop *loop, const struct settings *settings, const struct log *log,
 		  struct api_client *client, struct inventory *inventory,
 		  void (*changed)(void *context), void *context, struct publisher **ret_publisher,

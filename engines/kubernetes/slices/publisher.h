@@ -27,6 +27,9 @@ int publisher_new(struct loop *loop, const struct settings *settings, const stru
 /* Whether labels are final: names mean what they meant to the scheduler. */
 bool publisher_is_ready(const struct publisher *publisher);
 
+/* Those that are published, or will be next. */
+const struct offer_sets *publisher_sets(const struct publisher *publisher);
+
 /*
  * The inventory may have changed, or time has passed; cheap when nothing did. snapshot: a
  * descriptor of the inventory's machine as text.
