@@ -32,7 +32,7 @@ help:
 	@echo '              of this machine (root)'
 	@echo 'make check-fence  try the fence on the kernel of Debian 12, in a virtual machine (KERNEL=vmlinuz)'
 	@echo 'make check-kubernetes KUBE=DIR  run pods with the real programs in DIR: etcd, kube-apiserver,'
-	@echo '              kube-controller-manager, kube-scheduler, kubelet, containerd, runc (root)'
+	@echo '              kube-controller-manager, kube-scheduler, kubelet, containerd, runc (root, ROUNDS=)'
 	@echo 'make bench    measure in a release build what decisions and leases cost and how good policies are'
 	@echo 'make chaos    a million leases, with holders killed at random (LEASES=, SEED=)'
 	@echo 'make chaos-hosts  ten thousand leases over ssh, with both ends killed at random (HOST_LEASES=, SEED=)'

@@ -86,6 +86,11 @@ class Agent(Daemon):
         self.cluster.daemons.pop(self.name, None)
         return super().end(number)
 
+    def memory(self):
+        with open(f"/proc/{self.process.pid}/smaps_rollup", encoding="utf-8") as file:
+            sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in file if line.endswith("kB\n")}
+        return f"{sizes['Rss']:.1f} MiB resident, {sizes['Pss']:.1f} MiB its own share"
+
     def leave(self):
         """As at the end of its service."""
         assert self.end() == 0, self.end_of_log()

@@ -14,7 +14,7 @@ class Refused(Exception):
         self.code, self.message = code, message
 
 
-def until(what, condition, patience=PATIENCE, state=lambda: ""):
+def until(what, condition, patience=PATIENCE, state=lambda: "", pause=0.1):
     """Asks until the answer is not false; returns it."""
     end = time.monotonic() + patience
     while True:
@@ -22,7 +22,7 @@ def until(what, condition, patience=PATIENCE, state=lambda: ""):
         if answer:
             return answer
         assert time.monotonic() < end, f"{what}: not within {patience} s. {state()}"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 class Api:

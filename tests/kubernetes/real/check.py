@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """gpualloc-k8s in a cluster of real programs: etcd, kube-apiserver, kube-scheduler, kubelet, containerd, runc.
 
-Argument: the folder that they are in. What is missing is skipped with its name."""
+Argument: the folder that they are in. What is missing is skipped with its name. ROUNDS: how often that is done
+which is counted and timed."""
 import os
 import sys
 

@@ -66,15 +66,24 @@ def is_best(machine, chosen, taken):
     return bandwidth(machine, len(chosen), "--only", ",".join(map(str, chosen))) == best
 
 
+def is_pair(machine, chosen):
+    """Whether the idle machine has no better pair."""
+    return bandwidth(machine, 2, "--only", ",".join(map(str, chosen))) == bandwidth(machine, 2)
+
+
+def request(class_name, **more):
+    """The spec of a claim for one device of that class."""
+    return {"devices": {"requests": [{"name": "gpus", "exactly": {"deviceClassName": class_name, **more}}]}}
+
+
 class Claim:
     """For one device of that class."""
 
-    def __init__(self, cluster, name, class_name, **request):
+    def __init__(self, cluster, name, class_name, **more):
         self.api, self.name = cluster.api, name
         self.path = f"{GROUP}/namespaces/default/resourceclaims/{name}"
-        exactly = {"deviceClassName": class_name, **request}
         self.api.make(f"{GROUP}/namespaces/default/resourceclaims", {
-            "metadata": {"name": name}, "spec": {"devices": {"requests": [{"name": "gpus", "exactly": exactly}]}}})
+            "metadata": {"name": name}, "spec": request(class_name, **more)})
 
     def results(self):
         status = self.api.get(self.path).get("status", {})

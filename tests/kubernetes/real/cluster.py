@@ -69,6 +69,7 @@ class Cluster:
             f"--service-account-key-file={self.keys.path('accounts.key')}",
             f"--service-account-signing-key-file={self.keys.path('accounts.key')}",
             f"--kubelet-client-certificate={kubelet[0]}", f"--kubelet-client-key={kubelet[1]}",
+            "--kubelet-preferred-address-types=InternalIP",
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
             f"--cert-dir={self.where}/apiserver"])
         api = Api("127.0.0.1", PORT, self.keys.path("ca.crt"), *admin)
@@ -155,7 +156,7 @@ state = "/run/containerd"
             "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True},
                                "x509": {"clientCAFile": self.keys.path("ca.crt")}},
             "authorization": {"mode": "Webhook"},
-            "address": "127.0.0.1", "healthzBindAddress": "127.0.0.1",
+            "address": ADDRESS, "healthzBindAddress": "127.0.0.1",
             "containerRuntimeEndpoint": "unix://" + CONTAINERD,
             # What the machine forbids, or has no use for here.
             "cgroupDriver": "cgroupfs", "cgroupsPerQOS": False, "enforceNodeAllocatable": [],
@@ -230,7 +231,7 @@ class Pod:
         trap "exit 0" TERM
         while :; do sleep 1000 & wait; done'''
 
-    def __init__(self, cluster, name, resources=None, claims=(), script=SCRIPT):
+    def __init__(self, cluster, name, resources=None, claims=(), templates=(), script=SCRIPT):
         self.cluster, self.name = cluster, name
         container = {"name": "main", "image": cluster.registry.image if cluster.registry else "none",
                      "command": ["sh", "-c", script],
@@ -238,10 +239,11 @@ class Pod:
         spec = {"hostNetwork": True, "restartPolicy": "Never", "automountServiceAccountToken": False,
                 "enableServiceLinks": False, "terminationGracePeriodSeconds": 10, "containers": [container],
                 "tolerations": [{"operator": "Exists"}]}
+        claims = [*({"resourceClaimName": claim} for claim in claims),
+                  *({"resourceClaimTemplateName": template} for template in templates)]
         if claims:
             container["resources"]["claims"] = [{"name": f"claim-{i}"} for i in range(len(claims))]
-            spec["resourceClaims"] = [{"name": f"claim-{i}", "resourceClaimName": claim}
-                                      for i, claim in enumerate(claims)]
+            spec["resourceClaims"] = [{"name": f"claim-{i}", **claim} for i, claim in enumerate(claims)]
         self.made = cluster.api.make(DEFAULT + "/pods", {"metadata": {"name": name}, "spec": spec})
 
     @property

@@ -4,7 +4,8 @@ import signal
 
 import cli
 from agent import RESOURCE, STORE, Agent, Machine
-from cases import need
+from cases import ROUNDS, need
+from claims import is_pair
 from cluster import Pod
 from place import make_gpus
 from programs import CONTROL, NODE
@@ -63,6 +64,25 @@ def pods_get_the_best_connected_gpus_and_nothing_else(cluster):
         for pod in pods:
             pod.delete()
     here.machine.wait_leases([])
+
+
+@need(ALL)
+def four_pods_of_one_gpu_leave_whole_pairs_to_two_others(cluster):
+    here = site(cluster)
+    pairs = 0
+    for _ in range(ROUNDS):
+        here.wait_capacity(8)
+        pods = [here.pod(f"one-{i}", 1) for i in range(4)]
+        for pod in pods:
+            pod.sees()
+        for i in range(2):
+            pods.append(here.pod(f"two-{i}", 2))
+            pairs += is_pair(here.machine.path, pods[-1].sees())
+        for pod in pods:
+            pod.delete()
+        here.machine.wait_leases([])
+    print(f"# pods that got a pair: {pairs} of {2 * ROUNDS}")
+    assert pairs == 2 * ROUNDS
 
 
 @need(ALL)

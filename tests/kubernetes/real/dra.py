@@ -3,12 +3,13 @@
 into the container by CDI."""
 import glob
 import signal
+import time
 
 import cli
 from agent import STORE, Agent, Machine
 from api import Refused, until
-from cases import need
-from claims import GROUP, Claim, indices, is_best, make_classes, need_group, printed_slices
+from cases import ROUNDS, need
+from claims import GROUP, Claim, indices, is_best, is_pair, make_classes, need_group, printed_slices, request
 from cluster import KUBELET, Pod
 from manifests import install
 from place import NODE, make_gpus
@@ -149,6 +150,77 @@ def pods_with_claims_get_the_best_set_and_see_nothing_else(cluster):
     here.wait_nothing()
 
 
+def spread(seconds):
+    seconds = sorted(seconds)
+    return f"{seconds[len(seconds) // 2] * 1000:.0f} (at most {seconds[-1] * 1000:.0f}) ms"
+
+
+def prepare_calls(cluster):
+    """(seconds in all, how many) of NodePrepareResources, as the kubelet counts them."""
+    lines = cluster.api.ask("GET", f"/api/v1/nodes/{NODE}/proxy/metrics").splitlines()
+    return [sum(float(line.rsplit(" ", 1)[1]) for line in lines if "/NodePrepareResources" in line and
+                line.startswith("dra_grpc_operations_duration_seconds_" + kind)) for kind in ("sum", "count")]
+
+
+class Way:
+    """From making a claim and its pod to what is seen of it: allocated, prepared, running."""
+
+    def __init__(self):
+        self.taken = {"allocated": [], "prepared": [], "running": []}
+
+    def measure(self, here, name, count):
+        files, start = len(here.files()), time.monotonic()
+        claim, pod = here.claim(name, count)
+        for step, is_there in (("allocated", claim.results), ("prepared", lambda: len(here.files()) > files),
+                               ("running", lambda: "said all" in pod.log())):
+            until(f"{name} is {step}", is_there, state=pod.why, pause=0.002)
+            self.taken[step].append(time.monotonic() - start)
+        return claim, pod
+
+
+@need(ALL)
+def four_claims_of_one_gpu_leave_whole_pairs_to_two_others(cluster):
+    here = site(cluster)
+    pairs, way, before = 0, Way(), prepare_calls(cluster)
+    for _ in range(ROUNDS):
+        here.wait_whole()
+        made = [way.measure(here, f"one-{i}", 1) for i in range(4)]
+        for i in range(2):
+            made.append(way.measure(here, f"two-{i}", 2))
+            pairs += is_pair(here.machine.path, made[-1][1].sees())
+        for claim, pod in made:
+            pod.delete()
+            claim.release()
+        here.wait_nothing()
+    seconds, calls = (after - was for after, was in zip(prepare_calls(cluster), before))
+    print(f"# claims that got a pair: {pairs} of {2 * ROUNDS}")
+    for step, taken in way.taken.items():
+        print(f"# from the claim and its pod to {step}: {spread(taken)}")
+    print(f"# the kubelet's call to prepare it: {seconds / calls * 1000:.1f} ms on average of {calls:.0f}")
+    print(f"# the agent takes {here.agent.memory()}")
+    assert pairs == 2 * ROUNDS
+
+
+@need([*ALL, "kube-controller-manager"])
+def claims_of_a_template_come_and_go_with_their_pods(cluster):
+    here = site(cluster)
+    here.wait_whole()
+    place = GROUP + "/namespaces/default/resourceclaim"
+    cluster.api.make(place + "templates", {"metadata": {"name": "pair"}, "spec": {"spec": request("gpu-set-2")}})
+    ends = Pod(cluster, "ends", templates=["pair"], script="echo said all").wait("Succeeded")
+    here.wait_nothing()
+    stays = [Pod(cluster, f"stays-{i}", templates=["pair"]) for i in range(4)]
+    for pod in stays:
+        assert is_pair(here.machine.path, pod.sees()), pod.log()
+    assert sorted(index for pod in stays for index in pod.sees()) == list(range(8))
+    assert sorted(here.machine.leases()) == list(range(8))
+    for pod in (ends, *stays):
+        pod.delete()
+    until("the claims have gone", lambda: not cluster.api.list(place + "s"))
+    cluster.api.delete(place + "templates/pair")
+    here.wait_nothing()
+
+
 @need(ALL)
 def a_claim_outlives_a_crash_of_the_agent(cluster):
     here = site(cluster)
@@ -205,6 +277,27 @@ def a_lost_gpu_is_tainted_and_not_given_out(cluster):
     pod.delete()
     claim.release()
     here.machine.set_health(0, "ok")
+    here.wait_whole()
+    here.wait_nothing()
+
+
+@need(ALL)
+def a_pods_status_says_how_its_gpus_are(cluster):
+    """As Kubernetes from 1.36 on has it."""
+    here = site(cluster)
+    here.wait_whole()
+    claim, pod = here.claim("watched", 2)
+    has = pod.sees()
+
+    def health():
+        return [one["health"] for status in pod.get()["status"]["containerStatuses"]
+                for claims in status.get("allocatedResourcesStatus", []) for one in claims["resources"]]
+    for lost, wanted in ((None, "Healthy"), ("lost", "Unhealthy"), ("ok", "Healthy")):
+        if lost:
+            here.machine.set_health(has[0], lost)
+        until(f"its devices are {wanted}", lambda wanted=wanted: health() == [wanted], state=pod.why)
+    pod.delete()
+    claim.release()
     here.wait_whole()
     here.wait_nothing()
 
