@@ -131,15 +131,15 @@ def a_fence_there_is_around_the_command_kept_or_not():
         raise Skip("this kernel has no fence (Landlock)")
     for ask in ([], ["--keep"]):
         free = LAB.run("run", "--on", "gpu1", *ask, "--", *look)
-        assert "NoNewPrivs:\t0" in free.out, free
+        assert free.code == 0 and "GPU-" not in free.out, free
         fenced = LAB.run("run", "--on", "gpu1", "--fence", *ask, "--", *look)
         assert "NoNewPrivs:\t1\nGPU-" in fenced.out, fenced
-        assert fenced.code == 0 and "set-uid programs" in fenced.out + fenced.err, fenced
+        assert fenced.code == 0, fenced
     # The administrator's word counts there as it does for a run on that host.
     with open(host.env["GPUALLOC_CONFIG"], "w", encoding="utf-8") as config:
         config.write("fence = job\n")
     try:
-        assert "NoNewPrivs:\t1" in LAB.run("run", "--on", "gpu1", "--", *look).out
+        assert "NoNewPrivs:\t1\nGPU-" in LAB.run("run", "--on", "gpu1", "--", *look).out
         assert LAB.run("run", "--on", "gpu1", "--format", "index", "--", *look).code == 64
     finally:
         os.unlink(host.env["GPUALLOC_CONFIG"])
