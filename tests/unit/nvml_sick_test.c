@@ -14,6 +14,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,16 @@ static gpualloc_machine *ask(unsigned deadline_ms)
 	gpualloc_machine *machine = NULL;
 	gpualloc_error error = {0};
 	int result = nvml_query(NULL, "machines/sysfs/switches", deadline_ms, &machine, &error);
+	int status;
 
 	CHECK_TEXT(error.message, "");
 	CHECK_INT(result, 0);
-	CHECK_INT(waitpid(-1, NULL, WNOHANG), -1);
+	/* On a busy machine a child that was killed may need longer than anybody waits for it. One
+	 * that was not would be waited for here for ever. */
+	while (waitpid(-1, &status, 0) > 0) {
+		CHECK(WIFSIGNALED(status));
+		CHECK_INT(WTERMSIG(status), SIGKILL);
+	}
 	CHECK_INT(errno, ECHILD);
 	return machine;
 }
