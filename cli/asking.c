@@ -3,6 +3,7 @@
 #include "asking.h"
 
 #include "columns.h"
+#include "message.h"
 #include "terminal.h"
 
 #include <unistd.h>
@@ -24,5 +25,7 @@ static void tell(void *context, const char *text)
 
 gpualloc_waiting_function *asking_teller(const struct call *call)
 {
-	return isatty(STDERR_FILENO) && !call->value[OPTION_QUIET] ? tell : NULL;
+	bool is_told = isatty(STDERR_FILENO) && !call->value[OPTION_QUIET];
+
+	return is_told && !message_is_json() ? tell : NULL;
 }

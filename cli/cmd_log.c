@@ -98,7 +98,7 @@ const struct command command_log = {
 	.operands_least = 1,
 	.operands_most = 1,
 	.complete = COMPLETE_LEASE,
-	.options = (const enum option_id[]){OPTION_FOLLOW, OPTION_HELP, OPTION_ON, OPTION_QUIET,
-					    OPTION_END},
+	.options = (const enum option_id[]){OPTION_FOLLOW, OPTION_HELP, OPTION_JSON, OPTION_ON,
+					    OPTION_QUIET, OPTION_END},
 	.run = run,
 };

@@ -4,8 +4,10 @@
  * process. It ends only processes that have the lease, and never those that started it.
  */
 #include "buffer.h"
+#include "json_writer.h"
 #include "lease_find.h"
 #include "message.h"
+#include "open.h"
 #include "output.h"
 #include "owned.h"
 
@@ -85,6 +87,20 @@ static bool is_ended(const struct target *target, enum gpualloc_holder_kind kind
 	       kind != GPUALLOC_HOLDER_OTHERS;
 }
 
+/* NULL if it is ended. */
+static const char *why_left(const struct target *target, enum gpualloc_holder_kind kind)
+{
+	if (is_ended(target, kind))
+		return NULL;
+	switch (kind) {
+	case GPUALLOC_HOLDER_OURS: return "release was started from it";
+	case GPUALLOC_HOLDER_WITHOUT: return "it does not have the lease's descriptor";
+	case GPUALLOC_HOLDER_OTHERS:
+		return "it is not of the lease's user, who may have handed it the descriptor";
+	default: return "it keeps the lease; --yes ends it too";
+	}
+}
+
 /* A hold of the user's own in which nothing runs ends without a word. */
 static bool is_asked_about(const struct target *target)
 {
@@ -95,17 +111,8 @@ static bool is_asked_about(const struct target *target)
 			0);
 }
 
-static const char *fate(const struct target *target, enum gpualloc_holder_kind kind)
+static const char *ending_of(enum gpualloc_holder_kind kind)
 {
-	if (kind == GPUALLOC_HOLDER_OURS)
-		return "left running: release was started from it";
-	if (kind == GPUALLOC_HOLDER_WITHOUT)
-		return "left running: it does not have the lease's descriptor";
-	if (kind == GPUALLOC_HOLDER_OTHERS)
-		return "left running: it is not of the lease's user, who may have handed it the "
-		       "descriptor";
-	if (!is_ended(target, kind))
-		return "left running: it keeps the lease; --yes ends it too";
 	return kind == GPUALLOC_HOLDER_SERVER
 		       ? "will be ended, A TERMINAL MULTIPLEXER'S SERVER: all its windows end with "
 			 "it"
@@ -121,9 +128,12 @@ static void list(const struct target *target)
 	for (size_t i = 0; i < gpualloc_holders_count(holders); i++) {
 		const gpualloc_holder *holder = gpualloc_holders_holder(holders, i);
 		const char *command = gpualloc_holder_command(holder);
+		enum gpualloc_holder_kind kind = gpualloc_holder_kind_of(holder);
+		const char *left = why_left(target, kind);
 
-		say("  process %lld (%.60s) %s", (long long)gpualloc_holder_pid(holder),
-		    command ? command : "?", fate(target, gpualloc_holder_kind_of(holder)));
+		say("  process %lld (%.60s) %s%s", (long long)gpualloc_holder_pid(holder),
+		    command ? command : "?", left ? "left running: " : "",
+		    left ? left : ending_of(kind));
 	}
 	if (gpualloc_holders_unseen(holders) > 0)
 		say("  processes of other users that were not looked at and will not be ended: %zu; "
@@ -162,10 +172,16 @@ static int ask(const struct release *release)
 
 	for (size_t i = 0; i < release->count; i++)
 		is_needed = is_needed || is_asked_about(&release->list[i]);
-	if (is_needed || !release->call->value[OPTION_QUIET])
+	is_needed = is_needed && !release->call->value[OPTION_YES];
+	/* A document that is printed says it all. */
+	if (is_needed || (!release->call->value[OPTION_QUIET] && !message_is_json()))
 		list_all(release);
-	if (!is_needed || release->call->value[OPTION_YES])
+	if (!is_needed)
 		return 0;
+	if (message_is_json())
+		return fail_usage(release->call->command,
+				  "nothing was ended: --json asks nobody; --yes ends it without "
+				  "asking");
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return fail_usage(release->call->command,
 				  "nothing was ended: there is no terminal to ask on; --yes ends "
@@ -175,30 +191,68 @@ static int ask(const struct release *release)
 
 /* ---- ending ---- */
 
-/* Listing the leases sweeps those that have ended, so their end is logged now. */
-static void sweep(const struct target *target)
+/* Listing the leases sweeps those that have ended, so their end is logged now. Says whether this
+ * one has, as far as can be seen. */
+static bool sweep(const struct target *target)
 {
-	gpualloc_leases *leases;
+	auto_leases gpualloc_leases *leases = NULL;
+	bool is_held = gpualloc_leases_read(target->found.store, &leases, NULL) < 0;
 
-	if (gpualloc_leases_read(target->found.store, &leases, NULL) == 0)
-		gpualloc_leases_free(leases);
+	for (size_t i = 0; !is_held && i < gpualloc_leases_held_count(leases); i++)
+		is_held = strcmp(gpualloc_held_id(gpualloc_leases_held(leases, i)),
+				 target->found.id) == 0;
+	return !is_held;
+}
+
+static void add_process(struct ga_json *json, const struct target *target,
+			const gpualloc_holder *holder)
+{
+	const char *left = why_left(target, gpualloc_holder_kind_of(holder));
+
+	ga_json_open(json, NULL, '{');
+	ga_json_number(json, "pid", gpualloc_holder_pid(holder));
+	ga_json_text(json, "command", gpualloc_holder_command(holder));
+	ga_json_bool(json, "ended", !left);
+	ga_json_text(json, "left", left);
+	ga_json_close(json, '}');
+}
+
+/* Ends one. What is ended and what is left is written down before: it is not seen afterwards. */
+static int end(const struct target *target, struct ga_json *json)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result;
+
+	ga_json_open(json, NULL, '{');
+	ga_json_text(json, "id", target->found.id);
+	ga_json_text(json, "user", target->found.user);
+	ga_json_open(json, "processes", '[');
+	for (size_t i = 0; i < gpualloc_holders_count(target->holders); i++)
+		add_process(json, target, gpualloc_holders_holder(target->holders, i));
+	ga_json_close(json, ']');
+	ga_json_number(json, "unseen", (int64_t)gpualloc_holders_unseen(target->holders));
+	result = gpualloc_holders_end(target->holders, target->only_keepers, GRACE_MS, error);
+	ga_json_bool(json, "ended", sweep(target));
+	ga_json_close(json, '}');
+	return result < 0 ? fail_error(result, error) : 0;
 }
 
 static int end_all(const struct release *release)
 {
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	struct ga_json json = {.out = &text};
 	int status = 0;
 
+	begin_document(&json, release->call);
+	ga_json_open(&json, "leases", '[');
 	for (size_t i = 0; i < release->count; i++) {
-		auto_error gpualloc_error *error = gpualloc_error_new();
-		const struct target *target = &release->list[i];
-		int result = gpualloc_holders_end(target->holders, target->only_keepers, GRACE_MS,
-						  error);
+		int result = end(&release->list[i], &json);
 
-		if (result < 0)
-			status = fail_error(result, error);
-		sweep(target);
+		status = result ? result : status;
 	}
-	return status;
+	ga_json_close(&json, ']');
+	end_document(&json);
+	return status || !release->call->value[OPTION_JSON] ? status : output_print(&text);
 }
 
 static int run(const struct call *call)
@@ -232,7 +286,7 @@ const struct command command_release = {
 	.operands_least = 1,
 	.operands_most = SIZE_MAX,
 	.complete = COMPLETE_LEASE,
-	.options = (const enum option_id[]){OPTION_HELP, OPTION_ON, OPTION_QUIET, OPTION_YES,
-					    OPTION_END},
+	.options = (const enum option_id[]){OPTION_HELP, OPTION_JSON, OPTION_ON, OPTION_QUIET,
+					    OPTION_YES, OPTION_END},
 	.run = run,
 };

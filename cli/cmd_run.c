@@ -384,6 +384,7 @@ const struct command command_run = {
 					    OPTION_IGNORE_LEASES,
 					    OPTION_IGNORE_PROCESSES,
 					    OPTION_IN,
+					    OPTION_JSON,
 					    OPTION_KEEP,
 					    OPTION_MACHINE,
 					    OPTION_MEMORY,

@@ -11,7 +11,8 @@ void error_holders(struct ga_json *json, const struct call *call)
 	auto_store gpualloc_store *store = store_quietly(call);
 	auto_leases gpualloc_leases *leases = NULL;
 
-	if (!store || gpualloc_leases_read(store, &leases, NULL) < 0)
+	/* Who is busy elsewhere is not in the store here. */
+	if (call->value[OPTION_ON] || !store || gpualloc_leases_read(store, &leases, NULL) < 0)
 		return;
 	ga_json_open(json, "holders", '[');
 	for (size_t i = 0; i < gpualloc_leases_held_count(leases); i++) {

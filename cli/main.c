@@ -61,6 +61,23 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return call.value[OPTION_ON] ? on_hosts(&call) : command->run(&call);
 }
 
+/* For what is no command, or comes before one: mistakes that somebody wants as documents. */
+static void expect_json(int argc, char **argv)
+{
+	static const struct call none = {0};
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const struct command *command = command_find(commands, argv[i]);
+
+		if (command ? options_ask_for_json(command, argc - i, argv + i)
+			    : strcmp(argv[i], "--json") == 0 || strncmp(argv[i], "--json=", 7) == 0)
+			message_in_json(&none, NULL, STDERR_FILENO);
+		/* Its words are not ours any more. */
+		if (command)
+			break;
+	}
+}
+
 /* An option before the command: one of the program itself, or one in the wrong place. */
 static int run_option(int argc, char **argv)
 {
@@ -71,6 +88,7 @@ static int run_option(int argc, char **argv)
 		return run_command(command_find(commands, "help"), argc - 1, argv + 1);
 	if (strcmp(word, "--version") == 0)
 		return run_command(command_find(commands, "version"), argc - 1, argv + 1);
+	expect_json(argc, argv);
 	for (int i = 2; i < argc; i++)
 		if (command_find(commands, argv[i]))
 			return fail_usage(command_find(commands, argv[i]),
@@ -101,6 +119,8 @@ int main(int argc, char **argv)
 	if (argv[1][0] == '-')
 		return run_option(argc, argv);
 	command = command_find(commands, argv[1]);
-	return command ? run_command(command, argc - 1, argv + 1)
-		       : unknown_command(commands, argv[1]);
+	if (command)
+		return run_command(command, argc - 1, argv + 1);
+	expect_json(argc, argv);
+	return unknown_command(commands, argv[1]);
 }

@@ -31,6 +31,11 @@ void message_in_json(const struct call *call, message_holders_function *add_hold
 	json_wanted.add_holders = add_holders;
 }
 
+bool message_is_json(void)
+{
+	return json_wanted.call != NULL;
+}
+
 /*
  * In one write, so that lines of several programs do not mix. File names and words from the command
  * line may contain escape codes, which never reach the terminal from here.

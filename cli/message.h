@@ -7,6 +7,8 @@
 #include "command.h"
 #include "json_writer.h"
 
+#include <stdbool.h>
+
 enum {
 	STATUS_USAGE = 64,
 	STATUS_MEMORY = 71,
@@ -23,6 +25,7 @@ typedef void message_holders_function(struct ga_json *json, const struct call *c
  * are for people again.
  */
 void message_in_json(const struct call *call, message_holders_function *add_holders, int fd);
+bool message_is_json(void);
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

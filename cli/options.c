@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include "agent.h"
+#include "cleanup.h"
 #include "duration.h"
 #include "error_holders.h"
 #include "message.h"
@@ -106,7 +107,9 @@ static const struct option_info infos[] = {
 			     .argument = "DURATION",
 			     .sentence = "with --watch: how often the driver is asked; default 2s"},
 	[OPTION_JSON] = {.name = "json",
-			 .sentence = "one JSON document; sizes are in bytes, null means not known"},
+			 .sentence = "what is told is one JSON document, with sizes in bytes and "
+				     "null for what is not known; errors and notes on stderr are "
+				     "documents too"},
 	[OPTION_KEEP] = {.name = "keep",
 			 .sentence = "with --on: the command goes on if the connection is lost, "
 				     "and its output is in a log there; see gpualloc log"},
@@ -271,7 +274,7 @@ struct getopt_tables {
 /* Ids of long options come after every letter; for short options the letter is the code. */
 enum { LONG_BASE = 256 };
 
-static void fill_tables(const struct command *command, struct getopt_tables *tables)
+static size_t fill_tables(const struct command *command, struct getopt_tables *tables)
 {
 	char *letter = tables->shorts;
 	size_t count = 0;
@@ -296,6 +299,7 @@ static void fill_tables(const struct command *command, struct getopt_tables *tab
 		if (info->argument)
 			*letter++ = ':';
 	}
+	return count;
 }
 
 /* OPTION_END where code is neither a letter nor a long option of this command. */
@@ -420,22 +424,37 @@ static bool has_option(const struct command *command, enum option_id wanted)
 	return false;
 }
 
-/*
- * Whether the words ask for JSON, as far as can be told before they are read: so that mistakes in
- * them are documents too.
- */
-static bool asks_for_json(const struct command *command, char *const *words)
+static bool is_json(int code)
 {
-	bool has_form = has_option(command, OPTION_FORMAT), is_json = false;
+	if (code == LONG_BASE + OPTION_FORMAT)
+		return optarg && strcmp(optarg, "json") == 0;
+	/* "--json=1" is a mistake that means it. */
+	return (code == '?' ? optopt : code) == LONG_BASE + OPTION_JSON;
+}
+
+bool options_ask_for_json(const struct command *command, int argc, char *const *argv)
+{
+	struct getopt_tables tables;
+	size_t count = fill_tables(command, &tables);
+	/* getopt_long() moves words about. */
+	ga_auto_free char **words = calloc((size_t)argc + 1, sizeof *words);
+	bool found = false;
+	int code = 0;
 
 	if (!has_option(command, OPTION_JSON))
-		return false;
-	for (; *words && !is_json && strcmp(*words, "--") != 0; words++)
-		is_json = strcmp(*words, "--json") == 0 ||
-			  (has_form && (strcmp(*words, "--format=json") == 0 ||
-					(strcmp(*words, "--format") == 0 && words[1] &&
-					 strcmp(words[1], "json") == 0)));
-	return is_json;
+		tables.longs[count] = (struct option){.name = infos[OPTION_JSON].name,
+						      .val = LONG_BASE + (int)OPTION_JSON};
+	if (words)
+		memcpy(words, argv, (size_t)argc * sizeof *words);
+	opterr = 0;
+	optind = 0;
+	while (words && !found && code != -1) {
+		code = getopt_long(argc, words, tables.shorts, tables.longs, NULL);
+		found = is_json(code);
+	}
+	/* Whoever reads them next starts anew. */
+	optind = 0;
+	return found;
 }
 
 int options_read(const struct command *command, int argc, char **argv, struct call *ret_call)
@@ -447,14 +466,13 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 
 	ret_call->command = command;
 	/* What is said about an agent's job is not to be mixed with what the job says. */
-	if (agent_tether() >= 0 && !has_option(command, OPTION_JSON))
-		message_in_json(ret_call, error_holders, agent_tether());
-	else if (argc > 0 && asks_for_json(command, argv + 1))
+	if (options_ask_for_json(command, argc, argv))
 		message_in_json(ret_call, error_holders, STDERR_FILENO);
+	else if (agent_tether() >= 0)
+		message_in_json(ret_call, error_holders, agent_tether());
 	fill_tables(command, &tables);
-	opterr = 0;
 	for (;;) {
-		int at = optind, code;
+		int at = optind > 0 ? optind : 1, code;
 		enum option_id id;
 
 		code = getopt_long(argc, argv, tables.shorts, tables.longs, NULL);

@@ -17,4 +17,10 @@ int options_read(const struct command *command, int argc, char **argv, struct ca
 int duration_read(const struct call *call, const char *name, const char *word, int64_t most_ms,
 		  int64_t *ret_ms);
 
+/*
+ * Whether a command's words ask for JSON, as far as can be told before they are read: so that
+ * mistakes in them are documents too, and also that the command has no --json.
+ */
+bool options_ask_for_json(const struct command *command, int argc, char *const *argv);
+
 #endif

@@ -53,6 +53,12 @@ static void set_handlers(void (*handler)(int))
 			(void)sigaction(endings[i], &action, NULL);
 }
 
+/* A document is never painted over. */
+static bool is_painted(void)
+{
+	return !message_is_json() && terminal_is_watched(STDERR_FILENO);
+}
+
 void waiting_begin(struct waiting *waiting, bool quiet, bool in_queue)
 {
 	struct sigaction action = {.sa_handler = note_time, .sa_flags = SA_RESTART};
@@ -64,7 +70,7 @@ void waiting_begin(struct waiting *waiting, bool quiet, bool in_queue)
 	set_handlers(note_ending);
 	if (quiet)
 		return;
-	period = isatty(STDERR_FILENO) == 1 ? PAINT_SECONDS : LOG_SECONDS;
+	period = is_painted() ? PAINT_SECONDS : LOG_SECONDS;
 	(void)sigaction(SIGALRM, &action, NULL);
 	(void)alarm((unsigned)period);
 }
@@ -159,7 +165,7 @@ int waiting_tell(void *context, size_t place, const char *sentence)
 	if (waiting->quiet)
 		return 0;
 	place = place > 0 ? place : 1;
-	if (terminal_is_watched(STDERR_FILENO))
+	if (is_painted())
 		repaint(waiting, place, sentence ? sentence : "");
 	else
 		log_line(waiting, place, sentence ? sentence : "");
@@ -175,7 +181,7 @@ int waiting_end(struct waiting *waiting)
 		set_handlers(SIG_DFL);
 		(void)sigaction(SIGALRM, &usual, NULL);
 	}
-	if (terminal_is_watched(STDERR_FILENO))
+	if (is_painted())
 		clear(waiting);
 	return ending;
 }

@@ -113,6 +113,8 @@ void contender_drop(struct contender *contender)
 		contender->status = ssh_status(contender->pid);
 		ga_close_and_forget(&contender->ended);
 	}
+	free(contender->failure);
+	contender->failure = NULL;
 	ga_buffer_free(&contender->said);
 	ga_buffer_free(&contender->errors);
 }
@@ -229,13 +231,20 @@ static void take_errors(struct contender *contender)
 			at += size;
 			continue;
 		}
-		say("%s: %s", contender->host->name, sentence);
+		/* Whoever reads documents wants it as the error that it is, once it is the last
+		 * word. */
+		if (message_is_json() && !is_note) {
+			free(contender->failure);
+			contender->failure = ga_steal(&sentence);
+		} else {
+			say("%s: %s", contender->host->name, sentence);
+		}
 		memmove(start, end + 1, contender->errors.size - at - size);
 		contender->errors.size -= size;
 	}
 }
 
-static void give_reason(const struct contender *contender, struct contender_news *news)
+static void give_reason(struct contender *contender, struct contender_news *news)
 {
 	ga_auto_free char *reason = NULL;
 
@@ -259,6 +268,8 @@ static void give_reason(const struct contender *contender, struct contender_news
 		news->value = STATUS_UNAVAILABLE;
 		reason = strdup("gpualloc there ended and did not say why");
 	}
+	if (!reason)
+		reason = ga_steal(&contender->failure);
 	set_words(news, reason);
 }
 

@@ -43,6 +43,7 @@ struct job_order {
 	bool has_lease; /* its descriptor comes with this */
 	bool fenced;    /* the command goes behind a fence */
 	bool quiet;
+	bool json;
 };
 
 /* The socket's address, from the token; false if that is none. */

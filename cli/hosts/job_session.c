@@ -121,6 +121,7 @@ static int carry_out(const struct call *call, const struct request *request,
 
 int job_session(const struct call *call, const char *token)
 {
+	static const struct call none = {0};
 	ga_auto_close int fd = connect_to_tether(token);
 	struct request request = {0};
 	struct job_order order = {0};
@@ -130,6 +131,8 @@ int job_session(const struct call *call, const char *token)
 	if (fd < 0 || !take_order(fd, &order, &lease))
 		return fail(STATUS_UNAVAILABLE, "nobody here waits for this session; `gpualloc run "
 						"--on HOST` starts one");
+	if (order.json)
+		message_in_json(&none, NULL, STDERR_FILENO);
 	wrong = request_read_from(fd, &request);
 	if (wrong)
 		return fail(STATUS_DATA, "%s", wrong);

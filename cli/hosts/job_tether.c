@@ -404,6 +404,7 @@ static bool send_order(const struct job *job, int lease)
 		message.msg_controllen = 0;
 	}
 	order.quiet = job->call.value[OPTION_QUIET] != NULL;
+	order.json = job->call.value[OPTION_JSON] != NULL;
 	memcpy(CMSG_DATA(&control.header), &lease, sizeof lease);
 	return sendmsg(job->session, &message, MSG_NOSIGNAL) == (ssize_t)sizeof order;
 }

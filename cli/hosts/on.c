@@ -237,12 +237,16 @@ static int on_texts(const struct call *call, const struct hosts *hosts)
 
 static int on_log(const struct call *call, const struct hosts *hosts)
 {
+	struct call plain = *call;
+
 	if (call->value[OPTION_FOLLOW])
 		return fail_usage(call->command,
 				  "--follow shows the log of this host; over there: "
 				  "ssh HOST gpualloc log --follow %s",
 				  call->operands[0]);
-	return ask_all(call, hosts, true);
+	/* A log is no document. */
+	plain.value[OPTION_JSON] = NULL;
+	return ask_all(&plain, hosts, true);
 }
 
 /* "HOST IDS" of the best. */

@@ -48,6 +48,8 @@ struct running {
 	struct place place;
 	sigset_t before; /* the signals that were blocked */
 	int signals;
+	bool is_only;    /* no other host is asked */
+	bool is_settled; /* something ran, or why nothing did has been said */
 };
 
 /* ---- the place for sockets ---- */
@@ -104,12 +106,13 @@ static int read_variables(const struct call *call, struct request *request, stru
 
 static int make_request(struct running *running, enum manner manner, struct request *request)
 {
+	static const char *const json[] = {"--json", NULL};
 	struct call call = *running->call;
 	char here[4096];
 
 	if (manner == NOW)
 		call.value[OPTION_WAIT] = NULL;
-	request->words = on_words(&call, NULL);
+	request->words = on_words(&call, call.value[OPTION_JSON] ? json : NULL);
 	if (!request->words)
 		return fail_memory();
 	request->word_count = 0;
@@ -226,8 +229,13 @@ static void ping_all(const struct contest *contest, int64_t *next_ping)
 }
 
 /* What a contender that is gone leaves to say, and its status. */
-static int lose(const struct contender *contender, const struct contender_news *news)
+static int lose(struct running *running, const struct contender *contender,
+		const struct contender_news *news)
 {
+	if (*news->words && running->is_only) {
+		running->is_settled = true;
+		return fail(news->value, "%s: %s", contender->host->name, news->words);
+	}
 	if (*news->words)
 		say("%s: %s", contender->host->name, news->words);
 	return news->value;
@@ -274,7 +282,7 @@ static struct contender *first_granted(struct running *running, struct contest *
 				return &contest->list[i];
 			}
 			if (news.event == CONTENDER_GONE) {
-				*ret_status = lose(&contest->list[i], &news);
+				*ret_status = lose(running, &contest->list[i], &news);
 				left--;
 			}
 		}
@@ -423,9 +431,11 @@ static int go_on(const struct running *running, struct contender *winner)
 	close_session(&session);
 	if (course.status >= 0)
 		return course.status;
-	/* It never began, and gpualloc there has said why. */
+	/* It never began; gpualloc there has said why, unless it is for this one to say. */
 	if (course.lost && course.lost != STATUS_UNAVAILABLE && session.pid == 0)
-		return course.lost;
+		return *course.reason
+			       ? fail(course.lost, "%s: %s", winner->host->name, course.reason)
+			       : course.lost;
 	if (running->call->value[OPTION_KEEP])
 		return fail(STATUS_UNAVAILABLE,
 			    "%s: the connection was lost%s%s; the command goes on there: `gpualloc "
@@ -453,6 +463,7 @@ static int hold_contest(struct running *running, struct contest *contest, bool *
 	int status, signal;
 	struct contender *winner = first_granted(running, contest, &status, &signal);
 
+	running->is_settled = running->is_settled || winner || signal;
 	drop_all_but(contest, winner);
 	*ret_again = !winner && !signal && status == STATUS_BUSY_THERE;
 	if (signal) {
@@ -511,6 +522,7 @@ static int run_somewhere(struct running *running, const struct hosts *hosts, str
 		return result ? result : hold_contest(running, contest, &again);
 	}
 	result = offers_find(running->call, hosts, offers);
+	running->is_settled = result != 0;
 	if (result)
 		return result;
 	result = offers_status(offers, hosts->count);
@@ -527,6 +539,7 @@ int run_on(const struct call *call, const struct hosts *hosts)
 	struct offer *offers = NULL;
 	int result = job_check(call);
 
+	running.is_only = hosts->count == 1;
 	if (result == 0)
 		result = ssh_find(&running.ssh);
 	if (result == 0)
@@ -540,5 +553,8 @@ int run_on(const struct call *call, const struct hosts *hosts)
 	offers = calloc(hosts->count, sizeof *offers);
 	result = offers ? run_somewhere(&running, hosts, offers) : fail_memory();
 	offers_free(offers, hosts->count);
+	/* Each host's reason was a note; people see by themselves that nothing comes after them. */
+	if (result && !running.is_settled && message_is_json())
+		return fail(result, "none of these %zu hosts did what was asked", hosts->count);
 	return result;
 }

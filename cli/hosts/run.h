@@ -24,6 +24,7 @@ struct contender {
 	int in, out, err, ended; /* ended is a pidfd; -1: it has, or was never started */
 	struct ga_buffer said, errors;
 	char lease[64]; /* what it was granted */
+	char *failure;  /* the error that gpualloc there has said, if it is wanted as a document */
 	bool is_greeted;
 	int64_t protocol; /* that of its greeting; 0: there was none */
 	int64_t heard_at;

@@ -23,7 +23,7 @@ def written(where, content, name="machine.json"):
 @case
 def a_wrong_command_line_is_64():
     for words in (["list", "--no-such-thing"], ["list", "-x"], ["list", "-xq"], ["list", "extra"],
-                  ["list", "--machine"], ["snapshot", "-o"], ["list", "--json=yes"],
+                  ["list", "--machine"], ["snapshot", "-o"], ["list", "--csv=yes"],
                   ["help", "list", "topo"], ["topo", "list"], ["version", "--machine", "dgx2"]):
         says = refused(64, *words)
         assert f"Try `gpualloc {words[0]} --help`." in says, says

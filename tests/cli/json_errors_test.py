@@ -7,7 +7,7 @@ import subprocess
 
 import cli
 from cli import GPUALLOC, case, environment, folder, main
-from leasing import store
+from leasing import HOLD, Holder, store
 
 NOWHERE = {"PATH": "/nonexistent", "GPUALLOC_NVML": "/nonexistent"}
 
@@ -40,7 +40,8 @@ def commands_with_json():
 @case
 def every_command_that_has_json_says_its_mistakes_in_json():
     commands = commands_with_json()
-    assert {"list", "hold", "leases", "pick", "usage", "topo"} <= set(commands), commands
+    assert {"list", "hold", "leases", "log", "pick", "release", "run", "usage", "topo"} <= \
+        set(commands), commands
     for command in commands:
         error = error_of(64, command, "--json", "--no-such-option", kind="usage")
         assert "--no-such-option" in error["message"] and "gpualloc: " not in error["message"]
@@ -94,6 +95,70 @@ def what_is_busy_is_said_with_everybody_who_has_something():
         _, notes = said(cli.run("hold", *ours, "--for", "1h", "--wait=10ms", env=env))
         assert notes and notes[0].startswith("waiting"), notes
         one.ask("release", lease)
+
+
+@case
+def also_what_is_no_command_and_what_has_no_json():
+    error_of(64, "nonsense", "--json", kind="usage")
+    error_of(64, "--json", kind="usage")
+    error_of(64, "--json", "list", kind="usage")
+    error_of(64, "--json=1", kind="usage")
+    error_of(64, "-n", "2", "run", "--json", "true", kind="usage")
+    error_of(64, "setup", "--json", kind="usage")
+    for word in ("--json=1", "--js=1"):
+        error_of(64, "list", word, kind="usage")
+        error_of(64, "run", word, "true", kind="usage")
+    error_of(77, "log", "--json", "none", kind="permission")
+    for others in (["nonsense", "--", "--json"], ["run", "--bogus", "echo", "--json"],
+                   ["--bogus", "run", "echo", "--json"], ["run", "--note", "--json", "--bogus", "x"],
+                   ["run", "--bogus", "--", "--json"]):
+        result = cli.run(*others)
+        assert result.code == 64 and result.err.startswith("gpualloc: "), (others, result)
+
+
+@case
+def run_says_json_until_the_command_says_what_it_likes():
+    with store() as one:
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        run = ["run", "--json", "--machine", one.machine]
+        result = cli.run(*run, "--", "sh", "-c", "echo out; echo err >&2; exit 7", env=env)
+        assert (result.code, result.out, result.err) == (7, "out\n", "err\n"), result
+        error_of(127, *run, "no-such-program", kind="not-found", env=env)
+        error_of(64, *run, "--wait=soon", "true", kind="usage", env=env)
+        error_of(64, *run, "--container", "true", kind="usage", env=env)
+        error_of(78, *run, "-n", "99", "true", kind="impossible", env=env)
+        error_of(77, "run", "--json", "--in", "0123456789", "true", kind="permission", env=env)
+        lease = cli.ok("hold", "--machine", one.machine, "-n", "8", "--for", "1h", env=env).strip()
+        error = error_of(75, *run, "true", kind="busy", env=env)
+        assert [holder["id"] for holder in error["holders"]] == [lease], error
+        (error,), (note,) = said(cli.run(*run, "--wait=10ms", "true", env=env))
+        assert error["status"] == 124 and note.startswith("waiting, next in the queue: "), note
+        result = cli.run("run", "--json", "--machine", one.machine, "--ignore-leases", "echo", "--json",
+                         env=env)
+        assert result.out == "--json\n" and "note" in json.loads(result.err), result
+        one.ask("release", lease)
+
+
+@case
+def release_says_what_was_ended_and_what_was_left():
+    with store() as one:
+        env = {"GPUALLOC_STATE_DIR": one.path}
+        lease = cli.ok("hold", "--machine", one.machine, "--for", "1h", env=env).strip()
+        holder = Holder(one, ["--in", lease], HOLD, machine=False)
+        document = json.loads(cli.ok("release", "--json", lease, env=env))
+        assert document["schema"] == 1 and document["command"] == "release", document
+        ended, = document["leases"]
+        assert ended["id"] == lease and not ended["ended"] and ended["unseen"] == 0, ended
+        keeper, = (each for each in ended["processes"] if each["ended"])
+        left, = (each for each in ended["processes"] if not each["ended"])
+        assert keeper["left"] is None and keeper["command"].startswith("gpualloc-hold"), keeper
+        assert left["pid"] == holder.process.pid and "--yes" in left["left"], left
+        errors, notes = said(cli.run("release", "--json", lease, env=env))
+        assert "--yes" in errors[0]["message"] and str(left["pid"]) in notes[1], notes
+        ended, = json.loads(cli.ok("release", "--json", "--yes", lease, env=env))["leases"]
+        assert ended["ended"] and [each["pid"] for each in ended["processes"]] == [left["pid"]]
+        holder.end()
+        error_of(77, "release", "--json", lease, kind="permission", env=env)
 
 
 @case

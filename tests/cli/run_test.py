@@ -191,7 +191,7 @@ def a_value_without_its_option_is_not_a_command():
         one.refused(64, "--time-limit", "5", "true", says=["--time-limit"])
         one.refused(64, "--format", "pci", "true", says=["index or uuid"])
         one.refused(64, says=["needs another word"])
-        one.refused(64, "--json", "true", says=["--json"])
+        one.refused(64, "--csv", "true", says=["--csv"])
 
 
 @case

@@ -146,6 +146,30 @@ def a_fence_there_is_around_the_command_kept_or_not():
 
 
 @case
+def with_json_what_is_said_is_documents_and_the_command_says_what_it_likes():
+    run = ["run", "--json", "--on"]
+    result = lab().run(*run, "gpu1", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (result.code, result.out, result.err) == (7, "out\n", "err\n"), result
+    for code, *words in ((127, "gpu1", "nonexistent"), (64, "gpu1", "--bind", "true"),
+                         (64, "gpu1", "-n", "many", "true"), (78, "gpu1", "-n", "99", "true"),
+                         (65, "gpu1", "--chdir", "/nonexistent", "true"),
+                         (78, "gpu1,gpu2", "-n", "99", "true"), (69, "down", "true")):
+        result = LAB.run(*run, *words)
+        documents = [json.loads(line) for line in result.err.splitlines()]
+        errors = [one["error"] for one in documents if "error" in one]
+        assert result.code == code and result.out == "", (words, result)
+        assert [error["status"] for error in errors] == [code], (words, result)
+        assert "holders" not in errors[0] and errors[0]["message"], result
+    result = LAB.run("log", "--json", "--on", "gpu1", "0123456789")
+    assert json.loads(result.err)["error"]["status"] == 77, result
+    lease = LAB.run("hold", "--on", "gpu1", "-n", "1", "--for", "1h").out.split()[1]
+    result = LAB.run("release", "--json", "--on", "gpu1", lease)
+    one, = json.loads(result.out)["hosts"]
+    assert one["answer"]["leases"][0]["ended"] and one["status"] == 0, result
+    assert is_free(LAB.hosts[0])
+
+
+@case
 def the_terminal_is_the_commands():
     lab()
     pid, master = pty.fork()
