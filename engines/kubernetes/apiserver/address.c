@@ -224,6 +224,7 @@ static int read_cluster(struct config *config, const yaml_node_t *cluster,
 {
 	static const char *const others[] = {"insecure-skip-tls-verify", "proxy-url",
 					     "tls-server-name"};
+	static const char scheme[] = "https://";
 	int result = refuse(config, cluster, others, sizeof others / sizeof *others);
 	size_t size;
 
@@ -234,7 +235,8 @@ static int read_cluster(struct config *config, const yaml_node_t *cluster,
 				   &address->ca);
 	if (result < 0)
 		return result;
-	if (!address->url || !ga_text_starts(address->url, "https://") ||
+	if (!address->url || !ga_text_starts(address->url, scheme) ||
+	    address->url[sizeof scheme - 1] == '\0' || address->url[sizeof scheme - 1] == '/' ||
 	    !ga_text_is_clean(address->url, strlen(address->url)) || strpbrk(address->url, " @?#"))
 		return ga_error_set(config->error, GPUALLOC_EDATA,
 				    "\"server\" is not an address like https://10.0.0.1:6443");
