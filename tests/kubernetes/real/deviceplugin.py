@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods get GPUs by the device plugin of gpualloc-k8s."""
+import os
 import signal
 
 import cli
@@ -10,6 +11,7 @@ from cluster import Pod
 from place import make_gpus
 from programs import CONTROL, NODE
 
+CDI_FILE = "/run/cdi/nvidia.json"
 ALL = [*CONTROL, "kube-scheduler", *NODE]
 
 
@@ -24,8 +26,14 @@ class Site:
         cli.ok("setup", env={"GPUALLOC_STATE_DIR": STORE})
         self.agent = self.start()
 
-    def start(self, name="gpualloc-k8s"):
-        return Agent(self.cluster, self.machine, "--hand-over", "environment,devices", "--poll", "500ms", name=name)
+    def start(self, name="gpualloc-k8s", hand_over="environment,devices"):
+        return Agent(self.cluster, self.machine, "--hand-over", hand_over, "--poll", "500ms", name=name)
+
+    def restart(self, hand_over):
+        self.agent.leave()
+        self.wait_capacity(0)
+        self.agent = self.start(hand_over=hand_over)
+        self.wait_capacity(8)
 
     def pod(self, name, count):
         return Pod(self.cluster, name, {RESOURCE: count})
@@ -83,6 +91,23 @@ def four_pods_of_one_gpu_leave_whole_pairs_to_two_others(cluster):
         here.machine.wait_leases([])
     print(f"# pods that got a pair: {pairs} of {2 * ROUNDS}")
     assert pairs == 2 * ROUNDS
+
+
+@need(ALL)
+def by_names_of_cdi_devices_pods_get_the_same(cluster):
+    cluster.programs.need_cdi()
+    here = site(cluster)
+    here.wait_capacity(8)
+    written = here.machine.command("cdi", "generate", "-o", CDI_FILE)
+    assert written.returncode == 0, written
+    here.restart("cdi")
+    expected = here.machine.best(2)
+    pod = here.pod("by-cdi", 2)
+    assert pod.sees() == expected and pod.visible() == ["void"], (pod.log(), expected)
+    pod.delete()
+    here.machine.wait_leases([])
+    here.restart("environment,devices")
+    os.unlink(CDI_FILE)
 
 
 @need(ALL)
@@ -149,6 +174,23 @@ def after_a_crash_of_the_agent_the_leases_are_those_of_the_pods_that_live(cluste
     here.agent = here.start()
     here.machine.wait_leases(has)
     here.wait_capacity(8)
+    pod.delete()
+    here.machine.wait_leases([])
+
+
+@need(ALL)
+def agent_and_kubelet_may_start_again_together(cluster):
+    here = site(cluster)
+    here.wait_capacity(8)
+    pod = here.pod("outlives-both", 2)
+    has = pod.sees()
+    here.agent.end(signal.SIGKILL)
+    here.wait_capacity(0)
+    cluster.restart_kubelet()
+    here.agent = here.start()
+    here.machine.wait_leases(has)
+    here.wait_capacity(8)
+    assert here.machine.command("run", "-n", "7", "true").returncode == 75
     pod.delete()
     here.machine.wait_leases([])
 
