@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A place of its own for a cluster: namespaces (mounts, processes, network, name, control groups), a folder
 and a control group. Outside of it nothing changes; what is started in it ends with it."""
+import errno
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 ADDRESS = "192.0.2.1"  # the node's: a kubelet does not take 127.0.0.1. It is on the loopback device all the same
 NODE = "node-1"
@@ -84,10 +86,19 @@ class Groups:
     def remove(self):
         for folder in self.folders:
             for below, _, _ in os.walk(folder, topdown=False):
-                try:
-                    os.rmdir(below)
-                except OSError as error:
-                    print(f"# {below} stays: {error.strerror}")
+                self.remove_one(below)
+
+    @staticmethod
+    def remove_one(folder):
+        """What was in it may just be ending, if all was killed."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return os.rmdir(folder)
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > end:
+                    return print(f"# {folder} stays: {error.strerror}")
+            time.sleep(0.05)
 
 
 def write(path, text):
