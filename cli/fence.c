@@ -296,9 +296,11 @@ int fence_to_environment(const struct call *call)
 int fence_check(const struct call *call, enum gpualloc_form *form, bool *ret_wanted)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
-	int wanted = call->value[OPTION_FENCE] != NULL;
-	int result = wanted ? 0 : gpualloc_fence_rule(call->value[OPTION_MACHINE], &wanted, error);
+	int wanted = call->value[OPTION_FENCE] != NULL, result = 0;
 
+	/* An engine cannot work behind one, and a container sees no other GPU in any case. */
+	if (!wanted && !call->value[OPTION_CONTAINER])
+		result = gpualloc_fence_rule(call->value[OPTION_MACHINE], &wanted, error);
 	/* A lease or a choice names these mistakes too, beside those that only a machine shows. */
 	if (result == GPUALLOC_EIMPOSSIBLE && !call->value[OPTION_IN])
 		return 0;

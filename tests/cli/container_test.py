@@ -256,4 +256,16 @@ def what_cannot_be_done_is_refused_with_a_sentence(it):
     it.refused(64, "docker", "run", "i", says=["CONTAINER_HOST"])
 
 
+@docker
+def the_engine_is_not_behind_a_fence(it):
+    path = os.path.join(it.where, "gpualloc.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("fence = job\n")
+    os.chmod(path, 0o644)
+    it.env["GPUALLOC_CONFIG"] = path
+    look = ["grep", "NoNewPrivs", "/proc/self/status"]
+    here = subprocess.run(look, capture_output=True, text=True, check=True).stdout
+    assert it.ok("docker", "run", "image", *look) == here
+
+
 main()
