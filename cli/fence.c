@@ -84,13 +84,17 @@ static bool numbered(const char *path, const char *start, int64_t *ret_number)
 	       ga_text_number(path + size, strlen(path + size), INT32_MAX, ret_number);
 }
 
-/* A node of /dev/dri: by the PCI address of its device, if that is one of NVIDIA's. */
+/* A node of /dev/dri: by the PCI address of its device, if that is one of NVIDIA's. Where /sys does
+ * not show the device, nobody can say whose it is. */
 static bool hides_dri(const struct fence *fence, dev_t node)
 {
 	char path[64], vendor[16], device[PATH_MAX];
 	ssize_t size;
 	const char *slash;
 
+	(void)snprintf(path, sizeof path, "/sys/dev/char/%u:%u", major(node), minor(node));
+	if (!ga_file_exists("", path))
+		return true;
 	(void)snprintf(path, sizeof path, "/sys/dev/char/%u:%u/device/vendor", major(node),
 		       minor(node));
 	if (ga_file_peek("", path, vendor, sizeof vendor) < 0 || strcmp(vendor, "0x10de") != 0)

@@ -117,6 +117,17 @@ def a_node_under_another_name_is_known_by_its_number():
 
 
 @case
+def a_dri_node_that_sys_does_not_show_is_hidden():
+    may_fence()
+    name = "dri/renderD65000"  # more than any machine has
+    before = ["sh", "-c", f'mknod -m 666 /dev/{name} c 226 65000 && exec "$@"', "sh"]
+    with store() as one:
+        for fence, denied in ((["--fence"], True), ([], False)):
+            found = looked(start(one, *fence, "--only", "1", *look_words([name]), before=before))
+            assert (found[name] == errno.EACCES) == denied, found
+
+
+@case
 def children_threads_and_other_sessions_are_behind_it_too():
     may_fence()
     with store() as one:
