@@ -10,14 +10,6 @@
 
 static const int64_t hour_ms = 60 * 60 * 1000;
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static void check_duration(const char *text)
 {
 	gpualloc_error error = {0};
@@ -27,15 +19,16 @@ static void check_duration(const char *text)
 
 	if (result < 0) {
 		fuzz_check_refusal(result, NULL, &error);
-		require(ms == -1, "nothing written where it is refused");
+		fuzz_require(ms == -1, "nothing written where it is refused");
 		return;
 	}
-	require(ms > 0 && ms <= GA_DURATION_MAX, "a duration is within its bounds");
-	require((ga_duration_parse(text, hour_ms, &of_hour, NULL) == 0) == (ms <= hour_ms),
-		"a smaller limit refuses longer durations, and nothing else");
+	fuzz_require(ms > 0 && ms <= GA_DURATION_MAX, "a duration is within its bounds");
+	fuzz_require((ga_duration_parse(text, hour_ms, &of_hour, NULL) == 0) == (ms <= hour_ms),
+		     "a smaller limit refuses longer durations, and nothing else");
 	(void)snprintf(again, sizeof again, "%lldms", (long long)ms);
-	require(ga_duration_parse(again, GA_DURATION_MAX, &of_hour, NULL) == 0 && of_hour == ms,
-		"what was read can be written and read again");
+	fuzz_require(ga_duration_parse(again, GA_DURATION_MAX, &of_hour, NULL) == 0 &&
+			     of_hour == ms,
+		     "what was read can be written and read again");
 }
 
 static void check_size(const char *text)
@@ -47,10 +40,10 @@ static void check_size(const char *text)
 
 	if (result < 0) {
 		fuzz_check_refusal(result, NULL, &error);
-		require(bytes == -1, "nothing written where it is refused");
+		fuzz_require(bytes == -1, "nothing written where it is refused");
 		return;
 	}
-	require(bytes >= 0 && *ga_size_text(bytes, shown), "a size is not negative");
+	fuzz_require(bytes >= 0 && *ga_size_text(bytes, shown), "a size is not negative");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,7 +10,6 @@
 #include "select.h"
 #include "size.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,28 +24,21 @@ static const char text[] =
 	"{\"uuid\":\"MIG-1\",\"gi\":7,\"ci\":0},{\"uuid\":\"MIG-12\",\"gi\":7,\"ci\":1}]}],"
 	"\"pcie\":[[\"X\",null,null],[null,\"X\",null],[null,null,\"X\"]]}";
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 /* Each once; and where they were named, their ids name them again. */
 static void check_list(const gpualloc_machine *machine, const struct ga_device_list *list)
 {
 	ga_auto_device_list struct ga_device_list again = {0};
 	char ids[256];
 
-	require(list->count <= DEVICE_COUNT, "no device twice");
-	require(ga_device_ids(list->devices, list->count, ids, sizeof ids) < sizeof ids, "ids fit");
+	fuzz_require(list->count <= DEVICE_COUNT, "no device twice");
+	fuzz_require(ga_device_ids(list->devices, list->count, ids, sizeof ids) < sizeof ids,
+		     "ids fit");
 	if (list->count == 0)
 		return;
-	require(ga_device_list_parse(machine, ids, &again, NULL) == 0, "ids are read again");
-	require(again.count == list->count && memcmp(again.devices, list->devices,
-						     list->count * sizeof *list->devices) == 0,
-		"ids name the same devices");
+	fuzz_require(ga_device_list_parse(machine, ids, &again, NULL) == 0, "ids are read again");
+	fuzz_require(again.count == list->count && memcmp(again.devices, list->devices,
+							  list->count * sizeof *list->devices) == 0,
+		     "ids name the same devices");
 }
 
 static void check_request(const gpualloc_machine *machine, char *const lines[3])
@@ -64,10 +56,10 @@ static void check_request(const gpualloc_machine *machine, char *const lines[3])
 
 	(void)ga_size_parse(lines[1], &request.memory, NULL);
 	result = ga_select(machine, &request, &selection, &error);
-	require(result == error.status && (result == 0) == (error.message[0] == '\0'),
-		"a selection, or a sentence");
-	require(selection.candidate_count + selection.rejection_count <= DEVICE_COUNT,
-		"a device is a candidate or rejected");
+	fuzz_require(result == error.status && (result == 0) == (error.message[0] == '\0'),
+		     "a selection, or a sentence");
+	fuzz_require(selection.candidate_count + selection.rejection_count <= DEVICE_COUNT,
+		     "a device is a candidate or rejected");
 }
 
 static void check(const gpualloc_machine *machine, char *const lines[3])
@@ -82,15 +74,15 @@ static void check(const gpualloc_machine *machine, char *const lines[3])
 	if (result < 0)
 		fuzz_check_refusal(result, NULL, &error);
 	else
-		require(named.count > 0, "a list names something");
+		fuzz_require(named.count > 0, "a list names something");
 	check_list(machine, &named);
 	error = (gpualloc_error){0};
 	result = ga_size_parse(lines[1], &bytes, &error);
 	if (result < 0)
 		fuzz_check_refusal(result, NULL, &error);
 	else
-		require(bytes >= 0 && *ga_size_text(bytes, size), "a size is not negative");
-	require(ga_visible_devices(machine, &environment, &visible, NULL) == 0, "one model");
+		fuzz_require(bytes >= 0 && *ga_size_text(bytes, size), "a size is not negative");
+	fuzz_require(ga_visible_devices(machine, &environment, &visible, NULL) == 0, "one model");
 	check_list(machine, &visible);
 	check_request(machine, lines);
 }

@@ -13,8 +13,6 @@
 #include "pluginregistration.pb-c.h"
 #include "text.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define UID "11111111-2222-3333-4444-555555555555"
@@ -24,23 +22,15 @@ static struct inventory inventory;
 static const struct settings settings = {
 	.api = API_DRA, .resource = "nvidia.com/gpu", .mig = MIG_MIXED, .replicas = 1};
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static void set_up(void)
 {
 	gpualloc_machine *machine = NULL;
 
 	if (inventory.machine)
 		return;
-	require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
-			inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0,
-		"there are devices");
+	fuzz_require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
+			     inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0,
+		     "there are devices");
 }
 
 static void check_names(const struct allocation *allocation)
@@ -53,10 +43,10 @@ static void check_names(const struct allocation *allocation)
 		size_t count = 0;
 		int found = name_resolve(&inventory, result->device, units, &count, &error);
 
-		require(ga_text_is_clean(result->device, strlen(result->device)) &&
-				!strchr(result->request, '/'),
-			"names are fit to be used");
-		require(found < 0 || (count > 0 && count <= SET_MOST), "a device has units");
+		fuzz_require(ga_text_is_clean(result->device, strlen(result->device)) &&
+				     !strchr(result->request, '/'),
+			     "names are fit to be used");
+		fuzz_require(found < 0 || (count > 0 && count <= SET_MOST), "a device has units");
 		if (found < 0)
 			fuzz_check_refusal(found, NULL, &error);
 	}
@@ -77,7 +67,8 @@ static void check_allocation(const uint8_t *data, size_t size)
 		fuzz_check_refusal(result, NULL, &error);
 		return;
 	}
-	require(allocation.count > 0 && allocation.count <= ALLOCATION_RESULTS_MOST, "results");
+	fuzz_require(allocation.count > 0 && allocation.count <= ALLOCATION_RESULTS_MOST,
+		     "results");
 	check_names(&allocation);
 }
 
@@ -89,12 +80,12 @@ static void check_file(const uint8_t *data, size_t size)
 
 	if (result < 0) {
 		fuzz_check_refusal(result, NULL, &error);
-		require(units.count == 0, "nothing is left of a bad file");
+		fuzz_require(units.count == 0, "nothing is left of a bad file");
 		return;
 	}
-	require(units.count > 0 && units.count <= CLAIM_UNITS_MOST, "a claim has devices");
+	fuzz_require(units.count > 0 && units.count <= CLAIM_UNITS_MOST, "a claim has devices");
 	for (size_t i = 0; i < units.count; i++)
-		require(*units.list[i].uuid && !strchr(units.list[i].uuid, '/'), "a UUID");
+		fuzz_require(*units.list[i].uuid && !strchr(units.list[i].uuid, '/'), "a UUID");
 	claim_units_free(&units);
 }
 
@@ -104,10 +95,10 @@ static void check_messages(const uint8_t *data, size_t size)
 	const Dra__Claims *claims = message_read(&arena, &dra__claims__descriptor, data, size);
 
 	for (size_t i = 0; claims && i < claims->n_claims; i++)
-		require(!claim_uid_is_valid(claims->claims[i]->uid) ||
-				(strlen(claims->claims[i]->uid) < CLAIM_UID &&
-				 !strpbrk(claims->claims[i]->uid, "/.\n")),
-			"a uid names one file in one folder");
+		fuzz_require(!claim_uid_is_valid(claims->claims[i]->uid) ||
+				     (strlen(claims->claims[i]->uid) < CLAIM_UID &&
+				      !strpbrk(claims->claims[i]->uid, "/.\n")),
+			     "a uid names one file in one folder");
 	(void)message_read(&arena, &pluginregistration__registration_status__descriptor, data,
 			   size);
 }

@@ -9,11 +9,14 @@
 
 #include "machine.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Aborts with what is broken, unless it holds. */
+void fuzz_require(bool holds, const char *what);
 /* What holds for every machine that a parser lets through; aborts where it does not. */
 void fuzz_check_machine(const gpualloc_machine *machine);
 /* And for every refusal: a status, a sentence fit to be shown, no machine. */

@@ -28,14 +28,6 @@ static const char machine_text[] =
 	"{\"uuid\":\"MIG-1\",\"gi\":7,\"ci\":0},{\"uuid\":\"MIG-12\",\"gi\":7,\"ci\":1}]}],"
 	"\"pcie\":[[\"X\",null,null],[null,\"X\",null],[null,null,\"X\"]]}";
 
-void fuzz_require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 void fuzz_require_clean(const char *text)
 {
 	fuzz_require(!text || ga_text_is_clean(text, strlen(text)), "what is kept can be shown");

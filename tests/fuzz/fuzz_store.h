@@ -23,7 +23,6 @@ void fuzz_put(int folder, const char *name, const uint8_t *data, size_t size);
 /* GPU-aa11, GPU-aa22 and GPU-bb with two instances. */
 gpualloc_machine *fuzz_machine(void);
 
-void fuzz_require(bool holds, const char *what);
 /* NULL, or text that may be shown. */
 void fuzz_require_clean(const char *text);
 /* A refusal that is allowed, or none. */

@@ -5,8 +5,6 @@
 
 #include "server.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -17,19 +15,11 @@ struct seen {
 	size_t called;
 };
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static void echo(void *context, struct grpc_call *call, const uint8_t *message, size_t size)
 {
 	struct seen *seen = context;
 
-	require(size <= GRPC_MESSAGE_MOST, "a message within the limit");
+	fuzz_require(size <= GRPC_MESSAGE_MOST, "a message within the limit");
 	seen->called++;
 	grpc_call_reply(call, message, size);
 }
@@ -40,7 +30,7 @@ static void watch(void *context, struct grpc_call *call, const uint8_t *message,
 	struct seen *seen = context;
 	struct grpc_shared *shared = grpc_shared_new(message, size);
 
-	require(shared != NULL, "there is memory");
+	fuzz_require(shared != NULL, "there is memory");
 	if (seen->waiting) {
 		grpc_call_fail(call, GRPC_RESOURCE_EXHAUSTED, "one is enough");
 	} else {
@@ -54,7 +44,7 @@ static void ended(void *context, struct grpc_call *call)
 {
 	struct seen *seen = context;
 
-	require(seen->waiting == call, "only what was not answered ends");
+	fuzz_require(seen->waiting == call, "only what was not answered ends");
 	seen->waiting = NULL;
 }
 
@@ -70,18 +60,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > INPUT_MOST)
 		return 0;
-	require(loop_open(&loop, NULL) == 0 &&
-			grpc_server_open(&loop, NULL, methods, 2, &seen, &server, NULL) == 0 &&
-			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) ==
-				0 &&
-			setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0,
-		"there is a server");
+	fuzz_require(loop_open(&loop, NULL) == 0 &&
+			     grpc_server_open(&loop, NULL, methods, 2, &seen, &server, NULL) == 0 &&
+			     socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+					ends) == 0 &&
+			     setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0,
+		     "there is a server");
 	grpc_server_serve(server, ends[0]);
 	(void)send(ends[1], data, size, MSG_NOSIGNAL);
 	for (int step = 0; step < STEPS_MOST && loop_step(&loop, 0, NULL) > 0; step++)
 		;
 	grpc_server_close(server);
-	require(seen.waiting == NULL, "all calls end with the server");
+	fuzz_require(seen.waiting == NULL, "all calls end with the server");
 	loop_close(&loop);
 	close(ends[1]);
 	return 0;

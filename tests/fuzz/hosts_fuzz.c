@@ -16,21 +16,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 /* A file with these bytes, at its beginning. */
 static int file_of(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", 0);
 
-	require(fd >= 0 && write(fd, data, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0,
-		"there is a file");
+	fuzz_require(fd >= 0 && write(fd, data, size) == (ssize_t)size &&
+			     lseek(fd, 0, SEEK_SET) == 0,
+		     "there is a file");
 	return fd;
 }
 
@@ -40,12 +33,13 @@ static void request_comes(const uint8_t *data, size_t size)
 	struct request request = {0};
 
 	if (!request_read_from(fd, &request)) {
-		require(request.word_count > 0 && request.silence_s > 0 &&
-				request.silence_s <= SILENCE_S,
-			"a request has a command and an end of patience");
+		fuzz_require(request.word_count > 0 && request.silence_s > 0 &&
+				     request.silence_s <= SILENCE_S,
+			     "a request has a command and an end of patience");
 		for (size_t i = 0; i < request.variable_count; i++)
-			require(strchr(request.variables[i], '=') != NULL, "variables have values");
-		require(!request.words[request.word_count], "the list of words ends");
+			fuzz_require(strchr(request.variables[i], '=') != NULL,
+				     "variables have values");
+		fuzz_require(!request.words[request.word_count], "the list of words ends");
 		request_free(&request);
 	}
 	close(fd);
@@ -62,14 +56,15 @@ static void answer_comes(const char *text, size_t size)
 	const char *rest = answer_after_greeting(text, size, &protocol);
 	json_t *document = answer_parse(text, size, "list", &wrong);
 
-	require(!rest || (rest >= text && rest <= text + size), "the rest is within the text");
-	require(!document != !wrong, "there is a document or a reason");
-	require(!wrong || ga_text_is_clean(wrong, strlen(wrong)), "reasons are clean");
+	fuzz_require(!rest || (rest >= text && rest <= text + size), "the rest is within the text");
+	fuzz_require(!document != !wrong, "there is a document or a reason");
+	fuzz_require(!wrong || ga_text_is_clean(wrong, strlen(wrong)), "reasons are clean");
 	(void)document_holder(document);
 	sentence = answer_sentence(line, &is_note);
-	require(!sentence || ga_text_is_clean(sentence, strlen(sentence)), "sentences are clean");
+	fuzz_require(!sentence || ga_text_is_clean(sentence, strlen(sentence)),
+		     "sentences are clean");
 	silence = answer_silence(&host, 3, line);
-	require(silence && ga_text_is_clean(silence, strlen(silence)), "so is silence");
+	fuzz_require(silence && ga_text_is_clean(silence, strlen(silence)), "so is silence");
 	json_decref(document);
 	free(wrong);
 	free(sentence);
@@ -91,12 +86,12 @@ static void hosts_are_read(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < hosts.count; i++) {
 			const struct host *host = &hosts.list[i];
 
-			require(host->name[0] != '-' && host->program[0] != '-',
-				"nothing looks like an option");
-			require(!strpbrk(host->program, " \t'\"\\$`;&|<>()*?~"),
-				"no shell sees anything in a program");
-			require(ga_text_is_clean(host->name, strlen(host->name)),
-				"names are clean");
+			fuzz_require(host->name[0] != '-' && host->program[0] != '-',
+				     "nothing looks like an option");
+			fuzz_require(!strpbrk(host->program, " \t'\"\\$`;&|<>()*?~"),
+				     "no shell sees anything in a program");
+			fuzz_require(ga_text_is_clean(host->name, strlen(host->name)),
+				     "names are clean");
 		}
 	(void)dup2(saved, STDERR_FILENO);
 	hosts_free(&hosts);

@@ -4,28 +4,18 @@
 
 #include "http.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { STEPS_MOST = 1000, INPUT_MOST = 1 << 15 };
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static int answer(void *context, const char *path, struct ga_buffer *body)
 {
 	int *asked = context;
 
 	++*asked;
-	require(*path == '/' && strlen(path) < 256 && !strchr(path, '?'), "it is a path");
+	fuzz_require(*path == '/' && strlen(path) < 256 && !strchr(path, '?'), "it is a path");
 	ga_buffer_text(body, path);
 	return strcmp(path, "/metrics") == 0 ? 200 : 404;
 }
@@ -47,10 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > INPUT_MOST)
 		return 0;
-	require(loop_open(&loop, NULL) == 0 &&
-			socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) ==
-				0,
-		"there is a connection");
+	fuzz_require(loop_open(&loop, NULL) == 0 &&
+			     socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+					ends) == 0,
+		     "there is a connection");
 	http_open_closed(&http, &loop);
 	http_serve(&http, ends[0]);
 	(void)send(ends[1], data, first, MSG_NOSIGNAL);
@@ -58,8 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)send(ends[1], data + first, size - first, MSG_NOSIGNAL);
 	work(&loop);
 	got = recv(ends[1], text, sizeof text, 0);
-	require(got <= 0 || (got > 13 && memcmp(text, "HTTP/1.1 ", 9) == 0), "it is an answer");
-	require(asked <= 1 && (asked == 0 || got > 0), "one request, one answer");
+	fuzz_require(got <= 0 || (got > 13 && memcmp(text, "HTTP/1.1 ", 9) == 0),
+		     "it is an answer");
+	fuzz_require(asked <= 1 && (asked == 0 || got > 0), "one request, one answer");
 	http_close(&http);
 	loop_close(&loop);
 	close(ends[1]);

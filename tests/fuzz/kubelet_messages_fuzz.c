@@ -11,17 +11,8 @@
 #include "messages.h"
 #include "xid.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 static struct inventory inventory;
 static struct settings settings = {
@@ -33,9 +24,9 @@ static void set_up(void)
 
 	if (inventory.machine)
 		return;
-	require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
-			inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0,
-		"there are devices");
+	fuzz_require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
+			     inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0,
+		     "there are devices");
 }
 
 static bool is_among(char **list, size_t count, const char *id)
@@ -61,20 +52,20 @@ static void check_choice(V1beta1__ContainerPreferredAllocationRequest *request, 
 		.must_count = request->n_must_include_deviceids,
 		.wanted = request->allocation_size > 0 ? (size_t)request->allocation_size : 0};
 
-	require(chosen != NULL, "there is memory");
+	fuzz_require(chosen != NULL, "there is memory");
 	settings.replicas = replicas;
 	answers_forget(&answers);
 	count = choice_make(&asked, chosen);
-	require(count <= asked.wanted && count <= room, "not more than were asked for");
+	fuzz_require(count <= asked.wanted && count <= room, "not more than were asked for");
 	for (size_t i = 0; i < count; i++) {
-		require(is_among(asked.available, asked.available_count, chosen[i]) ||
-				is_among(asked.must, asked.must_count, chosen[i]),
-			"only what was offered");
-		require(i == 0 || strcmp(chosen[i - 1], chosen[i]) != 0, "none twice");
+		fuzz_require(is_among(asked.available, asked.available_count, chosen[i]) ||
+				     is_among(asked.must, asked.must_count, chosen[i]),
+			     "only what was offered");
+		fuzz_require(i == 0 || strcmp(chosen[i - 1], chosen[i]) != 0, "none twice");
 	}
 	for (size_t i = 0; count < asked.wanted && i < asked.available_count; i++)
-		require(is_among(chosen, count, asked.available[i]),
-			"fewer only where all are chosen");
+		fuzz_require(is_among(chosen, count, asked.available[i]),
+			     "fewer only where all are chosen");
 	free(chosen);
 }
 
@@ -100,10 +91,10 @@ static void check_pods(const uint8_t *data, size_t size)
 
 	if (!list)
 		return;
-	require(claims_add(&claims, "GPU-a::1", 5) == 1, "a claim");
-	require(claims_take_list(&claims, list, &settings, 10, 20) >= 0, "there is memory");
-	require(claims_find(&claims, "GPU-a::1") != NULL, "what is new is waited for");
-	require(claims_units(&claims, &units) == 0 && units.count <= claims.count, "units");
+	fuzz_require(claims_add(&claims, "GPU-a::1", 5) == 1, "a claim");
+	fuzz_require(claims_take_list(&claims, list, &settings, 10, 20) >= 0, "there is memory");
+	fuzz_require(claims_find(&claims, "GPU-a::1") != NULL, "what is new is waited for");
+	fuzz_require(claims_units(&claims, &units) == 0 && units.count <= claims.count, "units");
 	units_wanted_free(&units);
 	claims_free(&claims);
 }
@@ -115,7 +106,7 @@ static void check_sentence(const uint8_t *data, size_t size)
 	grpc_percent_decode((const char *)data, size, decoded, sizeof decoded);
 	grpc_percent_encode(decoded, encoded, sizeof encoded);
 	grpc_percent_decode(encoded, strlen(encoded), again, sizeof again);
-	require(strcmp(decoded, again) == 0, "a sentence comes back as it was");
+	fuzz_require(strcmp(decoded, again) == 0, "a sentence comes back as it was");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -125,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	set_up();
 	if (xid_read((const char *)data, size, &xid))
-		require(xid.number >= 0 && xid.gi >= -1 && xid.bus >= 0, "an XID");
+		fuzz_require(xid.number >= 0 && xid.gi >= -1 && xid.bus >= 0, "an XID");
 	(void)message_read(&arena, &v1beta1__allocate_request__descriptor, data, size);
 	check_preferred(data, size);
 	check_pods(data, size);

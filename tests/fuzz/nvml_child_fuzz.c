@@ -8,20 +8,10 @@
 #include "text.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { PIPE_MOST = 60000 };
-
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 static void check_span(const struct ga_nvml_worker *worker, struct ga_nvml_span span)
 {
@@ -29,8 +19,8 @@ static void check_span(const struct ga_nvml_worker *worker, struct ga_nvml_span 
 	gpualloc_error error = {0};
 	int result;
 
-	require(span.at <= worker->text.size && span.size <= worker->text.size - span.at,
-		"a machine is within what was reported");
+	fuzz_require(span.at <= worker->text.size && span.size <= worker->text.size - span.at,
+		     "a machine is within what was reported");
 	if (span.size == 0)
 		return;
 	result = ga_nvml_worker_machine(worker, span, &machine, &error);
@@ -44,10 +34,12 @@ static void check(const struct ga_nvml_worker *worker)
 {
 	gpualloc_error error = {0};
 
-	require(worker->index >= GA_UNKNOWN && worker->index <= GA_DEVICES_MAX, "a GPU's index");
-	require(worker->count >= GA_UNKNOWN && worker->count <= GA_DEVICES_MAX, "a number of GPUs");
+	fuzz_require(worker->index >= GA_UNKNOWN && worker->index <= GA_DEVICES_MAX,
+		     "a GPU's index");
+	fuzz_require(worker->count >= GA_UNKNOWN && worker->count <= GA_DEVICES_MAX,
+		     "a number of GPUs");
 	if (worker->state == GA_NVML_ANSWERED)
-		require(worker->answer.size > 0, "an answer is something");
+		fuzz_require(worker->answer.size > 0, "an answer is something");
 	if (worker->state == GA_NVML_REFUSED)
 		fuzz_check_refusal(ga_nvml_worker_error(worker, &error), NULL, &error);
 	else
@@ -67,13 +59,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	worker.child.out = ends[0];
 	/* In two pieces, so that something is heard before all of it was said. */
-	require(write(ends[1], data, size / 2) == (ssize_t)(size / 2), "there is room");
-	require(ga_nvml_worker_hear(&worker) == 0, "there is memory");
-	require(write(ends[1], data + size / 2, size - size / 2) == (ssize_t)(size - size / 2),
-		"there is room");
+	fuzz_require(write(ends[1], data, size / 2) == (ssize_t)(size / 2), "there is room");
+	fuzz_require(ga_nvml_worker_hear(&worker) == 0, "there is memory");
+	fuzz_require(write(ends[1], data + size / 2, size - size / 2) == (ssize_t)(size - size / 2),
+		     "there is room");
 	close(ends[1]);
-	require(ga_nvml_worker_hear(&worker) == 0, "there is memory");
-	require(worker.state != GA_NVML_ASKING, "it ends when nothing more can come");
+	fuzz_require(ga_nvml_worker_hear(&worker) == 0, "there is memory");
+	fuzz_require(worker.state != GA_NVML_ASKING, "it ends when nothing more can come");
 	check(&worker);
 	ga_nvml_worker_free(&worker);
 	close(ends[0]);

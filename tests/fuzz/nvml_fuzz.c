@@ -12,7 +12,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,14 +23,6 @@ static struct {
 	size_t size;
 	unsigned counted;
 } tape;
-
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 /* ---- what comes from the input; behind its end everything is 0 ---- */
 
@@ -151,7 +142,8 @@ static int handle_by_index(unsigned index, ga_nvml_handle *ret_handle)
 {
 	int result = take_result();
 
-	require(index == 0 || index < tape.counted, "only those that were counted are asked for");
+	fuzz_require(index == 0 || index < tape.counted,
+		     "only those that were counted are asked for");
 	*ret_handle = (ga_nvml_handle)(uintptr_t)take_byte();
 	return result;
 }
@@ -159,7 +151,7 @@ static int handle_by_index(unsigned index, ga_nvml_handle *ret_handle)
 static int mig_handle(ga_nvml_handle handle, unsigned index, ga_nvml_handle *ret_handle)
 {
 	(void)index;
-	require(handle != NULL, "no GPU is asked without its handle");
+	fuzz_require(handle != NULL, "no GPU is asked without its handle");
 	return give(ret_handle, 1);
 }
 
@@ -167,14 +159,14 @@ static int number_of(ga_nvml_handle handle, unsigned *ret_number)
 {
 	int result = take_result();
 
-	require(handle != NULL, "nothing is asked without its handle");
+	fuzz_require(handle != NULL, "nothing is asked without its handle");
 	*ret_number = take_number();
 	return result;
 }
 
 static int text_of(ga_nvml_handle handle, char *text, unsigned size)
 {
-	require(handle != NULL, "nothing is asked without its handle");
+	fuzz_require(handle != NULL, "nothing is asked without its handle");
 	return give_text(text, size);
 }
 
@@ -266,7 +258,7 @@ static int common_ancestor(ga_nvml_handle one, ga_nvml_handle other, int *ret_an
 {
 	int result = take_result();
 
-	require(one && other, "no pair is asked without its handles");
+	fuzz_require(one && other, "no pair is asked without its handles");
 	*ret_ancestor = take_byte() % 7 * 10;
 	return result;
 }
@@ -302,7 +294,7 @@ static int fields(ga_nvml_handle handle, int number, struct ga_nvml_field *list)
 static int p2p_status(ga_nvml_handle one, ga_nvml_handle other, int index, int *ret_status)
 {
 	(void)index;
-	require(one && other, "no pair is asked without its handles");
+	fuzz_require(one && other, "no pair is asked without its handles");
 	*ret_status = (int)take_number();
 	return take_result();
 }
@@ -426,17 +418,17 @@ static void check_machine(const gpualloc_machine *machine, size_t device_count)
 	gpualloc_error error = {0};
 	int result;
 
-	require(machine->device_count == device_count, "as many GPUs as were counted");
-	require(ga_machine_file_write(machine, GA_FORM_COMPLETE, &text, &error) == 0,
-		"it can be told");
+	fuzz_require(machine->device_count == device_count, "as many GPUs as were counted");
+	fuzz_require(ga_machine_file_write(machine, GA_FORM_COMPLETE, &text, &error) == 0,
+		     "it can be told");
 	result = ga_machine_file_read(text.data, text.size, GA_FORM_COMPLETE, &copy, &error);
 	if (result == 0) {
 		fuzz_check_machine(copy);
 		return;
 	}
 	fuzz_check_refusal(result, copy, &error);
-	require(strstr(error.message, "UUID") && strstr(error.message, "already"),
-		"only two devices with one UUID cannot be told apart");
+	fuzz_require(strstr(error.message, "UUID") && strstr(error.message, "already"),
+		     "only two devices with one UUID cannot be told apart");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

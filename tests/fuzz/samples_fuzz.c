@@ -5,30 +5,21 @@
 #include "samples.h"
 #include "text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static void check_text(const char *text)
 {
-	require(text && ga_text_is_clean(text, strlen(text)), "texts are clean");
+	fuzz_require(text && ga_text_is_clean(text, strlen(text)), "texts are clean");
 }
 
 /* A list may be longer than a text; each of its UUIDs is one. */
 static void check_devices(const char *list)
 {
-	require(list && *list, "a lease has devices");
+	fuzz_require(list && *list, "a lease has devices");
 	for (size_t length; *list; list += length + (list[length] == ',')) {
 		length = strcspn(list, ",");
-		require(length > 0 && ga_text_is_clean(list, length), "devices are clean");
+		fuzz_require(length > 0 && ga_text_is_clean(list, length), "devices are clean");
 	}
 }
 
@@ -42,26 +33,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	samples_parse(&samples, text, size, 1);
-	require(!samples.no_memory, "memory is enough");
+	fuzz_require(!samples.no_memory, "memory is enough");
 	for (size_t i = 0; i < samples.sum_count; i++) {
 		const struct sum *sum = &samples.sums[i];
 
 		check_text(sum->user);
 		check_text(sum->group);
 		check_text(sum->gpu);
-		require(sum->hour >= 1 && sum->leased_ms >= 0 && sum->used_ms >= 0,
-			"numbers make sense");
+		fuzz_require(sum->hour >= 1 && sum->leased_ms >= 0 && sum->used_ms >= 0,
+			     "numbers make sense");
 	}
 	for (size_t i = 0; i < samples.lease_count; i++) {
 		check_text(samples.leases[i].id);
 		check_text(samples.leases[i].user);
 		check_text(samples.leases[i].command);
 		check_devices(samples.leases[i].devices);
-		require(samples.leases[i].since >= 0 && samples.leases[i].active >= 0,
-			"times make sense");
+		fuzz_require(samples.leases[i].since >= 0 && samples.leases[i].active >= 0,
+			     "times make sense");
 	}
-	require(!samples.has_sample || (samples.at >= 0 && samples.at_clock >= 0),
-		"the last sample makes sense");
+	fuzz_require(!samples.has_sample || (samples.at >= 0 && samples.at_clock >= 0),
+		     "the last sample makes sense");
 	samples_free(&samples);
 	free(text);
 	return 0;

@@ -7,9 +7,6 @@
 
 #include "reconcile.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 static struct settings settings = {.driver = "gpu.test",
 				   .node = "n1",
 				   .resource = "nvidia.com/gpu",
@@ -18,24 +15,16 @@ static struct settings settings = {.driver = "gpu.test",
 static struct inventory inventory;
 static struct offer_sets sets;
 
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static void set_up(void)
 {
 	gpualloc_machine *machine = NULL;
 
 	if (inventory.machine)
 		return;
-	require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
-			inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0 &&
-			offer_sets_make(&inventory, &sets, NULL) == 0,
-		"there are devices");
+	fuzz_require(gpualloc_machine_open("a100-mig", 0, &machine, NULL) == 0 &&
+			     inventory_update(&inventory, machine, &settings, 1, "", NULL) == 0 &&
+			     offer_sets_make(&inventory, &sets, NULL) == 0,
+		     "there are devices");
 }
 
 static size_t count_devices(const json_t *slices)
@@ -57,10 +46,11 @@ static void plan(struct reconciler *reconciler, int64_t now)
 					  .now = now};
 	json_t *slices = reconciler_plan(reconciler, &reconciling);
 
-	require(count_devices(slices) ==
-			json_array_size(reconciling.devices) + reconciler->leaving_count,
-		"everything is offered");
-	require(reconciling.generation > 0 || reconciler->known_count > 0, "there is a generation");
+	fuzz_require(count_devices(slices) ==
+			     json_array_size(reconciling.devices) + reconciler->leaving_count,
+		     "everything is offered");
+	fuzz_require(reconciling.generation > 0 || reconciler->known_count > 0,
+		     "there is a generation");
 	json_decref(slices);
 	json_decref(reconciling.counter_sets);
 	json_decref(reconciling.devices);
@@ -79,10 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (result < 0)
 		fuzz_check_refusal(result, NULL, &error);
 	if (list && result == 0) {
-		require(reconciler_learn(&reconciler, &error) == 0, "labels are read");
+		fuzz_require(reconciler_learn(&reconciler, &error) == 0, "labels are read");
 		plan(&reconciler, 1000);
 		plan(&reconciler, 100000);
-		require(reconciler.leaving_count == 0, "what nobody has goes in the end");
+		fuzz_require(reconciler.leaving_count == 0, "what nobody has goes in the end");
 	}
 	json_decref(list);
 	reconciler_free(&reconciler);

@@ -10,17 +10,8 @@
 #include "numbers.h"
 #include "site.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void require(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	(void)fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 /* A list that can be counted names as many, and has every one of them. */
 static void check_names(const char *names)
@@ -31,16 +22,16 @@ static void check_names(const char *names)
 	uint64_t count, walked = 0;
 
 	if (!names_count(names, &count)) {
-		require(!names_have(names, "n1"), "text that is not a list has no names");
+		fuzz_require(!names_have(names, "n1"), "text that is not a list has no names");
 		return;
 	}
-	require(count > 0, "a list names something");
+	fuzz_require(count > 0, "a list names something");
 	while (walked < NAMES_TRIED && names_next(&walk, name)) {
-		require(strlen(name) < NAME_SIZE - 1, "a name fits");
-		require(names_have(names, name), "a list has the names that it names");
+		fuzz_require(strlen(name) < NAME_SIZE - 1, "a name fits");
+		fuzz_require(names_have(names, name), "a list has the names that it names");
 		walked++;
 	}
-	require(walked <= count, "no more names than were counted");
+	fuzz_require(walked <= count, "no more names than were counted");
 }
 
 static void check_numbers(const char *list)
@@ -50,11 +41,13 @@ static void check_numbers(const char *list)
 
 	if (!numbers_read(list, &numbers))
 		return;
-	require(numbers.count > 0 && numbers_has(&numbers, numbers.highest), "a list of numbers");
-	require(numbers_between(&numbers, 0, NUMBERS_MOST) == numbers.count, "each is counted");
+	fuzz_require(numbers.count > 0 && numbers_has(&numbers, numbers.highest),
+		     "a list of numbers");
+	fuzz_require(numbers_between(&numbers, 0, NUMBERS_MOST) == numbers.count,
+		     "each is counted");
 	numbers_text(&text, &numbers);
-	require(!text.failed && numbers_read(text.data, &again), "its text is a list");
-	require(memcmp(&numbers, &again, sizeof numbers) == 0, "its text is the same list");
+	fuzz_require(!text.failed && numbers_read(text.data, &again), "its text is a list");
+	fuzz_require(memcmp(&numbers, &again, sizeof numbers) == 0, "its text is the same list");
 }
 
 static void check_conf(const struct slurm_conf *conf)
@@ -62,12 +55,14 @@ static void check_conf(const struct slurm_conf *conf)
 	for (size_t i = 0; i < conf->line_count; i++) {
 		const struct slurm_line *line = &conf->lines[i];
 
-		require(i == 0 || line->number > conf->lines[i - 1].number, "lines are in order");
-		require(line->pair_count > 0 || line->stray, "a line says something");
-		require(line->first_pair + line->pair_count <= conf->pair_count, "its pairs exist");
+		fuzz_require(i == 0 || line->number > conf->lines[i - 1].number,
+			     "lines are in order");
+		fuzz_require(line->pair_count > 0 || line->stray, "a line says something");
+		fuzz_require(line->first_pair + line->pair_count <= conf->pair_count,
+			     "its pairs exist");
 	}
 	for (size_t i = 0; i < conf->pair_count; i++) {
-		require(*conf->pairs[i].key != '\0', "a key is not empty");
+		fuzz_require(*conf->pairs[i].key != '\0', "a key is not empty");
 		check_names(conf->pairs[i].value);
 		check_numbers(conf->pairs[i].value);
 	}
@@ -75,18 +70,19 @@ static void check_conf(const struct slurm_conf *conf)
 
 static void check_site(const struct slurm_site *site)
 {
-	require(!site->failed && !site->findings->failed, "there is memory");
-	require(site->device_count <= SITE_DEVICES_MOST, "a site is believed up to a limit");
+	fuzz_require(!site->failed && !site->findings->failed, "there is memory");
+	fuzz_require(site->device_count <= SITE_DEVICES_MOST, "a site is believed up to a limit");
 	for (size_t i = 0; i < site->gres_count; i++) {
 		const struct slurm_gres *gres = &site->gres[i];
 
-		require(gres->name || gres->autodetect, "a line is about something");
-		require(gres->device_count == 0 || gres->minors, "its devices are there");
-		require(gres->link_count == 0 || gres->self <= gres->link_count, "its own place");
+		fuzz_require(gres->name || gres->autodetect, "a line is about something");
+		fuzz_require(gres->device_count == 0 || gres->minors, "its devices are there");
+		fuzz_require(gres->link_count == 0 || gres->self <= gres->link_count,
+			     "its own place");
 	}
 	for (size_t i = 0; i < site->findings->count; i++)
 		for (const char *c = site->findings->list[i].sentence; *c; c++)
-			require(*c >= ' ' && *c <= '~', "a sentence can be shown");
+			fuzz_require(*c >= ' ' && *c <= '~', "a sentence can be shown");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -99,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	findings = notes = (struct slurm_findings){.files = files};
 	site.confs = calloc(1, sizeof *site.confs);
-	require(site.confs != NULL, "there is memory");
+	fuzz_require(site.confs != NULL, "there is memory");
 	if (slurm_conf_read(files[0], (const char *)data, size, site.confs, &line) == SLURM_READ) {
 		site.conf_count = 1;
 		(void)mig_caps_find(site.confs->text, 0, 1, 0, caps);
@@ -107,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)site_take(&site, 0, site.confs);
 		check_site(&site);
 	} else {
-		require(line > 0, "it is said where the text ends");
+		fuzz_require(line > 0, "it is said where the text ends");
 	}
 	findings_free(&findings);
 	findings_free(&notes);
