@@ -135,16 +135,23 @@ static void add_gpu(json_t *devices, struct ga_buffer *text, size_t *free_count,
 		add_device(devices, text, free_count, device_of(gpu, id, gpu));
 }
 
-static void begin_list(struct session *session, struct pending *pending)
+/* What the command says of the machine. */
+static void begin_question(struct session *session, struct pending *pending, const char *command,
+			   const struct field *fields)
 {
 	struct words words = {0};
 
-	words_add(&words, "list");
+	words_add(&words, "%s", command);
 	words_add(&words, "--json");
 	add_machine_option(session, &words);
-	words_add_options(&words, list_fields, pending->arguments);
+	words_add_options(&words, fields, pending->arguments);
 	begin_command(session, pending, &words, false, false);
 	words_free(&words);
+}
+
+static void begin_list(struct session *session, struct pending *pending)
+{
+	begin_question(session, pending, "list", list_fields);
 }
 
 static void finish_list(struct session *session, struct pending *pending)
@@ -194,14 +201,7 @@ static const struct field explain_fields[] = {FIELDS_OF_CHOICE, FIELD_END};
 
 static void begin_explain(struct session *session, struct pending *pending)
 {
-	struct words words = {0};
-
-	words_add(&words, "explain");
-	words_add(&words, "--json");
-	add_machine_option(session, &words);
-	words_add_options(&words, explain_fields, pending->arguments);
-	begin_command(session, pending, &words, false, false);
-	words_free(&words);
+	begin_question(session, pending, "explain", explain_fields);
 }
 
 static void finish_explain(struct session *session, struct pending *pending)
