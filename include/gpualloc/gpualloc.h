@@ -1066,6 +1066,22 @@ GPUALLOC_EXPORT int gpualloc_idle_rule(const char *spec, int64_t *ret_ms, char *
  * Fails as gpualloc_max_hold() does.
  */
 GPUALLOC_EXPORT int gpualloc_fence_rule(const char *spec, int *ret_wanted, gpualloc_error *error);
+/* Who opens devices without a lease behind the administrator's fence. */
+enum gpualloc_exempt { GPUALLOC_EXEMPT_USER, GPUALLOC_EXEMPT_GROUP, GPUALLOC_EXEMPT_CGROUP };
+/*
+ * Is told of one fence-exempt in the configuration. name is as it stands there; id is that of the
+ * user or group, and -1 for a cgroup, whose name is its path below /sys/fs/cgroup. A result other
+ * than 0 ends the list.
+ */
+typedef int gpualloc_exempt_function(void *context, enum gpualloc_exempt kind, const char *name,
+				     int64_t id);
+/*
+ * Calls function for each fence-exempt in that configuration; NULL: none is called. *ret_displays
+ * is 1 if GPUs with a display are to be fenced too (fence-displays = yes), else 0. Fails as
+ * gpualloc_max_hold() does, or with what function returned.
+ */
+GPUALLOC_EXPORT int gpualloc_fence_exempt(const char *spec, gpualloc_exempt_function *function,
+					  void *context, int *ret_displays, gpualloc_error *error);
 
 /*
  * Records on every device of a machine whether it is leased, and by whom, and what is kept for those

@@ -116,3 +116,17 @@ int gpualloc_fence_rule(const char *spec, int *ret_wanted, gpualloc_error *error
 		*ret_wanted = config.fences_jobs;
 	return result;
 }
+
+int gpualloc_fence_exempt(const char *spec, gpualloc_exempt_function *function, void *context,
+			  int *ret_displays, gpualloc_error *error)
+{
+	ga_auto_config struct ga_config config = {0};
+	int result = ret_displays ? read_config(spec, &config, error) : no_place(error);
+
+	for (size_t i = 0; result == 0 && function && i < config.exempt_count; i++)
+		result = function(context, config.exempt[i].kind, config.exempt[i].name,
+				  config.exempt[i].id);
+	if (result == 0)
+		*ret_displays = config.fences_displays;
+	return result;
+}

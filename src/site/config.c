@@ -25,6 +25,9 @@ void ga_config_free(struct ga_config *config)
 		free(config->rules[i].group);
 	}
 	free(config->rules);
+	for (size_t i = 0; i < config->exempt_count; i++)
+		free(config->exempt[i].name);
+	free(config->exempt);
 	free_texts(config->processes, config->process_count);
 	free_texts(config->allowed, config->allowed_count);
 	free(config->allow_list);

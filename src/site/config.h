@@ -26,6 +26,13 @@ struct ga_rule {
 	bool names_none; /* matches no device of the machine */
 };
 
+/* Who opens devices behind the administrator's fence without a lease. */
+struct ga_exempt {
+	enum gpualloc_exempt kind;
+	char *name; /* of a control group: its path below /sys/fs/cgroup, with a leading slash */
+	int64_t id; /* of a user or a group; else GA_UNKNOWN */
+};
+
 struct ga_config {
 	char *path; /* NULL: there is no file */
 	struct ga_rule *rules;
@@ -44,7 +51,10 @@ struct ga_config {
 	int64_t idle_warn_ms;
 	char *idle_notify; /* the program that is told of idle leases; NULL: none */
 	bool fences_jobs;  /* as if every run had --fence */
-	char *log; /* the socket to which leases are logged; NULL: none */
+	struct ga_exempt *exempt;
+	size_t exempt_count;
+	bool fences_displays; /* the administrator's fence is around GPUs with a display too */
+	char *log;            /* the socket to which leases are logged; NULL: none */
 	struct ga_buffer mistakes;
 	size_t mistake_count;
 };
@@ -63,6 +73,9 @@ int ga_config_check(const struct ga_config *config, gpualloc_error *error);
 /* All three, for a machine that was opened; *ret_config is filled in even on failure. */
 int ga_config_settle(gpualloc_machine *machine, struct ga_config *ret_config,
 		     gpualloc_error *error);
+
+/* The value of fence-exempt, which it may change. 0 or GPUALLOC_ENOMEM. */
+int ga_config_read_exempt(struct ga_config *config, unsigned line, char *value);
 
 /* Adds "FILE:LINE: " and what is wrong there; line 0: the file itself. */
 void ga_config_mistake(struct ga_config *config, unsigned line, const char *format, ...)

@@ -2,6 +2,7 @@
 /* Reads the configuration; see config.h. */
 #include "config.h"
 
+#include "account.h"
 #include "duration.h"
 #include "held.h"
 #include "owner.h"
@@ -11,7 +12,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -155,27 +155,6 @@ static bool is_in_group(gid_t group)
 	return false;
 }
 
-/* A group with many members needs more space. */
-static int find_group(const char *name, gid_t *ret_group)
-{
-	for (size_t size = 4096; size <= (size_t)1 << 22; size *= 4) {
-		ga_auto_free char *space = malloc(size);
-		struct group entry, *found = NULL;
-		int number;
-
-		if (!space)
-			return GPUALLOC_ENOMEM;
-		number = getgrnam_r(name, &entry, space, size, &found);
-		if (number == ERANGE)
-			continue;
-		if (!found)
-			return GPUALLOC_EUSAGE;
-		*ret_group = found->gr_gid;
-		return 0;
-	}
-	return GPUALLOC_EUSAGE;
-}
-
 static int read_group(struct reading *reading)
 {
 	size_t length = strcspn(reading->value, " \t");
@@ -191,7 +170,7 @@ static int read_group(struct reading *reading)
 				  "group: give a device and the name of a group");
 		return 0;
 	}
-	result = find_group(name, &group);
+	result = ga_account_group(name, &group);
 	if (result == GPUALLOC_EUSAGE) {
 		ga_config_mistake(reading->config, reading->line,
 				  "group: there is no group called \"%.60s\"", name);
@@ -296,6 +275,23 @@ static int read_fence(struct reading *reading)
 	return 0;
 }
 
+static int read_fence_exempt(struct reading *reading)
+{
+	return ga_config_read_exempt(reading->config, reading->line, reading->value);
+}
+
+static int read_fence_displays(struct reading *reading)
+{
+	bool is_yes = strcmp(reading->value, "yes") == 0;
+
+	if (!is_yes && strcmp(reading->value, "no") != 0)
+		ga_config_mistake(reading->config, reading->line,
+				  "fence-displays: \"%.60s\" is neither yes nor no",
+				  reading->value);
+	reading->config->fences_displays = is_yes;
+	return 0;
+}
+
 static int read_log(struct reading *reading)
 {
 	return read_path(reading, &reading->config->log);
@@ -351,6 +347,8 @@ static const struct directive {
 	{"idle-notify", true, read_idle_notify},
 	{"allow-list", true, read_allow_list},
 	{"fence", true, read_fence},
+	{"fence-exempt", false, read_fence_exempt},
+	{"fence-displays", true, read_fence_displays},
 	{"log", true, read_log},
 };
 

@@ -44,6 +44,17 @@ static void check_config(const struct ga_config *config)
 		fuzz_require_clean(rule->reason);
 		fuzz_require_clean(rule->group);
 	}
+	for (size_t i = 0; i < config->exempt_count; i++) {
+		const struct ga_exempt *exempt = &config->exempt[i];
+		bool is_cgroup = exempt->kind == GPUALLOC_EXEMPT_CGROUP;
+
+		fuzz_require_clean(exempt->name);
+		fuzz_require(is_cgroup == (exempt->id == GA_UNKNOWN), "accounts have numbers");
+		fuzz_require(exempt->id < (int64_t)UINT32_MAX, "and not that of nobody at all");
+		fuzz_require(!is_cgroup || (*exempt->name == '/' && exempt->name[1] &&
+					    !strstr(exempt->name, "/../")),
+			     "a control group is below the first");
+	}
 	for (size_t i = 0; i < config->process_count; i++)
 		fuzz_require(*config->processes[i] && !strchr(config->processes[i], '/'),
 			     "a program has a name");

@@ -81,6 +81,33 @@ static void everything_that_can_be_said_is_read(void)
 	end(&config);
 }
 
+static void who_is_exempt_from_the_fence_has_a_number(void)
+{
+	struct ga_config config;
+
+	begin();
+	read_config("fence-exempt = user root\nfence-exempt = group  root # X\n"
+		    "fence-exempt = user 4711\nfence-exempt = cgroup /kubepods.slice\n"
+		    "fence-exempt = cgroup /a.slice/..b/c\nfence-displays = yes\n",
+		    &config);
+	CHECK_INT(ga_config_check(&config, NULL), 0);
+	CHECK_INT(config.exempt_count, 5);
+	CHECK_INT(config.exempt[0].kind, GPUALLOC_EXEMPT_USER);
+	CHECK_INT(config.exempt[0].id, 0);
+	CHECK_INT(config.exempt[1].kind, GPUALLOC_EXEMPT_GROUP);
+	CHECK_TEXT(config.exempt[1].name, "root");
+	CHECK_INT(config.exempt[2].id, 4711);
+	CHECK_INT(config.exempt[3].kind, GPUALLOC_EXEMPT_CGROUP);
+	CHECK_INT(config.exempt[3].id, GA_UNKNOWN);
+	CHECK_TEXT(config.exempt[4].name, "/a.slice/..b/c");
+	CHECK(config.fences_displays);
+	ga_config_free(&config);
+	read_config("fence-displays = no\n", &config);
+	CHECK_INT(ga_config_check(&config, NULL), 0);
+	CHECK(!config.fences_displays);
+	end(&config);
+}
+
 static void no_file_says_nothing(void)
 {
 	struct ga_config config;
@@ -123,6 +150,23 @@ static const struct {
 	{"allow-list = ids", "allow-list: give a path from the root"},
 	{"allow-list = /nonexistent/ids", "/nonexistent/ids: No such file or directory"},
 	{"allow-list = /dev", "/dev: is not a regular file"},
+	{"fence-exempt =", "fence-exempt: give one of: user NAME, group NAME, cgroup /PATH"},
+	{"fence-exempt = user", "fence-exempt: give one of"},
+	{"fence-exempt = user a b", "fence-exempt: give one of"},
+	{"fence-exempt = root", "fence-exempt: give one of"},
+	{"fence-exempt = user no-such-user-here", "there is no user called \"no-such-user-here\""},
+	{"fence-exempt = user 4294967295", "there is no user called \"4294967295\""},
+	{"fence-exempt = group no-such-group-here",
+	 "there is no group called \"no-such-group-here\""},
+	{"fence-exempt = cgroup kubepods", "\"kubepods\" is not the path of a control group"},
+	{"fence-exempt = cgroup /", "every process is in the control group /"},
+	{"fence-exempt = cgroup /a/../b", "\"/a/../b\" is not the path"},
+	{"fence-exempt = cgroup /a/..", "\"/a/..\" is not the path"},
+	{"fence-exempt = cgroup /a//b", "\"/a//b\" is not the path"},
+	{"fence-exempt = cgroup /a/", "\"/a/\" is not the path"},
+	{"fence-exempt = cgroup /sys/fs/cgroup/a.slice", "below /sys/fs/cgroup: /a.slice"},
+	{"fence-displays = maybe", "fence-displays: \"maybe\" is neither yes nor no"},
+	{"fence-displays = no\nfence-displays = no", "fence-displays appears twice"},
 	{"log =", "log: give a path from the root"},
 	{"keep = 1s\nkeep = 2s", "keep appears twice"},
 	{"\x01\x02\xff", "expected NAME = VALUE"},
@@ -370,6 +414,7 @@ static void another_machine_heeds_only_a_file_that_is_named(void)
 
 static const struct test_case cases[] = {
 	{"everything that can be said is read", everything_that_can_be_said_is_read},
+	{"who is exempt from the fence has a number", who_is_exempt_from_the_fence_has_a_number},
 	{"no file says nothing", no_file_says_nothing},
 	{"every mistake is named with its line", every_mistake_is_named_with_its_line},
 	{"all mistakes are named at once", all_mistakes_are_named_at_once},
