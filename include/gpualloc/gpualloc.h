@@ -879,6 +879,24 @@ GPUALLOC_EXPORT size_t gpualloc_lease_note_count(const gpualloc_lease *lease);
 /* A sentence about the i-th of these: no record was written, for example. */
 GPUALLOC_EXPORT const char *gpualloc_lease_note(const gpualloc_lease *lease, size_t i);
 
+/*
+ * For programs that enforce leases by other means: where the locks lie that are the leases on a GPU
+ * or on a part of it. A lease is an open file description of the file `ledger` in the store's
+ * folder, and holds write locks (F_OFD_SETLK) on bytes of that file. Whoever has a byte from
+ * *ret_start on, *ret_length bytes long, has some of: the GPU (gi and ci -1), its GPU instance gi
+ * (ci -1), or the compute instance ci of that. Which instances exist does not matter, so this can
+ * be asked once for all that there may be. Ranges are found by hashing the UUID: in one of a
+ * thousand million pairs, two GPUs have the same, and then cannot be leased at once.
+ *
+ * Leases within leases lie on deeper levels, counted from 0; each level is as far behind the one
+ * before it, for every GPU and part. GPUALLOC_EUSAGE for a MIG instance instead of its GPU, for
+ * numbers that no instance has, and for a level behind the last, which is how to find out how many
+ * there are; GPUALLOC_EIMPOSSIBLE if the GPU has no UUID, and so cannot be leased.
+ */
+GPUALLOC_EXPORT int gpualloc_device_ledger_range(const gpualloc_device *gpu, int64_t gi, int64_t ci,
+						 unsigned level, uint64_t *ret_start,
+						 uint64_t *ret_length, gpualloc_error *error);
+
 /* ---- who has what, and who waits ---- */
 
 /* Reads who holds what and who waits for what at this moment. */

@@ -5,6 +5,7 @@
 #include "lease.h"
 #include "config.h"
 #include "keep.h"
+#include "ledger.h"
 #include "settle.h"
 
 #include <stdlib.h>
@@ -351,4 +352,32 @@ const gpualloc_waiter *gpualloc_device_kept_for(const gpualloc_device *device)
 	if (!device)
 		return NULL;
 	return device->lease.kept ? device->lease.kept : device->lease.promised_to;
+}
+
+/* ---- where it lies in the ledger ---- */
+
+int gpualloc_device_ledger_range(const gpualloc_device *gpu, int64_t gi, int64_t ci, unsigned level,
+				 uint64_t *ret_start, uint64_t *ret_length, gpualloc_error *error)
+{
+	struct ga_range range;
+
+	if (!gpu || !ret_start || !ret_length)
+		return ga_error_missing(error, "the GPU or room for the range");
+	if (gpu->parent)
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "this is a MIG instance; its GPU is needed, and its numbers");
+	if (gi < -1 || gi > GA_GI_MOST || ci < -1 || ci > GA_CI_MOST || (gi < 0 && ci >= 0))
+		return ga_error_set(error, GPUALLOC_EUSAGE,
+				    "no MIG instance has the numbers %lld:%lld", (long long)gi,
+				    (long long)ci);
+	if (level >= GA_LEVELS)
+		return ga_error_set(error, GPUALLOC_EUSAGE, "leases lie on %d levels, from 0",
+				    (int)GA_LEVELS);
+	if (!gpu->uuid)
+		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+				    "a GPU without UUID cannot be leased");
+	range = ga_ledger_part(gpu, gi, ci, level);
+	*ret_start = (uint64_t)range.start;
+	*ret_length = (uint64_t)range.length;
+	return 0;
 }

@@ -27,28 +27,33 @@ static uint64_t hash(const char *text)
 	return value ^ value >> 32;
 }
 
-static off_t level_start(const gpualloc_device *device, unsigned level)
+static off_t level_start(const gpualloc_device *gpu, unsigned level)
 {
-	const gpualloc_device *gpu = device->parent ? device->parent : device;
 	uint64_t region = hash(gpu->uuid) & ((UINT64_C(1) << 30) - 1);
 
 	return (off_t)(region << REGION_BITS | (uint64_t)level << LEVEL_BITS);
 }
 
 /* If a number is not known, take everything it may be: others may know the number. */
-struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level)
+struct ga_range ga_ledger_part(const gpualloc_device *gpu, int64_t gi, int64_t ci, unsigned level)
 {
-	struct ga_range range = {level_start(device, level), (off_t)1 << LEVEL_BITS};
+	struct ga_range range = {level_start(gpu, level), (off_t)1 << LEVEL_BITS};
 
-	if (!device->parent || device->gi < 0 || device->gi > GA_GI_MOST)
+	if (gi < 0 || gi > GA_GI_MOST)
 		return range;
-	range.start += (off_t)device->gi << GI_BITS;
+	range.start += (off_t)gi << GI_BITS;
 	range.length = (off_t)1 << GI_BITS;
-	if (!ga_device_is_placed(device))
+	if (ci < 0 || ci > GA_CI_MOST)
 		return range;
-	range.start += (off_t)device->ci << CI_BITS;
+	range.start += (off_t)ci << CI_BITS;
 	range.length = (off_t)1 << CI_BITS;
 	return range;
+}
+
+struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level)
+{
+	return device->parent ? ga_ledger_part(device->parent, device->gi, device->ci, level)
+			      : ga_ledger_part(device, GA_UNKNOWN, GA_UNKNOWN, level);
 }
 
 struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,

@@ -33,6 +33,9 @@ enum { GA_LEVELS = 8, GA_ID_BITS = 40, GA_TICKET_BITS = 40 };
 
 /* The range that a whole device, GPU or MIG instance, takes on a level. Needs the GPU's UUID. */
 struct ga_range ga_ledger_device(const gpualloc_device *device, unsigned level);
+/* The same by numbers: a GPU instance of a GPU and a compute instance in it, whether they exist or
+ * not. */
+struct ga_range ga_ledger_part(const gpualloc_device *gpu, int64_t gi, int64_t ci, unsigned level);
 /* The bytes of count MiB of its memory, starting at MiB number first. */
 struct ga_range ga_ledger_memory(const gpualloc_device *device, unsigned level, int64_t first,
 				 int64_t count);

@@ -355,6 +355,75 @@ static void instances_without_a_place_take_what_they_may_be(void)
 	ga_machine_free(m);
 }
 
+/* ---- as told to those who enforce leases by other means ---- */
+
+static void asked_range_is(const gpualloc_device *gpu, int64_t gi, int64_t ci, unsigned level,
+			   struct ga_range expected)
+{
+	uint64_t start = 0, length = 0;
+
+	CHECK_INT(gpualloc_device_ledger_range(gpu, gi, ci, level, &start, &length, NULL), 0);
+	CHECK_INT(start, expected.start);
+	CHECK_INT(length, expected.length);
+}
+
+static void others_are_told_the_ranges_that_leases_take(void)
+{
+	gpualloc_machine *m = machine("a100-mig");
+	const gpualloc_device *gpu = m->devices[0].mig_enabled ? &m->devices[0] : &m->devices[1];
+
+	for (unsigned level = 0; level < GA_LEVELS; level++) {
+		asked_range_is(gpu, -1, -1, level, ga_ledger_device(gpu, level));
+		for (size_t i = 0; i < gpu->mig_count; i++) {
+			const gpualloc_device *one = &gpu->mig[i];
+			struct ga_range range = ga_ledger_device(one, level), whole;
+			uint64_t start, length;
+
+			asked_range_is(gpu, one->gi, one->ci, level, range);
+			CHECK_INT(gpualloc_device_ledger_range(gpu, one->gi, -1, level, &start,
+							       &length, NULL),
+				  0);
+			whole = (struct ga_range){(off_t)start, (off_t)length};
+			CHECK(ga_range_meets(whole, range) && whole.length > range.length);
+		}
+	}
+	ga_machine_free(m);
+}
+
+static void there_are_no_ranges_of_what_cannot_be_leased(void)
+{
+	static const struct {
+		int64_t gi, ci;
+		unsigned level;
+		int result;
+	} asked[] = {{-1, -1, GA_LEVELS, GPUALLOC_EUSAGE},
+		     {-1, -1, UINT32_MAX, GPUALLOC_EUSAGE},
+		     {-2, -1, 0, GPUALLOC_EUSAGE},
+		     {INT64_MIN, INT64_MAX, 0, GPUALLOC_EUSAGE},
+		     {-1, 0, 0, GPUALLOC_EUSAGE},
+		     {GA_GI_MOST + 1, -1, 0, GPUALLOC_EUSAGE},
+		     {0, GA_CI_MOST + 1, 0, GPUALLOC_EUSAGE},
+		     {GA_GI_MOST, GA_CI_MOST, GA_LEVELS - 1, 0}};
+	gpualloc_machine *m = machine("a100-mig");
+	gpualloc_device *gpu = m->devices[0].mig_enabled ? &m->devices[0] : &m->devices[1];
+	uint64_t start = 7, length = 8;
+
+	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+		test_about("asked %zu", i);
+		CHECK_INT(gpualloc_device_ledger_range(gpu, asked[i].gi, asked[i].ci,
+						       asked[i].level, &start, &length, NULL),
+			  asked[i].result);
+		CHECK(asked[i].result == 0 || (start == 7 && length == 8));
+	}
+	CHECK_INT(gpualloc_device_ledger_range(&gpu->mig[0], -1, -1, 0, &start, &length, NULL),
+		  GPUALLOC_EUSAGE);
+	free(gpu->uuid);
+	gpu->uuid = NULL;
+	CHECK_INT(gpualloc_device_ledger_range(gpu, -1, -1, 0, &start, &length, NULL),
+		  GPUALLOC_EIMPOSSIBLE);
+	ga_machine_free(m);
+}
+
 /* ---- budgets by many at once ---- */
 
 static void budgets_never_exceed_the_memory(void)
@@ -406,6 +475,10 @@ static const struct test_case cases[] = {
 	{"rivals are the other kind", rivals_are_the_other_kind},
 	{"instances without a place take what they may be",
 	 instances_without_a_place_take_what_they_may_be},
+	{"others are told the ranges that leases take",
+	 others_are_told_the_ranges_that_leases_take},
+	{"there are no ranges of what cannot be leased",
+	 there_are_no_ranges_of_what_cannot_be_leased},
 	{"budgets never exceed the memory", budgets_never_exceed_the_memory},
 };
 TEST_MAIN(cases)
