@@ -4,34 +4,60 @@
 
 #include "text.h"
 
-#include <stdio.h>
 #include <string.h>
 
-/* The number after "KEY " if a line starts with it. */
-static bool find_number(const char *text, const char *key, int64_t *ret_number)
+/* Takes a word off *text. */
+static bool take(const char **text, const char *word)
 {
-	size_t size = strlen(key);
+	if (!ga_text_starts(*text, word))
+		return false;
+	*text += strlen(word);
+	return true;
+}
 
-	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, key, size) == 0 && line[size] == ' ')
-			return ga_text_number(line + size + 1, strcspn(line + size + 1, "\r\n"),
-					      INT32_MAX, ret_number);
+/* A line "gpu0/gi1/access 12" or "gpu0/gi1/ci2/access 15". */
+static bool read_line(const char *line, struct mig_cap *ret_cap)
+{
+	struct mig_cap cap = {.ci = -1};
+
+	if (!take(&line, "gpu") || !ga_text_take_number(&line, INT32_MAX, &cap.minor) ||
+	    !take(&line, "/gi") || !ga_text_take_number(&line, INT32_MAX, &cap.gi))
+		return false;
+	if (take(&line, "/ci") && !ga_text_take_number(&line, INT32_MAX, &cap.ci))
+		return false;
+	if (!take(&line, "/access ") ||
+	    !ga_text_number(line, strcspn(line, "\r\n"), INT32_MAX, &cap.number))
+		return false;
+	*ret_cap = cap;
+	return true;
+}
+
+bool mig_caps_next(const char **text, struct mig_cap *ret_cap)
+{
+	bool found = false;
+
+	while (!found && **text) {
+		found = read_line(*text, ret_cap);
+		*text += strcspn(*text, "\n");
+		*text += **text == '\n';
 	}
-	return false;
+	return found;
 }
 
 bool mig_caps_find(const char *text, int64_t minor, int64_t gi, int64_t ci, int64_t ret_caps[2])
 {
-	char key[96];
-	int64_t caps[2];
+	int64_t caps[2] = {-1, -1};
+	struct mig_cap cap;
 
-	(void)snprintf(key, sizeof key, "gpu%lld/gi%lld/access", (long long)minor, (long long)gi);
-	if (!find_number(text, key, &caps[0]))
-		return false;
-	(void)snprintf(key, sizeof key, "gpu%lld/gi%lld/ci%lld/access", (long long)minor,
-		       (long long)gi, (long long)ci);
-	if (!find_number(text, key, &caps[1]))
+	while ((caps[0] < 0 || caps[1] < 0) && mig_caps_next(&text, &cap)) {
+		if (cap.minor != minor || cap.gi != gi)
+			continue;
+		if (cap.ci < 0 && caps[0] < 0)
+			caps[0] = cap.number;
+		else if (cap.ci == ci && ci >= 0 && caps[1] < 0)
+			caps[1] = cap.number;
+	}
+	if (caps[0] < 0 || caps[1] < 0)
 		return false;
 	memcpy(ret_caps, caps, sizeof caps);
 	return true;

@@ -9,6 +9,15 @@
 #define MIG_MINORS "/proc/driver/nvidia-caps/mig-minors"
 enum { MIG_MINORS_MOST = 4 << 20 };
 
+/* A capability: that of a GPU instance, or of a compute instance in it. */
+struct mig_cap {
+	int64_t minor;  /* of the GPU */
+	int64_t gi, ci; /* ci -1: of the GPU instance */
+	int64_t number;
+};
+
+/* Takes the next one off the text of MIG_MINORS; false if there is none any more. */
+bool mig_caps_next(const char **text, struct mig_cap *ret_cap);
 /*
  * From the text of MIG_MINORS, the numbers for the GPU instance and the compute instance of the GPU
  * with that minor; false if either is missing.

@@ -54,7 +54,8 @@ def faults_of_includes(table, headers, includes):
         near = os.path.normpath(os.path.join(folder, name))
         if near in headers[room]:
             continue
-        homes = [other for other in headers if f"{other}/{name}" in headers[other]]
+        homes = [other for other in headers
+                 if {f"{other}/{name}", f"{os.path.dirname(other)}/{name}"} & headers[other]]
         if homes and not {room, *table[room]} & set(homes):
             yield f"{path} includes {name} of {' or '.join(homes)}"
 
