@@ -70,10 +70,10 @@ static int grow(struct search *search, void **list, size_t size, size_t count, s
 
 	if (count < *room)
 		return 0;
-	if (count >= FENCE_NODES_MOST)
+	if (count >= FENCE_NODES)
 		return ga_error_set(search->error, GPUALLOC_EDATA,
 				    "more than %d device nodes would have to be closed",
-				    (int)FENCE_NODES_MOST);
+				    (int)FENCE_NODES);
 	larger = reallocarray(*list, more, size);
 	if (!larger)
 		return ga_error_memory(search->error);

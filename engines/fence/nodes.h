@@ -8,6 +8,7 @@
 #define FENCE_NODES_H
 
 #include "fence.h"
+#include "kernel.h"
 
 #include "cleanup.h"
 
@@ -15,10 +16,7 @@
  * A node's range is that of the first level. On level k, counted from 0, it lies k strides behind
  * it: for every node, a GPU or a part of one. A lock opens a node if it lies in one of these.
  */
-enum { FENCE_LEVELS = 8 };
-#define FENCE_LEVEL_STRIDE (UINT64_C(1) << 29)
-
-enum { FENCE_NODES_MOST = 16384 };
+#define FENCE_LEVEL_STRIDE (UINT64_C(1) << FENCE_LEVEL_BITS)
 
 /* Nodes that are not closed, or not known. */
 enum fence_gap_kind {
@@ -50,7 +48,7 @@ void fence_nodes_free(struct fence_nodes *nodes);
  * So is that of a GPU that only the driver's files know. GPUs with a display are left out unless
  * with_displays.
  *
- * GPUALLOC_EDATA if there are more than FENCE_NODES_MOST; other failures if something is there and
+ * GPUALLOC_EDATA if there are more than FENCE_NODES; other failures if something is there and
  * cannot be read. The machine must outlive the nodes.
  */
 int fence_nodes_find(const gpualloc_machine *machine, const char *root, bool with_displays,
