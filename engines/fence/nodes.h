@@ -14,7 +14,8 @@
 
 /*
  * A node's range is that of the first level. On level k, counted from 0, it lies k strides behind
- * it: for every node, a GPU or a part of one. A lock opens a node if it lies in one of these.
+ * it: for every node, a GPU or a part of one. A lock opens a node if it has a byte in one
+ * of these.
  */
 #define FENCE_LEVEL_STRIDE (UINT64_C(1) << FENCE_LEVEL_BITS)
 

@@ -30,6 +30,7 @@ TARGETS = {
     "choice_words": ["src/machine/device_id.c", "src/machine/visible.c", "src/choose/select.c"],
     "claim": ["engines/kubernetes/dra/allocation.c", "engines/kubernetes/dra/claim_file.c"],
     "configuration": ["src/site/"],
+    "device_numbers": ["engines/cdi/caps.c", "engines/fence/numbers.c"],
     "grpc_server": ["engines/kubernetes/grpc/"],
     "hosts": ["cli/hosts/request.c", "cli/hosts/hosts.c", "cli/hosts/ask.c", "cli/hosts/document.c"],
     "http": ["engines/kubernetes/deviceplugin/http.c"],
