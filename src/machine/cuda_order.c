@@ -69,6 +69,10 @@ int ga_cuda_order(const gpualloc_machine *machine, const gpualloc_device **ret_g
 
 	if (result < 0)
 		return result;
+	if (machine->fenced && machine->device_count > 1)
+		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
+				    "CUDA's numbering is not certain: behind the administrator's "
+				    "fence CUDA may leave out GPUs that a program cannot open");
 	ga_pci_order(machine, ret_gpus);
 	twin = first_twin(machine, ret_gpus);
 	if (twin)

@@ -16,7 +16,8 @@ void ga_pci_order(const gpualloc_machine *machine, const gpualloc_device **ret_g
 
 /*
  * The same, but each GPU at its CUDA number. GPUALLOC_EIMPOSSIBLE if the numbers are not certain,
- * because an address is unknown or CUDA may leave a GPU out; ret_gpus is then meaningless.
+ * because an address is unknown or CUDA may leave a GPU out, as it does behind a fence; ret_gpus is
+ * then meaningless.
  */
 int ga_cuda_order(const gpualloc_machine *machine, const gpualloc_device **ret_gpus,
 		  gpualloc_error *error);

@@ -115,6 +115,7 @@ struct gpualloc_machine {
 	char *source; /* who saw it first: "nvml", "nvidia-smi", "topo", "builtin", … */
 	char *driver;
 	bool is_here; /* the machine that we run on, just read */
+	bool fenced;  /* by the administrator: programs cannot open every GPU that is listed */
 	int64_t sockets;
 	int64_t cores_per_socket;
 	int64_t threads_per_core;

@@ -363,6 +363,7 @@ static int read_document(struct ga_json_reader *reader, const json_t *root,
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;
 	int64_t version = GA_UNKNOWN;
+	bool found;
 	int result;
 
 	if (!json_is_object(root))
@@ -379,6 +380,8 @@ static int read_document(struct ga_json_reader *reader, const json_t *root,
 		result = ga_json_read_text(reader, root, "", "source", &machine->source);
 	if (result == 0)
 		result = ga_json_read_text(reader, root, "", "driver", &machine->driver);
+	if (result == 0)
+		result = ga_json_read_bool(reader, root, "", "fenced", &machine->fenced, &found);
 	if (result == 0)
 		result = read_cpu(reader, root, machine);
 	if (result == 0)

@@ -215,6 +215,8 @@ int ga_machine_file_write(const gpualloc_machine *machine, enum ga_machine_form 
 	ga_json_text_known(&json, "name", machine->name);
 	ga_json_text_known(&json, "source", machine->source);
 	ga_json_text_known(&json, "driver", machine->driver);
+	if (machine->fenced)
+		ga_json_bool(&json, "fenced", true);
 	if (machine->sockets >= 0 || machine->cores_per_socket >= 0 ||
 	    machine->threads_per_core >= 0) {
 		ga_json_line(&json, "\n ");

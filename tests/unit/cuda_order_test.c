@@ -66,6 +66,17 @@ static void a_lost_gpu_makes_every_number_doubtful(void)
 	CHECK_INT(ga_cuda_order(machine, gpus, NULL), GPUALLOC_EIMPOSSIBLE);
 }
 
+static void a_fence_makes_every_number_doubtful(void)
+{
+	ga_auto_machine gpualloc_machine *machine = machine_at(places[0].pci);
+	const gpualloc_device *gpus[GPUS];
+	gpualloc_error error = {0};
+
+	machine->fenced = true;
+	CHECK_INT(ga_cuda_order(machine, gpus, &error), GPUALLOC_EIMPOSSIBLE);
+	CHECK_HAS(error.message, "administrator's fence");
+}
+
 static void one_gpu_alone_is_the_first(void)
 {
 	ga_auto_machine gpualloc_machine *machine = NULL;
@@ -79,6 +90,7 @@ static void one_gpu_alone_is_the_first(void)
 static const struct test_case cases[] = {
 	{"GPUs count by address", gpus_count_by_address},
 	{"a lost GPU makes every number doubtful", a_lost_gpu_makes_every_number_doubtful},
+	{"a fence makes every number doubtful", a_fence_makes_every_number_doubtful},
 	{"one GPU alone is the first", one_gpu_alone_is_the_first},
 };
 
