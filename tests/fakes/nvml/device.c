@@ -112,6 +112,9 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, ga_nvml_handle *handle)
 		return GA_NVML_INVALID_ARGUMENT;
 	if (fake.gpus[index].no_handle)
 		return fake.gpus[index].no_handle;
+	result = fake_open_gpu(index);
+	if (result)
+		return result;
 	fake_start_slowly(&fake.gpus[index]);
 	if (fake.gpus[index].needs_reset) {
 		*handle = fake_handle(&fake.machine->devices[index]);

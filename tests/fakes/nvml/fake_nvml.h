@@ -38,7 +38,13 @@
  *   FAKE_VGPU=1                  the GPUs are a guest's shares of GPUs
  *   FAKE_NO_MEMORY=1             the GPUs have no memory of their own
  *   NVML_MPS_DEVICE_ENUMERATION=1  which is the real one's: most calls are refused
+ *   FAKE_NODES=FOLDER            opens nvidiactl in there, and nvidiaMINOR of a GPU of which it
+ *                                gives a handle, as the real one does in /dev; what it may not
+ *                                open is not permitted, nor is a GPU whose node is not there
  *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
+ *
+ * What is not in the environment may be in a file beside the library, "libnvidia-ml.so.1.conf", in
+ * lines NAME=VALUE.
  *
  * NVLinks in a machine file are counts for pairs. A GPU has 18 links at most, so a machine with a
  * GPU whose counts add up to more has NVSwitches: then each GPU has as many links as its largest
@@ -75,12 +81,15 @@ struct fake_gpu {
 	struct fake_link links[FAKE_LINKS_MAX];
 	unsigned link_count; /* that are up */
 	unsigned clique;
+	bool is_open;
+	int node; /* -1: opening it was allowed, but there is nothing behind it */
 };
 
 struct fake_state {
 	gpualloc_machine *machine; /* NULL before nvmlInit */
 	struct fake_gpu *gpus;
 	unsigned cliques;
+	int control; /* as node */
 	bool mig_denied;
 	bool mig_vanishes;
 	bool mig_plain_names;
@@ -109,6 +118,12 @@ ga_nvml_handle fake_handle(const struct gpualloc_device *device);
 
 /* Hangs or crashes where FAKE_HANG or FAKE_CRASH names this place. */
 void fake_play_at(const char *place);
+
+/* Results, as far as FAKE_NODES says; what is open stays so until it is closed with all others. */
+void fake_read_settings(void);
+int fake_open_control(void);
+int fake_open_gpu(size_t index);
+void fake_close_nodes(void);
 
 /* The first time it is asked for a handle. */
 void fake_start_slowly(struct fake_gpu *gpu);

@@ -151,6 +151,14 @@ static void read_play(void)
 	}
 }
 
+static void forget_all(void)
+{
+	fake_close_nodes();
+	ga_machine_free(fake.machine);
+	free(fake.gpus);
+	fake = (struct fake_state){0};
+}
+
 static void hang(void)
 {
 	for (;;)
@@ -159,8 +167,11 @@ static void hang(void)
 
 int nvmlInit_v2(void)
 {
-	const char *where = getenv("FAKE_HANG");
+	const char *where;
+	int result;
 
+	fake_read_settings();
+	where = getenv("FAKE_HANG");
 	count_call(__func__);
 	sleep_ms("FAKE_SLOW");
 	if (where && strcmp(where, "init") == 0)
@@ -176,6 +187,11 @@ int nvmlInit_v2(void)
 		abort();
 	read_play();
 	fake_lay_links();
+	result = fake_open_control();
+	if (result) {
+		forget_all();
+		return result;
+	}
 	return GA_NVML_SUCCESS;
 }
 
@@ -204,9 +220,8 @@ int nvmlShutdown(void)
 	count_call(__func__);
 	fake_play_at("shutdown");
 	report_calls();
-	ga_machine_free(fake.machine);
-	free(fake.gpus);
-	fake = (struct fake_state){0};
+	if (fake.machine)
+		forget_all();
 	return GA_NVML_SUCCESS;
 }
 
