@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "file.h"
 #include "machine_file.h"
+#include "nvml/probe.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -143,6 +144,12 @@ static int note_failed(gpualloc_machine *machine, const struct ga_source *source
 	return ga_error_memory(error);
 }
 
+static void mark_here(gpualloc_machine *machine, const struct ga_source_request *request)
+{
+	machine->is_here = true;
+	machine->fenced = machine->fenced || ga_nvml_has_probe(request);
+}
+
 /* Tries each in turn. If none answers, says what was tried, why it failed and what to do next. */
 static int open_automatically(const struct ga_source_request *request,
 			      gpualloc_machine **ret_machine, gpualloc_error *error)
@@ -163,7 +170,7 @@ static int open_automatically(const struct ga_source_request *request,
 		if (result == GPUALLOC_ENOMEM)
 			return ga_error_memory(error);
 		if (result == 0) {
-			machine->is_here = true;
+			mark_here(machine, request);
 			result = note_failed(machine, sources[s], before.message, error);
 			if (result == 0)
 				*ret_machine = ga_steal(&machine);
@@ -184,7 +191,7 @@ static int ask(const struct ga_source *source, const struct ga_source_request *r
 	int result = source->query(request, ret_machine, error);
 
 	if (result == 0)
-		(*ret_machine)->is_here = true;
+		mark_here(*ret_machine, request);
 	return result;
 }
 
@@ -211,12 +218,12 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 	return open_file(spec, ret_machine, error);
 }
 
-int64_t ga_source_start_patience(unsigned deadline_ms)
+/* A copy of the library with a place of its own, as in a wheel, finds the distribution's. */
+static const char *probe_path(void)
 {
-	const int64_t usual = 3 * (int64_t)GPUALLOC_DEADLINE_DEFAULT_MS;
+	static const char usual[] = "/usr/libexec/gpualloc/gpualloc-probe";
 
-	return deadline_ms < GPUALLOC_DEADLINE_DEFAULT_MS || deadline_ms > usual ? deadline_ms
-										 : usual;
+	return ga_file_exists("", GA_PROBE_PATH) ? GA_PROBE_PATH : usual;
 }
 
 int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,
@@ -234,6 +241,7 @@ int ga_source_open_telling(const char *spec, unsigned deadline_ms,
 		.root = "",
 		.nvml_library = secure_getenv("GPUALLOC_NVML"),
 		.nvidia_smi = secure_getenv("GPUALLOC_NVIDIA_SMI"),
+		.probe = probe_path(),
 		.deadline_ms = deadline_ms ? deadline_ms : GPUALLOC_DEADLINE_DEFAULT_MS,
 		.waiting = waiting,
 		.waiting_context = context,

@@ -14,6 +14,8 @@ struct ga_source_request {
 	const char *root;         /* the folder above /proc and /sys: "" on the machine itself */
 	const char *nvml_library; /* GPUALLOC_NVML, or NULL for the usual soname */
 	const char *nvidia_smi;   /* GPUALLOC_NVIDIA_SMI, or NULL for the usual name */
+	const char *probe;        /* gpualloc-probe, asked if it is fit for it; NULL: never */
+	bool users_later;         /* the asker looks up who runs the processes, not the child */
 	unsigned deadline_ms;     /* of silence; a driver that keeps answering may take longer */
 	/* Called each second once it takes long, with what is being asked; a NULL text means that
 	 * it is over. */

@@ -40,6 +40,10 @@ static void check(const struct ga_nvml_worker *worker)
 		     "a number of GPUs");
 	if (worker->state == GA_NVML_ANSWERED)
 		fuzz_require(worker->answer.size > 0, "an answer is something");
+	fuzz_require(ga_text_is_clean(worker->waiting, strlen(worker->waiting)),
+		     "why it waits can be shown");
+	if (worker->state == GA_NVML_REFUSED)
+		fuzz_require(ga_nvml_worker_status(worker) <= 0, "a status is no success");
 	if (worker->state == GA_NVML_REFUSED)
 		fuzz_check_refusal(ga_nvml_worker_error(worker, &error), NULL, &error);
 	else

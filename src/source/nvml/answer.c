@@ -56,8 +56,7 @@ void ga_nvml_announce(const struct ga_nvml_gpu *gpu, const char *doing)
 		say(gpu->out, '@', (long long)gpu->index, doing);
 }
 
-static int say_machine(const struct query *query, const gpualloc_machine *machine, char kind,
-		       gpualloc_error *error)
+int ga_nvml_say_machine(int out, char kind, const gpualloc_machine *machine, gpualloc_error *error)
 {
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_INIT(GA_MACHINE_FILE_MAX);
 	char head[32];
@@ -66,10 +65,18 @@ static int say_machine(const struct query *query, const gpualloc_machine *machin
 	if (result < 0)
 		return result;
 	(void)snprintf(head, sizeof head, "%c%zu\n", kind, text.size);
-	if (write_all(query->out, head, strlen(head)) < 0 ||
-	    write_all(query->out, text.data, text.size) < 0)
+	if (write_all(out, head, strlen(head)) < 0 || write_all(out, text.data, text.size) < 0)
 		return ga_error_errno(error, GPUALLOC_EIO, errno, "NVML");
 	return 0;
+}
+
+int ga_nvml_say_error(int out, const gpualloc_error *error)
+{
+	char line[2 * GA_ERROR_SIZE];
+
+	(void)snprintf(line, sizeof line, "!%d %u %s\n", -error->status, error->remedies,
+		       error->message);
+	return write_all(out, line, strlen(line)) < 0 ? GPUALLOC_EIO : 0;
 }
 
 /* A sandbox (gVisor) has a driver but does not show it, so the library is tried all the same. */
@@ -182,7 +189,7 @@ static int read_gpus(const struct query *query, gpualloc_machine *machine)
 		}
 		result = take_handle(&gpus[i]);
 		if (result == 0 && question->only >= 0 &&
-		    say_machine(query, machine, '+', NULL) < 0)
+		    ga_nvml_say_machine(query->out, '+', machine, NULL) < 0)
 			result = GPUALLOC_ENOMEM;
 		if (result == 0)
 			result = read_state(&gpus[i]);
@@ -219,7 +226,9 @@ static int read_facts(const struct query *query, gpualloc_machine *machine)
 		result = ga_host_places(root, machine);
 	if (result == 0)
 		result = ga_host_unified_memory(root, machine);
-	return result == 0 ? ga_host_processes(root, machine) : result;
+	if (result == 0 && !query->question->request->users_later)
+		result = ga_host_processes(root, machine);
+	return result;
 }
 
 /* ---- one UUID reported twice ---- */
@@ -326,7 +335,7 @@ static int ask_library(struct query *query, gpualloc_error *error)
 		return init_failed(&query->nvml, result, error);
 	result = build_machine(query, &machine, error);
 	if (result == 0)
-		result = say_machine(query, machine, '=', error);
+		result = ga_nvml_say_machine(query->out, '=', machine, error);
 	/* It may hang in there, but by then everything has been reported. */
 	if (result == 0)
 		(void)query->nvml.shutdown();
@@ -350,7 +359,6 @@ int ga_nvml_answer(void *context, int out)
 	gpualloc_error error = {0};
 	struct query query = {.question = context, .out = keep_pipe(out)};
 	const struct ga_source_request *request = query.question->request;
-	char line[2 * GA_ERROR_SIZE];
 	int result;
 
 	if (query.out < 0)
@@ -363,6 +371,6 @@ int ga_nvml_answer(void *context, int out)
 		result = ask_library(&query, &error);
 	if (result == 0)
 		return 0;
-	(void)snprintf(line, sizeof line, "!%d %s\n", -result, error.message);
-	return write_all(query.out, line, strlen(line)) < 0;
+	error.status = result;
+	return ga_nvml_say_error(query.out, &error) < 0;
 }

@@ -7,9 +7,10 @@
  *   "@3 its name"   this is asked next, about GPU 3; -1 if it is not about a GPU
  *   "+SIZE" bytes   what is known about the one GPU so far: a complete machine file
  *   "=SIZE" bytes   the whole machine
- *   "!STATUS …"     why there is no answer
+ *   "!STATUS REMEDIES …"  why there is no answer
+ *   "~a sentence"   why it takes so long; only from gpualloc-probe (probe.h), whose waiting this is
  *
- * Anything after the last two is ignored.
+ * Anything after a machine with "=" or after "!" is ignored.
  */
 #ifndef GA_SOURCE_NVML_ANSWER_H
 #define GA_SOURCE_NVML_ANSWER_H
@@ -44,6 +45,9 @@ int ga_nvml_part_twins(gpualloc_machine *machine);
 
 /* The work of a child, for ga_child_start(); context is a struct ga_nvml_question. */
 int ga_nvml_answer(void *context, int out);
+/* Both write to out; 0, or a negative status. */
+int ga_nvml_say_machine(int out, char kind, const gpualloc_machine *machine, gpualloc_error *error);
+int ga_nvml_say_error(int out, const gpualloc_error *error);
 /* The part that asks: makes a machine of what an initialised library answers. out is as above. */
 int ga_nvml_build(const struct ga_nvml *nvml, const struct ga_nvml_question *question, int out,
 		  gpualloc_machine **ret_machine, gpualloc_error *error);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { NAMES_MAX = 3 };
 
@@ -94,15 +95,20 @@ static const char *const folders[] = {
 	"/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
 };
 
-/* If nothing is found, the user sees what the loader said about its own search. */
+/*
+ * If nothing is found, the user sees what the loader said about its own search. A program with more
+ * rights than its caller leaves it at what root's loader knows: some of the folders may be a
+ * user's.
+ */
 static void *open_library(const char *path, const char *root, char *why, size_t size)
 {
 	static const char soname[] = "libnvidia-ml.so.1";
 	void *library = dlopen(path ? path : soname, RTLD_LAZY | RTLD_LOCAL);
 	const char *reason = library ? NULL : dlerror();
+	bool may_look = !path && getauxval(AT_SECURE) == 0;
 
 	(void)snprintf(why, size, "%s", reason ? reason : "no reason was given");
-	for (size_t i = 0; !library && !path && i < sizeof folders / sizeof *folders; i++) {
+	for (size_t i = 0; may_look && !library && i < sizeof folders / sizeof *folders; i++) {
 		char file[PATH_MAX];
 
 		if ((size_t)snprintf(file, sizeof file, "%s%s/%s", root, folders[i], soname) <

@@ -15,26 +15,29 @@
 
 enum { LINE_MAX_BYTES = 2 * GA_ERROR_SIZE };
 
-int ga_nvml_worker_start(struct ga_nvml_worker *worker, const struct ga_nvml_question *question,
-			 gpualloc_error *error)
+int ga_nvml_worker_start_with(struct ga_nvml_worker *worker, const char *name,
+			      int (*work)(void *context, int out), void *context,
+			      gpualloc_error *error)
 {
 	int result;
 
-	*worker = (struct ga_nvml_worker){
-		.question = *question,
-		/* Two machines may come, and the lines between them. */
-		.text = GA_BUFFER_INIT(2 * (size_t)GA_MACHINE_FILE_MAX),
-		.count = GA_UNKNOWN,
-		.index = GA_UNKNOWN,
-		.status = GA_UNKNOWN,
-		.heard_ms = ga_clock_ms(),
-	};
-	result = ga_child_start("NVML", ga_nvml_answer, &worker->question, &worker->child, error);
+	/* Two machines may come, and the lines between them. */
+	worker->text = GA_BUFFER_INIT(2 * (size_t)GA_MACHINE_FILE_MAX);
+	worker->count = worker->index = worker->status = GA_UNKNOWN;
+	worker->heard_ms = ga_clock_ms();
+	result = ga_child_start(name, work, context, &worker->child, error);
 	if (result < 0)
 		return result;
 	(void)fcntl(worker->child.out, F_SETFL, O_NONBLOCK);
 	worker->state = GA_NVML_ASKING;
 	return 0;
+}
+
+int ga_nvml_worker_start(struct ga_nvml_worker *worker, const struct ga_nvml_question *question,
+			 gpualloc_error *error)
+{
+	*worker = (struct ga_nvml_worker){.question = *question};
+	return ga_nvml_worker_start_with(worker, "NVML", ga_nvml_answer, &worker->question, error);
 }
 
 /* ---- its reports ---- */
@@ -63,6 +66,12 @@ static bool parse_count(struct ga_nvml_worker *worker, struct ga_view line)
 	worker->index = GA_UNKNOWN;
 	return blank && ga_text_number(line.text, (size_t)(blank - line.text), GA_DEVICES_MAX,
 				       &worker->count);
+}
+
+static bool parse_waiting(struct ga_nvml_worker *worker, struct ga_view line)
+{
+	(void)snprintf(worker->waiting, sizeof worker->waiting, "%.*s", (int)line.size, line.text);
+	return ga_text_is_clean(worker->waiting, strlen(worker->waiting));
 }
 
 /* A line that a machine follows: checks whether all of it is here, or whether it is not such a
@@ -111,6 +120,8 @@ static bool parse_one(struct ga_nvml_worker *worker)
 		sense = parse_question(worker, words);
 	} else if (line.size > 0 && line.text[0] == '#') {
 		sense = parse_count(worker, words);
+	} else if (line.size > 0 && line.text[0] == '~') {
+		sense = parse_waiting(worker, words);
 	} else if (line.size > 0 && line.text[0] == '!') {
 		worker->answer = (struct ga_nvml_span){worker->parsed + 1, words.size};
 		worker->state = GA_NVML_REFUSED;
@@ -180,22 +191,47 @@ int ga_nvml_worker_machine(const struct ga_nvml_worker *worker, struct ga_nvml_s
 	return ga_error_prefix(error, GPUALLOC_ENOSOURCE, "NVML: its answer cannot be used: ");
 }
 
-/* "STATUS SENTENCE" */
+/* "STATUS REMEDIES SENTENCE": takes the number that *said begins with, and the blank after it. */
+static bool take_number(struct ga_view *said, int64_t most, int64_t *ret_number)
+{
+	const char *blank = said->size ? memchr(said->text, ' ', said->size) : NULL;
+	size_t size = blank ? (size_t)(blank - said->text) : 0;
+
+	if (!blank || !ga_text_number(said->text, size, most, ret_number))
+		return false;
+	*said = (struct ga_view){blank + 1, said->size - size - 1};
+	return true;
+}
+
+static struct ga_view last_word(const struct ga_nvml_worker *worker)
+{
+	return (struct ga_view){worker->text.data + worker->answer.at, worker->answer.size};
+}
+
+int ga_nvml_worker_status(const struct ga_nvml_worker *worker)
+{
+	struct ga_view said = last_word(worker);
+	int64_t status = 0;
+
+	return take_number(&said, -GPUALLOC_ENOTRUNNABLE, &status) ? -(int)status : 0;
+}
+
 int ga_nvml_worker_error(const struct ga_nvml_worker *worker, gpualloc_error *error)
 {
 	ga_auto_free char *sentence = NULL;
-	struct ga_view said = {worker->text.data + worker->answer.at, worker->answer.size};
-	const char *blank = said.size ? memchr(said.text, ' ', said.size) : NULL;
-	int64_t status = 0;
+	struct ga_view said = last_word(worker);
+	int64_t status = 0, remedies = 0;
 
-	if (!blank ||
-	    !ga_text_number(said.text, (size_t)(blank - said.text), -GPUALLOC_EIO, &status) ||
-	    status == 0)
+	if (!take_number(&said, -GPUALLOC_ENOTRUNNABLE, &status) || status == 0 ||
+	    !take_number(&said, UINT16_MAX, &remedies))
 		return ga_error_set(error, GPUALLOC_ENOSOURCE,
 				    "NVML: the query ended with an answer that makes no sense");
-	sentence = ga_text_clean(blank, said.size - (size_t)(blank - said.text));
+	sentence = ga_text_clean(said.text, said.size);
 	if (!sentence || status == -GPUALLOC_ENOMEM)
 		return ga_error_memory(error);
-	return ga_error_set(error, GPUALLOC_ENOSOURCE, "%s",
-			    *sentence ? sentence : "NVML: the query ended and did not say why");
+	return ga_error_remedy(
+		error,
+		ga_error_set(error, GPUALLOC_ENOSOURCE, "%s",
+			     *sentence ? sentence : "NVML: the query ended and did not say why"),
+		(unsigned)remedies & GPUALLOC_REMEDY_MORE_TIME);
 }
