@@ -19,10 +19,10 @@ enum { TEXT_MAX = 4096, VERDICT_WIDTH = 7, SUBJECT_WIDTH = 15 };
 
 /* In the order in which somebody would look. The driver first: others need the machine. */
 static void (*const checks[])(struct doctor *doctor) = {
-	doctor_driver,      doctor_persistence, doctor_mps,           doctor_store,
-	doctor_file_system, doctor_kernel,      doctor_configuration, doctor_time_limits,
-	doctor_environment, doctor_tmux,        doctor_containers,    doctor_cgroups,
-	doctor_user_limits,
+	doctor_driver,      doctor_persistence, doctor_mps,    doctor_store,
+	doctor_file_system, doctor_fence,       doctor_kernel, doctor_configuration,
+	doctor_time_limits, doctor_environment, doctor_tmux,   doctor_containers,
+	doctor_cgroups,     doctor_user_limits,
 };
 
 static const char *const verdict_names[] = {"ok", "note", "fault"};
@@ -230,7 +230,7 @@ const struct command command_doctor = {
 	.sentence = "what is wrong with this machine",
 	.description =
 		"Looks at everything that leases depend on, and changes nothing: the driver, the "
-		"store, the kernel, the configuration, this shell's environment and limits. One "
+		"store, the fence, the kernel, the configuration, this shell's environment and limits. One "
 		"line each: ok; note, which is good to know; or fault, and what to do. Without a "
 		"fault the exit status is 0; with one it is what `gpualloc run` would end with: "
 		"69, 77 or 78.",

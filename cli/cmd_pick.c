@@ -6,10 +6,12 @@
 #include "message.h"
 #include "output.h"
 #include "owned.h"
+#include "stores.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { STATUS_IMPOSSIBLE = 78 };
 
@@ -158,7 +160,13 @@ static int run(const struct call *call)
 		result = choose(call, false, &chosen);
 	if (result == 0)
 		result = add_choice(&text, call, &chosen);
-	return result ? result : output_print(&text);
+	if (result == 0)
+		result = output_print(&text);
+	/* In $(gpualloc pick), which somebody types: scripts are not told each time. */
+	if (result == 0 && !getenv("GPUALLOC_LEASE") && !isatty(STDOUT_FILENO) &&
+	    isatty(STDERR_FILENO))
+		store_warn_of_fence(call, NULL);
+	return result;
 }
 
 const struct command command_pick = {

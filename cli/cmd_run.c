@@ -250,6 +250,7 @@ static int run_without_lease(const struct call *call, struct job *job)
 	if (!call->value[OPTION_QUIET])
 		say("note: %s runs without a lease: others may be given the same devices",
 		    call->operands[0]);
+	store_warn_of_fence(call, NULL);
 	result = job->fenced ? fence_to_choice(call, job->chosen.choice) : 0;
 	if (result == 0)
 		result = notify_choice(&job->notify, job->chosen.choice, call->operands,

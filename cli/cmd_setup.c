@@ -8,12 +8,28 @@
 #include "output.h"
 #include "owned.h"
 #include "samples.h"
+#include "setup_fence.h"
 #include "stores.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What is in order, or of a store that was removed, is gone: anything else is an error. */
+static int print_json(const struct call *call, const char *what, const char *path)
+{
+	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
+	struct ga_json json = GA_JSON_INIT(&text);
+
+	begin_document(&json, call);
+	ga_json_open(&json, what, '{');
+	ga_json_text(&json, "path", path);
+	ga_json_bool(&json, "exists", !call->value[OPTION_REMOVE]);
+	ga_json_close(&json, '}');
+	end_document(&json);
+	return output_print(&text);
+}
 
 /* ---- the configuration ---- */
 
@@ -63,6 +79,8 @@ static int check_config(const struct call *call)
 	result = check_on_machine(call);
 	if (result)
 		return result;
+	if (call->value[OPTION_JSON])
+		return print_json(call, "configuration", path);
 	ga_buffer_format(&text, "the configuration %s is in order\n", path);
 	return output_print(&text);
 }
@@ -72,10 +90,8 @@ static int check_config(const struct call *call)
 /* Everybody's store was made, and nobody has switched on the samples yet. */
 static bool is_new_here(const struct call *call)
 {
-	const char *named = getenv("GPUALLOC_STATE_DIR");
-
-	return !call->value[OPTION_CHECK] && !call->value[OPTION_REMOVE] && !(named && *named) &&
-	       store_is_absent(samples_folder());
+	return !call->value[OPTION_CHECK] && !call->value[OPTION_REMOVE] &&
+	       store_is_for_everybody() && store_is_absent(samples_folder());
 }
 
 static int check_options(const struct call *call)
@@ -86,37 +102,61 @@ static int check_options(const struct call *call)
 	if (things > 1)
 		return fail_usage(call->command,
 				  "only one of --check, --config and --remove can be used at once");
-	if (call->value[OPTION_MACHINE] && !call->value[OPTION_CONFIG])
-		return fail_usage(call->command, "--machine says for which machine --config "
-						 "checks; the store needs none");
+	if (call->value[OPTION_FENCE_ALL] && call->value[OPTION_CONFIG])
+		return fail_usage(call->command,
+				  "--config only checks a configuration; leave out --fence");
+	if (call->value[OPTION_MACHINE] && !call->value[OPTION_CONFIG] &&
+	    !call->value[OPTION_FENCE_ALL])
+		return fail_usage(call->command,
+				  "--machine says for which machine --config checks, or around "
+				  "which the --fence is; the store needs none");
 	return 0;
+}
+
+/* Does to the store what is asked. *ret_state says how it is then. */
+static int change_store(const struct call *call, const char *path, const char **ret_state)
+{
+	auto_error gpualloc_error *error = gpualloc_error_new();
+	int result = 0;
+
+	if (call->value[OPTION_CHECK]) {
+		*ret_state = "is in order";
+		result = gpualloc_store_check(path, error);
+	} else if (call->value[OPTION_REMOVE]) {
+		int spared = setup_fence_spares(path);
+
+		if (spared)
+			return spared;
+		*ret_state = "is gone";
+		result = gpualloc_store_remove(path, error);
+	} else {
+		*ret_state = "is ready: everybody who may use this machine can lease its GPUs";
+		result = gpualloc_store_setup(path, error);
+		if (result == 0)
+			return setup_fence_follows(call, path);
+	}
+	return result < 0 ? fail_error(result, error) : 0;
 }
 
 static int run(const struct call *call)
 {
-	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
-	const char *path = gpualloc_store_default(), *state;
+	const char *path = gpualloc_store_default(), *state = "";
 	int result = check_options(call);
 
 	if (result)
 		return result;
+	if (call->value[OPTION_FENCE_ALL])
+		return setup_fence(call);
 	if (call->value[OPTION_CONFIG])
 		return check_config(call);
-	if (call->value[OPTION_CHECK]) {
-		result = gpualloc_store_check(path, error);
-		state = "is in order";
-	} else if (call->value[OPTION_REMOVE]) {
-		result = gpualloc_store_remove(path, error);
-		state = "is gone";
-	} else {
-		result = gpualloc_store_setup(path, error);
-		state = "is ready: everybody who may use this machine can lease its GPUs";
-	}
-	if (result < 0)
-		return fail_error(result, error);
+	result = change_store(call, path, &state);
+	if (result)
+		return result;
+	if (call->value[OPTION_JSON])
+		return print_json(call, "store", path);
 	ga_buffer_format(&text, "the store %s %s\n", path, state);
-	if (result == 0 && is_new_here(call))
+	if (is_new_here(call))
 		ga_buffer_text(&text,
 			       "for `gpualloc usage`, which shows GPU-hours and idle leases: "
 			       "systemctl enable --now gpualloc-usage.timer\n");
@@ -131,10 +171,13 @@ const struct command command_setup = {
 		"GPUALLOC_STATE_DIR names. Run it as root once after each boot; systemd does so if "
 		"gpualloc was installed as a package, or below /usr or /usr/local. A store that is "
 		"in order stays as it is. --config only checks a configuration, and names every "
-		"mistake with its line; the exit status is then 78.",
+		"mistake with its line; the exit status is then 78. --fence puts a fence around "
+		"this machine's GPUs, which the kernel keeps: only root and who has leased a GPU "
+		"can open its device nodes.",
 	.example = "GPUALLOC_STATE_DIR=./store gpualloc setup",
 	.options =
-		(const enum option_id[]){OPTION_CHECK, OPTION_CONFIG, OPTION_DEADLINE, OPTION_HELP,
-					 OPTION_MACHINE, OPTION_QUIET, OPTION_REMOVE, OPTION_END},
+		(const enum option_id[]){OPTION_CHECK, OPTION_CONFIG, OPTION_DEADLINE,
+					 OPTION_FENCE_ALL, OPTION_HELP, OPTION_JSON, OPTION_MACHINE,
+					 OPTION_QUIET, OPTION_REMOVE, OPTION_END},
 	.run = run,
 };

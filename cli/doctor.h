@@ -63,6 +63,7 @@ void doctor_mps(struct doctor *doctor);
 /* Leases and their surroundings. */
 void doctor_store(struct doctor *doctor);
 void doctor_file_system(struct doctor *doctor);
+void doctor_fence(struct doctor *doctor);
 void doctor_configuration(struct doctor *doctor);
 void doctor_time_limits(struct doctor *doctor);
 

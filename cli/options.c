@@ -29,7 +29,7 @@ static const struct option_info infos[] = {
 			  .argument = "DIR",
 			  .sentence = "with --on: the folder there to run in; default: the same as "
 				      "here if it exists, else the home folder"},
-	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store"},
+	[OPTION_CHECK] = {.name = "check", .sentence = "only say what is wrong with the store, or with the fence"},
 	[OPTION_CONFIG] = {.name = "config",
 			   .argument = "FILE",
 			   .complete = COMPLETE_FILE,
@@ -69,6 +69,9 @@ static const struct option_info infos[] = {
 			  .sentence =
 				  "let the command open the device nodes of its own devices and "
 				  "of no other GPU; set-uid programs do not work behind it"},
+	[OPTION_FENCE_ALL] = {.name = "fence",
+			      .sentence = "a fence around this machine's GPUs: only who has leased a "
+					  "GPU can open its device nodes. Puts it up, or renews it"},
 	[OPTION_FOLLOW] = {.name = "follow",
 			   .sentence = "go on until the command has ended"},
 	[OPTION_FOR] = {.name = "for",
@@ -190,7 +193,7 @@ static const struct option_info infos[] = {
 	[OPTION_QUIET] = {.name = "quiet",
 			  .letter = 'q',
 			  .sentence = "only errors on stderr, no notes"},
-	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove the store, unless it is in use"},
+	[OPTION_REMOVE] = {.name = "remove", .sentence = "remove the store, unless it is in use; with --fence the fence"},
 	[OPTION_REQUIRE] = {.name = "require",
 			    .argument = "LIST",
 			    .complete = COMPLETE_DEVICES,

@@ -2,6 +2,7 @@
 /* Which store; see stores.h. */
 #include "stores.h"
 
+#include "fence_probe.h"
 #include "message.h"
 #include "owned.h"
 
@@ -20,12 +21,17 @@ bool store_is_absent(const char *path)
 	return access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* The environment names a store, or the one for everybody has been set up. */
-static bool has_default(void)
+bool store_is_for_everybody(void)
 {
 	const char *named = getenv("GPUALLOC_STATE_DIR");
 
-	return (named && *named) || !store_is_absent(gpualloc_store_default());
+	return !named || !*named;
+}
+
+/* The environment names a store, or the one for everybody has been set up. */
+static bool has_default(void)
+{
+	return !store_is_for_everybody() || !store_is_absent(gpualloc_store_default());
 }
 
 static bool wants_own(const struct call *call)
@@ -69,6 +75,19 @@ static int check_shared(const struct call *call)
 	return 0;
 }
 
+/* Root is never refused. Whether somebody is exempt, only root can know. */
+void store_warn_of_fence(const struct call *call, const char *store)
+{
+	static const char asked[] = "/run/gpualloc";
+
+	if (call->value[OPTION_QUIET] || !is_real_machine(call) || geteuid() == 0 ||
+	    (store && strcmp(store, asked) == 0) || !fence_probe_is_set())
+		return;
+	say("note: a fence stands around this machine's GPUs and asks the leases in %s: without "
+	    "one there, only who is exempt can open a GPU",
+	    asked);
+}
+
 int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
@@ -83,6 +102,7 @@ int store_to_lease(const struct call *call, gpualloc_store **ret_store)
 	if (own && is_real_machine(call) && !call->value[OPTION_QUIET])
 		say("note: this lease is in your own store, %s; others do not see it",
 		    gpualloc_store_path(*ret_store));
+	store_warn_of_fence(call, gpualloc_store_path(*ret_store));
 	return 0;
 }
 

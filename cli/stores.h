@@ -32,6 +32,15 @@ int add_leases(const struct call *call, gpualloc_machine *machine);
  */
 int add_config(const struct call *call, gpualloc_machine *machine, bool only_notes);
 
+/*
+ * A note if a fence stands around this machine's GPUs and asks another store than this one (NULL:
+ * there is no lease).
+ */
+void store_warn_of_fence(const struct call *call, const char *store);
+
+/* Whether the default is everybody's store, and not one that the environment names. */
+bool store_is_for_everybody(void);
+
 /* It is certain that there is none; it does not just fail to open. */
 bool store_is_absent(const char *path);
 

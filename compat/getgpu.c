@@ -7,6 +7,7 @@
 #include "common.h"
 #include "duration.h"
 #include "orphan.h"
+#include "owner.h"
 #include "text.h"
 #include "watch.h"
 
@@ -164,6 +165,18 @@ static int take_answer(const struct one_device *one, int from)
 	return result;
 }
 
+/* The probe's bit says that the fence stands. The keeper has the lease, and PROGRAM is not its
+ * child; scripts are not told each time. */
+static void warn_of_fence(const struct one_device *one)
+{
+	if (geteuid() != 0 && ga_is_set_gid_of_root(PROBE_PATH) && isatty(STDERR_FILENO))
+		(void)fail(
+			one, 0,
+			"note: a fence stands around this machine's GPUs: what "
+			"CUDA_VISIBLE_DEVICES=$(getgpu) starts has no lease of its own and cannot "
+			"open the GPU; cudawrap and `gpualloc run` can");
+}
+
 static int get(struct one_device *one)
 {
 	gpualloc_error why = {0};
@@ -173,6 +186,8 @@ static int get(struct one_device *one)
 		return fail(one, STATUS_OUTPUT, "cannot start a keeper: %s", why.message);
 	result = take_answer(one, from);
 	close(from);
+	if (result == 0)
+		warn_of_fence(one);
 	return result;
 }
 

@@ -104,7 +104,7 @@ def also_what_is_no_command_and_what_has_no_json():
     error_of(64, "--json", "list", kind="usage")
     error_of(64, "--json=1", kind="usage")
     error_of(64, "-n", "2", "run", "--json", "true", kind="usage")
-    error_of(64, "setup", "--json", kind="usage")
+    error_of(64, "completion", "--json", kind="usage")
     for word in ("--json=1", "--js=1"):
         error_of(64, "list", word, kind="usage")
         error_of(64, "run", word, "true", kind="usage")

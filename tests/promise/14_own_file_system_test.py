@@ -127,9 +127,9 @@ def systemd_finds_no_fault_with_the_units():
         raise Skip("no systemd-analyze here")
     with tempfile.TemporaryDirectory(prefix="gpualloc-test-") as where:
         paths = []
-        for name in ("run-gpualloc.mount", "gpualloc-store.service"):
+        for name in ("run-gpualloc.mount", "gpualloc-store.service", "gpualloc-fence.service"):
             # It looks whether the program is there.
-            text = re.sub(r"ExecStart=\S+", f"ExecStart={GPUALLOC}", unit(name))
+            text = re.sub(r"(Exec(Start|Reload))=\S+", rf"\1={GPUALLOC}", unit(name))
             paths.append(os.path.join(where, name))
             with open(paths[-1], "w", encoding="utf-8") as file:
                 file.write(text)
