@@ -32,7 +32,7 @@ static const char no_rights[] =
 
 /* A limit that is lower would make a library fail where nobody expects it to. */
 static const struct {
-	int limit;
+	unsigned limit;
 	rlim_t least;
 } limits[] = {
 	{RLIMIT_AS, 1 << 30}, {RLIMIT_DATA, 512 << 20}, {RLIMIT_STACK, 1 << 20},
@@ -49,13 +49,12 @@ static bool raise_limits(void)
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		struct rlimit now;
 
-		if (getrlimit((__rlimit_resource_t)limits[i].limit, &now) < 0)
+		if (getrlimit(limits[i].limit, &now) < 0)
 			return false;
 		if (now.rlim_cur >= limits[i].least)
 			continue;
 		now.rlim_cur = limits[i].least;
-		if (now.rlim_max < now.rlim_cur ||
-		    setrlimit((__rlimit_resource_t)limits[i].limit, &now) < 0)
+		if (now.rlim_max < now.rlim_cur || setrlimit(limits[i].limit, &now) < 0)
 			return false;
 	}
 	return true;
@@ -67,8 +66,8 @@ static void reset_signals(void)
 	const struct itimerval never = {0};
 	sigset_t none;
 
-	for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++)
-		(void)setitimer((__itimer_which_t)timer, &never, NULL);
+	for (unsigned timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++)
+		(void)setitimer(timer, &never, NULL);
 	for (int number = 1; number < NSIG; number++)
 		(void)signal(number, SIG_DFL);
 	(void)sigemptyset(&none);

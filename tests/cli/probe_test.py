@@ -6,13 +6,14 @@ fake library as it finds a driver's, for in a mount namespace of the test's own 
 import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 
-from cli import GPUALLOC, Result, Skip, case, environment, is_sanitized, main, ok
+from cli import GPUALLOC, Result, Skip, case, environment, is_sanitized, machine_file, main, ok
 from people import shared_store, two_people
 
 PROBE, PLACE, FAKE = os.environ["PROBE"], os.environ["PROBE_PATH"], os.environ["FAKE_NVML"]
@@ -43,9 +44,8 @@ class Fenced:
         os.mkdir(os.path.join(where, "lib"))
         os.mkdir(os.path.join(where, "dev"))
         shutil.copy(FAKE, self.library)
-        with open(self.at("machine.json"), "w", encoding="utf-8") as file:
-            file.write(ok("snapshot", "--machine", "dgx1-volta"))
-        for name in ["nvidiactl", *(f"nvidia{minor}" for minor in range(8))]:
+        self.show("dgx1-volta")
+        for name in ["nvidiactl", *(f"nvidia{minor}" for minor in range(16))]:
             with open(self.at("dev", name), "w", encoding="ascii"):
                 pass
             os.chown(self.at("dev", name), 0, GROUP)
@@ -54,6 +54,10 @@ class Fenced:
 
     def at(self, *names):
         return os.path.join(self.where, *names)
+
+    def show(self, spec):
+        with open(self.at("machine.json"), "w", encoding="utf-8") as file:
+            file.write(ok("snapshot", "--machine", spec))
 
     def play(self, **settings):
         settings = {"FAKE_MACHINE": self.at("machine.json"), "FAKE_NODES": self.at("dev"), **settings}
@@ -92,17 +96,16 @@ class Fenced:
         os.chown(place, owner, group)
         os.chmod(place, mode)
 
-    def words(self, *words, options=()):
+    def words(self, *words, options=(), as_root=False):
         return ["nsenter", f"--mount=/proc/{self.inside.pid}/ns/mnt", "setpriv",
-                f"--reuid={self.person.uid}", f"--regid={self.person.gid}", "--clear-groups", *options,
-                "--", *words]
+                *([] if as_root else [f"--reuid={self.person.uid}", f"--regid={self.person.gid}", "--clear-groups"]),
+                *options, "--", *words]
 
-    def start(self, *words, options=(), env=None, **more):
+    def start(self, *words, options=(), as_root=False, env=None, **more):
         # Meson's own LD_LIBRARY_PATH leads to other fakes.
         env = environment(**{"GPUALLOC_STATE_DIR": self.store, "LD_LIBRARY_PATH": None, **(env or {})})
-        return subprocess.Popen(self.words(*words, options=options), env=env, cwd="/",
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **more)
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        return subprocess.Popen(self.words(*words, options=options, as_root=as_root), env=env, cwd="/", **pipes)
 
     def run(self, *words, **more):
         process = self.start(*words, **more)
@@ -199,6 +202,33 @@ def users_see_every_gpu_through_the_probe():
         machine.put(PROBE, mode=0o755)
         devices, _ = machine.list()
         assert {device["state"] for device in devices} == {"unhealthy"}, devices
+
+
+@case
+def the_probe_tells_what_root_sees():
+    with fenced() as machine:
+        for spec in ("dgx1-volta", "a100-mig", "hgx-h100", machine_file("lab.json")):
+            machine.show(spec)
+            mine, roots = (machine.run(GPUALLOC, "snapshot", as_root=as_root) for as_root in (False, True))
+            assert mine.code == 0 and roots.code == 0, (mine, roots)
+            mine, roots = json.loads(mine.out), json.loads(roots.out)
+            assert mine.pop("fenced") is True and "fenced" not in roots
+            assert mine == roots, (spec, mine, roots)
+
+
+@case
+def a_person_waiting_at_a_terminal_sees_what_is_asked():
+    with fenced(FAKE_SLOW_GPU="400") as machine:
+        master, slave = pty.openpty()
+        process = machine.start(GPUALLOC, "list", stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while part := os.read(master, 65536):
+                shown += part
+        os.close(master)
+        assert process.wait() == 0, shown
+        assert b"\r\033[Kgpualloc: the driver (NVML) is slow to answer: asking GPU " in shown, shown
 
 
 @case

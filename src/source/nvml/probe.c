@@ -20,7 +20,7 @@
  * The probe keeps the deadline of the driver's silence, and says each second that it waits. What it
  * may be silent for besides: to be started, and to end what hangs.
  */
-enum { GRACE_MS = 3000 };
+enum { GRACE_MS = 3000, END_MS = 500 };
 
 #define auto_worker ga_cleanup(ga_nvml_worker_free)
 
@@ -187,9 +187,10 @@ int ga_nvml_ask_probe(const struct ga_source_request *request, gpualloc_machine 
 		return ga_error_memory(error);
 	if (worker.state == GA_NVML_ASKING)
 		return too_silent(request, error);
+	/* Nothing follows its last word. What it says of its end is known by now. */
+	ga_nvml_worker_stop(&worker, ga_clock_ms() + END_MS);
 	if (worker.state != GA_NVML_DEAD)
 		return finish(request, &worker, ret_machine, error);
 	describe_end(&worker, why, sizeof why);
-	ga_nvml_worker_free(&worker);
 	return ask_directly(request, why, ret_machine, error);
 }

@@ -41,6 +41,9 @@
  *   FAKE_NODES=FOLDER            opens nvidiactl in there, and nvidiaMINOR of a GPU of which it
  *                                gives a handle, as the real one does in /dev; what it may not
  *                                open is not permitted, nor is a GPU whose node is not there
+ *   FAKE_MIG_MINORS=PATH         with FAKE_NODES: the file that the driver shows as
+ *                                /proc/driver/nvidia-caps/mig-minors; a handle of an instance takes
+ *                                opening nvidia-caps/nvidia-capN of its GI and of its CI
  *   FAKE_CALLS=PATH              nvmlShutdown appends a line "NAME COUNT" for each function
  *
  * What is not in the environment may be in a file beside the library, "libnvidia-ml.so.1.conf", in
@@ -119,10 +122,11 @@ ga_nvml_handle fake_handle(const struct gpualloc_device *device);
 /* Hangs or crashes where FAKE_HANG or FAKE_CRASH names this place. */
 void fake_play_at(const char *place);
 
-/* Results, as far as FAKE_NODES says; what is open stays so until it is closed with all others. */
+/* Results, as far as FAKE_NODES says. GPUs stay open until all are closed. */
 void fake_read_settings(void);
 int fake_open_control(void);
 int fake_open_gpu(size_t index);
+int fake_open_instance(const struct gpualloc_device *instance);
 void fake_close_nodes(void);
 
 /* The first time it is asked for a handle. */

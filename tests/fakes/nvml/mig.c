@@ -49,7 +49,7 @@ int nvmlDeviceGetMigDeviceHandleByIndex(ga_nvml_handle handle, unsigned index,
 	if (index == HOLE || index - (index > HOLE) >= device->mig_count)
 		return GA_NVML_NOT_FOUND;
 	*instance = fake_handle(&device->mig[index - (index > HOLE)]);
-	return GA_NVML_SUCCESS;
+	return fake_open_instance(&device->mig[index - (index > HOLE)]);
 }
 
 int nvmlDeviceGetGpuInstanceId(ga_nvml_handle handle, unsigned *number)

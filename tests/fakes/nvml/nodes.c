@@ -64,6 +64,11 @@ int fake_open_control(void)
 	return open_node("nvidiactl", GA_NVML_DRIVER_NOT_LOADED, &fake.control);
 }
 
+static long long minor_of(const struct gpualloc_device *gpu)
+{
+	return gpu->minor >= 0 ? gpu->minor : gpu->index;
+}
+
 int fake_open_gpu(size_t index)
 {
 	const struct gpualloc_device *device = &fake.machine->devices[index];
@@ -78,6 +83,45 @@ int fake_open_gpu(size_t index)
 	result = open_node(name, GA_NVML_NO_PERMISSION, &gpu->node);
 	gpu->is_open = result == GA_NVML_SUCCESS;
 	return result;
+}
+
+/* The capability that a line of the driver's list gives to an entry, "gpu0/gi1/ci0/access 13". */
+static int open_capability(const char *entry)
+{
+	const char *path = getenv("FAKE_MIG_MINORS");
+	FILE *file = path ? fopen(path, "re") : NULL;
+	char line[128], name[64], known[64];
+	int result = GA_NVML_NO_PERMISSION, fd = -1;
+	unsigned number;
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "%63s %u", known, &number) == 2 && strcmp(known, entry) == 0) {
+			(void)snprintf(name, sizeof name, "nvidia-caps/nvidia-cap%u", number);
+			result = open_node(name, GA_NVML_NO_PERMISSION, &fd);
+		}
+	if (file)
+		(void)fclose(file);
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+int fake_open_instance(const struct gpualloc_device *instance)
+{
+	char entry[64];
+	int result;
+
+	if (!getenv("FAKE_NODES") || !getenv("FAKE_MIG_MINORS"))
+		return GA_NVML_SUCCESS;
+	(void)snprintf(entry, sizeof entry, "gpu%lld/gi%lld/access", minor_of(instance->parent),
+		       (long long)instance->gi);
+	result = open_capability(entry);
+	if (result)
+		return result;
+	(void)snprintf(entry, sizeof entry, "gpu%lld/gi%lld/ci%lld/access",
+		       minor_of(instance->parent), (long long)instance->gi,
+		       (long long)instance->ci);
+	return open_capability(entry);
 }
 
 void fake_close_nodes(void)
