@@ -55,7 +55,7 @@ bool ga_is_trusted_owner(int fd, const struct stat *status)
 bool ga_is_set_gid_of_root(const char *path)
 {
 	/* Without the right to execute, the bit means something else. */
-	const mode_t wanted = S_ISGID | S_IXGRP, unwanted = S_IWGRP | S_IWOTH;
+	const mode_t wanted = S_ISGID | S_IXGRP, unwanted = S_ISUID | S_IWGRP | S_IWOTH;
 	struct stat status;
 
 	return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == 0 &&

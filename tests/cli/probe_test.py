@@ -40,6 +40,7 @@ class Fenced:
 
     def __init__(self, where, person):
         self.where, self.person, self.inside, self.store = where, person, None, "/nonexistent/store"
+        self.started = []
         self.library = os.path.join(where, "lib", SONAME)
         os.mkdir(os.path.join(where, "lib"))
         os.mkdir(os.path.join(where, "dev"))
@@ -80,6 +81,12 @@ class Fenced:
         self.put(PROBE)
 
     def leave(self):
+        for process in self.started:
+            if process.poll() is None:  # the case has failed
+                pids = descendants(process.pid)
+                process.kill()
+                process.communicate()
+                gone(pids)
         if self.inside:
             self.inside.communicate()
 
@@ -105,7 +112,9 @@ class Fenced:
         # Meson's own LD_LIBRARY_PATH leads to other fakes.
         env = environment(**{"GPUALLOC_STATE_DIR": self.store, "LD_LIBRARY_PATH": None, **(env or {})})
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-        return subprocess.Popen(self.words(*words, options=options, as_root=as_root), env=env, cwd="/", **pipes)
+        process = subprocess.Popen(self.words(*words, options=options, as_root=as_root), env=env, cwd="/", **pipes)
+        self.started.append(process)
+        return process
 
     def run(self, *words, **more):
         process = self.start(*words, **more)

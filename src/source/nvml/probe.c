@@ -6,6 +6,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "host.h"
+#include "owner.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -24,21 +24,10 @@ enum { GRACE_MS = 3000, END_MS = 500 };
 
 #define auto_worker ga_cleanup(ga_nvml_worker_free)
 
-/* A set-gid bit without the right to execute means something else. */
-static bool gives_rights(const struct stat *status)
-{
-	const mode_t wanted = S_ISGID | S_IXGRP, unwanted = S_IWGRP | S_IWOTH | S_ISUID;
-
-	return S_ISREG(status->st_mode) && status->st_uid == 0 &&
-	       (status->st_mode & (wanted | unwanted)) == wanted;
-}
-
 bool ga_nvml_has_probe(const struct ga_source_request *request)
 {
-	struct stat status;
-
 	return request->probe && !request->nvml_library && geteuid() != 0 &&
-	       lstat(request->probe, &status) == 0 && gives_rights(&status) &&
+	       ga_is_set_gid_of_root(request->probe) &&
 	       faccessat(AT_FDCWD, request->probe, X_OK, AT_EACCESS) == 0;
 }
 
