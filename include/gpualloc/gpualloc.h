@@ -202,8 +202,8 @@ GPUALLOC_EXPORT void gpualloc_machine_pci_order(const gpualloc_machine *machine,
 /*
  * The same, but only if the order is certain. A GPU's place is then its number in
  * CUDA_VISIBLE_DEVICES with CUDA_DEVICE_ORDER=PCI_BUS_ID. Otherwise it fails with
- * GPUALLOC_EIMPOSSIBLE, and the error says why: an address is unknown, or CUDA may leave out a lost
- * GPU.
+ * GPUALLOC_EIMPOSSIBLE, and the error says why: an address is unknown, CUDA may leave out a lost
+ * GPU, or an administrator's fence keeps GPUs from programs.
  */
 GPUALLOC_EXPORT int gpualloc_machine_cuda_order(const gpualloc_machine *machine,
 						const gpualloc_device **ret_gpus,
