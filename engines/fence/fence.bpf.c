@@ -35,7 +35,7 @@ enum {
 	WORD = 64,
 	MOST_WORDS = 1 << 17
 };
-enum { MOST_CGROUP_DEPTH = 32 };
+enum { MOST_CGROUP_DEPTH = 32, MOST_SPACES = 33 };
 
 /* As in fence.h, which is not for the kernel. */
 enum { USER, GROUP, CGROUP };
@@ -95,17 +95,35 @@ struct {
 	__type(value, struct fence_marks);
 } carried SEC(".maps");
 
-/* While a thread opens a node: the descriptions that it may use. */
-struct mine {
+/*
+ * A thread that opens a node: the descriptions that it may use, a filter for them, and what was
+ * found in the list of locks. All that loops change is here and not on the stack: verifiers before
+ * Linux 6.7 follow a loop's body once only, and would take what the second turn can change for
+ * constant.
+ */
+enum { FILTER_BITS = 1024, FILTER_SHIFT = 64 - 10 };
+struct asking {
 	__u64 files[FENCE_MINE];
+	__u64 filter[FILTER_BITS / 64];
 	__u32 count;
+
+	__u32 user;
+	__u64 start, length; /* of the node's extent */
+	__u64 head, at;      /* of the list, as addresses */
+	/* Levels, as bits. */
+	__u32 ours;      /* on which locks that we carry are in the extent */
+	__u32 users;     /* if all are looked at: or our user's */
+	__u32 strangers; /* if all are looked at: or others' */
+	int deepest;     /* on which our user's locks are that we carry, wherever */
+	bool looks_at_all;
+	__u32 has_ended; /* 0 or 1 */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct mine);
+	__type(value, struct asking);
 } asking SEC(".maps");
 
 static __always_inline struct fence_settings *find_settings(void)
@@ -126,6 +144,19 @@ static __always_inline bool is_ledger(const struct file *file)
 	       BPF_CORE_READ(inode, i_sb, s_dev) == set->device;
 }
 
+/* Who opened it; for somebody in a user namespace, who made the namespace: that has many users. */
+static __always_inline __u32 user_of(const struct cred *cred)
+{
+	struct user_namespace *space = BPF_CORE_READ(cred, user_ns);
+	__u32 user = BPF_CORE_READ(cred, euid.val);
+
+	for (int i = 0; i < MOST_SPACES && BPF_CORE_READ(space, level) > 0; i++) {
+		user = BPF_CORE_READ(space, owner.val);
+		space = BPF_CORE_READ(space, parent);
+	}
+	return user;
+}
+
 /* Counts one more of this user's; false if there are too many. */
 static __always_inline bool count_one(__u32 user)
 {
@@ -135,7 +166,7 @@ static __always_inline bool count_one(__u32 user)
 		bpf_map_update_elem(&opened, &user, &none, BPF_NOEXIST);
 		count = bpf_map_lookup_elem(&opened, &user);
 	}
-	if (!count || (user != 0 && *count >= FENCE_LIVE_USER))
+	if (!count || *count >= (user == 0 ? FENCE_LIVE_ROOT : FENCE_LIVE_USER))
 		return false;
 	__sync_fetch_and_add(count, 1);
 	return true;
@@ -170,7 +201,7 @@ static __always_inline bool note(struct file *file, bool is_new)
 			count_one_less(old->user);
 		bpf_map_delete_elem(&live, &key);
 	}
-	description.user = BPF_CORE_READ(file, f_cred, euid.val);
+	description.user = user_of(BPF_CORE_READ(file, f_cred));
 	if (!count_one(description.user))
 		return false;
 	description.cookie = __sync_fetch_and_add(last, 1) + 1;
@@ -221,34 +252,46 @@ static __always_inline void carry(struct file *file, bool is_sent)
 
 /* ---- what this process carries ---- */
 
-/* False if there is no room. */
-static __always_inline bool add(struct mine *mine, __u64 file)
+static __always_inline __u32 filter_bit(__u64 file)
 {
-	__u32 place = mine->count;
+	return (__u32)((file * 0x9e3779b97f4a7c15ULL) >> FILTER_SHIFT);
+}
+
+static __always_inline void clear(struct asking *asking)
+{
+	asking->count = 0;
+	__builtin_memset(asking->filter, 0, sizeof asking->filter);
+}
+
+/* False if there is no room. */
+static __always_inline bool add(struct asking *asking, __u64 file)
+{
+	__u32 place = asking->count, bit = filter_bit(file);
 
 	if (place >= FENCE_MINE)
 		return false;
-	mine->count = place + 1;
+	asking->count = place + 1;
+	asking->filter[bit / 64 & (FILTER_BITS / 64 - 1)] |= 1ULL << (bit & 63);
 	/* The verifier has to see the bound where it is used. */
 	barrier_var(place);
-	mine->files[place & (FENCE_MINE - 1)] = file;
+	asking->files[place & (FENCE_MINE - 1)] = file;
 	return true;
 }
 
-static __always_inline void gather_marks(struct mine *mine, struct task_struct *task)
+static __always_inline void gather_marks(struct asking *asking, struct task_struct *task)
 {
 	struct fence_marks *marks = bpf_task_storage_get(&carried, task->group_leader, 0, 0);
 
-	mine->count = 0;
+	clear(asking);
 	if (!marks)
 		return;
 	for (int i = 0; i < FENCE_MARKS; i++)
 		if (is_live(&marks->list[i]))
-			(void)add(mine, marks->list[i].file);
+			(void)add(asking, marks->list[i].file);
 }
 
 struct scan {
-	struct mine *mine;
+	struct asking *asking;
 	struct file **files;
 	unsigned long *open;
 };
@@ -257,7 +300,6 @@ struct scan {
 static long scan_word(__u32 index, void *context)
 {
 	struct scan *scan = context;
-	struct mine *mine = scan->mine;
 	unsigned long word = 0;
 
 	if (bpf_probe_read_kernel(&word, sizeof word, scan->open + index) != 0)
@@ -271,34 +313,25 @@ static long scan_word(__u32 index, void *context)
 		    !file || !is_ledger(file))
 			continue;
 		/* Those of before the fence was put up are not known yet. */
-		if (note(file, false) && !add(mine, (__u64)file))
+		if (note(file, false) && !add(scan->asking, (__u64)file))
 			return 1;
 	}
 	return 0;
 }
 
-static __always_inline bool gather_descriptors(struct mine *mine, struct task_struct *task)
+static __always_inline bool gather_descriptors(struct asking *asking, struct task_struct *task)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct scan scan = {.mine = mine,
+	struct scan scan = {.asking = asking,
 			    .files = BPF_CORE_READ(table, fd),
 			    .open = BPF_CORE_READ(table, open_fds)};
-	__u32 words = BPF_CORE_READ(table, max_fds) / WORD, before = mine->count;
+	__u32 words = BPF_CORE_READ(table, max_fds) / WORD, before = asking->count;
 
 	bpf_loop(words < MOST_WORDS ? words : MOST_WORDS, scan_word, &scan, 0);
-	return mine->count > before;
+	return asking->count > before;
 }
 
 /* ---- the list of locks ---- */
-
-struct walk {
-	struct list_head *head, *at;
-	struct mine *mine; /* NULL: whosever */
-	__u64 start, length;
-	int found;   /* the deepest level on which the extent is ours; -1: none */
-	int deepest; /* on which anything is */
-	bool has_ended;
-};
 
 struct lock {
 	__u64 file;
@@ -342,78 +375,149 @@ static __always_inline __u64 read_file(struct list_head *link)
 	}
 }
 
-static __always_inline bool is_mine(const struct mine *mine, __u64 file)
+struct search {
+	const struct asking *asking;
+	__u64 file;
+	bool found;
+};
+
+static long search_step(__u32 index, void *context)
 {
-	for (__u32 i = 0; i < FENCE_MINE && i < mine->count; i++)
-		if (mine->files[i] == file)
-			return true;
-	return false;
+	struct search *search = context;
+
+	search->found = search->asking->files[index & (FENCE_MINE - 1)] == search->file;
+	return search->found;
 }
 
-static __always_inline void count_lock(struct walk *walk, const struct lock *lock)
+/* Most locks are somebody else's, which the filter tells at once. */
+static __always_inline bool is_ours(const struct asking *asking, __u64 file)
 {
+	__u32 bit = filter_bit(file);
+	struct search search = {.asking = asking, .file = file};
+
+	if (!(asking->filter[bit / 64 & (FILTER_BITS / 64 - 1)] >> (bit & 63) & 1))
+		return false;
+	bpf_loop(asking->count, search_step, &search, 0);
+	return search.found;
+}
+
+static __always_inline __u32 levels_in_extent(const struct asking *asking, const struct lock *lock)
+{
+	__u32 levels = 0;
+
+	for (int level = 0; level < FENCE_LEVELS; level++) {
+		__u64 start = asking->start + ((__u64)level << FENCE_LEVEL_BITS);
+
+		if (lock->start < start + asking->length && lock->end >= start)
+			levels |= 1U << level;
+	}
+	return levels;
+}
+
+static __always_inline bool is_users(const struct asking *asking, __u64 address)
+{
+	const struct file *file = (const struct file *)address;
+
+	return BPF_CORE_READ(file, f_cred, euid.val) == asking->user;
+}
+
+static __always_inline void count_lock(struct asking *asking, const struct lock *lock, bool ours)
+{
+	__u32 levels = levels_in_extent(asking, lock);
 	int level = (int)(lock->start >> FENCE_LEVEL_BITS) & (FENCE_LEVELS - 1);
 
-	if (level > walk->deepest)
-		walk->deepest = level;
-	for (level = 0; level < FENCE_LEVELS; level++) {
-		__u64 start = walk->start + ((__u64)level << FENCE_LEVEL_BITS);
-
-		if (lock->start < start + walk->length && lock->end >= start && level > walk->found)
-			walk->found = level;
-	}
+	/* What another user sent us widens what we may, and never narrows it. */
+	if (ours && level > asking->deepest && is_users(asking, lock->file))
+		asking->deepest = level;
+	if (ours)
+		asking->ours |= levels;
+	if (!asking->looks_at_all || !levels)
+		return;
+	if (ours || is_users(asking, lock->file))
+		asking->users |= levels;
+	else
+		asking->strangers |= levels;
 }
 
 static long walk_step(__u32 index, void *context)
 {
-	struct walk *walk = context;
-	struct list_head *at = walk->at, *next = BPF_CORE_READ(at, next);
+	struct asking *asking = *(struct asking **)context;
+	struct list_head *at = (struct list_head *)asking->at, *next = BPF_CORE_READ(at, next);
 	struct lock lock = {0};
+	bool ours;
 
-	(void)index;
-	if (next == walk->head) {
-		walk->has_ended = true;
+	if ((__u64)next == asking->head) {
+		asking->has_ended = 1;
 		return 1;
 	}
 	/* It was taken off the list while we stood on it. */
 	if (!next || next == at)
 		return 1;
-	walk->at = next;
-	if (walk->mine) {
-		if (!is_mine(walk->mine, read_file(next)))
-			return 0;
-	}
+	asking->at = (__u64)next;
+	lock.file = read_file(next);
+	ours = is_ours(asking, lock.file);
+	if (!ours && !asking->looks_at_all)
+		return 0;
 	read_place(next, &lock);
 	if (lock.is_write && lock.start < FENCE_DEVICES_END)
-		count_lock(walk, &lock);
+		count_lock(asking, &lock, ours);
 	return 0;
 }
 
-/* Whether the locks of those descriptions open the extent; file is any description of the ledger.
- */
-static __always_inline bool opens(struct mine *mine, const struct file *file,
-				  const struct fence_extent *extent)
+static long walk_once(__u32 index, void *context)
+{
+	struct asking *asking = *(struct asking **)context;
+
+	asking->at = asking->head;
+	asking->ours = 0;
+	asking->users = 0;
+	asking->strangers = 0;
+	asking->deepest = -1;
+	asking->has_ended = 0;
+	bpf_loop(MOST_LOCKS, walk_step, context, 0);
+	return asking->has_ended & 1;
+}
+
+/* The ledger is that of a description. False if its list changed again and again as it was read. */
+static __always_inline bool walk(struct asking *asking, const struct file *file, bool looks_at_all)
 {
 	struct file_lock_context *locks = BPF_CORE_READ(file, f_inode, i_flctx);
-	struct list_head *head =
-		(void *)locks + bpf_core_field_offset(struct file_lock_context, flc_posix);
 
 	if (!locks)
 		return false;
-	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		struct walk walk = {.head = head,
-				    .at = head,
-				    .mine = mine,
-				    .start = extent->start,
-				    .length = extent->length,
-				    .found = -1,
-				    .deepest = -1};
+	asking->head = (__u64)locks + bpf_core_field_offset(struct file_lock_context, flc_posix);
+	asking->looks_at_all = looks_at_all;
+	bpf_loop(ATTEMPTS, walk_once, &asking, 0);
+	return asking->has_ended;
+}
 
-		bpf_loop(MOST_LOCKS, walk_step, &walk, 0);
-		if (walk.has_ended)
-			return walk.found >= 0 && (!mine || walk.found == walk.deepest);
+/*
+ * A lock on a deeper level opens if each level above it is ours or nobody's: there it would exclude
+ * nobody, and everybody may lock what is free on some level. An outer lease may end before the
+ * inner.
+ */
+static __always_inline bool opens_deeper(const struct asking *asking)
+{
+	for (int level = 0; level < FENCE_LEVELS; level++) {
+		__u32 above = (1U << level) - 1;
+
+		if (level >= asking->deepest && asking->ours & 1U << level &&
+		    !(asking->strangers & ~asking->users & above))
+			return true;
 	}
 	return false;
+}
+
+/* Whether what we carry opens the extent. An inner lease narrows: only the deepest level counts. */
+static __always_inline bool opens(struct asking *asking)
+{
+	const struct file *file = (const struct file *)asking->files[0];
+
+	if (!walk(asking, file, false) || !asking->ours)
+		return false;
+	if (asking->deepest <= 0 && asking->ours & 1)
+		return true;
+	return walk(asking, file, true) && opens_deeper(asking);
 }
 
 /* ---- who needs no lease ---- */
@@ -479,45 +583,50 @@ static __always_inline bool is_in_cgroup(void)
 	return false;
 }
 
-struct anybodys {
-	const struct fence_extent *extent;
-	bool found;
-};
-
 /* Any description leads to the list of locks. */
 static long look_from(void *map, __u64 *key, struct fence_description *value,
-		      struct anybodys *anybodys)
+		      struct asking **context)
 {
-	struct file *file = (void *)*key;
+	struct asking *asking = *context;
+	const struct file *file = (const struct file *)*key;
 
-	(void)map;
-	(void)value;
 	if (!is_ledger(file))
 		return 0;
-	anybodys->found = opens(0, file, anybodys->extent);
+	(void)walk(asking, file, true);
 	return 1;
 }
 
-static __always_inline bool is_leased(const struct fence_extent *extent)
+/* Whether anybody has some of the extent. */
+static __always_inline bool is_leased(struct asking *asking)
 {
-	struct anybodys anybodys = {.extent = extent};
-
-	bpf_for_each_map_elem(&live, look_from, &anybodys, 0);
-	return anybodys.found;
+	clear(asking);
+	asking->has_ended = 0;
+	bpf_for_each_map_elem(&live, look_from, &asking, 0);
+	return asking->has_ended && (asking->users | asking->strangers);
 }
 
 /* ---- may it ---- */
 
-static __always_inline bool carries(struct task_struct *task, const struct fence_extent *extent)
+static __always_inline bool carries(struct asking *asking, struct task_struct *task)
 {
-	struct mine *mine = bpf_task_storage_get(&asking, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!mine)
-		return false;
-	gather_marks(mine, task);
-	if (mine->count > 0 && opens(mine, (void *)mine->files[0], extent))
+	gather_marks(asking, task);
+	if (asking->count > 0 && opens(asking))
 		return true;
-	return gather_descriptors(mine, task) && opens(mine, (void *)mine->files[0], extent);
+	return gather_descriptors(asking, task) && opens(asking);
+}
+
+static __always_inline bool has_right(const struct fence_settings *set, const struct cred *cred,
+				      const struct fence_extent *extent)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct asking *ask = bpf_task_storage_get(&asking, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!ask || extent->length == 0)
+		return false;
+	ask->user = BPF_CORE_READ(cred, euid.val);
+	ask->start = extent->start;
+	ask->length = extent->length;
+	return carries(ask, task) || (set->cgroups > 0 && is_in_cgroup() && is_leased(ask));
 }
 
 /* 0, or -EPERM. */
@@ -537,9 +646,7 @@ static __always_inline int check_node(const struct file *file)
 	if (!listed || !set || !set->armed || is_exempt_quickly(cred))
 		return 0;
 	extent = *listed;
-	if (extent.length > 0 && carries(task, &extent))
-		return 0;
-	if (extent.length > 0 && set->cgroups > 0 && is_in_cgroup() && is_leased(&extent))
+	if (has_right(set, cred, &extent))
 		return 0;
 	return set->groups > 0 && is_in_exempt_group(cred) ? 0 : -EPERM;
 }

@@ -17,7 +17,9 @@ enum { FENCE_LEVELS = 8, FENCE_LEVEL_BITS = 29 };
  * how many more are looked at among its descriptors. */
 enum { FENCE_MARKS = 64, FENCE_MINE = 256 };
 
-enum { FENCE_NODES = 16384, FENCE_EXEMPT = 256, FENCE_LIVE = 1 << 20, FENCE_LIVE_USER = 1 << 16 };
+enum { FENCE_NODES = 16384, FENCE_EXEMPT = 256 };
+/* Open file descriptions of the ledger: of all, of root, of another user. */
+enum { FENCE_LIVE = 1 << 20, FENCE_LIVE_ROOT = 1 << 19, FENCE_LIVE_USER = 1 << 16 };
 
 /* The only entry of the map `settings`. */
 struct fence_settings {

@@ -45,7 +45,9 @@ typedef struct {
 } kgid_t;
 
 struct user_namespace {
+	struct user_namespace *parent;
 	int level;
+	kuid_t owner;
 };
 
 struct group_info {
