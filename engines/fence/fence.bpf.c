@@ -531,8 +531,10 @@ static __always_inline bool is_exempt(__u32 who, __u64 id)
 
 static __always_inline bool is_exempt_quickly(const struct cred *cred)
 {
-	__u32 capabilities = BPF_CORE_READ(cred, cap_effective.cap[0]);
+	__u32 capabilities = 0;
 
+	/* The lower half of a number, or the first of two. */
+	bpf_core_read(&capabilities, sizeof capabilities, &cred->cap_effective);
 	if (capabilities & 1U << CAP_SYS_ADMIN && BPF_CORE_READ(cred, user_ns, level) == 0)
 		return true;
 	return is_exempt(USER, BPF_CORE_READ(cred, euid.val)) ||

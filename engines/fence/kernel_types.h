@@ -55,9 +55,9 @@ struct group_info {
 	kgid_t gid[];
 };
 
-/* A struct of two words before Linux 6.3, one number since; we need the lower half. */
+/* Two words before Linux 6.3, one number since. */
 typedef struct {
-	__u32 cap[2];
+	__u64 val;
 } kernel_cap_t;
 
 struct cred {
