@@ -4,6 +4,7 @@
 
 #include "fence_probe.h"
 #include "fence_rules.h"
+#include "file.h"
 #include "owned.h"
 
 #include <unistd.h>
@@ -42,14 +43,25 @@ static void compare(struct doctor *doctor, const struct fence_state *state)
 		doctor_ok(doctor, "fence", "it stands, around %zu device nodes", plan.nodes.count);
 }
 
+/* The unit that puts it up at boot is enabled. */
+static bool is_wanted(const struct doctor *doctor)
+{
+	return ga_file_exists(doctor->root, "/etc/systemd/system/multi-user.target.wants/"
+					    "gpualloc-fence.service");
+}
+
 /* Nothing is said where there is none and none is meant to be: most machines have none. */
 void doctor_fence(struct doctor *doctor)
 {
+	auto_error gpualloc_error *error = gpualloc_error_new();
 	auto_fence_state struct fence_state state = {0};
 
-	if (!doctor_is_here(doctor) || geteuid() != 0 || fence_look(&state, NULL) < 0)
+	if (!doctor_is_here(doctor) || geteuid() != 0)
 		return;
-	if (state.stands && doctor->machine)
+	if (fence_look(&state, error) < 0 && ga_file_exists("", FENCE_PINS))
+		doctor_note(doctor, "fence", NULL, "whether it stands is not known: %s",
+			    gpualloc_error_message(error));
+	else if (state.stands && doctor->machine)
 		compare(doctor, &state);
 	else if (state.stands)
 		doctor_note(doctor, "fence", NULL,
@@ -58,6 +70,12 @@ void doctor_fence(struct doctor *doctor)
 		doctor_fault(doctor, "fence", gpualloc_exit_status(GPUALLOC_EPERM),
 			     "`gpualloc setup --fence` puts it up again", "it is broken: %s",
 			     state.missing);
+	else if (is_wanted(doctor))
+		doctor_fault(
+			doctor, "fence", gpualloc_exit_status(GPUALLOC_EPERM),
+			"`systemctl status gpualloc-fence.service` says why",
+			"there is none, and gpualloc-fence.service is to put one up: everybody "
+			"can open every GPU");
 	else if (fence_probe_is_set())
 		doctor_note(
 			doctor, "fence",

@@ -182,7 +182,7 @@ static void say_hints(const struct told *told)
 	if (users->count > NAMED_MOST)
 		ga_buffer_format(&text, " and %zu more", users->count - NAMED_MOST);
 	if (text.size && !text.failed)
-		say("note: what is open stays open; without a lease have a GPU open: %s",
+		say("note: these have a GPU open without a lease, and what is open stays open: %s",
 		    text.data);
 }
 

@@ -270,6 +270,24 @@ def samples_are_for_the_administrator_to_switch_on_and_go_with_a_purge():
 
 
 @case
+def a_fence_is_for_the_administrator_to_put_up():
+    wanted, probe = "/etc/systemd/system/multi-user.target.wants/gpualloc-fence.service", "/usr/libexec/gpualloc/gpualloc-probe"
+    assert {"gpualloc-fence.service", "90-gpualloc.rules"} <= set(map(os.path.basename, files_of("gpualloc")))
+    assert not os.path.lexists(wanted)
+    status = os.stat(probe)
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o755, 0, 0), status
+    assert probe in run("gpualloc", "setup", "--fence", "--check", who="ada").stderr
+    ok("systemctl", "enable", "gpualloc-fence.service")
+    assert os.path.islink(wanted)
+    install("/tmp/next")
+    assert os.path.islink(wanted)
+    remove("--purge")
+    assert not os.path.lexists(wanted)
+    install()
+    assert not os.path.lexists(wanted)
+
+
+@case
 def a_samples_folder_on_a_disk_of_its_own_is_emptied_and_stops_no_purge():
     os.mkdir(SAMPLES)
     ok("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", SAMPLES)
