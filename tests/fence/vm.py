@@ -3,8 +3,9 @@
 """Boots a kernel of Debian's in QEMU, without KVM, and runs tests in there as root. The guest's files
 are copies of ours, at the same paths, in an initrd: whatever the tests start, with its libraries.
 
-usage: vm.py [--lsm LIST] KERNEL BUILD TEST..., where KERNEL is a vmlinuz and TEST a test of the
-command's, as tests/cli/fence_test.py. The exit status is 0 if all passed, 77 if QEMU is not there."""
+usage: vm.py [--lsm LIST] [--cpus N] [--set NAME=VALUE] KERNEL BUILD TEST..., where KERNEL is a vmlinuz and
+TEST a program that prints TAP, as tests/cli/fence_test.py. The exit status is 0 if all passed, 77 if QEMU is
+not there."""
 import argparse
 import gzip
 import io
@@ -16,11 +17,19 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PYTHON = "/usr/bin/python3"
-PROGRAMS = ["cat", "chmod", "cp", "env", "echo", "false", "id", "ln", "mkdir", "mknod", "mount", "mv", "printf",
-            "rm", "setpriv", "setsid", "sh", "sleep", "true", "umount", "uname", "unshare", "poweroff"]
+PROGRAMS = ["cat", "chmod", "cp", "env", "echo", "false", "id", "ln", "ls", "mkdir", "mknod", "mount", "mv",
+            "printf", "rm", "setpriv", "setsid", "sh", "sleep", "stat", "true", "umount", "uname", "unshare",
+            "poweroff"]
+# What a program of ours loads when it is needed, as far as it is here.
+LOADED = ["libbpf.so.1", "libgcc_s.so.1", "libnss_files.so.2"]
+USERS = {"root": 0, "ann": 1001, "bob": 1002, "eve": 1003, "watcher": 1004}
+BUILT = ["cli/gpualloc", "src/api/libgpualloc.so.1", "tests/cli/old_landlock.so",
+         "tests/fakes/libnvidia-ml.so.1", "tests/fence/rush"]
+GROUPS = {**USERS, "gpualloc-probe": 990, "monitoring": 2001}
 # Of Python's library, what no test needs and is large.
 LEFT_OUT = re.compile("/(__pycache__|test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data|"
                       "distutils|config-3.*|dist-packages|site-packages)(/|$)")
@@ -30,6 +39,7 @@ INIT = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t securityfs security /sys/kernel/security; mount -t bpf bpf /sys/fs/bpf
+mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t tmpfs -o mode=755 run /run; mount -t tmpfs -o mode=1777 tmp /tmp
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 echo "# Linux $(uname -r), lsm $(cat /sys/kernel/security/lsm)"
@@ -120,18 +130,24 @@ def make_initrd(build, tests, settings):
     for name in os.listdir(os.path.join(library, "lib-dynload")):
         if re.match("_(ctypes|json|socket|struct|posixsubprocess|random|sha|bisect|heapq|queue|hashlib)", name):
             initrd.program(os.path.join(library, "lib-dynload", name))
-    for name in ("packaging/profile.d", "tests/cli", "tests/fence", "tests/machines/files"):
+    for name in ("packaging/profile.d", "tests/cli", "tests/fence", "tests/lease", "tests/machines/files",
+                 "tests/promise"):
         initrd.copy(os.path.join(ROOT, name))
-    for name in ("cli/gpualloc", "tests/fakes/libnvidia-ml.so.1", "tests/cli/old_landlock.so"):
+    for name in BUILT:
         initrd.program(os.path.join(build, name))
     initrd.copy(os.path.join(build, "tests/fakes"))
-    initrd.file("/etc/passwd", b"root:x:0:0::/root:/bin/sh\n", 0o644)
-    initrd.file("/etc/group", b"root:x:0:\n", 0o644)
-    for name in ("libnss_files.so.2", "libgcc_s.so.1"):
-        folder = "/lib/" + sysconfig.get_config_var("MULTIARCH")
-        initrd.copy(os.path.join(folder, name))
+    initrd.file("/etc/passwd", "".join(f"{name}:x:{uid}:{uid}::/:/bin/sh\n" for name, uid
+                                       in USERS.items()).encode(), 0o644)
+    initrd.file("/etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in GROUPS.items()).encode(), 0o644)
+    for name in LOADED:
+        path = os.path.join("/lib", sysconfig.get_config_var("MULTIARCH"), name)
+        if os.path.exists(path):
+            initrd.program(path)
     environment = {"GPUALLOC": os.path.join(build, "cli/gpualloc"),
+                   "LIBGPUALLOC": os.path.join(build, "src/api/libgpualloc.so.1"),
+                   "RUSH": os.path.join(build, "tests/fence/rush"),
                    "TEST_ROOT": os.path.join(ROOT, "tests"),
+                   "PYTHONPATH": os.path.join(ROOT, "tests/cli"),
                    "FAKE_NVML": os.path.join(build, "tests/fakes/libnvidia-ml.so.1"),
                    "OLD_LANDLOCK": os.path.join(build, "tests/cli/old_landlock.so"), **settings}
     initrd.file("/init", INIT.format(
@@ -140,20 +156,56 @@ def make_initrd(build, tests, settings):
     return initrd
 
 
-def boot(kernel, initrd, lsm):
-    """What the guest prints. Its clock counts instructions: idle time costs nothing, and a slow
-    machine outside is not slow inside."""
-    words = ["qemu-system-x86_64", "-accel", "tcg", "-icount", "shift=auto,sleep=off", "-cpu", "max",
-             "-m", "1024", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio",
-             "-nic", "none", "-kernel", kernel, "-initrd", initrd,
-             "-append", f"console=ttyS0 quiet panic=-1 lsm={lsm}"]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * MINUTES,
-                          check=False).stdout.decode(errors="replace").replace("\r\n", "\n")
+# With one processor the clock counts instructions: idle time costs nothing, and a slow machine outside
+# is not slow inside. Several run side by side, as real ones do.
+def how_fast(cpus):
+    if cpus == 1:
+        return ["-accel", "tcg", "-icount", "shift=auto,sleep=off"]
+    return ["-accel", "tcg,thread=multi", "-smp", str(cpus)]
+
+
+def boot(kernel, initrd, lsm, cpus=1, more="quiet"):
+    """What the guest prints, which is shown while it does."""
+    words = ["qemu-system-x86_64", *how_fast(cpus), "-cpu", "max", "-m", "1024", "-no-reboot",
+             "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-kernel", kernel, "-initrd", initrd,
+             "-append", f"console=ttyS0 {more} panic=-1 lsm={lsm}"]
+    shown = []
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as process:
+        alarm = threading.Timer(60 * MINUTES, process.kill)
+        alarm.start()
+        try:
+            for line in process.stdout:
+                shown.append(line)
+                # Before that, the firmware clears screens.
+                if shown[0].startswith("# Linux"):
+                    print(line, end="", flush=True)
+                elif "# Linux" in line:
+                    shown = [line[line.index("# Linux"):]]
+                    print(shown[0], end="", flush=True)
+        finally:
+            alarm.cancel()
+            process.kill()
+    return "".join(shown)
+
+
+def run(kernel, build, tests, lsm, cpus=1, settings=None, more="quiet"):
+    with tempfile.TemporaryDirectory(prefix="gpualloc-vm-") as where:
+        initrd = os.path.join(where, "initrd.gz")
+        make_initrd(os.path.abspath(build), [os.path.abspath(test) for test in tests],
+                    settings or {}).save(initrd)
+        return boot(kernel, initrd, lsm, cpus, more)
+
+
+def is_good(shown):
+    return "END OF TESTS" in shown and re.search("^ok ", shown, re.M) and "\nnot ok " not in shown
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lsm", default="landlock,bpf")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--kernel-words", default="quiet")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("kernel")
     parser.add_argument("build")
@@ -163,15 +215,9 @@ def main():
         print("SKIP: no qemu-system-x86_64 here")
         return 77
     settings = dict(word.split("=", 1) for word in given.set)
-    with tempfile.TemporaryDirectory(prefix="gpualloc-vm-") as where:
-        initrd = os.path.join(where, "initrd.gz")
-        make_initrd(os.path.abspath(given.build), [os.path.abspath(test) for test in given.tests],
-                    settings).save(initrd)
-        shown = boot(given.kernel, initrd, given.lsm)
-    shown = shown[max(shown.find("# Linux"), 0):]
-    print(shown)
-    good = "END OF TESTS" in shown and re.search("^ok ", shown, re.M) and "\nnot ok " not in shown
-    return 0 if good else 1
+    shown = run(given.kernel, given.build, given.tests, lsm=given.lsm, cpus=given.cpus, settings=settings,
+                more=given.kernel_words)
+    return 0 if is_good(shown) else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The fence on the kernels that it is meant for: boots each in QEMU (vm.py) and runs there what a fence
+promises. Debian's own kernel once with `bpf` among its security modules and once without, one that is much
+newer, and one that is too old, which has to say so. At the end it says which kernels were tried, and which
+could not be had.
+
+usage: check.py BUILD KERNELS [SUITE...], where KERNELS is a folder for kernels that are fetched, and a SUITE
+one of Debian's of which the kernel is tried instead of the newer ones; or check.py BUILD VMLINUZ"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import vm
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FETCH = os.path.join(vm.ROOT, "tools/debian-kernel")
+# The first that can be had is tried.
+NEWER = ["trixie-backports", "sid", "trixie", "bookworm-backports"]
+TOO_OLD = "bullseye"
+LEASES = int(os.environ.get("LEASES", "20000"))
+WITH_BPF, WITHOUT = "landlock,bpf", "landlock"
+JOB = os.path.join(vm.ROOT, "tests/cli/fence_test.py")
+BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "rush_test.py", "dmesg_test.py")]
+OLD = [os.path.join(HERE, "refused_test.py")]
+
+
+def fetch(folder, suite=None):
+    """The path of a kernel, or None."""
+    done = subprocess.run([FETCH, folder, *([suite] if suite else [])], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+class Runs:
+    def __init__(self, build):
+        self.build, self.lines, self.failed, self.tried = build, [], False, 0
+
+    def note(self, text):
+        self.lines.append(text)
+
+    def boot(self, kernel, lsm, tests, leases):
+        begin = time.monotonic()
+        shown = vm.run(kernel, self.build, tests, lsm=lsm, settings={"LEASES": str(leases)})
+        good = vm.is_good(shown)
+        number = len(re.findall("^ok ", shown, re.M))
+        bad = len(re.findall("^not ok ", shown, re.M))
+        release = re.search(r"^# Linux (\S+),", shown, re.M)
+        self.tried += 1
+        self.failed |= not good
+        self.note(f"{'good' if good else 'BAD '} {release[1] if release else kernel}, lsm={lsm}: {number} cases"
+                  f"{f', {bad} of them wrong' if bad else ''}{'' if 'END OF TESTS' in shown else ', no end'}, "
+                  f"{time.monotonic() - begin:.0f} s")
+
+
+def try_all(runs, folder, suites):
+    share = LEASES // 3
+    own = fetch(folder)
+    if own:
+        runs.boot(own, WITH_BPF, [JOB, *BEHIND], LEASES - 2 * share)
+        runs.boot(own, WITHOUT, BEHIND, share)
+    else:
+        runs.note("none this Debian's own kernel cannot be had")
+    for suite in suites or NEWER:
+        kernel = fetch(folder, suite)
+        if kernel:
+            runs.boot(kernel, WITH_BPF, BEHIND, share)
+            if not suites:
+                break
+        else:
+            runs.note(f"none the kernel of {suite} cannot be had")
+    old = fetch(folder, TOO_OLD)
+    if old:
+        runs.boot(old, WITH_BPF, OLD, 0)
+    else:
+        runs.note(f"none the kernel of {TOO_OLD} cannot be had")
+
+
+def main():
+    if len(sys.argv) < 3:
+        print(__doc__.rsplit("\n\n", 1)[1], file=sys.stderr)
+        return 64
+    if not shutil.which("qemu-system-x86_64"):
+        print("SKIP: no qemu-system-x86_64 here")
+        return 77
+    runs = Runs(os.path.abspath(sys.argv[1]))
+    where = os.path.abspath(sys.argv[2])
+    if os.path.isfile(where):
+        runs.boot(where, WITH_BPF, [JOB, *BEHIND], LEASES)
+    else:
+        try_all(runs, where, sys.argv[3:])
+    print("\nkernels:")
+    print("\n".join(runs.lines))
+    return 1 if runs.failed or not runs.tried else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
