@@ -24,6 +24,7 @@ TOO_OLD = "bullseye"
 LEASES = int(os.environ.get("LEASES", "20000"))
 WITH_BPF, WITHOUT = "landlock,bpf", "landlock"
 JOB = os.path.join(vm.ROOT, "tests/cli/fence_test.py")
+ADMIN = os.path.join(HERE, "admin_test.py")
 BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "rush_test.py", "dmesg_test.py")]
 OLD = [os.path.join(HERE, "refused_test.py")]
 
@@ -60,7 +61,7 @@ def try_all(runs, folder, suites):
     share = LEASES // 3
     own = fetch(folder)
     if own:
-        runs.boot(own, WITH_BPF, [JOB, *BEHIND], LEASES - 2 * share)
+        runs.boot(own, WITH_BPF, [JOB, ADMIN, *BEHIND], LEASES - 2 * share)
         runs.boot(own, WITHOUT, BEHIND, share)
     else:
         runs.note("none this Debian's own kernel cannot be had")
@@ -89,7 +90,7 @@ def main():
     runs = Runs(os.path.abspath(sys.argv[1]))
     where = os.path.abspath(sys.argv[2])
     if os.path.isfile(where):
-        runs.boot(where, WITH_BPF, [JOB, *BEHIND], LEASES)
+        runs.boot(where, WITH_BPF, [JOB, ADMIN, *BEHIND], LEASES)
     else:
         try_all(runs, where, sys.argv[3:])
     print("\nkernels:")
