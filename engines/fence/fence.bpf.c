@@ -135,7 +135,15 @@ static __always_inline struct fence_settings *find_settings(void)
 
 /* ---- descriptions of the ledger ---- */
 
-static __always_inline bool is_ledger(const struct file *file)
+static __always_inline bool is_ledger(const struct inode *inode)
+{
+	const struct fence_settings *set = find_settings();
+
+	return set && set->inode && inode->i_ino == set->inode && inode->i_sb->s_dev == set->device;
+}
+
+/* The same for an address that may not be a file's any more. */
+static __always_inline bool is_ledger_at(const struct file *file)
 {
 	const struct fence_settings *set = find_settings();
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
@@ -310,7 +318,7 @@ static long scan_word(__u32 index, void *context)
 		if (!(word & 1) ||
 		    bpf_probe_read_kernel(&file, sizeof file,
 					  scan->files + (__u64)index * WORD + bit) != 0 ||
-		    !file || !is_ledger(file))
+		    !file || !is_ledger_at(file))
 			continue;
 		/* Those of before the fence was put up are not known yet. */
 		if (note(file, false) && !add(scan->asking, (__u64)file))
@@ -592,7 +600,7 @@ static long look_from(void *map, __u64 *key, struct fence_description *value,
 	struct asking *asking = *context;
 	const struct file *file = (const struct file *)*key;
 
-	if (!is_ledger(file))
+	if (!is_ledger_at(file))
 		return 0;
 	(void)walk(asking, file, true);
 	return 1;
@@ -632,20 +640,23 @@ static __always_inline bool has_right(const struct fence_settings *set, const st
 }
 
 /* 0, or -EPERM. */
-static __always_inline int check_node(const struct file *file)
+static __always_inline int check_node(const struct inode *inode)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct task_struct *task = bpf_get_current_task_btf();
 	const struct fence_settings *set = find_settings();
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct task_struct *task;
+	const struct cred *cred;
 	struct fence_extent *listed, extent;
 	__u32 number;
 
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFCHR)
+	if ((inode->i_mode & S_IFMT) != S_IFCHR)
 		return 0;
-	number = BPF_CORE_READ(inode, i_rdev);
+	number = inode->i_rdev;
 	listed = bpf_map_lookup_elem(&nodes, &number);
-	if (!listed || !set || !set->armed || is_exempt_quickly(cred))
+	if (!listed || !set || !set->armed)
+		return 0;
+	task = bpf_get_current_task_btf();
+	cred = BPF_CORE_READ(task, cred);
+	if (is_exempt_quickly(cred))
 		return 0;
 	extent = *listed;
 	if (has_right(set, cred, &extent))
@@ -663,27 +674,27 @@ static __always_inline int refused(int before)
 
 static __noinline int opened_file(struct file *file)
 {
-	if (is_ledger(file)) {
+	if (is_ledger(file->f_inode)) {
 		if (note(file, true))
 			carry(file, false);
 		return 0;
 	}
-	return check_node(file);
+	return check_node(file->f_inode);
 }
 
 static __noinline int received_file(struct file *file)
 {
-	if (is_ledger(file)) {
+	if (is_ledger(file->f_inode)) {
 		if (note(file, false))
 			carry(file, true);
 		return 0;
 	}
-	return check_node(file);
+	return check_node(file->f_inode);
 }
 
 static __noinline int locked_file(struct file *file)
 {
-	if (is_ledger(file) && note(file, false))
+	if (is_ledger(file->f_inode) && note(file, false))
 		carry(file, false);
 	return 0;
 }
