@@ -192,29 +192,30 @@ static __always_inline void count_one_less(__u32 user)
  * Notes that it is there. One that is being opened is new, whatever is known of its address: what
  * was noted by somebody who saw the last one there must not count for it.
  */
-static __always_inline bool note(struct file *file, bool is_new)
+__noinline int note(__u64 key, bool is_new)
 {
+	const struct file *file = (const struct file *)key;
 	struct fence_description description = {0};
 	__u32 zero = 0;
-	__u64 key = (__u64)file, *last = bpf_map_lookup_elem(&cookies, &zero);
+	__u64 *last = bpf_map_lookup_elem(&cookies, &zero);
 
 	if (!last)
-		return false;
+		return 0;
 	if (bpf_map_lookup_elem(&live, &key)) {
 		struct fence_description *old = bpf_map_lookup_elem(&live, &key);
 
 		if (!is_new)
-			return true;
+			return 1;
 		if (old)
 			count_one_less(old->user);
 		bpf_map_delete_elem(&live, &key);
 	}
 	description.user = user_of(BPF_CORE_READ(file, f_cred));
 	if (!count_one(description.user))
-		return false;
+		return 0;
 	description.cookie = __sync_fetch_and_add(last, 1) + 1;
 	if (bpf_map_update_elem(&live, &key, &description, BPF_NOEXIST) == 0)
-		return true;
+		return 1;
 	count_one_less(description.user);
 	return bpf_map_lookup_elem(&live, &key) != 0;
 }
@@ -231,31 +232,31 @@ static __always_inline bool is_live(const struct fence_mark *mark)
  * This process carries it from now on. What others send it never displaces what it has: a mark for
  * that may be missing, and the description is found among the descriptors.
  */
-static __always_inline void carry(struct file *file, bool is_sent)
+__noinline int carry(__u64 key, bool is_sent)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct fence_marks *marks = bpf_task_storage_get(&carried, task->group_leader, 0,
 							 BPF_LOCAL_STORAGE_GET_F_CREATE);
-	__u64 key = (__u64)file;
 	struct fence_description *description = bpf_map_lookup_elem(&live, &key);
 	int place = -1;
 
 	if (!marks || !description)
-		return;
+		return 0;
 	for (int i = 0; i < FENCE_MARKS; i++) {
 		if (marks->list[i].file == key && marks->list[i].cookie == description->cookie)
-			return;
+			return 0;
 		if (place < 0 && !is_live(&marks->list[i]))
 			place = i;
 	}
 	if (place < 0 && is_sent)
-		return;
+		return 0;
 	if (place < 0)
 		place = (int)(marks->next++ % FENCE_MARKS);
 	place &= FENCE_MARKS - 1;
 	marks->list[place].file = 0;
 	marks->list[place].cookie = description->cookie;
 	marks->list[place].file = key;
+	return 0;
 }
 
 /* ---- what this process carries ---- */
@@ -286,16 +287,18 @@ static __always_inline bool add(struct asking *asking, __u64 file)
 	return true;
 }
 
-static __always_inline void gather_marks(struct asking *asking, struct task_struct *task)
+__noinline int gather_marks(struct asking *asking)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct fence_marks *marks = bpf_task_storage_get(&carried, task->group_leader, 0, 0);
 
+	if (!asking)
+		return 0;
 	clear(asking);
-	if (!marks)
-		return;
-	for (int i = 0; i < FENCE_MARKS; i++)
+	for (int i = 0; marks && i < FENCE_MARKS; i++)
 		if (is_live(&marks->list[i]))
 			(void)add(asking, marks->list[i].file);
+	return asking->count > 0;
 }
 
 struct scan {
@@ -321,20 +324,25 @@ static long scan_word(__u32 index, void *context)
 		    !file || !is_ledger_at(file))
 			continue;
 		/* Those of before the fence was put up are not known yet. */
-		if (note(file, false) && !add(scan->asking, (__u64)file))
+		if (note((__u64)file, false) && !add(scan->asking, (__u64)file))
 			return 1;
 	}
 	return 0;
 }
 
-static __always_inline bool gather_descriptors(struct asking *asking, struct task_struct *task)
+/* Adds those that are open here; whether there are more now. */
+__noinline int gather_descriptors(struct asking *asking)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	struct scan scan = {.asking = asking,
 			    .files = BPF_CORE_READ(table, fd),
 			    .open = BPF_CORE_READ(table, open_fds)};
-	__u32 words = BPF_CORE_READ(table, max_fds) / WORD, before = asking->count;
+	__u32 words = BPF_CORE_READ(table, max_fds) / WORD, before;
 
+	if (!asking)
+		return 0;
+	before = asking->count;
 	bpf_loop(words < MOST_WORDS ? words : MOST_WORDS, scan_word, &scan, 0);
 	return asking->count > before;
 }
@@ -486,17 +494,18 @@ static long walk_once(__u32 index, void *context)
 	return asking->has_ended & 1;
 }
 
-/* The ledger is that of a description. False if its list changed again and again as it was read. */
-static __always_inline bool walk(struct asking *asking, const struct file *file, bool looks_at_all)
+/* The ledger is that of a description. 0 if its list changed again and again as it was read. */
+__noinline int walk(struct asking *asking, __u64 description, bool looks_at_all)
 {
+	const struct file *file = (const struct file *)description;
 	struct file_lock_context *locks = BPF_CORE_READ(file, f_inode, i_flctx);
 
-	if (!locks)
-		return false;
+	if (!asking || !locks)
+		return 0;
 	asking->head = (__u64)locks + bpf_core_field_offset(struct file_lock_context, flc_posix);
 	asking->looks_at_all = looks_at_all;
 	bpf_loop(ATTEMPTS, walk_once, &asking, 0);
-	return asking->has_ended;
+	return asking->has_ended & 1;
 }
 
 /*
@@ -517,15 +526,13 @@ static __always_inline bool opens_deeper(const struct asking *asking)
 }
 
 /* Whether what we carry opens the extent. An inner lease narrows: only the deepest level counts. */
-static __always_inline bool opens(struct asking *asking)
+__noinline int opens(struct asking *asking)
 {
-	const struct file *file = (const struct file *)asking->files[0];
-
-	if (!walk(asking, file, false) || !asking->ours)
-		return false;
+	if (!asking || !walk(asking, asking->files[0], false) || !asking->ours)
+		return 0;
 	if (asking->deepest <= 0 && asking->ours & 1)
-		return true;
-	return walk(asking, file, true) && opens_deeper(asking);
+		return 1;
+	return walk(asking, asking->files[0], true) && opens_deeper(asking);
 }
 
 /* ---- who needs no lease ---- */
@@ -602,7 +609,7 @@ static long look_from(void *map, __u64 *key, struct fence_description *value,
 
 	if (!is_ledger_at(file))
 		return 0;
-	(void)walk(asking, file, true);
+	(void)walk(asking, *key, true);
 	return 1;
 }
 
@@ -617,12 +624,11 @@ static __always_inline bool is_leased(struct asking *asking)
 
 /* ---- may it ---- */
 
-static __always_inline bool carries(struct asking *asking, struct task_struct *task)
+static __always_inline bool carries(struct asking *asking)
 {
-	gather_marks(asking, task);
-	if (asking->count > 0 && opens(asking))
+	if (gather_marks(asking) && opens(asking))
 		return true;
-	return gather_descriptors(asking, task) && opens(asking);
+	return gather_descriptors(asking) && opens(asking);
 }
 
 static __always_inline bool has_right(const struct fence_settings *set, const struct cred *cred,
@@ -636,7 +642,7 @@ static __always_inline bool has_right(const struct fence_settings *set, const st
 	ask->user = BPF_CORE_READ(cred, euid.val);
 	ask->start = extent->start;
 	ask->length = extent->length;
-	return carries(ask, task) || (set->cgroups > 0 && is_in_cgroup() && is_leased(ask));
+	return carries(ask) || (set->cgroups > 0 && is_in_cgroup() && is_leased(ask));
 }
 
 /* 0, or -EPERM. */
@@ -672,11 +678,20 @@ static __always_inline int refused(int before)
 	return before < 0 && before >= -MOST_ERRNO ? before : -EPERM;
 }
 
+/* As a number, which functions that are verified on their own take. */
+static __always_inline __u64 address_of(struct file *file)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof address, &file);
+	return address;
+}
+
 static __noinline int opened_file(struct file *file)
 {
 	if (is_ledger(file->f_inode)) {
-		if (note(file, true))
-			carry(file, false);
+		if (note(address_of(file), true))
+			carry(address_of(file), false);
 		return 0;
 	}
 	return check_node(file->f_inode);
@@ -685,8 +700,8 @@ static __noinline int opened_file(struct file *file)
 static __noinline int received_file(struct file *file)
 {
 	if (is_ledger(file->f_inode)) {
-		if (note(file, false))
-			carry(file, true);
+		if (note(address_of(file), false))
+			carry(address_of(file), true);
 		return 0;
 	}
 	return check_node(file->f_inode);
@@ -694,8 +709,8 @@ static __noinline int received_file(struct file *file)
 
 static __noinline int locked_file(struct file *file)
 {
-	if (is_ledger(file->f_inode) && note(file, false))
-		carry(file, false);
+	if (is_ledger(file->f_inode) && note(address_of(file), false))
+		carry(address_of(file), false);
 	return 0;
 }
 
