@@ -423,11 +423,16 @@ def whose_table_of_descriptors_is_long_keeps_the_right():
 
 @standing
 def descriptions_that_came_and_went_leave_nothing():
-    ann = somebody()
-    ann.open_and_close(LEDGER, 70000)
-    fd = ann.keep(LEDGER)
-    ann.lock(fd, region(uuids()[4]), LEVEL)
-    only(ann, 4)
+    """Nor do they take the place of one that a process no longer has, and that others keep alive."""
+    ann = lease(5)
+    child = ann.child()
+    child.close(int(child.variable("GPUALLOC_FD")))
+    for _ in range(20):
+        child.close(*[child.keep(LEDGER) for _ in range(20)])
+        # What comes next lies elsewhere in the kernel's memory.
+        for _ in range(20):
+            child.keep("/dev/null")
+    only(child, 5)
 
 
 # ---- MIG ----
@@ -580,24 +585,37 @@ def users_can_neither_see_nor_remove_it():
     nothing(ann)
 
 
-@standing
-def a_renewal_has_no_moment_without_a_fence():
+def loops_during(*events):
+    """While each of these happens, who has a lease is never refused, and who has none never let in."""
     ann, bob = lease(5), somebody(BOB)
     child = ann.child()
     child.close(int(child.variable("GPUALLOC_FD")))
     loops = ((ann, NODES[5]), (ann, NODES[4]), (child, NODES[5]), (bob, NODES[5]), (bob, NODES[0]))
     for puppet, path in loops:
         puppet.loop(path)
-    for _ in range(3):
+    for event in events:
         before = [puppet.count(path) for puppet, path in loops]
-        up()
+        event()
         for (puppet, path), count in zip(loops, before):
             while puppet.count(path) < count + 5:
                 pass
     for puppet, path in loops:
         counts = puppet.stop(path)
         expected = FREE if path == NODES[5] and puppet is not bob else PERM
-        assert list(counts) == [str(expected)] and counts[str(expected)] >= 15, (path, counts)
+        assert list(counts) == [str(expected)] and counts[str(expected)] >= 10, (path, counts)
+
+
+@standing
+def a_renewal_has_no_moment_without_a_fence():
+    loops_during(up, up)
+
+
+@standing
+def nor_has_one_that_takes_the_place_of_another():
+    """What goes on where a part is missing, or the programs are of another release."""
+    def lose_a_part():
+        os.unlink(os.path.join(behind.HOOKS, "bprm_check_security"))
+    loops_during(lose_a_part, up)
 
 
 @standing
@@ -621,17 +639,6 @@ def hooks():
 
 
 @standing
-def check_names_what_is_missing():
-    for hook in hooks():
-        os.unlink(os.path.join(behind.HOOKS, hook))
-        said = check(code=77)
-        assert hook in said, (hook, said)
-        up()
-        check()
-    nothing(somebody())
-
-
-@standing
 def it_is_gone_without_a_trace_when_it_is_removed():
     ann = somebody()
     nothing(ann)
@@ -650,12 +657,20 @@ def a_replaced_ledger_is_named_and_renewed():
     ann = lease(5)
     ann.kill()
     shutil.rmtree(behind.STORE)
-    command("setup")
+    # As systemd-tmpfiles does, which knows nothing of the fence.
+    subprocess.run([GPUALLOC, "setup"], env=settings(GPUALLOC_STATE_DIR=behind.STORE), check=True,
+                   capture_output=True)
     said = check(code=77)
     assert "ledger" in said, said
     nothing(lease(5))
     STAGE.clear()
     up()
+    check()
+    only(lease(5), 5)
+    STAGE.clear()
+    # The command that makes the store sees to it by itself.
+    shutil.rmtree(behind.STORE)
+    command("setup")
     check()
     only(lease(5), 5)
 
@@ -669,7 +684,7 @@ def an_interrupted_setup_leaves_all_or_nothing():
     begin = time.monotonic()
     up()
     takes = time.monotonic() - begin
-    for stands in (True, False) * 8:
+    for stands in (True, False) * 3:
         if not stands:
             down()
         process = subprocess.Popen([GPUALLOC, "setup", "--fence"], env=settings(),
