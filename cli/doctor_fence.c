@@ -43,13 +43,6 @@ static void compare(struct doctor *doctor, const struct fence_state *state)
 		doctor_ok(doctor, "fence", "it stands, around %zu device nodes", plan.nodes.count);
 }
 
-/* The unit that puts it up at boot is enabled. */
-static bool is_wanted(const struct doctor *doctor)
-{
-	return ga_file_exists(doctor->root, "/etc/systemd/system/multi-user.target.wants/"
-					    "gpualloc-fence.service");
-}
-
 /* Nothing is said where there is none and none is meant to be: most machines have none. */
 void doctor_fence(struct doctor *doctor)
 {
@@ -70,12 +63,11 @@ void doctor_fence(struct doctor *doctor)
 		doctor_fault(doctor, "fence", gpualloc_exit_status(GPUALLOC_EPERM),
 			     "`gpualloc setup --fence` puts it up again", "it is broken: %s",
 			     state.missing);
-	else if (is_wanted(doctor))
-		doctor_fault(
-			doctor, "fence", gpualloc_exit_status(GPUALLOC_EPERM),
-			"`systemctl status gpualloc-fence.service` says why",
-			"there is none, and gpualloc-fence.service is to put one up: everybody "
-			"can open every GPU");
+	else if (fence_unit_is_enabled(doctor->root))
+		doctor_fault(doctor, "fence", gpualloc_exit_status(GPUALLOC_EPERM),
+			     "`systemctl status " FENCE_UNIT "` says why",
+			     "there is none, and " FENCE_UNIT " is to put one up: everybody "
+			     "can open every GPU");
 	else if (fence_probe_is_set())
 		doctor_note(
 			doctor, "fence",

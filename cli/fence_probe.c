@@ -6,10 +6,12 @@
 #include "message.h"
 #include "owned.h"
 #include "owner.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,9 +53,23 @@ static bool no_probe(const char *why)
 	return false;
 }
 
+/* With the first line of what groupadd says. */
+static bool no_probe_by(const char *said)
+{
+	ga_auto_free char *line = ga_text_clean(said, strcspn(said, "\n"));
+	char why[256];
+
+	(void)snprintf(why, sizeof why, "`groupadd --system %s` made no such group%s%.150s",
+		       FENCE_PROBE_GROUP, line && *line ? ": " : "", line ? line : "");
+	return no_probe(why);
+}
+
 bool fence_probe_make_group(gid_t *ret_group)
 {
-	static const char *const words[] = {"groupadd", "--system", FENCE_PROBE_GROUP, NULL};
+	static const char usual[] = "/usr/sbin/groupadd";
+	/* Root's PATH may be a user's, as by `su`. */
+	const char *const words[] = {access(usual, X_OK) == 0 ? usual : "groupadd", "--system",
+				     FENCE_PROBE_GROUP, NULL};
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_child struct ga_child_result child = {0};
 
@@ -61,8 +77,9 @@ bool fence_probe_make_group(gid_t *ret_group)
 		return true;
 	if (ga_child_run(words, GROUPADD_MS, GROUPADD_OUTPUT, &child, error) < 0)
 		return no_probe(gpualloc_error_message(error));
-	return fence_probe_group(ret_group) ||
-	       no_probe("`groupadd --system " FENCE_PROBE_GROUP "` made no such group");
+	if (fence_probe_group(ret_group))
+		return true;
+	return no_probe_by(child.errors.data ? child.errors.data : "");
 }
 
 /* ---- the bit ---- */

@@ -2,20 +2,25 @@
 /* What the fence is to be, and how that differs from what stands; see fence_rules.h. */
 #include "fence_rules.h"
 
+#include "cleanup.h"
 #include "fence_probe.h"
+#include "file.h"
 #include "message.h"
 #include "owned.h"
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define CGROUPS "/sys/fs/cgroup"
 
-enum { DIFFERENCES_MOST = 8 };
+enum { DIFFERENCES_MOST = 8, ROOT_NUMBER = 1 };
 
 void fence_plan_free(struct fence_plan *plan)
 {
@@ -87,18 +92,25 @@ int fence_plan_expect_probe(struct fence_plan *plan, gpualloc_error *error)
 		       : 0;
 }
 
-/* The kernel knows a control group by the number of its folder. */
+/*
+ * The kernel knows a control group by the number of its folder. Folders of the first version have
+ * numbers of their own, which are other groups' of the second; and the root has everybody in it.
+ */
 static int add_cgroup(struct fence_plan *plan, const char *name)
 {
 	struct fence_name entry = {.who = FENCE_CGROUP, .is_absent = true};
 	ga_auto_free char *path = NULL;
+	ga_auto_close int fd = -1;
+	struct statfs system;
 	struct stat status;
 
 	if (asprintf(&path, CGROUPS "%s", name) < 0) {
 		path = NULL;
 		return GPUALLOC_ENOMEM;
 	}
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &status) == 0 && fstatfs(fd, &system) == 0 &&
+	    system.f_type == CGROUP2_SUPER_MAGIC && status.st_ino != ROOT_NUMBER) {
 		entry.id = status.st_ino;
 		entry.is_absent = false;
 	}
@@ -136,6 +148,11 @@ int fence_plan_make(const char *spec, const gpualloc_machine *machine, struct fe
 	*ret_plan = plan;
 	plan = (struct fence_plan){0};
 	return 0;
+}
+
+bool fence_unit_is_enabled(const char *root)
+{
+	return ga_file_exists(root, "/etc/systemd/system/multi-user.target.wants/" FENCE_UNIT);
 }
 
 struct fence_rules fence_plan_rules(const struct fence_plan *plan)

@@ -40,6 +40,8 @@ int fence_plan_make(const char *spec, const gpualloc_machine *machine, struct fe
 int fence_plan_add_probe(struct fence_plan *plan, gid_t group, gpualloc_error *error);
 /* The same if the probe is there and its group exists: as it should be. */
 int fence_plan_expect_probe(struct fence_plan *plan, gpualloc_error *error);
+/* Whether the unit that puts it up at boot is enabled. */
+bool fence_unit_is_enabled(const char *root);
 struct fence_rules fence_plan_rules(const struct fence_plan *plan);
 
 /*

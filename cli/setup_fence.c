@@ -5,6 +5,7 @@
 #include "fence_probe.h"
 #include "fence_rules.h"
 #include "fence_users.h"
+#include "file.h"
 #include "message.h"
 #include "open.h"
 #include "output.h"
@@ -215,12 +216,10 @@ static int prepare_probe(struct fence_plan *plan, gpualloc_error *error)
 	return fence_plan_add_probe(plan, group, error);
 }
 
-/* Whether it stands, for an error's way out: the bit must not say what is not so. */
-static bool stands(void)
+/* Also if it cannot be looked at, as without libbpf. */
+static bool is_left(void)
 {
-	auto_fence_state struct fence_state state = {0};
-
-	return fence_look(&state, NULL) == 0 && state.stands;
+	return ga_file_exists("", FENCE_PINS);
 }
 
 static int no_nodes(const struct fence_plan *plan)
@@ -247,16 +246,19 @@ static int open_plan(const struct call *call, gpualloc_machine **ret_machine,
 
 static int raise_by(struct fence_plan *plan, gpualloc_error *error)
 {
+	ga_auto_close int lock = fence_lock();
 	struct fence_rules rules;
 	int result = gpualloc_store_setup(gpualloc_store_default(), error);
 
-	if (result == 0)
-		result = prepare_probe(plan, error);
 	if (result < 0)
 		return result;
+	(void)lock; /* until the end */
+	result = prepare_probe(plan, error);
 	rules = fence_plan_rules(plan);
-	result = fence_raise(&rules, error);
-	if (result < 0 && !stands())
+	if (result == 0)
+		result = fence_raise(&rules, error);
+	/* The bit must not say what is not so. */
+	if (result < 0 && !is_left())
 		(void)fence_probe_clear();
 	return result;
 }
@@ -361,17 +363,32 @@ static int check_fence(const struct call *call)
 
 /* ---- taking it down ---- */
 
+/* 1 if one was there, else 0 or GPUALLOC_E...; *ret_cleared says whether the probe has no bit. */
+static int take_down(bool *ret_cleared, gpualloc_error *error)
+{
+	ga_auto_close int lock = fence_lock();
+	int was_there = fence_remove(error);
+
+	(void)lock; /* until the end */
+	*ret_cleared = was_there >= 0 && fence_probe_clear();
+	return was_there;
+}
+
 static int remove_fence(const struct call *call)
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_buffer struct ga_buffer text = GA_BUFFER_OUTPUT;
 	struct ga_json json = GA_JSON_INIT(&text);
-	int was_there = fence_remove(error);
+	bool is_cleared;
+	int was_there = take_down(&is_cleared, error);
 
 	if (was_there < 0)
 		return fail_error(was_there, error);
-	if (!fence_probe_clear())
+	if (!is_cleared)
 		return not_permitted();
+	if (fence_unit_is_enabled("") && !call->value[OPTION_QUIET])
+		say("note: " FENCE_UNIT " puts it up again when the machine or the driver starts; "
+		    "`systemctl disable --now " FENCE_UNIT "` keeps it from that");
 	if (call->value[OPTION_JSON]) {
 		begin_document(&json, call);
 		ga_json_open(&json, "fence", '{');
@@ -402,12 +419,19 @@ int setup_fence(const struct call *call)
 int setup_fence_spares(const char *store)
 {
 	auto_fence_state struct fence_state state = {0};
+	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_free char *ledger = fence_ledger(store);
 
 	if (!ledger)
 		return fail_memory();
-	if (geteuid() != 0 || fence_look(&state, NULL) < 0 || !state.stands ||
-	    !fence_asks(&state, ledger))
+	if (geteuid() != 0)
+		return 0;
+	if (fence_look(&state, error) < 0 && is_left())
+		return fail(STATUS_BUSY,
+			    "a fence stands, and whether it asks the leases in %s is not known "
+			    "(%s); take it down first: `gpualloc setup --fence --remove`",
+			    store, gpualloc_error_message(error));
+	if (!state.stands || !fence_asks(&state, ledger))
 		return 0;
 	return fail(STATUS_BUSY,
 		    "the fence asks the leases in %s, so without it nobody could open a GPU; take "
@@ -418,15 +442,26 @@ int setup_fence_spares(const char *store)
 int setup_fence_follows(const struct call *call, const char *store)
 {
 	auto_fence_state struct fence_state state = {0};
+	auto_error gpualloc_error *error = gpualloc_error_new();
 	ga_auto_free char *ledger = fence_ledger(store);
 	auto_machine gpualloc_machine *machine = NULL;
 	auto_fence_plan struct fence_plan plan = {0};
+	int result;
 
 	if (!ledger)
 		return fail_memory();
 	/* It is everybody's store that the fence asks; one that a variable names is another. */
-	if (geteuid() != 0 || !store_is_for_everybody() || fence_look(&state, NULL) < 0 ||
-	    !state.stands || fence_asks(&state, ledger))
+	if (geteuid() != 0 || !store_is_for_everybody())
 		return 0;
-	return put_up(call, &machine, &plan);
+	if (fence_look(&state, error) < 0 && is_left())
+		say("note: a fence stands, and whether it asks the leases in %s is not known: %s",
+		    store, gpualloc_error_message(error));
+	if (!state.stands || fence_asks(&state, ledger))
+		return 0;
+	result = put_up(call, &machine, &plan);
+	if (result)
+		say("the store %s is ready, but the fence asks another one, so no lease in it opens "
+		    "a GPU; when that is put right: `gpualloc setup --fence`",
+		    store);
+	return result;
 }

@@ -5,6 +5,7 @@
 #include "fence_probe.h"
 #include "message.h"
 #include "owned.h"
+#include "owner.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,7 +81,7 @@ void store_warn_of_fence(const struct call *call, const char *store)
 {
 	static const char asked[] = "/run/gpualloc";
 
-	if (call->value[OPTION_QUIET] || !is_real_machine(call) || geteuid() == 0 ||
+	if (call->value[OPTION_QUIET] || !is_real_machine(call) || ga_is_root_outside() ||
 	    (store && strcmp(store, asked) == 0) || !fence_probe_is_set())
 		return;
 	say("note: a fence stands around this machine's GPUs and asks the leases in %s: without "

@@ -169,7 +169,7 @@ static int take_answer(const struct one_device *one, int from)
  * child; scripts are not told each time. */
 static void warn_of_fence(const struct one_device *one)
 {
-	if (geteuid() != 0 && ga_is_set_gid_of_root(PROBE_PATH) && isatty(STDERR_FILENO))
+	if (!ga_is_root_outside() && ga_is_set_gid_of_root(PROBE_PATH) && isatty(STDERR_FILENO))
 		(void)fail(
 			one, 0,
 			"note: a fence stands around this machine's GPUs: what "

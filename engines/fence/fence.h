@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #define FENCE_PINS "/sys/fs/bpf/gpualloc"
+#define FENCE_UNIT "gpualloc-fence.service"
 
 enum { FENCE_PATH_SIZE = 64 };
 
@@ -67,6 +68,12 @@ struct fence_state {
 void fence_state_free(struct fence_state *state);
 #define auto_fence_state ga_cleanup(fence_state_free)
 
+/*
+ * Keeps others from changing it meanwhile, once they do not either: a descriptor to close, or -1
+ * where there is no /run. Taken before what is below, and before the probe gets or loses its
+ * bit.
+ */
+int fence_lock(void);
 /*
  * Puts it up, or gives these rules to the one that stands, without a moment in which it is down.
  * GPUALLOC_EIMPOSSIBLE with what this kernel lacks; nothing is left loaded then.

@@ -14,6 +14,11 @@ void fence_state_free(struct fence_state *state)
 	*state = (struct fence_state){0};
 }
 
+int fence_lock(void)
+{
+	return -1;
+}
+
 int fence_raise(const struct fence_rules *rules, gpualloc_error *error)
 {
 	(void)rules;

@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -27,25 +28,45 @@ static void close_folder(DIR **folder)
 
 int fence_pins_check(gpualloc_error *error)
 {
+	return geteuid() == 0 ? 0
+			      : ga_error_set(error, GPUALLOC_EPERM, "only root can see the fence");
+}
+
+/* Only root can open the file, so nobody else can keep us waiting. */
+int fence_lock(void)
+{
+	int fd = open("/run/gpualloc-fence.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
+		;
+	return fd;
+}
+
+/* Whether something can be pinned. */
+static int check_mount(gpualloc_error *error)
+{
 	struct statfs status;
 
-	if (geteuid() != 0)
-		return ga_error_set(error, GPUALLOC_EPERM, "only root can see the fence");
 	if (statfs(BPF_FILES, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EIMPOSSIBLE, errno,
 				      "this kernel has no " BPF_FILES);
 	if (status.f_type != (__typeof__(status.f_type))BPF_FS_MAGIC)
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-				    BPF_FILES " is not mounted: `mount -t bpf bpf " BPF_FILES
-					      "`, which systemd does at boot");
+				    BPF_FILES
+				    " is not mounted: `mount -t bpf -o mode=700 bpf " BPF_FILES
+				    "`, which systemd does at boot");
 	return 0;
 }
 
 bool fence_pins_there(const char *folder)
 {
+	struct statfs system;
 	struct stat status;
 
-	return lstat(folder, &status) == 0;
+	/* What others can make where the mount lets them, is no fence, and not ours to empty. */
+	return lstat(folder, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
+	       statfs(folder, &system) == 0 &&
+	       system.f_type == (__typeof__(system.f_type))BPF_FS_MAGIC;
 }
 
 static int failed(const char *what, const char *path, gpualloc_error *error)
@@ -57,6 +78,8 @@ int fence_pins_make(const char *folder, gpualloc_error *error)
 {
 	char path[128];
 
+	if (check_mount(error) < 0)
+		return GPUALLOC_EIMPOSSIBLE;
 	if (mkdir(folder, 0700) < 0)
 		return failed("make", folder, error);
 	for (size_t i = 0; i < PARTS; i++) {

@@ -12,11 +12,14 @@
 #define FENCE_NEW FENCE_PINS "_new" /* no dots are allowed there */
 #define FENCE_OLD FENCE_PINS "_old"
 
-/* GPUALLOC_EIMPOSSIBLE if there is no such file system, GPUALLOC_EPERM without root. */
+/* GPUALLOC_EPERM without root. */
 int fence_pins_check(gpualloc_error *error);
-/* Makes the folder, with folders for hooks and maps; nobody but root gets in. */
+/*
+ * Makes the folder, with folders for hooks and maps; nobody but root gets in. GPUALLOC_EIMPOSSIBLE
+ * if the file system of BPF is not mounted.
+ */
 int fence_pins_make(const char *folder, gpualloc_error *error);
-/* Whether there is such a folder. */
+/* Whether there is such a folder, and it is root's. */
 bool fence_pins_there(const char *folder);
 /* 1, or 0 if it was not there: then whatever the kernel held for it is gone too. */
 int fence_pins_remove(const char *folder, gpualloc_error *error);

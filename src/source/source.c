@@ -7,6 +7,7 @@
 #include "file.h"
 #include "machine_file.h"
 #include "nvml/probe.h"
+#include "owner.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -147,7 +148,7 @@ static int note_failed(gpualloc_machine *machine, const struct ga_source *source
 static void mark_here(gpualloc_machine *machine, const struct ga_source_request *request)
 {
 	machine->is_here = true;
-	machine->fenced = machine->fenced || ga_nvml_has_probe(request);
+	machine->fenced = machine->fenced || ga_nvml_is_fenced(request);
 }
 
 /* Tries each in turn. If none answers, says what was tried, why it failed and what to do next. */
@@ -218,12 +219,19 @@ int ga_source_open(const char *spec, const struct ga_source_request *request,
 	return open_file(spec, ret_machine, error);
 }
 
-/* A copy of the library with a place of its own, as in a wheel, finds the distribution's. */
+/*
+ * Behind the fence one of them has its bit. A copy of the library with a place of its own, as in a
+ * wheel, finds that of the distribution or of `make install`.
+ */
 static const char *probe_path(void)
 {
-	static const char usual[] = "/usr/libexec/gpualloc/gpualloc-probe";
+	static const char *const places[] = {GA_PROBE_PATH, "/usr/libexec/gpualloc/gpualloc-probe",
+					     "/usr/local/libexec/gpualloc/gpualloc-probe"};
 
-	return ga_file_exists("", GA_PROBE_PATH) ? GA_PROBE_PATH : usual;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (ga_is_set_gid_of_root(places[i]))
+			return places[i];
+	return places[0];
 }
 
 int ga_source_open_here(const char *spec, unsigned deadline_ms, gpualloc_machine **ret_machine,

@@ -52,12 +52,26 @@ bool ga_is_trusted_owner(int fd, const struct stat *status)
 	return status->st_uid == 0 || status->st_uid == geteuid();
 }
 
+/* Root of a user namespace is some user outside. Where /proc does not say, there is none. */
+bool ga_is_root_outside(void)
+{
+	char map[64];
+	unsigned long inside, outside, count;
+
+	if (geteuid() != 0)
+		return false;
+	return ga_file_peek("", "/proc/self/uid_map", map, sizeof map) <= 0 ||
+	       sscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3 ||
+	       (inside == 0 && outside == 0 && count == UINT32_MAX);
+}
+
 bool ga_is_set_gid_of_root(const char *path)
 {
 	/* Without the right to execute, the bit means something else. */
 	const mode_t wanted = S_ISGID | S_IXGRP, unwanted = S_ISUID | S_IWGRP | S_IWOTH;
 	struct stat status;
 
-	return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == 0 &&
-	       (status.st_mode & (wanted | unwanted)) == wanted;
+	return lstat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+	       (status.st_mode & (wanted | unwanted)) == wanted &&
+	       (status.st_uid == 0 || ga_is_nameless_owner(&status));
 }

@@ -13,9 +13,11 @@ bool ga_is_trusted_owner(int fd, const struct stat *status);
 bool ga_is_nameless_owner(const struct stat *status);
 /* Whether the kernel treats us as its owner, whatever it shows. */
 bool ga_is_opened_as_owner(int fd);
+/* Whether we are root, and not only in a user namespace. */
+bool ga_is_root_outside(void);
 /*
- * Whether it is a program of root's that gives who runs it the rights of its group and no others,
- * and that nobody else can change.
+ * Whether it is a program of root's (in a user namespace: of somebody's who has no name there) that
+ * gives who runs it the rights of its group and no others, and that nobody else can change.
  */
 bool ga_is_set_gid_of_root(const char *path);
 

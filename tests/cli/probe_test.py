@@ -456,6 +456,40 @@ def what_makes_no_sense_is_not_believed():
 
 
 @case
+def another_copys_probe_is_found_by_its_bit():
+    with fenced() as machine:
+        usual = "/usr/libexec/gpualloc/gpualloc-probe"
+        if usual == PLACE:
+            raise Skip("the probe's place is the usual one")
+        machine.put(PROBE, mode=0o755)
+        for words in (["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/usr/libexec"],
+                      ["mkdir", os.path.dirname(usual)], ["cp", PROBE, usual], ["chown", f"0:{GROUP}", usual],
+                      ["chmod", "2755", usual]):
+            result = machine.run(*words, as_root=True)
+            assert result.code == 0, result
+        assert machine.sees_all(), machine.list()
+
+
+@case
+def a_user_namespace_is_behind_the_fence_too():
+    with fenced() as machine, shared_store() as store:
+        machine.store = store.path
+        os.chmod(machine.at("dev", "nvidia3"), 0o666)
+        for words in (["unshare", "--user"], ["unshare", "--user", "--map-root-user"]):
+            if machine.run(*words, "true").code != 0:
+                raise Skip("no user namespaces here")
+            result = machine.run(*words, GPUALLOC, "list", "--json")
+            assert "got no rights" in result.err and "administrator's fence" in result.err, (words, result)
+            free = [device["index"] for device in json.loads(result.out)["devices"] if device["state"] == "free"]
+            assert free == [3], result
+            result = machine.run(*words, GPUALLOC, "run", "--require", "3", "--format", "index", "true")
+            assert result.code == 78 and "CUDA's numbering is not certain" in result.err, (words, result)
+        # Nor does a library of the user's own make CUDA count what it cannot open.
+        snapshot = machine.run(GPUALLOC, "snapshot", env={"GPUALLOC_NVML": machine.library})
+        assert json.loads(snapshot.out)["fenced"] is True, snapshot
+
+
+@case
 def who_may_gain_no_rights_sees_what_he_may_open():
     with fenced() as machine, shared_store() as store:
         machine.store = store.path

@@ -3,13 +3,16 @@
 """gpualloc setup --fence, as far as it goes on the kernel that is here. Where that lets us, a fence is put
 up around device numbers that no GPU here has; tests/fence has what it does.
 
-Environment: PROBE_PATH, where gpualloc-probe is to be installed."""
+Environment: PROBE_PATH, where gpualloc-probe is to be installed; HAS_FENCE, empty if the command was built
+without the fence."""
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import subprocess
 import sys
+import time
 
 from cli import GPUALLOC, Skip, case, environment, folder, main, ok, refused, run
 from people import two_people
@@ -105,13 +108,112 @@ def without_device_nodes_there_is_nothing_to_fence():
 def where_there_is_no_fence_that_is_said():
     as_root()
     with place() as (_, machine, env):
-        result = run("setup", "--fence", "--check", "--machine", machine, env=env)
-        if result.code == 78:
-            raise Skip(f"no fence here: {result.err.strip()}")
+        needs_fence()
         refused(77, "setup", "--fence", "--check", "--machine", machine, env=env, says=["no fence"])
         assert ok("setup", "--fence", "--remove", env=env) == "there was no fence\n"
         gone = json.loads(ok("setup", "--fence", "--remove", "--json", env=env))
         assert gone == {"schema": 1, "command": "setup", "fence": {"stands": False, "removed": False}}
+
+
+def needs_fence():
+    if not os.environ["HAS_FENCE"]:
+        raise Skip("no fence here: it was built without")
+
+
+def in_namespace(script, *words, env=None):
+    """As root of a mount namespace in which the script has been run."""
+    done = subprocess.run(["unshare", "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh", *words], text=True,
+                          env=environment(**(env or {})), capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    if "mount:" in done.stderr:
+        raise Skip(f"cannot mount: {done.stderr.strip()}")
+    return done
+
+
+@case
+def where_nothing_can_be_pinned_there_is_no_fence():
+    as_root()
+    needs_fence()
+    with place() as (_, machine, env):
+        for hidden in ("tmpfs", "bpf"):
+            # Whatever another file system, or a user, has there under the name of the fence.
+            script = f"mount -t {hidden} {hidden} /sys/fs/bpf; mkdir /sys/fs/bpf/gpualloc /sys/fs/bpf/gpualloc/maps"
+            if hidden == "bpf":
+                script += "; chown 65534 /sys/fs/bpf/gpualloc"
+            done = in_namespace(script, GPUALLOC, "setup", "--fence", "--check", "--machine", machine, env=env)
+            assert done.returncode == 77 and "no fence stands" in done.stderr, done
+            done = in_namespace(script, GPUALLOC, "setup", "--fence", "--remove", env=env)
+            assert done.returncode == 0 and done.stdout == "there was no fence\n", done
+
+
+@case
+def nothing_that_a_user_has_put_there_is_emptied():
+    as_root()
+    needs_fence()
+    with place() as (where, _, env):
+        victim = os.path.join(where, "victim")
+        os.mkdir(victim)
+        with open(os.path.join(victim, "file"), "w", encoding="ascii"):
+            pass
+        script = f"mount -t bpf bpf /sys/fs/bpf; ln -s {victim} /sys/fs/bpf/gpualloc_new"
+        done = in_namespace(script, GPUALLOC, "setup", "--fence", "--remove", env=env)
+        assert done.returncode == 0 and os.path.exists(os.path.join(victim, "file")), done
+
+
+def waits_for_lock(process):
+    with open("/proc/locks", encoding="ascii") as file:
+        return any("->" in line.split() and str(process.pid) in line.split() for line in file)
+
+
+@case
+def two_at_once_change_it_one_after_the_other():
+    as_root()
+    needs_fence()
+    with place() as (_, _, env), open("/run/gpualloc-fence.lock", "w", encoding="ascii") as lock:
+        os.chmod(lock.name, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen([GPUALLOC, "setup", "--fence", "--remove"], env=environment(**env), text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while not waits_for_lock(process):
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.01)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            out, err = process.communicate()
+        assert process.returncode == 0 and out == "there was no fence\n", (out, err)
+
+
+@case
+def who_takes_it_down_is_told_that_it_comes_back():
+    as_root()
+    needs_fence()
+    wants = "/etc/systemd/system/multi-user.target.wants"
+    with place() as (_, _, env):
+        script = f"mkdir -p {wants}; mount -t tmpfs tmpfs {wants}; : >{wants}/gpualloc-fence.service"
+        done = in_namespace(script, GPUALLOC, "setup", "--fence", "--remove", env=env)
+        assert done.returncode == 0 and "systemctl disable --now gpualloc-fence.service" in done.stderr, done
+        done = in_namespace(script, GPUALLOC, "setup", "--fence", "--remove", "-q", env=env)
+        assert done.returncode == 0 and done.stderr == "", done
+
+
+@case
+def a_store_is_kept_if_nobody_knows_whether_a_fence_asks_it():
+    as_root()
+    needs_fence()
+    with place() as (_, _, env):
+        ok("setup", env=env)
+        script = "mount -t bpf bpf /sys/fs/bpf; mkdir /sys/fs/bpf/gpualloc"
+        done = in_namespace(script, GPUALLOC, "setup", "--remove", env=env)
+        assert done.returncode == 75 and "setup --fence --remove" in done.stderr, done
+        ok("setup", "--remove", env=env)
+
+
+@case
+def a_build_without_the_fence_says_so():
+    as_root()
+    if os.environ["HAS_FENCE"]:
+        return
+    with place() as (_, machine, env):
+        for words in (["--machine", machine], ["--check", "--machine", machine], ["--remove"]):
+            refused(78, "setup", "--fence", *words, env=env, says=["built without the fence"])
 
 
 @case

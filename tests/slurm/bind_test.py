@@ -134,6 +134,34 @@ def behind_a_fence_only_what_can_be_opened_counts():
         assert [uuids[open_to_all[int(number)]] for number in numbers] == names, out
 
 
+@case
+def behind_the_machines_fence_there_has_to_be_a_lease():
+    if os.geteuid() != 0:
+        raise Skip("needs root, whose the probe is")
+    probe = os.environ["PROBE_PATH"].lstrip("/")
+
+    def make_devices(one):
+        os.makedirs(one.path("fake", "dev"))
+        os.makedirs(os.path.dirname(one.path("fake", probe)))
+        for number in range(8):
+            with open(one.path("fake", "dev", f"nvidia{number}"), "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0)
+        with open(one.path("fake", probe), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o755)
+
+    with plain_user() as person, \
+            cluster(gpu_node(), person=person, plugstack="optional {plugin} root={where}/fake\n",
+                    prepare=make_devices) as one:
+        words = ("srun", "--gpus=1", "--gpualloc=1", "true")
+        done = one.ask(*words)
+        assert done.code == 1 and "can open none" in done.err and "lease" not in done.err, done
+        # The cluster has given it to who it runs as; that it is root's is what counts.
+        os.chown(one.path("fake", probe), 0, 0)
+        os.chmod(one.path("fake", probe), 0o2755)
+        done = one.ask(*words)
+        assert done.code == 1 and "can open none" in done.err and "mode=lease" in done.err, done
+
+
 FENCED = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup\n"
 CGROUP = "CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainDevices=yes\n"
 

@@ -5,9 +5,13 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 static bool has_probe, has_bit;
 
@@ -180,6 +184,59 @@ static void exemptions_are_named_as_in_the_configuration(void)
 	check_differs(&pair, false, "exempt still: group 45\n");
 }
 
+/* ---- control groups ---- */
+
+/* In a mount namespace of our own; false where that cannot be had. */
+static bool make_groups(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) == 0 &&
+	       mkdir("/sys/fs/cgroup/first", 0755) == 0 &&
+	       mkdir("/sys/fs/cgroup/second", 0755) == 0 &&
+	       mount("none", "/sys/fs/cgroup/second", "cgroup2", 0, NULL) == 0;
+}
+
+static void plan_with(const char *cgroup, struct fence_plan *ret_plan)
+{
+	char path[] = "/tmp/gpualloc-rules-XXXXXX";
+	gpualloc_machine *machine = NULL;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0 && dprintf(fd, "fence-exempt = cgroup %s\n", cgroup) > 0);
+	close(fd);
+	CHECK_INT(setenv("GPUALLOC_CONFIG", path, 1), 0);
+	CHECK_INT(gpualloc_machine_open("dgx1-volta", 0, &machine, NULL), 0);
+	CHECK_INT(fence_plan_make("nvml", machine, ret_plan, NULL), 0);
+	CHECK_INT(unsetenv("GPUALLOC_CONFIG"), 0);
+	gpualloc_machine_free(machine);
+	(void)unlink(path);
+}
+
+static void only_groups_of_the_second_version_and_not_all_of_them(void)
+{
+	static const char *const not_exempt[] = {"/first", "/second", "/missing"};
+	char path[64];
+
+	if (!make_groups())
+		return;
+	for (size_t i = 0; i < sizeof not_exempt / sizeof *not_exempt; i++) {
+		auto_fence_plan struct fence_plan plan = {0};
+
+		plan_with(not_exempt[i], &plan);
+		CHECK_INT(plan.exempt_count, 0);
+		CHECK(plan.name_count == 1 && plan.names[0].is_absent);
+	}
+	(void)snprintf(path, sizeof path, "/sys/fs/cgroup/second/gpualloc-rules-%ld",
+		       (long)getpid());
+	if (mkdir(path, 0755) == 0) {
+		auto_fence_plan struct fence_plan plan = {0};
+
+		plan_with(path + sizeof "/sys/fs/cgroup" - 1, &plan);
+		CHECK(plan.exempt_count == 1 && plan.exempt[0].id > 1);
+		CHECK_INT(rmdir(path), 0);
+	}
+}
+
 static void a_probe_without_its_bit_is_named(void)
 {
 	struct pair pair;
@@ -198,5 +255,7 @@ static const struct test_case cases[] = {
 	{"exemptions are named as in the configuration",
 	 exemptions_are_named_as_in_the_configuration},
 	{"a probe without its bit is named", a_probe_without_its_bit_is_named},
+	{"only groups of the second version, and not all of them",
+	 only_groups_of_the_second_version_and_not_all_of_them},
 };
 TEST_MAIN(cases)

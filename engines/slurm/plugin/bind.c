@@ -7,12 +7,13 @@
 #include "bind.h"
 
 #include "owned.h"
+#include "owner.h"
 #include "variables.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { LIST_MOST = 1 << 16, NAME_MOST = 64 };
+enum { LIST_MOST = 1 << 16, NAME_MOST = 64, PATH_MOST = 512 };
 
 /* What a task has been given, how many of those come first, and what its numbers count. */
 struct share {
@@ -39,6 +40,20 @@ static bool read_variable(spank_t spank, const char *name, size_t limit, struct 
 	       given_read(list, limit, ret_places);
 }
 
+/* The probe's bit says that the administrator's fence stands. */
+static int refuse_all(struct step *step)
+{
+	char probe[PATH_MOST];
+
+	(void)snprintf(probe, sizeof probe, "%s%s", step->settings.root, PROBE_PATH);
+	if (!ga_is_set_gid_of_root(probe))
+		return refuse(step, "this task can open none of the machine's GPUs");
+	return refuse(step, "this task can open none of the machine's GPUs: a fence stands around "
+			    "them (`gpualloc setup --fence`) that only leases open, and in bind "
+			    "mode there is none; lease mode has them (mode=lease in "
+			    "plugstack.conf, and GPUs that Slurm does not give)");
+}
+
 static int find_all(struct step *step, struct share *share)
 {
 	given_reachable(&step->given, step->settings.root, &share->reachable, &share->is_fenced);
@@ -48,7 +63,7 @@ static int find_all(struct step *step, struct share *share)
 		return refuse(step, "the GPUs that Slurm names are not the GPUs of this machine; "
 				    "`gpualloc slurm check` compares gres.conf with it");
 	if (share->all.count == 0)
-		return refuse(step, "this task can open none of the machine's GPUs");
+		return refuse_all(step);
 	if ((size_t)step->asked.count <= share->all.count)
 		return 0;
 	(void)snprintf(step->trouble, sizeof step->trouble,

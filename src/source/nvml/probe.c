@@ -24,10 +24,14 @@ enum { GRACE_MS = 3000, END_MS = 500 };
 
 #define auto_worker ga_cleanup(ga_nvml_worker_free)
 
+bool ga_nvml_is_fenced(const struct ga_source_request *request)
+{
+	return request->probe && !ga_is_root_outside() && ga_is_set_gid_of_root(request->probe);
+}
+
 bool ga_nvml_has_probe(const struct ga_source_request *request)
 {
-	return request->probe && !request->nvml_library && geteuid() != 0 &&
-	       ga_is_set_gid_of_root(request->probe) &&
+	return !request->nvml_library && ga_nvml_is_fenced(request) &&
 	       faccessat(AT_FDCWD, request->probe, X_OK, AT_EACCESS) == 0;
 }
 

@@ -17,9 +17,15 @@
 enum { GA_PROBE_DEADLINE_MOST_MS = 3600000 };
 
 /*
- * Whether to ask the request's probe: only a user who is not root needs it, and only root's file
- * with the set-gid bit, which nobody else may write, gives more rights. Not if the request names a
- * library, which the probe would not load.
+ * Whether the administrator's fence stands between us and some GPU: the request's probe has its
+ * bit, and we are not root. Root of a user namespace is behind it, too.
+ */
+bool ga_nvml_is_fenced(const struct ga_source_request *request);
+
+/*
+ * Whether to ask the request's probe, which only who is behind the fence needs, and which only as
+ * root's file with the set-gid bit, which nobody else may write, has more rights. Not if the
+ * request names a library, which the probe would not load.
  */
 bool ga_nvml_has_probe(const struct ga_source_request *request);
 
