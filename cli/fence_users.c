@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { STATUS_MAX = 1 << 14, GROUPS_MOST = 4096, CAP_SYS_ADMIN_BIT = 21 };
@@ -96,8 +95,7 @@ struct seen {
 	bool has_ledger;
 };
 
-/* Only files of these names are looked at, and no file system is asked what it does not know by
- * itself: it may be one that does not answer. */
+/* Only files of these names are looked at: there are many others. */
 static bool is_of_interest(const char *target)
 {
 	static const char *const starts[] = {"nvidia", "renderD", "card", "accel"};
@@ -115,20 +113,17 @@ static void look_at(const struct fence_plan *plan, const struct stat *ledger, in
 {
 	char target[PATH_MAX];
 	ssize_t size = readlinkat(folder, name, target, sizeof target - 1);
-	struct statx status;
+	struct stat status;
 
 	if (size <= 0)
 		return;
 	target[size] = '\0';
-	if (!is_of_interest(target) ||
-	    statx(folder, name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status) < 0)
+	if (!is_of_interest(target) || ga_file_identify(folder, name, &status) < 0)
 		return;
-	if (makedev(status.stx_dev_major, status.stx_dev_minor) == ledger->st_dev &&
-	    status.stx_ino == ledger->st_ino)
+	if (status.st_dev == ledger->st_dev && status.st_ino == ledger->st_ino)
 		seen->has_ledger = true;
-	for (size_t i = 0; S_ISCHR(status.stx_mode) && i < plan->nodes.count; i++)
-		if (plan->nodes.list[i].number ==
-		    makedev(status.stx_rdev_major, status.stx_rdev_minor))
+	for (size_t i = 0; S_ISCHR(status.st_mode) && i < plan->nodes.count; i++)
+		if (plan->nodes.list[i].number == status.st_rdev)
 			seen->node = &plan->nodes.list[i];
 }
 

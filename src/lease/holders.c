@@ -107,8 +107,8 @@ static bool is_ledger(const struct search *search, int process, const char *fd)
 	char path[32];
 
 	(void)snprintf(path, sizeof path, "fd/%.16s", fd);
-	return fstatat(process, path, &status, 0) == 0 && status.st_dev == search->ledger.st_dev &&
-	       status.st_ino == search->ledger.st_ino;
+	return ga_file_identify(process, path, &status) == 0 &&
+	       status.st_dev == search->ledger.st_dev && status.st_ino == search->ledger.st_ino;
 }
 
 /* 1, 0 or GPUALLOC_ENOMEM; and what the look cost. */

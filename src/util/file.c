@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -169,4 +170,19 @@ int ga_file_put(int fd, const void *data, size_t size)
 	}
 	let_through(&signal, reason == EFBIG);
 	return -reason;
+}
+
+int ga_file_identify(int folder, const char *path, struct stat *ret_status)
+{
+	struct statx known;
+
+	if (statx(folder, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &known) < 0)
+		return -1;
+	*ret_status = (struct stat){
+		.st_mode = known.stx_mode,
+		.st_ino = known.stx_ino,
+		.st_dev = makedev(known.stx_dev_major, known.stx_dev_minor),
+		.st_rdev = makedev(known.stx_rdev_major, known.stx_rdev_minor),
+	};
+	return 0;
 }

@@ -9,6 +9,8 @@
 #include "buffer.h"
 #include "error.h"
 
+#include <sys/stat.h>
+
 /*
  * Reads a file, a pipe or a device up to limit bytes; more is GPUALLOC_EDATA, and a larger regular
  * file is refused without reading it. Messages start with the path.
@@ -31,5 +33,11 @@ int ga_file_put(int fd, const void *data, size_t size);
  */
 long ga_file_peek(const char *root, const char *path, char *text, size_t size);
 bool ga_file_exists(const char *root, const char *path);
+
+/*
+ * Kind, device, inode and device number of a file that somebody else has chosen, without asking a
+ * file system that may not answer: what the kernel knows already is enough. Else as fstatat().
+ */
+int ga_file_identify(int folder, const char *path, struct stat *ret_status);
 
 #endif

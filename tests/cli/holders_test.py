@@ -7,7 +7,8 @@ import os
 import sys
 
 import cli
-from cli import GPUALLOC, case, main
+from cli import GPUALLOC, Skip, case, main
+from hung_file import hung_file
 from leasing import Terminal, store
 from people import shared_store, two_people
 
@@ -45,6 +46,16 @@ def pids_are_those_that_have_the_descriptor():
             cli.refused(77, "leases", "--pids", name, env=env, says=["no lease is called", "`gpualloc leases`"])
         cli.refused(64, "leases", "--pids", lease, "--watch", env=env)
         cli.refused(77, "leases", "--pids", lease, env={"GPUALLOC_STATE_DIR": one.where + "/none/x"})
+
+
+@case
+def a_file_system_that_does_not_answer_keeps_nobody():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with store() as one, hung_file("ledger") as file:
+        holder = one.hold(command=["sh", "-c", "exec 3<&0; echo $GPUALLOC_LEASE; cat <&3 >/dev/null"], pass_fds=[file])
+        assert holder.process.pid in pids_of(one, holder.said)
+        assert holder.end() == 0
 
 
 @case

@@ -3,6 +3,7 @@
 """The administrator and the fence around the machine: what setup and doctor say while it stands, and what
 they do to the probe. In a virtual machine; see vm.py.
 """
+import glob
 import json
 import os
 import re
@@ -233,6 +234,53 @@ def without_the_store_or_with_a_mistake_nothing_half_is_left():
     configure()
     shutil.rmtree(STORE)
     assert "stands" in up() and os.path.exists(LEDGER)  # it makes it
+    check()
+    down()
+
+
+@case
+def where_the_fence_cannot_be_looked_at_nothing_is_taken_from_it():
+    library = glob.glob("/usr/lib/*/libbpf.so.1")[0]
+    install_probe()
+    try:
+        up()
+        subprocess.run(["mount", "--bind", "/dev/null", os.path.realpath(library)], check=True)
+        try:
+            assert "libbpf" in command("setup", "--fence", code=78)
+            assert bits() == (0o2755, 0, PROBE_GROUP), bits()
+            assert "--fence --remove" in command("setup", "--remove", code=75) and os.path.exists(LEDGER)
+            assert "is not known" in command("setup")
+        finally:
+            subprocess.run(["umount", os.path.realpath(library)], check=True)
+        check()
+    finally:
+        down()
+        os.unlink(PROBE)
+
+
+@case
+def a_new_store_that_the_fence_does_not_ask_is_said_to_open_nothing():
+    up()
+    shutil.rmtree(STORE)
+    configure("fence-exempt = user nobody-here")
+    said = command("setup", code=78)
+    assert "no lease in it opens a GPU" in said and os.path.exists(LEDGER), said
+    configure()
+    command("setup")
+    check()
+    down()
+
+
+@case
+def what_a_user_has_put_where_pins_are_is_no_fence():
+    """As it can be where somebody mounted it by hand."""
+    os.chmod("/sys/fs/bpf", 0o1777)
+    os.mkdir(PINS)
+    os.chown(PINS, EVE, EVE)
+    check(code=77)
+    assert "no fence" in down()
+    up()
+    assert os.stat(PINS).st_uid == 0
     check()
     down()
 
