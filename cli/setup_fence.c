@@ -232,6 +232,20 @@ static int no_nodes(const struct fence_plan *plan)
 		    "there is no device node to put a fence around: %s", sentence);
 }
 
+/* A machine file is meant, whatever it was made from; a name of ours has been left in a variable.
+ */
+static bool is_built_in(const struct call *call, const gpualloc_machine *machine)
+{
+	const char *spec = call->value[OPTION_MACHINE], *name;
+
+	if (!spec)
+		spec = getenv("GPUALLOC_MACHINE");
+	for (size_t i = 0; spec && (name = gpualloc_spec_name(i)); i++)
+		if (strcmp(spec, name) == 0)
+			return gpualloc_machine_is_simulated(machine);
+	return false;
+}
+
 static int open_plan(const struct call *call, gpualloc_machine **ret_machine,
 		     struct fence_plan *ret_plan)
 {
@@ -240,6 +254,12 @@ static int open_plan(const struct call *call, gpualloc_machine **ret_machine,
 
 	if (result)
 		return result;
+	if (is_built_in(call, *ret_machine))
+		return fail_usage(
+			call->command,
+			"%s is a simulated machine, and a fence is around this one's GPUs; "
+			"leave out --machine and GPUALLOC_MACHINE",
+			gpualloc_machine_name(*ret_machine));
 	result = fence_plan_make(call->value[OPTION_MACHINE], *ret_machine, ret_plan, error);
 	return result < 0 ? fail_error(result, error) : 0;
 }
@@ -345,6 +365,12 @@ static int check_fence(const struct call *call)
 	if (geteuid() != 0)
 		return check_as_user();
 	result = fence_look(&state, error);
+	if (result < 0 && is_left())
+		return fail(
+			gpualloc_exit_status(result),
+			"the fence cannot be looked at: %s; `gpualloc setup --fence` puts it up "
+			"again",
+			gpualloc_error_message(error));
 	if (result < 0)
 		return fail_error(result, error);
 	result = check_state(&state);

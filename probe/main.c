@@ -103,6 +103,15 @@ static unsigned read_deadline(void)
 	return (unsigned)number;
 }
 
+/* A caller's own set-gid group is another one; in a user namespace both may look like nobody's. */
+static bool has_rights(void)
+{
+	struct stat status;
+
+	return getegid() != getgid() && stat("/proc/self/exe", &status) == 0 &&
+	       status.st_gid == getegid();
+}
+
 /*
  * no_new_privs is not set: where a device node is missing, the driver's library starts
  * nvidia-modprobe, root's own set-uid program, to make it, and would show no GPU without that. All
@@ -121,7 +130,7 @@ int main(int argc, char **argv)
 					     "it, and `gpualloc snapshot` shows what it says\n");
 		return EX_USAGE;
 	}
-	if (getegid() == getgid())
+	if (!has_rights())
 		return ga_nvml_serve_refusal(no_rights, STDOUT_FILENO);
 	if (!raise_limits())
 		return ga_nvml_serve_refusal("does not run within these limits (ulimit -a): too "

@@ -112,6 +112,18 @@ def doctor_runs_out_of_memory():
 
 
 @case
+def taking_a_fence_down_runs_out_of_memory():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    if os.path.exists("/sys/fs/bpf/gpualloc"):
+        raise Skip("a fence stands here")
+    if not os.environ["HAS_FENCE"]:
+        raise Skip("no fence here: it was built without")
+    for form in ([], ["--json"]):
+        check("setup", "--fence", "--remove", *form)
+
+
+@case
 def usage_runs_out_of_memory():
     with folder() as where:
         with open(os.path.join(where, "now"), "w", encoding="utf-8") as file:

@@ -130,6 +130,27 @@ def in_namespace(script, *words, env=None):
 
 
 @case
+def a_simulated_machine_says_nothing_about_these_gpus():
+    as_root()
+    with place() as (_, _, env):
+        refused(64, "setup", "--fence", "--machine", "dgx1-volta", env=env, says=["simulated"])
+        refused(64, "setup", "--fence", env={**env, "GPUALLOC_MACHINE": "dgx1-volta"}, says=["GPUALLOC_MACHINE"])
+        assert not os.path.exists(env["GPUALLOC_STATE_DIR"])
+
+
+@case
+def what_is_half_there_is_not_called_a_fence():
+    as_root()
+    needs_fence()
+    with place() as (_, machine, env):
+        script = "mount -t bpf bpf /sys/fs/bpf; mkdir /sys/fs/bpf/gpualloc"
+        done = in_namespace(script, GPUALLOC, "setup", "--fence", "--check", "--machine", machine, env=env)
+        assert done.returncode == 78 and "cannot be looked at" in done.stderr and "puts it up" in done.stderr, done
+        done = in_namespace(script, GPUALLOC, "setup", "--fence", "--remove", env=env)
+        assert done.returncode == 0 and "the fence is gone" in done.stdout, done
+
+
+@case
 def where_nothing_can_be_pinned_there_is_no_fence():
     as_root()
     needs_fence()
