@@ -126,13 +126,20 @@ def cap(gpu, gi, ci=None):
 
 
 def build_the_scene():
-    os.makedirs(FOLDER, exist_ok=True)
+    """Once, however many tests run in one machine."""
+    if not os.path.exists(FOLDER):
+        build()
+    configure()
+    command("setup")
+
+
+def build():
+    os.makedirs(FOLDER)
     os.chmod(FOLDER, 0o755)
     for name, path in (("dgx1-volta", MACHINE), ("a100-mig", MIG)):
         done = subprocess.run([GPUALLOC, "snapshot", "--machine", name], env=environment(), check=True,
                               capture_output=True, text=True)
         write(path, done.stdout)
-    configure()
     say_what_the_driver_would(mig_minors(), CAPS_MAJOR)
     for i, path in enumerate(NODES):
         node(path, 195, i)
@@ -143,7 +150,6 @@ def build_the_scene():
         for ci in (None, 0, 1):
             path = cap(1, gi, ci)
             node(path, CAPS_MAJOR, int(path.rsplit("cap", 1)[1]))
-    command("setup")
 
 
 def uuids(machine=MACHINE):

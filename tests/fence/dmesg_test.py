@@ -6,7 +6,7 @@ import re
 
 from cli import case, main
 
-BAD = re.compile(r"WARNING:|BUG:|Oops|Call Trace|general protection|rcu.*(stall|detected)|soft lockup|"
+BAD = re.compile(r"WARNING:|BUG:|\bOops|Call Trace|general protection|rcu.*(stall|detected)|soft lockup|"
                  r"hung_task|blocked for more than|Out of memory|oom-kill|scheduling while atomic", re.I)
 
 

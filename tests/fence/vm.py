@@ -170,8 +170,8 @@ def how_fast(cpus, shift):
 def boot(kernel, initrd, lsm, cpus, shift, more):
     """What the guest prints, which is shown while it does."""
     words = ["qemu-system-x86_64", *how_fast(cpus, shift), "-cpu", "max", "-m", "1024", "-no-reboot",
-             "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-kernel", kernel, "-initrd", initrd,
-             "-append", f"console=ttyS0 {more} panic=-1 lsm={lsm}"]
+             "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
+             "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 {more} panic=-1 lsm={lsm}"]
     shown = []
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace") as process:
