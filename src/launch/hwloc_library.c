@@ -2,14 +2,12 @@
 /* Loading hwloc; see hwloc_library.h. */
 #include "hwloc_library.h"
 
+#include "symbols.h"
+
 #include <dlfcn.h>
 #include <stddef.h>
-#include <string.h>
 
-static const struct {
-	const char *name;
-	size_t place; /* in struct ga_hwloc */
-} symbols[] = {
+static const struct ga_symbol symbols[] = {
 #define SYMBOL(name) {"hwloc_" #name, offsetof(struct ga_hwloc, name)},
 	GA_HWLOC_FUNCTIONS(SYMBOL)
 #undef SYMBOL
@@ -17,26 +15,23 @@ static const struct {
 
 static int unusable(struct ga_hwloc *hwloc, const char *why, gpualloc_error *error)
 {
+	int result = ga_error_set(
+		error, GPUALLOC_EIMPOSSIBLE,
+		"binding needs hwloc 2 (libhwloc.so.15), which cannot be loaded: %s", why);
+
+	/* Last, for it makes what dlerror() has said invalid. */
 	ga_hwloc_unload(hwloc);
-	return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
-			    "binding needs hwloc 2 (libhwloc.so.15), which cannot be loaded: %s",
-			    why ? why : "no reason was given");
+	return result;
 }
 
 int ga_hwloc_load(struct ga_hwloc *ret_hwloc, gpualloc_error *error)
 {
 	struct ga_hwloc hwloc = {.library = dlopen("libhwloc.so.15", RTLD_LAZY | RTLD_LOCAL)};
+	const char *why;
 
-	if (!hwloc.library)
-		return unusable(&hwloc, dlerror(), error);
-	for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-		void *address = dlsym(hwloc.library, symbols[i].name);
-
-		if (!address)
-			return unusable(&hwloc, dlerror(), error);
-		/* A function's address comes as a void *; C only lets us copy its bytes. */
-		memcpy((char *)&hwloc + symbols[i].place, &address, sizeof address);
-	}
+	why = ga_symbols_find(hwloc.library, symbols, sizeof symbols / sizeof *symbols, &hwloc);
+	if (why)
+		return unusable(&hwloc, why, error);
 	if (hwloc.get_api_version() >> 16 != HWLOC_API_VERSION >> 16)
 		return unusable(&hwloc, "it is of another version", error);
 	*ret_hwloc = hwloc;
