@@ -2,7 +2,6 @@
 /* Stores and holders for tests; see leasing.h. */
 #include "leasing.h"
 
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,18 +14,10 @@
 static char folder[64];
 static pid_t maker;
 
-static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *walk)
-{
-	(void)status;
-	(void)flag;
-	(void)walk;
-	return remove(path);
-}
-
 static void remove_folder(void)
 {
 	if (getpid() == maker)
-		(void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		(void)test_remove_tree(folder);
 }
 
 const char *leasing_folder(void)

@@ -2,6 +2,7 @@
 /* Runs tests and prints TAP, with one process for each case; see test.h. */
 #include "test.h"
 
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,4 +184,17 @@ int test_main(const struct test_case *cases, size_t count, int argc, char **argv
 		       i + 1, cases[i].name, status == EXIT_SKIPPED ? " # SKIP" : "");
 	}
 	return failed;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+	(void)status;
+	(void)kind;
+	(void)place;
+	return remove(path);
+}
+
+int test_remove_tree(const char *folder)
+{
+	return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

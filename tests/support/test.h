@@ -42,6 +42,9 @@ void test_check_has(const char *file, int line, const char *expression, const ch
 void test_about(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void test_skip(const char *why);
 
+/* Removes a folder and all in it; 0, or -1. */
+int test_remove_tree(const char *folder);
+
 /* A file below tests/, whole; ended by NUL, freed by the caller. */
 char *test_read(const char *path, size_t *ret_size);
 /* The path of a file below tests/ (from TEST_ROOT, which the build sets). */

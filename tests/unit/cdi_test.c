@@ -14,7 +14,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -72,17 +71,9 @@ static void make_root(void)
 	CHECK(mkdtemp(root) != NULL);
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-	(void)status;
-	(void)kind;
-	(void)place;
-	return remove(path);
-}
-
 static void remove_root(void)
 {
-	CHECK_INT(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CHECK_INT(test_remove_tree(root), 0);
 }
 
 static char *whole_document(const struct cdi_asked *asked)

@@ -7,7 +7,6 @@
 #include "test.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +70,9 @@ static void make_text(const char *path, const char *text)
 	make(path, text, strlen(text));
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-	(void)status;
-	(void)kind;
-	(void)place;
-	return remove(path);
-}
-
 static void remove_root(void)
 {
-	(void)nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)test_remove_tree(root);
 }
 
 static void make_root(void)
