@@ -10,7 +10,8 @@
  * the function that calls those modules. The loader takes one kind.
  *
  * The list of locks is read without its lock: nothing that is read is believed before a write lock
- * of one of our own live descriptions is found there, and a walk that was led astray begins again.
+ * of one of our own live descriptions is found there, read twice alike, and a walk that was led
+ * astray begins again. That somebody's lock is not there takes more: see walks_agree().
  */
 #include "kernel_types.h"
 
@@ -30,7 +31,11 @@
 enum { MOST_ERRNO = 4095 };
 enum {
 	ATTEMPTS = 16,
-	MOST_LOCKS = 1 << 20,
+	/* Walks that have to see the same before it is believed that a lock is not there: of ours,
+	 * and of others. */
+	AGREE = 2,
+	AGREE_ON_OTHERS = 4,
+	MOST_LOCKS = 1 << 22, /* that all attempts together look at */
 	MOST_GROUPS = 1 << 16,
 	WORD = 64,
 	MOST_WORDS = 1 << 17
@@ -104,10 +109,14 @@ struct {
 enum { FILTER_BITS = 1024, FILTER_SHIFT = 64 - 10 };
 struct asking {
 	__u64 files[FENCE_MINE];
+	__u64 cookies[FENCE_MINE]; /* by which it is known that the address is still the same file's
+				    */
 	__u64 filter[FILTER_BITS / 64];
 	__u32 count;
+	__u32 match; /* in `files`; FENCE_MINE: in vain */
 
 	__u32 user;
+	__u32 owner;         /* user_of() it */
 	__u64 start, length; /* of the node's extent */
 	__u64 head, at;      /* of the list, as addresses */
 	/* Levels, as bits. */
@@ -115,8 +124,14 @@ struct asking {
 	__u32 users;     /* if all are looked at: or our user's */
 	__u32 strangers; /* if all are looked at: or others' */
 	int deepest;     /* on which our user's locks are that we carry, wherever */
-	bool looks_at_all;
 	__u32 has_ended; /* 0 or 1 */
+	/* Of all walks, also those that did not come to the end. */
+	__u32 ours_so_far, all_so_far;
+	__u32 steps; /* that are left */
+	bool looks_at_all;
+	__u32 wanted;        /* walks that have to agree */
+	__u32 agreeing;      /* that have, one after the other */
+	__u64 sum, last_sum; /* of what they saw, in its order */
 };
 
 struct {
@@ -225,12 +240,38 @@ static __always_inline bool is_live(const struct fence_mark *mark)
 	__u64 file = mark->file;
 	struct fence_description *description = file ? bpf_map_lookup_elem(&live, &file) : 0;
 
-	return description && description->cookie == mark->cookie;
+	return description && description->cookie == (mark->cookie & ~FENCE_SENT);
+}
+
+/* The place of its mark, or -1. */
+__noinline int find_mark(struct fence_marks *marks, __u64 file, __u64 cookie)
+{
+	for (int i = 0; marks && i < FENCE_MARKS; i++)
+		if (marks->list[i].file == file && (marks->list[i].cookie & ~FENCE_SENT) == cookie)
+			return i;
+	return -1;
+}
+
+__noinline int find_dead(struct fence_marks *marks)
+{
+	for (int i = 0; marks && i < FENCE_MARKS; i++)
+		if (!is_live(&marks->list[i]))
+			return i;
+	return -1;
+}
+
+__noinline int find_sent(struct fence_marks *marks)
+{
+	for (int i = 0; marks && i < FENCE_MARKS; i++)
+		if (marks->list[i].cookie & FENCE_SENT)
+			return i;
+	return -1;
 }
 
 /*
- * This process carries it from now on. What others send it never displaces what it has: a mark for
- * that may be missing, and the description is found among the descriptors.
+ * This process carries it from now on. What others send it never displaces what it has, and goes
+ * first when there is no room: a mark for that may be missing, and the description is found among
+ * the descriptors.
  */
 __noinline int carry(__u64 key, bool is_sent)
 {
@@ -238,23 +279,26 @@ __noinline int carry(__u64 key, bool is_sent)
 	struct fence_marks *marks = bpf_task_storage_get(&carried, task->group_leader, 0,
 							 BPF_LOCAL_STORAGE_GET_F_CREATE);
 	struct fence_description *description = bpf_map_lookup_elem(&live, &key);
-	int place = -1;
+	__u64 cookie;
+	int place;
 
 	if (!marks || !description)
 		return 0;
-	for (int i = 0; i < FENCE_MARKS; i++) {
-		if (marks->list[i].file == key && marks->list[i].cookie == description->cookie)
-			return 0;
-		if (place < 0 && !is_live(&marks->list[i]))
-			place = i;
-	}
+	cookie = description->cookie;
+	place = find_mark(marks, key, cookie);
+	if (place >= 0 && is_sent)
+		return 0;
+	if (place < 0)
+		place = find_dead(marks);
 	if (place < 0 && is_sent)
 		return 0;
+	if (place < 0)
+		place = find_sent(marks);
 	if (place < 0)
 		place = (int)(marks->next++ % FENCE_MARKS);
 	place &= FENCE_MARKS - 1;
 	marks->list[place].file = 0;
-	marks->list[place].cookie = description->cookie;
+	marks->list[place].cookie = cookie | (is_sent ? FENCE_SENT : 0);
 	marks->list[place].file = key;
 	return 0;
 }
@@ -273,7 +317,7 @@ static __always_inline void clear(struct asking *asking)
 }
 
 /* False if there is no room. */
-static __always_inline bool add(struct asking *asking, __u64 file)
+static __always_inline bool add(struct asking *asking, __u64 file, __u64 cookie)
 {
 	__u32 place = asking->count, bit = filter_bit(file);
 
@@ -284,6 +328,7 @@ static __always_inline bool add(struct asking *asking, __u64 file)
 	/* The verifier has to see the bound where it is used. */
 	barrier_var(place);
 	asking->files[place & (FENCE_MINE - 1)] = file;
+	asking->cookies[place & (FENCE_MINE - 1)] = cookie;
 	return true;
 }
 
@@ -297,7 +342,7 @@ __noinline int gather_marks(struct asking *asking)
 	clear(asking);
 	for (int i = 0; marks && i < FENCE_MARKS; i++)
 		if (is_live(&marks->list[i]))
-			(void)add(asking, marks->list[i].file);
+			(void)add(asking, marks->list[i].file, marks->list[i].cookie & ~FENCE_SENT);
 	return asking->count > 0;
 }
 
@@ -306,6 +351,25 @@ struct scan {
 	struct file **files;
 	unsigned long *open;
 };
+
+/*
+ * Another thread may close it meanwhile, and somebody else's be at its address: a cookie that was
+ * read while the descriptor was ours is ours. False if there is no room.
+ */
+static __always_inline bool add_descriptor(struct asking *asking, struct file **slot, __u64 key)
+{
+	struct fence_description *description = bpf_map_lookup_elem(&live, &key);
+	__u64 cookie = description ? description->cookie : 0;
+	struct file *file = 0;
+
+	if (!description || bpf_probe_read_kernel(&file, sizeof file, slot) != 0 ||
+	    (__u64)file != key)
+		return true;
+	/* What others have sent leaves room for our own. */
+	if (asking->count >= FENCE_FOREIGN && description->user != asking->owner)
+		return true;
+	return add(asking, key, cookie);
+}
 
 /* Looks at the descriptors of one word of the table's bits. */
 static long scan_word(__u32 index, void *context)
@@ -316,15 +380,13 @@ static long scan_word(__u32 index, void *context)
 	if (bpf_probe_read_kernel(&word, sizeof word, scan->open + index) != 0)
 		return 1;
 	for (int bit = 0; bit < WORD && word; bit++, word >>= 1) {
-		struct file *file = 0;
+		struct file **slot = scan->files + (__u64)index * WORD + bit, *file = 0;
 
-		if (!(word & 1) ||
-		    bpf_probe_read_kernel(&file, sizeof file,
-					  scan->files + (__u64)index * WORD + bit) != 0 ||
-		    !file || !is_ledger_at(file))
+		if (!(word & 1) || bpf_probe_read_kernel(&file, sizeof file, slot) != 0 || !file ||
+		    !is_ledger_at(file))
 			continue;
 		/* Those of before the fence was put up are not known yet. */
-		if (note((__u64)file, false) && !add(scan->asking, (__u64)file))
+		if (note((__u64)file, false) && !add_descriptor(scan->asking, slot, (__u64)file))
 			return 1;
 	}
 	return 0;
@@ -351,8 +413,9 @@ __noinline int gather_descriptors(struct asking *asking)
 
 struct lock {
 	__u64 file;
+	__u64 owner;
 	__u64 start, end; /* both inclusive */
-	bool is_write;
+	__u64 is_write;
 };
 
 static __always_inline void read_place(struct list_head *link, struct lock *lock)
@@ -362,6 +425,7 @@ static __always_inline void read_place(struct list_head *link, struct lock *lock
 			(void *)link -
 			bpf_core_field_offset(struct file_lock___before_6_9, fl_list);
 
+		lock->owner = (__u64)BPF_CORE_READ(old, fl_owner);
 		lock->start = (__u64)BPF_CORE_READ(old, fl_start);
 		lock->end = (__u64)BPF_CORE_READ(old, fl_end);
 		lock->is_write = BPF_CORE_READ(old, fl_type) == F_WRLCK;
@@ -369,6 +433,7 @@ static __always_inline void read_place(struct list_head *link, struct lock *lock
 		struct file_lock *new =
 			(void *)link - bpf_core_field_offset(struct file_lock, c.flc_list);
 
+		lock->owner = (__u64)BPF_CORE_READ(new, c.flc_owner);
 		lock->start = (__u64)BPF_CORE_READ(new, fl_start);
 		lock->end = (__u64)BPF_CORE_READ(new, fl_end);
 		lock->is_write = BPF_CORE_READ(new, c.flc_type) == F_WRLCK;
@@ -391,30 +456,54 @@ static __always_inline __u64 read_file(struct list_head *link)
 	}
 }
 
+/*
+ * What was a lock of ours may be freed, and somebody else's when the rest of it is read: both are
+ * read twice.
+ */
+static __always_inline bool read_lock(struct list_head *link, struct lock *lock)
+{
+	struct lock again = {0};
+
+	read_place(link, lock);
+	again.file = read_file(link);
+	read_place(link, &again);
+	return again.file == lock->file && again.owner == lock->owner &&
+	       again.start == lock->start && again.end == lock->end &&
+	       again.is_write == lock->is_write;
+}
+
 struct search {
-	const struct asking *asking;
+	struct asking *asking;
 	__u64 file;
-	bool found;
 };
 
 static long search_step(__u32 index, void *context)
 {
 	struct search *search = context;
 
-	search->found = search->asking->files[index & (FENCE_MINE - 1)] == search->file;
-	return search->found;
+	if (search->asking->files[index & (FENCE_MINE - 1)] != search->file)
+		return 0;
+	search->asking->match = index;
+	return 1;
 }
 
 /* Most locks are somebody else's, which the filter tells at once. */
-static __always_inline bool is_ours(const struct asking *asking, __u64 file)
+static __always_inline bool is_ours(struct asking *asking, __u64 file)
 {
-	__u32 bit = filter_bit(file);
+	__u32 bit = filter_bit(file), match;
 	struct search search = {.asking = asking, .file = file};
+	struct fence_description *description;
 
 	if (!(asking->filter[bit / 64 & (FILTER_BITS / 64 - 1)] >> (bit & 63) & 1))
 		return false;
+	asking->match = FENCE_MINE;
 	bpf_loop(asking->count, search_step, &search, 0);
-	return search.found;
+	match = asking->match;
+	if (match >= FENCE_MINE)
+		return false;
+	/* Ours may be closed since, and another one be at its address. */
+	description = bpf_map_lookup_elem(&live, &file);
+	return description && description->cookie == asking->cookies[match & (FENCE_MINE - 1)];
 }
 
 static __always_inline __u32 levels_in_extent(const struct asking *asking, const struct lock *lock)
@@ -445,11 +534,13 @@ static __always_inline void count_lock(struct asking *asking, const struct lock 
 	/* What another user sent us widens what we may, and never narrows it. */
 	if (ours && level > asking->deepest && is_users(asking, lock->file))
 		asking->deepest = level;
-	if (ours)
+	/* The library's locks belong to the description. */
+	if (ours && lock->owner == lock->file)
 		asking->ours |= levels;
-	if (!asking->looks_at_all || !levels)
+	if (!asking->looks_at_all || !levels || (!ours && !is_ledger_at((struct file *)lock->file)))
 		return;
-	if (ours || is_users(asking, lock->file))
+	/* Root's are everybody's who is root in some container. */
+	if (ours || (asking->user != 0 && is_users(asking, lock->file)))
 		asking->users |= levels;
 	else
 		asking->strangers |= levels;
@@ -462,6 +553,9 @@ static long walk_step(__u32 index, void *context)
 	struct lock lock = {0};
 	bool ours;
 
+	if (asking->steps == 0)
+		return 1;
+	asking->steps--;
 	if ((__u64)next == asking->head) {
 		asking->has_ended = 1;
 		return 1;
@@ -471,13 +565,26 @@ static long walk_step(__u32 index, void *context)
 		return 1;
 	asking->at = (__u64)next;
 	lock.file = read_file(next);
+	asking->sum = (asking->sum ^ (__u64)next ^ lock.file) * 0x100000001b3ULL;
 	ours = is_ours(asking, lock.file);
 	if (!ours && !asking->looks_at_all)
 		return 0;
-	read_place(next, &lock);
+	if (!read_lock(next, &lock))
+		return 1;
 	if (lock.is_write && lock.start < FENCE_DEVICES_END)
 		count_lock(asking, &lock, ours);
 	return 0;
+}
+
+/*
+ * A lock on which we stand may be set once more, behind others, and those are passed over. So that
+ * a lock is not there is believed only if several walks saw the same ones in the same order.
+ */
+static __always_inline bool walks_agree(struct asking *asking)
+{
+	asking->agreeing = asking->sum == asking->last_sum ? asking->agreeing + 1 : 1;
+	asking->last_sum = asking->sum;
+	return asking->agreeing >= asking->wanted;
 }
 
 static long walk_once(__u32 index, void *context)
@@ -490,12 +597,20 @@ static long walk_once(__u32 index, void *context)
 	asking->strangers = 0;
 	asking->deepest = -1;
 	asking->has_ended = 0;
+	asking->sum = 0;
 	bpf_loop(MOST_LOCKS, walk_step, context, 0);
-	return asking->has_ended & 1;
+	asking->ours_so_far |= asking->ours;
+	asking->all_so_far |= asking->users | asking->strangers;
+	if (!(asking->has_ended & 1))
+		return asking->steps == 0;
+	return walks_agree(asking) || (!asking->looks_at_all && asking->ours);
 }
 
-/* The ledger is that of a description. 0 if its list changed again and again as it was read. */
-__noinline int walk(struct asking *asking, __u64 description, bool looks_at_all)
+/*
+ * The ledger is that of a description. What we carry is believed as it is seen, unless all are
+ * looked at. 0 if its list changed again and again as it was read, or is endless.
+ */
+__noinline int walk(struct asking *asking, __u64 description, bool looks_at_all, __u32 wanted)
 {
 	const struct file *file = (const struct file *)description;
 	struct file_lock_context *locks = BPF_CORE_READ(file, f_inode, i_flctx);
@@ -504,8 +619,15 @@ __noinline int walk(struct asking *asking, __u64 description, bool looks_at_all)
 		return 0;
 	asking->head = (__u64)locks + bpf_core_field_offset(struct file_lock_context, flc_posix);
 	asking->looks_at_all = looks_at_all;
+	asking->wanted = wanted;
+	asking->agreeing = 0;
+	asking->ours_so_far = 0;
+	asking->all_so_far = 0;
+	asking->has_ended = 0;
+	asking->steps = MOST_LOCKS;
 	bpf_loop(ATTEMPTS, walk_once, &asking, 0);
-	return asking->has_ended & 1;
+	return asking->has_ended & 1 &&
+	       (asking->agreeing >= wanted || (!looks_at_all && asking->ours));
 }
 
 /*
@@ -513,13 +635,13 @@ __noinline int walk(struct asking *asking, __u64 description, bool looks_at_all)
  * nobody, and everybody may lock what is free on some level. An outer lease may end before the
  * inner.
  */
-static __always_inline bool opens_deeper(const struct asking *asking)
+static __always_inline bool opens_deeper(const struct asking *asking, bool may_be_nobodys)
 {
 	for (int level = 0; level < FENCE_LEVELS; level++) {
-		__u32 above = (1U << level) - 1;
+		__u32 others = ((1U << level) - 1) & ~asking->users;
 
 		if (level >= asking->deepest && asking->ours & 1U << level &&
-		    !(asking->strangers & ~asking->users & above))
+		    (!others || (may_be_nobodys && !(asking->strangers & others))))
 			return true;
 	}
 	return false;
@@ -528,11 +650,19 @@ static __always_inline bool opens_deeper(const struct asking *asking)
 /* Whether what we carry opens the extent. An inner lease narrows: only the deepest level counts. */
 __noinline int opens(struct asking *asking)
 {
-	if (!asking || !walk(asking, asking->files[0], false) || !asking->ours)
+	if (!asking)
+		return 0;
+	/* Who changes the list all the time, or makes it endless, takes nobody's right. */
+	if (!walk(asking, asking->files[0], false, AGREE))
+		return asking->ours_so_far & 1;
+	if (!asking->ours)
 		return 0;
 	if (asking->deepest <= 0 && asking->ours & 1)
 		return 1;
-	return walk(asking, asking->files[0], true) && opens_deeper(asking);
+	(void)walk(asking, asking->files[0], true, 1);
+	if (opens_deeper(asking, false))
+		return 1;
+	return walk(asking, asking->files[0], true, AGREE_ON_OTHERS) && opens_deeper(asking, true);
 }
 
 /* ---- who needs no lease ---- */
@@ -609,7 +739,7 @@ static long look_from(void *map, __u64 *key, struct fence_description *value,
 
 	if (!is_ledger_at(file))
 		return 0;
-	(void)walk(asking, *key, true);
+	(void)walk(asking, *key, true, AGREE);
 	return 1;
 }
 
@@ -617,9 +747,9 @@ static long look_from(void *map, __u64 *key, struct fence_description *value,
 static __always_inline bool is_leased(struct asking *asking)
 {
 	clear(asking);
-	asking->has_ended = 0;
+	asking->all_so_far = 0;
 	bpf_for_each_map_elem(&live, look_from, &asking, 0);
-	return asking->has_ended && (asking->users | asking->strangers);
+	return asking->all_so_far != 0;
 }
 
 /* ---- may it ---- */
@@ -640,6 +770,7 @@ static __always_inline bool has_right(const struct fence_settings *set, const st
 	if (!ask || extent->length == 0)
 		return false;
 	ask->user = BPF_CORE_READ(cred, euid.val);
+	ask->owner = user_of(cred);
 	ask->start = extent->start;
 	ask->length = extent->length;
 	return carries(ask) || (set->cgroups > 0 && is_in_cgroup() && is_leased(ask));

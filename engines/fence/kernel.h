@@ -16,6 +16,8 @@ enum { FENCE_LEVELS = 8, FENCE_LEVEL_BITS = 29 };
 /* Descriptions of the ledger that a process carries whether or not they are still open in it, and
  * how many more are looked at among its descriptors. */
 enum { FENCE_MARKS = 64, FENCE_MINE = 256 };
+/* Where so many are known, those that others opened are not looked at any more. */
+enum { FENCE_FOREIGN = 192 };
 
 enum { FENCE_NODES = 16384, FENCE_EXEMPT = 256 };
 /* Open file descriptions of the ledger: of all, of root, of another user. */
@@ -55,8 +57,9 @@ struct fence_description {
 };
 
 struct fence_mark {
-	unsigned long long file, cookie;
+	unsigned long long file, cookie; /* and FENCE_SENT if others sent it */
 };
+#define FENCE_SENT (1ULL << 63)
 
 /* In `carried`, of the leader of a process's threads. */
 struct fence_marks {

@@ -92,6 +92,7 @@ struct file {
 /* A lock, before Linux 6.9. */
 struct file_lock___before_6_9 {
 	struct list_head fl_list;
+	void *fl_owner;
 	unsigned char fl_type;
 	struct file *fl_file;
 	loff_t fl_start, fl_end;
@@ -99,6 +100,7 @@ struct file_lock___before_6_9 {
 
 struct file_lock_core {
 	struct list_head flc_list;
+	void *flc_owner;
 	unsigned char flc_type;
 	struct file *flc_file;
 };

@@ -7,6 +7,7 @@
 #include "maps.h"
 #include "object.h"
 #include "pins.h"
+#include "preemption.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-enum { LOG_SIZE = 16 << 20, NEEDS_MAJOR = 5, NEEDS_MINOR = 17 };
+enum { LOG_SIZE = 16 << 20 };
+/* Loops in programs; security modules' programs that do not get into each other's way. */
+enum { NEEDS_MAJOR = 5, NEEDS_MINOR = 17, APART_MAJOR = 6, APART_MINOR = 2 };
 
 /* In the order in which they are attached: who marks comes before who refuses. */
 static const char *const hooks[] = {"file_free", "task_alloc",   "bprm_check_security",
@@ -43,12 +46,12 @@ static void loading_clear(struct loading *loading)
 
 /* ---- can this kernel ---- */
 
-static bool is_too_old(const char *release)
+static bool is_older(const char *release, int than_major, int than_minor)
 {
 	char *end;
 	long major = strtol(release, &end, 10), minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
 
-	return major < NEEDS_MAJOR || (major == NEEDS_MAJOR && minor < NEEDS_MINOR);
+	return major < than_major || (major == than_major && minor < than_minor);
 }
 
 static bool is_locked_down(void)
@@ -64,7 +67,7 @@ static int check_kernel(gpualloc_error *error)
 {
 	struct utsname name;
 
-	if (uname(&name) == 0 && is_too_old(name.release))
+	if (uname(&name) == 0 && is_older(name.release, NEEDS_MAJOR, NEEDS_MINOR))
 		return ga_error_set(error, GPUALLOC_EIMPOSSIBLE,
 				    "the fence needs Linux %d.%d (loops in BPF), and this is %s",
 				    NEEDS_MAJOR, NEEDS_MINOR, name.release);
@@ -78,6 +81,33 @@ static int check_kernel(gpualloc_error *error)
 				    "this kernel is locked down (lockdown=confidentiality), so the "
 				    "fence cannot read whose locks the ledger has");
 	return 0;
+}
+
+/*
+ * Where the kernel takes the processor from a process while it is in one of our programs, others
+ * there go past that program, and are not asked, if it is attached to a function. A security
+ * module's is run again, but before Linux 6.2 it does not get at what processes carry meanwhile.
+ */
+static bool stays_whole(enum fence_kind kind)
+{
+	struct utsname name;
+
+	return kind == FENCE_LSM && uname(&name) == 0 &&
+	       !is_older(name.release, APART_MAJOR, APART_MINOR);
+}
+
+static int check_preemption(enum fence_kind kind, gpualloc_error *error)
+{
+	if (stays_whole(kind) || !preemption_is_anywhere())
+		return 0;
+	return ga_error_set(
+		error, GPUALLOC_EIMPOSSIBLE,
+		"this kernel interrupts its own work for other processes (preempt=full or lazy), "
+		"and the fence might not be asked about those: it has to be %s, or started with "
+		"preempt=voluntary",
+		kind == FENCE_LSM ? "Linux 6.2 or newer"
+				  : "Linux 6.2 or newer with `bpf` among its security modules "
+				    "(lsm=)");
 }
 
 /* `bpf` may be one of several: "lockdown,capability,landlock,bpf". */
@@ -359,6 +389,9 @@ int fence_raise(const struct fence_rules *rules, gpualloc_error *error)
 	if (result < 0)
 		return result;
 	loading.kind = kind_here();
+	result = check_preemption(loading.kind, error);
+	if (result < 0)
+		return result;
 	is_there = look(&loading.bpf, &state, &settings, NULL) == 0;
 	if (is_there && state.stands && settings.build == build_of_object() &&
 	    settings.kind == (unsigned)loading.kind)

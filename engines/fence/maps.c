@@ -95,9 +95,14 @@ static int write_nodes(const struct bpf_library *bpf, int map, const struct fenc
 	int more;
 
 	for (size_t i = 0; i < rules->node_count; i++) {
-		struct fence_extent extent = {rules->nodes[i].start, rules->nodes[i].length};
+		struct fence_extent extent = {rules->nodes[i].start, rules->nodes[i].length}, old;
 
 		key = kernel_number(rules->nodes[i].number);
+		/* The kernel uses an entry's memory for the next one at once, while somebody may
+		 * still read it: what stays as it is must not be touched. */
+		if (bpf->bpf_map_lookup_elem(map, &key, &old) == 0 && old.start == extent.start &&
+		    old.length == extent.length)
+			continue;
 		if (bpf->bpf_map_update_elem(map, &key, &extent, BPF_ANY) < 0)
 			return failed("nodes", error);
 	}

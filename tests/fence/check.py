@@ -26,8 +26,10 @@ WITH_BPF, WITHOUT = "landlock,bpf", "landlock"
 JOB = os.path.join(vm.ROOT, "tests/cli/fence_test.py")
 ADMIN = os.path.join(HERE, "admin_test.py")
 # Of the fence around a machine: what it promises, and the same when many want it.
-BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "dmesg_test.py")]
+BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "levels_test.py", "preempted_test.py",
+                                                   "dmesg_test.py")]
 MANY = [os.path.join(HERE, name) for name in ("rush_test.py", "dmesg_test.py")]
+PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
 OLD = [os.path.join(HERE, "refused_test.py")]
 
 
@@ -45,11 +47,11 @@ class Runs:
     def note(self, text):
         self.lines.append(text)
 
-    def boot(self, kernel, lsm, tests, leases=0):
+    def boot(self, kernel, lsm, tests, leases=0, more="quiet"):
         """Leases that many want are taken on two processors: there they get in each other's way."""
         begin = time.monotonic()
         shown = vm.run(kernel, self.build, tests, lsm=lsm, cpus=2 if leases else 1,
-                       settings={"LEASES": str(leases)})
+                       settings={"LEASES": str(leases)}, more=more)
         good = vm.is_good(shown)
         number = len(re.findall("^ok ", shown, re.M))
         bad = len(re.findall("^not ok ", shown, re.M))
@@ -71,6 +73,7 @@ def try_all(runs, folder, suites):
     if own:
         runs.behind(own, WITH_BPF, LEASES - 2 * share, JOB, ADMIN)
         runs.behind(own, WITHOUT, share)
+        runs.boot(own, WITHOUT, PREEMPTED, more="quiet preempt=full")
     else:
         runs.note("none this Debian's own kernel cannot be had")
     for suite in suites or NEWER:
