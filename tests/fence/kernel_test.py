@@ -385,6 +385,21 @@ def descriptions_that_others_push_over_cost_nobody_a_right():
 
 
 @standing
+def nor_if_it_opens_more_itself():
+    ann, eve = lease(5), somebody(EVE)
+    child = ann.child()
+    child.close(int(child.variable("GPUALLOC_FD")))
+    child.listen("more")
+    eve.connect("more")
+    child.accept("more")
+    for _ in range(70):
+        eve.send("more", eve.keep(LEDGER))
+        assert len(child.receive("more")) == 1
+        child.close(child.keep(LEDGER))
+    only(child, 5)
+
+
+@standing
 def nor_do_those_with_deeper_locks():
     ann, eve = lease(5), somebody(EVE)
     ann.listen("deeper")

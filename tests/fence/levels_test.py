@@ -5,12 +5,11 @@ below somebody else's lease. Runs as root in a virtual machine (vm.py); with pre
 list of locks is interrupted while they are moved."""
 import fcntl
 import os
-import struct
 import time
 
 from behind import (ANN, BOB, EVE, LEDGER, LEVEL, NODES, PERM, behind as standing, inside, lease,
                     nothing, only, region, run, somebody, uuids)
-from puppet import SETLK, try_to_open
+from puppet import lock, try_to_open
 
 MOVED, SECONDS = 100, 20
 SPARE = region("GPU-not-of-this-machine")
@@ -55,10 +54,6 @@ def the_outer_lease_may_be_another_process_of_the_users():
     only(other, 5)
     ann.kill()
     only(other, 5)
-
-
-def lock(fd, start, length, kind=fcntl.F_WRLCK):
-    fcntl.fcntl(fd, SETLK, struct.pack("hhqqiq", kind, 0, start, length, 0, 0))
 
 
 def move_all(near, far):

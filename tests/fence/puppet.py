@@ -57,6 +57,10 @@ def try_to_open(path, flags=os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY):
     return 0
 
 
+def lock(fd, start, length, kind=fcntl.F_WRLCK):
+    fcntl.fcntl(fd, SETLK, struct.pack("hhqqiq", kind, 0, start, length, 0, 0))
+
+
 class Hands:
     """What a puppet can be told."""
 
@@ -83,7 +87,7 @@ class Hands:
             os.dup(fd)
 
     def lock(self, fd, start, length, kind=fcntl.F_WRLCK):
-        fcntl.fcntl(fd, SETLK, struct.pack("hhqqiq", kind, 0, start, length, 0, 0))
+        lock(fd, start, length, kind)
 
     def loop(self, path):
         self.loops[path] = Loop(path)
