@@ -103,7 +103,8 @@ static int check_preemption(enum fence_kind kind, gpualloc_error *error)
 	return ga_error_set(
 		error, GPUALLOC_EIMPOSSIBLE,
 		"this kernel interrupts its own work for other processes (preempt=full or lazy), "
-		"and the fence might not be asked about those: it has to be %s, or started with "
+		"and the fence might not be asked about those: it has to be %s, or, before "
+		"Linux 7, started with "
 		"preempt=voluntary",
 		kind == FENCE_LSM ? "Linux 6.2 or newer"
 				  : "Linux 6.2 or newer with `bpf` among its security modules "
