@@ -56,6 +56,11 @@ def inside():
                 "a GPU, not leased": cost(FULL), "start of `run -- true`": start()}
 
     down()
+    fenced = [*lease[:3], "--fence", *lease[3:]]
+    print(f"\n{'':24}{'run':>12}{'run --fence':>12}{'ratio':>8}{'more':>10}")
+    for name, path in (("/dev/null", "/dev/null"), ("a file", regular), ("a GPU, leased", behind.NODES[0])):
+        base, value = cost(path, *lease), cost(path, *fenced)
+        print(f"{name:24}{base:12}{value:12}{value / base:8.2f}{value - base:10}")
     without = row()
     up()
     behind_it = row()
