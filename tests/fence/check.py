@@ -30,6 +30,11 @@ ADMIN = os.path.join(HERE, "admin_test.py")
 BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "levels_test.py", "preempted_test.py",
                                                    "dmesg_test.py")]
 MANY = [os.path.join(HERE, name) for name in ("rush_test.py", "dmesg_test.py")]
+# What leases promise, with the fence up.
+LEASED = [os.path.join(HERE, "up_test.py"), *[os.path.join(vm.ROOT, f"tests/promise/{name}_test.py") for name in (
+    "01_revived_lease", "03_removed_store", "05_no_company", "07_close_range", "09_budgets", "10_queue_numbers",
+    "12_keeper_door", "14_ledger_written_to", "18_second_attack", "19_what_happens_with")],
+    os.path.join(HERE, "dmesg_test.py")]
 PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
 QUICK = [os.path.join(HERE, name) for name in ("kernel_test.py", "dmesg_test.py")]
 OLD = [os.path.join(HERE, "refused_test.py")]
@@ -74,6 +79,7 @@ def try_all(runs, folder, suites):
     own = fetch(folder)
     if own:
         runs.behind(own, WITH_BPF, LEASES - 2 * share, JOB, ADMIN)
+        runs.boot(own, WITH_BPF, LEASED)
         runs.behind(own, WITHOUT, share)
         runs.boot(own, WITHOUT, PREEMPTED, more="quiet preempt=full")
     else:

@@ -27,8 +27,8 @@ PROGRAMS = ["cat", "chmod", "cp", "env", "echo", "false", "id", "ln", "ls", "mkd
 # What a program of ours loads when it is needed, as far as it is here.
 LOADED = ["libbpf.so.1", "libgcc_s.so.1", "libnss_files.so.2"]
 USERS = {"root": 0, "ann": 1001, "bob": 1002, "eve": 1003, "watcher": 1004}
-BUILT = ["cli/gpualloc", "src/api/libgpualloc.so.1", "tests/cli/old_landlock.so",
-         "tests/fakes/libnvidia-ml.so.1", "tests/fence/opens", "tests/fence/rush"]
+BUILT = ["cli/gpualloc", "compat/create_cudawrap", "compat/cudawrap", "compat/getgpu", "src/api/libgpualloc.so.1",
+         "tests/cli/old_landlock.so", "tests/fakes/libnvidia-ml.so.1", "tests/fence/opens", "tests/fence/rush"]
 GROUPS = {**USERS, "gpualloc-probe": 990, "monitoring": 2001}
 # Of Python's library, what no test needs and is large.
 LEFT_OUT = re.compile("/(__pycache__|test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data|"
@@ -40,6 +40,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t securityfs security /sys/kernel/security; mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
+mkdir -p /dev/pts; mount -t devpts -o ptmxmode=666 terminals /dev/pts
 mount -t tmpfs -o mode=755 run /run; mount -t tmpfs -o mode=1777 tmp /tmp
 # Nobody looks for the driver of a node that has none: that would start a program each time.
 echo >/proc/sys/kernel/modprobe
@@ -151,6 +152,8 @@ def make_initrd(build, tests, settings):
                    "RUSH": os.path.join(build, "tests/fence/rush"),
                    "TEST_ROOT": os.path.join(ROOT, "tests"),
                    "PYTHONPATH": os.path.join(ROOT, "tests/cli") + ":" + os.path.join(ROOT, "tests/fence"),
+                   "COMPAT": os.path.join(build, "compat"),
+                   "FAKE_DIR": os.path.join(build, "tests/fakes"),
                    "FAKE_NVML": os.path.join(build, "tests/fakes/libnvidia-ml.so.1"),
                    "OLD_LANDLOCK": os.path.join(build, "tests/cli/old_landlock.so"), **settings}
     initrd.file("/init", INIT.format(
