@@ -10,13 +10,14 @@
 #include "preemption.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 
-enum { LOG_SIZE = 16 << 20 };
+enum { LOG_SIZE = 16 << 20, HEAR_ATTEMPTS = 100 };
 /* Loops in programs; security modules' programs that do not get into each other's way. */
 enum { NEEDS_MAJOR = 5, NEEDS_MINOR = 17, APART_MAJOR = 6, APART_MINOR = 2 };
 
@@ -286,18 +287,63 @@ static int attach(const struct loading *loading, const char *hook, gpualloc_erro
 	return result;
 }
 
-/* From here on it refuses. */
+/* How many descriptions of the ledger of root's are known. */
+static uint64_t count_known(const struct bpf_library *bpf, int map)
+{
+	uint32_t root = 0;
+	uint64_t count = 0;
+
+	return bpf->bpf_map_lookup_elem(map, &root, &count) < 0 ? 0 : count;
+}
+
+/*
+ * Opens the ledger, which a fence that works hears. One that does not would refuse everybody: so it
+ * is where a file's device has another number inside of the kernel, as on btrfs.
+ */
+static int check_hears(const struct bpf_library *bpf, const char *folder, const char *ledger,
+		       gpualloc_error *error)
+{
+	ga_auto_close int map = -1;
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "%s/maps/opened", folder);
+	map = bpf->bpf_obj_get(path);
+	if (map < 0)
+		return ga_error_errno(error, GPUALLOC_EIMPOSSIBLE, errno, "%s", path);
+	/* Others of root's may close theirs meanwhile. */
+	for (int attempt = 0; attempt < HEAR_ATTEMPTS; attempt++) {
+		uint64_t before = count_known(bpf, map);
+		ga_auto_close int fd = open(ledger, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		if (fd < 0)
+			return ga_error_errno(error, GPUALLOC_EPERM, errno, "%s", ledger);
+		if (count_known(bpf, map) > before)
+			return 0;
+	}
+	return ga_error_set(
+		error, GPUALLOC_EIMPOSSIBLE,
+		"the fence does not notice who opens %s, so it could not tell who has a "
+		"lease: the store may be on a file system (such as btrfs) whose files the "
+		"kernel knows under other numbers",
+		ledger);
+}
+
+/* At its end it refuses. */
 static int arm(const struct loading *loading, const struct fence_rules *rules,
 	       gpualloc_error *error)
 {
 	auto_fence_maps struct fence_maps maps = FENCE_MAPS_CLOSED;
 	struct fence_settings settings = {.since = (unsigned long long)time(NULL),
 					  .build = build_of_object(),
-					  .armed = 1,
 					  .kind = loading->kind,
 					  .layout = FENCE_LAYOUT};
 	int result = fence_maps_open(&loading->bpf, FENCE_NEW, &maps, error);
 
+	if (result == 0)
+		result = fence_rules_write(&loading->bpf, &maps, rules, &settings, error);
+	if (result == 0)
+		result = check_hears(&loading->bpf, FENCE_NEW, rules->ledger, error);
+	settings.armed = 1;
 	return result == 0 ? fence_rules_write(&loading->bpf, &maps, rules, &settings, error)
 			   : result;
 }
