@@ -138,12 +138,17 @@ def relay(one):
 
 @case
 def holding_the_arbiter_for_a_moment_is_not_blamed():
+    """On a busy machine one of them may not get on while it has it, and is named rightly: once more then."""
     with store() as one:
         one.ask("setup")
-        with relay(one) as pids:
-            result = one.run("-n", "1", "true")
-        assert result.code == 0 and "nobody could be seen holding it" in result.err, result
-        assert not any(f"process {pid} " in result.err for pid in pids), result
+        for more in reversed(range(5)):
+            with relay(one) as pids:
+                result = one.run("-n", "1", "true")
+            named = [pid for pid in pids if f"process {pid} " in result.err]
+            assert result.code == 0, result
+            if not named or not more:
+                break
+        assert not named and "nobody could be seen holding it" in result.err, result
 
 
 SIT = """
