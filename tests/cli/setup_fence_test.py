@@ -5,6 +5,7 @@ up around device numbers that no GPU here has; tests/fence has what it does.
 
 Environment: PROBE_PATH, where gpualloc-probe is to be installed; HAS_FENCE, empty if the command was built
 without the fence."""
+import atexit
 import contextlib
 import fcntl
 import json
@@ -18,6 +19,7 @@ from cli import GPUALLOC, Skip, case, environment, folder, main, ok, refused, ru
 from people import two_people
 
 PINS, PROBE = "/sys/fs/bpf/gpualloc", os.environ["PROBE_PATH"]
+LOCK = "/run/gpualloc-fence.lock"
 
 
 def strange_machine(where, **changes):
@@ -189,7 +191,7 @@ def waits_for_lock(process):
 def two_at_once_change_it_one_after_the_other():
     as_root()
     needs_fence()
-    with place() as (_, _, env), open("/run/gpualloc-fence.lock", "w", encoding="ascii") as lock:
+    with place() as (_, _, env), open(LOCK, "w", encoding="ascii") as lock:
         os.chmod(lock.name, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         with subprocess.Popen([GPUALLOC, "setup", "--fence", "--remove"], env=environment(**env), text=True,
@@ -349,5 +351,12 @@ def with_pins():
                                   "sh", sys.executable, *sys.argv])
 
 
+def leave_no_lock():
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(LOCK)
+
+
 with_pins()
+if not os.path.exists(LOCK):
+    atexit.register(leave_no_lock)
 main()
