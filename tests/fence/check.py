@@ -26,6 +26,7 @@ LEASES = int(os.environ.get("LEASES", "20000"))
 WITH_BPF, WITHOUT = "landlock,bpf", "landlock"
 JOB = os.path.join(vm.ROOT, "tests/cli/fence_test.py")
 ADMIN = os.path.join(HERE, "admin_test.py")
+USERS = os.path.join(HERE, "users_test.py")
 # Of the fence around a machine: what it promises, and the same when many want it.
 BEHIND = [os.path.join(HERE, name) for name in ("kernel_test.py", "levels_test.py", "preempted_test.py",
                                                    "dmesg_test.py")]
@@ -36,7 +37,7 @@ LEASED = [os.path.join(HERE, "up_test.py"), *[os.path.join(vm.ROOT, f"tests/prom
     "12_keeper_door", "14_ledger_written_to", "18_second_attack", "19_what_happens_with")],
     os.path.join(HERE, "dmesg_test.py")]
 PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
-QUICK = [os.path.join(HERE, name) for name in ("kernel_test.py", "dmesg_test.py")]
+QUICK = [USERS, *[os.path.join(HERE, name) for name in ("kernel_test.py", "dmesg_test.py")]]
 OLD = [os.path.join(HERE, "refused_test.py")]
 
 
@@ -78,7 +79,7 @@ def try_all(runs, folder, suites):
     share = LEASES // 3
     own = fetch(folder)
     if own:
-        runs.behind(own, WITH_BPF, LEASES - 2 * share, JOB, ADMIN)
+        runs.behind(own, WITH_BPF, LEASES - 2 * share, JOB, ADMIN, USERS)
         runs.boot(own, WITH_BPF, LEASED)
         runs.behind(own, WITHOUT, share)
         runs.boot(own, WITHOUT, PREEMPTED, more="quiet preempt=full")
@@ -121,7 +122,7 @@ def main():
     if is_quick:
         try_one(runs, where)
     elif os.path.isfile(where):
-        runs.behind(where, WITH_BPF, LEASES, JOB, ADMIN)
+        runs.behind(where, WITH_BPF, LEASES, JOB, ADMIN, USERS)
     else:
         try_all(runs, where, words[2:])
     print("\nkernels:")

@@ -9,6 +9,7 @@ not there."""
 import argparse
 import gzip
 import io
+import json
 import os
 import re
 import shutil
@@ -27,8 +28,9 @@ PROGRAMS = ["cat", "chmod", "cp", "env", "echo", "false", "id", "ln", "ls", "mkd
 # What a program of ours loads when it is needed, as far as it is here.
 LOADED = ["libbpf.so.1", "libgcc_s.so.1", "libnss_files.so.2"]
 USERS = {"root": 0, "ann": 1001, "bob": 1002, "eve": 1003, "watcher": 1004}
-BUILT = ["cli/gpualloc", "compat/create_cudawrap", "compat/cudawrap", "compat/getgpu", "src/api/libgpualloc.so.1",
-         "tests/cli/old_landlock.so", "tests/fakes/libnvidia-ml.so.1", "tests/fence/opens", "tests/fence/rush"]
+BUILT = ["cli/gpualloc", "compat/create_cudawrap", "compat/cudawrap", "compat/getgpu", "probe/gpualloc-probe",
+         "src/api/libgpualloc.so.1", "tests/cli/old_landlock.so", "tests/fakes/libnvidia-ml.so.1",
+         "tests/fence/opens", "tests/fence/rush"]
 GROUPS = {**USERS, "gpualloc-probe": 990, "monitoring": 2001}
 # Of Python's library, what no test needs and is large.
 LEFT_OUT = re.compile("/(__pycache__|test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data|"
@@ -113,6 +115,13 @@ class Initrd:
             file.write(self.out.getvalue())
 
 
+def probe_path(build):
+    """Where this build's command looks for it."""
+    with open(os.path.join(build, "meson-info/intro-buildoptions.json"), encoding="utf-8") as file:
+        options = {option["name"]: option["value"] for option in json.load(file)}
+    return os.path.join(options["prefix"], options["libexecdir"], "gpualloc/gpualloc-probe")
+
+
 def make_initrd(build, tests, settings):
     initrd = Initrd()
     # Debian's /bin and /lib are links.
@@ -149,6 +158,8 @@ def make_initrd(build, tests, settings):
     environment = {"GPUALLOC": os.path.join(build, "cli/gpualloc"),
                    "LIBGPUALLOC": os.path.join(build, "src/api/libgpualloc.so.1"),
                    "OPENS": os.path.join(build, "tests/fence/opens"),
+                   "PROBE": os.path.join(build, "probe/gpualloc-probe"),
+                   "PROBE_PATH": probe_path(build),
                    "RUSH": os.path.join(build, "tests/fence/rush"),
                    "TEST_ROOT": os.path.join(ROOT, "tests"),
                    "PYTHONPATH": os.path.join(ROOT, "tests/cli") + ":" + os.path.join(ROOT, "tests/fence"),
