@@ -245,6 +245,52 @@ static void job_has_ended(struct supervisor *supervisor, int status)
 	ga_terminal_take_back(&supervisor->terminal, supervisor->job);
 }
 
+static void act_on(struct supervisor *supervisor, int signal, const siginfo_t *info)
+{
+	if (signal == SIGCONT && !supervisor->job_ended)
+		ga_job_continue(&supervisor->terminal, supervisor->job);
+	else if (supervisor->job_ended && is_ctrl_c(info))
+		interrupt_what_is_left(supervisor);
+	else if (is_hangup(info))
+		hung_up(supervisor);
+	else if (signal != SIGCHLD && signal != SIGCONT)
+		pass_on(supervisor, info);
+}
+
+/*
+ * Whether the job was sent something that ends it before this process knew that it had stopped. It
+ * counts as sent to a running job: the sender saw one, so nobody would come back to continue it.
+ */
+static bool was_told_to_end(struct supervisor *supervisor)
+{
+	static const int endings[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	const struct timespec now = {0};
+	sigset_t waiting;
+	siginfo_t info;
+	bool told = false;
+	int signal;
+
+	(void)sigemptyset(&waiting);
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (sigismember(&supervisor->taken, endings[i]) == 1)
+			(void)sigaddset(&waiting, endings[i]);
+	while ((signal = sigtimedwait(&waiting, &info, &now)) > 0) {
+		act_on(supervisor, signal, &info);
+		told = true;
+	}
+	return told;
+}
+
+static void job_has_stopped(struct supervisor *supervisor, int signal)
+{
+	if (supervisor->phase != PHASE_RUNNING)
+		return;
+	if (was_told_to_end(supervisor))
+		(void)kill(-supervisor->job, SIGCONT);
+	else
+		ga_job_stopped(&supervisor->terminal, supervisor->job, signal);
+}
+
 /* Collects the statuses of children; false when there are none left. */
 static bool look_after_children(struct supervisor *supervisor)
 {
@@ -257,9 +303,8 @@ static bool look_after_children(struct supervisor *supervisor)
 		if (pid < 0)
 			return errno == EINTR;
 		if (WIFSTOPPED(status)) {
-			if (pid == supervisor->job && supervisor->phase == PHASE_RUNNING)
-				ga_job_stopped(&supervisor->terminal, supervisor->job,
-					       WSTOPSIG(status));
+			if (pid == supervisor->job)
+				job_has_stopped(supervisor, WSTOPSIG(status));
 		} else if (pid == supervisor->job) {
 			job_has_ended(supervisor, status);
 		}
@@ -281,14 +326,8 @@ static void stay(struct supervisor *supervisor)
 		signal = next_signal(supervisor, &info);
 		if (signal == 0)
 			time_is_up(supervisor);
-		else if (signal == SIGCONT && !supervisor->job_ended)
-			ga_job_continue(&supervisor->terminal, supervisor->job);
-		else if (supervisor->job_ended && is_ctrl_c(&info))
-			interrupt_what_is_left(supervisor);
-		else if (is_hangup(&info))
-			hung_up(supervisor);
-		else if (signal != SIGCHLD && signal != SIGCONT)
-			pass_on(supervisor, &info);
+		else
+			act_on(supervisor, signal, &info);
 	}
 }
 

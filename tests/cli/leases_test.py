@@ -10,7 +10,7 @@ import sys
 
 import cli
 from cli import GPUALLOC, case, main
-from leasing import Terminal, store
+from leasing import PATIENCE, Terminal, store
 from waiting import waiters
 
 
@@ -294,10 +294,27 @@ def the_shell_stops_and_continues_a_supervised_job():
         shell.type("\x1a")
         shell.until("Stopped")
         shell.until("ready> ")
-        shell.type("bg; kill -TERM %1; wait %1; echo status-$?\n")
-        shell.until("status-143")
+        shell.type("set -b; bg\n")
+        shell.until("Stopped")  # it reads, in the background
+        shell.type("kill -TERM %1\n")
+        shell.until("Terminated")
         shell.type("exit\n")
         shell.end()
+        assert one.is_free()
+
+
+@case
+def a_job_that_stops_while_it_is_ended_is_not_left_stopped():
+    with store() as one:
+        job = subprocess.Popen([GPUALLOC, "run", "-q", "--supervise", "--machine", one.machine, "sh", "-c",
+                                "kill -STOP $$; exit 3"], start_new_session=True,
+                               env=one.environment(LD_PRELOAD=os.environ["ENDED_WHILE_STOPPING"],
+                                                   ASAN_OPTIONS="verify_asan_link_order=0"))
+        try:
+            assert job.wait(PATIENCE) == -signal.SIGTERM
+        finally:
+            job.kill()
+            job.wait()
         assert one.is_free()
 
 
