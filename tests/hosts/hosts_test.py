@@ -17,6 +17,7 @@ import cli
 import sshd
 from cli import Skip, case, folder, main, ok, refused
 from leasing import HOLD, PATIENCE, Holder, Store
+from ports import free_port
 
 WHERE = folder()
 LAB = None
@@ -131,7 +132,7 @@ def leases_of_several_hosts_are_one_table():
 
 @case
 def json_has_each_host_with_its_answer_or_its_error():
-    lab().extra["closed"] = sshd.free_port()
+    lab().extra["closed"] = free_port()
     LAB.configure()
     result = LAB.run("list", "--json", "--on", "gpu1,closed")
     assert result.code == 0, result
@@ -162,7 +163,7 @@ def other_commands_show_each_host_below_its_name():
 
 @case
 def watching_keeps_one_connection_a_host_and_shows_who_does_not_answer():
-    lab().extra["closed"] = sshd.free_port()
+    lab().extra["closed"] = free_port()
     LAB.configure()
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 200, 0, 0))

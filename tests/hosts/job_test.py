@@ -15,6 +15,7 @@ import cli
 import sshd
 from cli import Skip, case, folder, main, refused
 from leasing import HOLD, PATIENCE, Holder, Store, line_of
+from ports import free_port
 
 WHERE = folder()
 LAB = None
@@ -376,7 +377,7 @@ def a_gpualloc_there_that_is_killed_ends_the_command():
 
 @case
 def a_host_that_is_down_is_a_failed_transport():
-    lab().extra["down"] = sshd.free_port()
+    lab().extra["down"] = free_port()
     LAB.configure()
     result = LAB.run("run", "--on", "down", "true")
     assert result.code == 69 and "down: " in result.err and "Connection refused" in result.err, result

@@ -5,12 +5,12 @@ tests' wrapper names, so nothing of the user's is read or written."""
 import os
 import select
 import shutil
-import socket
 import stat
 import subprocess
 import time
 
 import cli
+from ports import free_port
 
 PATIENCE = 60
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -27,12 +27,6 @@ def missing():
         except OSError as error:
             return f"cannot make /run/sshd: {error.strerror}"
     return None
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def make_key(path):

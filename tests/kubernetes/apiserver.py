@@ -15,6 +15,8 @@ import tempfile
 import threading
 import urllib.parse
 
+from ports import free_port
+
 TOKEN = "first.token-of_the.service-account"
 
 
@@ -126,7 +128,7 @@ class Api:
         self.changed = threading.Condition()
         self.requests, self.faults, self.tokens = [], [], {TOKEN}
         self.check = lambda path, old, new: None
-        self.server, self.port = None, 0
+        self.server, self.port = None, free_port()
         authority(folder)
 
     # ---- what it answers ----
@@ -199,7 +201,6 @@ class Api:
     def start(self):
         """Again at the same port, where it ran before."""
         self.server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self.server.server_address[1]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file("server.crt"), self.file("server.key"))
         context.load_verify_locations(self.file("ca.crt"))

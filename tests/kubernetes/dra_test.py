@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,6 +16,7 @@ import urllib.request
 import cli
 from cli import main
 from parts import needs
+from ports import free_port
 
 try:
     import grpc
@@ -392,9 +392,7 @@ def the_drivers_libraries_are_those_of_the_node():
 
 @needs
 def what_the_kubelet_asked_is_counted():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     with cluster("dgx1-volta", "--metrics", str(port)) as (kubelet, _):
         claim = kubelet.claim("a", "gpu-0")
         kubelet.prepare(claim, kubelet.claim("b", "gpu-99"))

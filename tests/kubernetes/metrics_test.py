@@ -10,6 +10,7 @@ import socket
 
 from cli import main
 from parts import needs
+from ports import free_port
 
 try:
     from kubelet import cluster, resident
@@ -18,12 +19,6 @@ except ImportError:
     pass  # the cases are skipped
 
 LINE = re.compile(r'gpualloc_[a-z_]+(\{([a-z_]+="(\\.|[^"\\])*",?)+\})? [0-9.]+$')
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def ask(port, path, method="GET", host="127.0.0.1"):

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ import time
 
 from cli import GPUALLOC, Skip, environment
 from people import two_people
+from ports import free_ports
 
 PLUGIN = os.environ.get("SPANK_PLUGIN", "")
 PATIENCE = 60  # seconds after which an expected event counts as hanging
@@ -55,19 +55,6 @@ GresTypes=gpu,gpualloc
 """
 NODE = "NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} {shape} " \
        "RealMemory=1000 Gres={gres}\n"
-
-
-def free_ports(count):
-    """Below the ports that the kernel gives to clients, who might take one before a daemon does."""
-    with contextlib.ExitStack() as stack:
-        ports = []
-        while len(ports) < count:
-            port = random.randrange(10000, 32000)
-            with contextlib.suppress(OSError):
-                one = stack.enter_context(socket.socket())
-                one.bind(("127.0.0.1", port))
-                ports.append(port)
-        return ports
 
 
 def wait_until(what, holds):
