@@ -51,7 +51,7 @@ class Plugin:
             for response in self.stream:
                 with self.kubelet.changed:
                     self.devices = {device.ID: device for device in response.devices}
-                    self.kubelet.lists += 1
+                    self.kubelet.lists.append(sum(device.health == "Healthy" for device in response.devices))
                     self.kubelet.changed.notify_all()
         self.kubelet.ended(self)
 
@@ -72,7 +72,8 @@ class Kubelet:
         os.makedirs(self.folder, exist_ok=True)
         os.makedirs(os.path.dirname(self.pods_socket), exist_ok=True)
         self.changed = threading.Condition()
-        self.plugins, self.registrations, self.lists, self.asked = {}, [], 0, 0
+        self.plugins, self.registrations, self.asked = {}, [], 0
+        self.lists = []  # how many were healthy in each list that came
         self.pods = {}  # name: {resource: ids}
         self.server = self.pod_server = None
 

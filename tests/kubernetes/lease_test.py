@@ -73,8 +73,11 @@ def a_pod_that_lost_the_race_is_refused_and_nothing_is_kept():
 def what_no_pod_ever_shows_is_given_back():
     with cluster("dgx1-volta", "--pod-wait", "500ms", store=True) as (kubelet, _):
         kubelet.wait_healthy(8)
+        # As long as the kubelet does not say which pods there are, nothing is given back.
+        kubelet.pod_server.stop(None).wait(PATIENCE)
         kubelet.allocate(kubelet.healthy()[:1])
         assert len(leases(kubelet)) == 1
+        kubelet.start_pods()
         wait_leases(kubelet, [])
 
 
