@@ -17,6 +17,9 @@ import cli
 from cli import GPUALLOC, environment
 
 PATIENCE = 60  # seconds after which an expected event counts as hanging
+# Short times, to be tried one after the other: on a busy machine what is to happen before the time is up
+# may need longer than the first.
+TIMES = ("50ms", "250ms", "1250ms", "6s", "30s")
 
 
 def line_of(process):
@@ -24,6 +27,15 @@ def line_of(process):
     if not select.select([process.stdout], [], [], PATIENCE)[0]:
         raise AssertionError("not a word")
     return process.stdout.readline()
+
+
+def until_it_is(process, name):
+    """Waits until a process has become that program: a shell says something before it does."""
+    while True:
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            if file.read().split(b"\0")[0].decode() == name:
+                return
+        assert process.poll() is None, f"it has ended and never was {name}"
 
 
 class Holder:

@@ -4,6 +4,7 @@
 modes of files that stand for device nodes: only the probe's group may open them. The probe finds our
 fake library as it finds a driver's, for in a mount namespace of the test's own the loader knows it."""
 import contextlib
+import functools
 import json
 import os
 import pty
@@ -13,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from cli import GPUALLOC, Result, Skip, case, environment, is_sanitized, machine_file, main, ok
+from cli import GPUALLOC, Result, Skip, case, environment, in_time, is_sanitized, machine_file, main, ok
 from people import shared_store, two_people
 
 PROBE, PLACE, FAKE = os.environ["PROBE"], os.environ["PROBE_PATH"], os.environ["FAKE_NVML"]
@@ -178,18 +179,21 @@ def until(what):
 
 
 def probes_below(process):
-    """The probe that a command has started, and its children: once the driver is being asked."""
+    """The probe that a command has started, and its children: once the driver is being asked. None if
+    the command has ended before that was seen."""
     def look():
         found.clear()
         for pid in descendants(process.pid):
             with contextlib.suppress(OSError):
                 if os.readlink(f"/proc/{pid}/exe").endswith("/gpualloc-probe"):
                     found.append(pid)
-        return len(found) >= 2 and all(SONAME in maps(pid) for pid in found[1:])
+        with contextlib.suppress(OSError):
+            return len(found) >= 2 and all(SONAME in maps(pid) for pid in found[1:])
+        return False
 
     found = []
-    until(look)
-    return list(found)
+    until(lambda: look() or process.poll() is not None)
+    return list(found) if process.poll() is None else None
 
 
 def maps(pid):
@@ -403,42 +407,61 @@ def closed_descriptors_do_not_become_device_nodes():
         assert machine.run("sh", "-c", f"exec {PLACE} <&- >&- 2>&-").code in (69, 141)
 
 
+def asking(machine, deadline):
+    """A command whose driver hangs, and the probe that asks it, seen before the deadline."""
+    process = machine.start(GPUALLOC, "list", "--machine", "nvml", "--deadline", deadline)
+    pids = probes_below(process)
+    assert pids, f"{deadline} were too short"
+    return process, pids
+
+
+def ends_at_its_deadline(machine, deadline):
+    process, pids = asking(machine, deadline)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 69 and out == b"", (out, err)
+    seconds = "0.7" if deadline == "700ms" else deadline[:-1]
+    assert f"did not answer within {seconds} s when asked to start".encode() in err, err
+    assert b"--deadline" in err and gone(pids), err
+
+
 @case
 def the_deadline_is_passed_on_and_nobody_is_left():
     with fenced(FAKE_HANG="init") as machine:
-        process = machine.start(GPUALLOC, "list", "--machine", "nvml", "--deadline", "700ms")
-        pids = probes_below(process)
-        out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 69 and out == b"", (out, err)
-        assert b"did not answer within 0.7 s when asked to start" in err and b"--deadline" in err, err
-        assert gone(pids)
+        in_time(functools.partial(ends_at_its_deadline, machine), "700ms", "3s", "12s")
         # What is not a number in a pipe means nothing.
         for words in ("printf 1x", "printf -- -1", "printf 99999999999999999999", "printf 0"):
             machine.play()
             assert machine.run("sh", "-c", f"{words} | {PLACE}").code == 0
 
 
+def only_the_third_is_sick(machine, deadline):
+    devices, notes = machine.list("--deadline", deadline)
+    states = [device["state"] for device in devices]
+    assert states == ["free"] * 2 + ["unhealthy"] + ["free"] * 5, devices
+    assert "administrator's fence" not in notes, notes
+
+
 @case
 def a_sick_gpu_hurts_no_other():
     for play in ({"FAKE_HANG": "2"}, {"FAKE_CRASH": "2"}, {"FAKE_LOST": "2"}):
         with fenced(**play) as machine:
-            devices, notes = machine.list("--deadline", "1s")
-            states = [device["state"] for device in devices]
-            assert states == ["free"] * 2 + ["unhealthy"] + ["free"] * 5, (play, devices)
-            assert "administrator's fence" not in notes, notes
+            in_time(functools.partial(only_the_third_is_sick, machine), "1s", "4s", "16s")
+
+
+def is_given_up_after(machine, number, says, deadline):
+    process, pids = asking(machine, deadline)
+    with contextlib.suppress(ProcessLookupError):  # its time was up
+        os.kill(pids[0], number)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 69 and out == b"" and says in err, (number, out, err)
+    assert gone(pids)
 
 
 @case
 def a_probe_that_is_stopped_or_killed():
     with fenced(FAKE_HANG="init") as machine:
-        for number, code, says in ((signal.SIGSTOP, 69, b"did not answer within"),
-                                   (signal.SIGKILL, 69, b"was ended by signal 9")):
-            process = machine.start(GPUALLOC, "list", "--machine", "nvml", "--deadline", "500ms")
-            pids = probes_below(process)
-            os.kill(pids[0], number)
-            out, err = process.communicate(timeout=PATIENCE)
-            assert process.returncode == code and out == b"" and says in err, (number, out, err)
-            assert gone(pids)
+        for number, says in ((signal.SIGSTOP, b"did not answer within"), (signal.SIGKILL, b"was ended by signal 9")):
+            in_time(functools.partial(is_given_up_after, machine, number, says), "500ms", "2s", "8s")
 
 
 @case

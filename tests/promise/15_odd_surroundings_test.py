@@ -12,7 +12,7 @@ import unicodedata
 
 import cli
 from cli import GPUALLOC, Skip, case, is_sanitized, machine_file, main
-from leasing import PATIENCE, Terminal, store
+from leasing import PATIENCE, TIMES, Terminal, store
 from people import shared_store, two_people
 
 RECORD = "record could not be written"
@@ -91,17 +91,17 @@ def without_files_one_can_still_wait():
 # ---- time limits ----
 
 WITHOUT_PROC = ("mount --make-rprivate / && mount -t tmpfs none /proc || exit 99; "
-                "exec \"$0\" run --machine \"$1\" --time-limit 50ms sh -c "
-                "\"$2\"")
+                "exec \"$0\" run --machine \"$1\" --time-limit \"$2\" sh -c "
+                "\"$3\"")
 
 
-def without_proc(one, script):
-    """The exit status of a command with a time limit, and its messages."""
+def without_proc(one, limit, script):
+    """The exit status of a command with that time limit, and its messages."""
     if is_sanitized():
         raise Skip("a sanitizer cannot do without /proc")
     try:
         job = subprocess.Popen(["unshare", "-m", "sh", "-c", WITHOUT_PROC, GPUALLOC, one.machine,
-                                script], env=one.environment(), text=True,
+                                limit, script], env=one.environment(), text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         raise Skip(str(error)) from error
@@ -122,11 +122,14 @@ def without_proc(one, script):
 def a_time_limit_needs_no_proc():
     with store() as one:
         one.ask("setup")
-        code, said = without_proc(one, "exec sleep 1000")
+        code, said = without_proc(one, "50ms", "exec sleep 1000")
         assert code == -signal.SIGTERM and "time limit" in said, (code, said)
         assert one.is_free()
         # In a session of its own, which the command has left behind.
-        code, said = without_proc(one, "setsid sleep 1000 & exit 5")
+        for limit in TIMES:
+            code, said = without_proc(one, limit, "setsid sleep 1000 & exit 5")
+            if code != -signal.SIGTERM:  # else it was ended before it could exit
+                break
         assert code == 5 and "time limit" in said, (code, said)
         assert one.is_free()
 

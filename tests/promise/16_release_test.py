@@ -11,7 +11,7 @@ import sys
 
 import cli
 from cli import GPUALLOC, case, main
-from leasing import PATIENCE, Terminal, line_of, store
+from leasing import PATIENCE, Terminal, line_of, store, until_it_is
 from people import shared_store, two_people
 
 SLEEPER = ["sh", "-c", "echo there; exec sleep 1000"]
@@ -29,9 +29,10 @@ def id_of(one, pid):
     return next(lease["id"] for lease in one.leases()["leases"] if lease["pid"] == pid)
 
 
-def job(one, *words, command=SLEEPER, **options):
-    """A job and its lease."""
+def job(one, *words, command=SLEEPER, becomes="sleep", **options):
+    """A job that is that program by now, and its lease."""
     holder = one.hold(*words, command=list(command), **options)
+    until_it_is(holder.process, becomes)
     return holder, id_of(one, holder.process.pid)
 
 
@@ -59,7 +60,7 @@ def a_job_is_ended_if_the_user_means_it():
 def a_process_that_ignores_it_is_killed():
     with store() as one:
         deaf = ["sh", "-c", "trap '' TERM; echo there; while :; do sleep 1000; done"]
-        holder, lease = job(one, command=deaf)
+        holder, lease = job(one, command=deaf, becomes="sh")
         assert release(one, "--yes", lease).code == 0
         assert holder.end() == -signal.SIGKILL and one.is_free()
 
@@ -153,7 +154,7 @@ def a_process_without_the_descriptor_is_named_and_left():
 def a_multiplexer_is_named_before_it_is_ended():
     with store() as one:
         server = ["bash", "-c", "echo there; exec -a SCREEN sleep 1000"]
-        holder, lease = job(one, command=server)
+        holder, lease = job(one, command=server, becomes="SCREEN")
         cli.refused(64, "release", lease, env=env_of(one), says=["all its windows end"])
         assert release(one, "--yes", lease).code == 0
         assert holder.end() == -signal.SIGTERM and one.is_free()
