@@ -293,7 +293,9 @@ static int put_up(const struct call *call, gpualloc_machine **ret_machine, struc
 		return result;
 	if (plan->nodes.count == 0)
 		return no_nodes(plan);
-	result = raise_by(plan, error);
+	result = fence_possible(error);
+	if (result == 0)
+		result = raise_by(plan, error);
 	return result < 0 ? fail_error(result, error) : 0;
 }
 

@@ -29,7 +29,7 @@ struct fence_node {
 /* Who may open them without a lease, besides root with CAP_SYS_ADMIN in the first user namespace.
  */
 enum fence_who {
-	FENCE_USER,   /* real and effective */
+	FENCE_USER,   /* effective */
 	FENCE_GROUP,  /* effective, or a further one */
 	FENCE_CGROUP, /* below it, what anybody has leased may be opened: other rules say by whom */
 };
@@ -74,6 +74,9 @@ void fence_state_free(struct fence_state *state);
  * bit.
  */
 int fence_lock(void);
+/* GPUALLOC_EIMPOSSIBLE with what this kernel lacks, as far as that shows before anything is made.
+ */
+int fence_possible(gpualloc_error *error);
 /*
  * Puts it up, or gives these rules to the one that stands, without a moment in which it is down.
  * GPUALLOC_EIMPOSSIBLE with what this kernel lacks; nothing is left loaded then.

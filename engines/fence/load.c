@@ -89,24 +89,27 @@ static int check_kernel(gpualloc_error *error)
  * there go past that program, and are not asked, if it is attached to a function. A security
  * module's is run again, but before Linux 6.2 it does not get at what processes carry meanwhile.
  */
-static bool stays_whole(enum fence_kind kind)
-{
-	struct utsname name;
-
-	return kind == FENCE_LSM && uname(&name) == 0 &&
-	       !is_older(name.release, APART_MAJOR, APART_MINOR);
-}
-
 static int check_preemption(enum fence_kind kind, gpualloc_error *error)
 {
-	if (stays_whole(kind) || !preemption_is_anywhere())
+	struct utsname name;
+	enum preemption preemption = PREEMPTION_UNKNOWN;
+
+	if (uname(&name) == 0) {
+		if (kind == FENCE_LSM && !is_older(name.release, APART_MAJOR, APART_MINOR))
+			return 0;
+		preemption = preemption_of(&name, "");
+	}
+	if (preemption == PREEMPTION_LIMITED)
 		return 0;
 	return ga_error_set(
 		error, GPUALLOC_EIMPOSSIBLE,
-		"this kernel interrupts its own work for other processes (preempt=full or lazy), "
-		"and the fence might not be asked about those: it has to be %s, or, before "
-		"Linux 7, started with "
-		"preempt=voluntary",
+		"%s, and the fence might not be asked about those: it has to be %s, or, before "
+		"Linux 7, started with preempt=voluntary",
+		preemption == PREEMPTION_ANYWHERE
+			? "this kernel interrupts its own work for other processes (preempt=full "
+			  "or lazy)"
+			: "this kernel does not say whether it interrupts its own work for other "
+			  "processes (preempt=full or lazy)",
 		kind == FENCE_LSM ? "Linux 6.2 or newer"
 				  : "Linux 6.2 or newer with `bpf` among its security modules "
 				    "(lsm=)");
@@ -419,24 +422,33 @@ void fence_state_free(struct fence_state *state)
 	*state = (struct fence_state){0};
 }
 
+int fence_possible(gpualloc_error *error)
+{
+	struct bpf_library bpf;
+	int result = fence_pins_check(error);
+
+	if (result == 0)
+		result = check_kernel(error);
+	if (result == 0)
+		result = bpf_library_load(&bpf, error);
+	if (result == 0)
+		result = check_preemption(kind_here(), error);
+	return result == 0 ? fence_pins_possible(error) : result;
+}
+
 int fence_raise(const struct fence_rules *rules, gpualloc_error *error)
 {
 	auto_loading struct loading loading = {0};
 	auto_fence_state struct fence_state state = {0};
 	struct fence_settings settings = {0};
 	bool is_there;
-	int result = fence_pins_check(error);
+	int result = fence_possible(error);
 
-	if (result == 0)
-		result = check_kernel(error);
 	if (result == 0)
 		result = bpf_library_load(&loading.bpf, error);
 	if (result == 0)
 		result = fence_pins_recover(error);
-	if (result < 0)
-		return result;
 	loading.kind = kind_here();
-	result = check_preemption(loading.kind, error);
 	if (result < 0)
 		return result;
 	is_there = look(&loading.bpf, &state, &settings, NULL) == 0;

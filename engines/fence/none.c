@@ -19,6 +19,11 @@ int fence_lock(void)
 	return -1;
 }
 
+int fence_possible(gpualloc_error *error)
+{
+	return absent(error);
+}
+
 int fence_raise(const struct fence_rules *rules, gpualloc_error *error)
 {
 	(void)rules;

@@ -14,10 +14,9 @@
 
 /* GPUALLOC_EPERM without root. */
 int fence_pins_check(gpualloc_error *error);
-/*
- * Makes the folder, with folders for hooks and maps; nobody but root gets in. GPUALLOC_EIMPOSSIBLE
- * if the file system of BPF is not mounted.
- */
+/* GPUALLOC_EIMPOSSIBLE if the file system of BPF is not mounted. */
+int fence_pins_possible(gpualloc_error *error);
+/* Makes the folder, with folders for hooks and maps; nobody but root gets in. */
 int fence_pins_make(const char *folder, gpualloc_error *error);
 /* Whether there is such a folder, and it is root's. */
 bool fence_pins_there(const char *folder);

@@ -11,21 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { LINE_SIZE = 512, TEXT_SIZE = 4096, CONFIG_SIZE = 1 << 20 };
 
-/* 1: anywhere, 0: not, -1: it is not said. */
-static int is_anywhere(const char *mode)
+static enum preemption of_mode(const char *mode)
 {
 	if (strcmp(mode, "none") == 0 || strcmp(mode, "voluntary") == 0)
-		return 0;
-	return strcmp(mode, "full") == 0 || strcmp(mode, "lazy") == 0 ? 1 : -1;
+		return PREEMPTION_LIMITED;
+	return strcmp(mode, "full") == 0 || strcmp(mode, "lazy") == 0 ? PREEMPTION_ANYWHERE
+								      : PREEMPTION_UNKNOWN;
 }
 
 /* "none (voluntary) full": debugfs has it, which need not be mounted anywhere. */
-static int said_now(void)
+static enum preemption said_now(void)
 {
 	ga_auto_close int system = (int)syscall(SYS_fsopen, "debugfs", FSOPEN_CLOEXEC);
 	ga_auto_close int root = -1;
@@ -34,60 +33,69 @@ static int said_now(void)
 	ssize_t size;
 
 	if (system < 0 || syscall(SYS_fsconfig, system, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -1;
+		return PREEMPTION_UNKNOWN;
 	root = (int)syscall(SYS_fsmount, system, FSMOUNT_CLOEXEC, 0);
 	file = root < 0 ? -1 : openat(root, "sched/preempt", O_RDONLY | O_CLOEXEC);
 	size = file < 0 ? -1 : read(file, text, sizeof text - 1);
 	if (size <= 0)
-		return -1;
+		return PREEMPTION_UNKNOWN;
 	text[size] = 0;
 	start = strchr(text, '(');
 	end = start ? strchr(start, ')') : NULL;
 	if (!end)
-		return -1;
+		return PREEMPTION_UNKNOWN;
 	*end = 0;
-	return is_anywhere(start + 1);
+	return of_mode(start + 1);
 }
 
-/* Where debugfs is locked away. */
-static int said_at_boot(void)
+/* Where debugfs is locked away, as by Secure Boot. The last one counts. */
+static enum preemption said_at_boot(const char *root)
 {
 	char text[TEXT_SIZE], *rest = text, *word;
-	int said = -1;
+	enum preemption said = PREEMPTION_UNKNOWN;
 
-	if (ga_file_peek("", "/proc/cmdline", text, sizeof text) > 0)
+	if (ga_file_peek(root, "/proc/cmdline", text, sizeof text) > 0)
 		while ((word = strsep(&rest, " \n")))
 			if (strncmp(word, "preempt=", 8) == 0)
-				said = is_anywhere(word + 8);
+				said = of_mode(word + 8);
 	return said;
 }
 
-static int said_when_built(const char *release)
+/* Distributions keep it in one of two places. */
+static enum preemption said_when_built(const char *root, const char *release)
 {
-	char path[LINE_SIZE];
+	static const struct {
+		const char *before, *after;
+	} places[] = {{"/boot/config-", ""}, {"/lib/modules/", "/config"}};
 	ga_auto_free char *text = malloc(CONFIG_SIZE);
+	char path[LINE_SIZE];
 
-	(void)snprintf(path, sizeof path, "/boot/config-%s", release);
-	if (!text || ga_file_peek("", path, text, CONFIG_SIZE) <= 0)
-		return -1;
-	return !strstr(text, "\nCONFIG_PREEMPT_NONE=y\n") &&
-	       !strstr(text, "\nCONFIG_PREEMPT_VOLUNTARY=y\n");
+	for (size_t i = 0; text && i < sizeof places / sizeof *places; i++) {
+		(void)snprintf(path, sizeof path, "%s%s%s", places[i].before, release,
+			       places[i].after);
+		if (ga_file_peek(root, path, text, CONFIG_SIZE) <= 0)
+			continue;
+		return strstr(text, "\nCONFIG_PREEMPT_NONE=y\n") ||
+				       strstr(text, "\nCONFIG_PREEMPT_VOLUNTARY=y\n")
+			       ? PREEMPTION_LIMITED
+			       : PREEMPTION_ANYWHERE;
+	}
+	return PREEMPTION_UNKNOWN;
 }
 
-bool preemption_is_anywhere(void)
+enum preemption preemption_of(const struct utsname *kernel, const char *root)
 {
-	struct utsname name;
-	int said;
+	enum preemption said = PREEMPTION_UNKNOWN;
 
-	if (uname(&name) < 0 || strstr(name.version, "PREEMPT_RT"))
-		return true;
+	if (strstr(kernel->version, "PREEMPT_RT"))
+		return PREEMPTION_ANYWHERE;
 	/* One that can choose says so. */
-	if (!strstr(name.version, "PREEMPT_DYNAMIC"))
-		return strstr(name.version, "PREEMPT") != NULL;
-	said = said_now();
-	if (said < 0)
-		said = said_at_boot();
-	if (said < 0)
-		said = said_when_built(name.release);
-	return said != 0;
+	if (!strstr(kernel->version, "PREEMPT_DYNAMIC"))
+		return strstr(kernel->version, "PREEMPT") ? PREEMPTION_ANYWHERE
+							  : PREEMPTION_LIMITED;
+	if (!*root)
+		said = said_now();
+	if (said == PREEMPTION_UNKNOWN)
+		said = said_at_boot(root);
+	return said == PREEMPTION_UNKNOWN ? said_when_built(root, kernel->release) : said;
 }

@@ -237,6 +237,7 @@ def a_build_without_the_fence_says_so():
     with place() as (_, machine, env):
         for words in (["--machine", machine], ["--check", "--machine", machine], ["--remove"]):
             refused(78, "setup", "--fence", *words, env=env, says=["built without the fence"])
+        assert not os.path.exists(env["GPUALLOC_STATE_DIR"])
 
 
 @case
@@ -248,6 +249,8 @@ def it_stands_whole_or_nothing_is_left():
             if result.code == 78:  # what it lacks is said
                 assert result.raw == b"" and result.err.startswith("gpualloc: "), result
                 assert not os.path.exists(PINS) and not is_set(PROBE)
+                if "programs" not in result.err:  # what shows before they are loaded
+                    assert not os.path.exists(env["GPUALLOC_STATE_DIR"]), result
                 return
             assert result.code == 0, result
             a_fence_that_stands(result, machine, env)
