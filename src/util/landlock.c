@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -69,11 +68,18 @@ int ga_landlock_check(gpualloc_error *error)
 	return refuse(error, "whose Landlock cannot let files be moved between folders");
 }
 
-static int allow(const struct walk *walk, int fd, uint64_t rights)
+static bool add_rule(const struct walk *walk, int fd, uint64_t rights)
 {
 	struct beneath rule = {.allowed = rights, .parent = fd};
 
-	if (syscall(ADD_RULE, walk->ruleset, PATH_BENEATH, &rule, 0) == 0)
+	return syscall(ADD_RULE, walk->ruleset, PATH_BENEATH, &rule, 0) == 0;
+}
+
+static int allow(const struct walk *walk, int fd, uint64_t rights)
+{
+	/* Others than folders can have no right to move what is in them. */
+	if (add_rule(walk, fd, rights) ||
+	    (errno == EINVAL && rights & REFER && add_rule(walk, fd, rights & ~REFER)))
 		return 0;
 	return ga_error_errno(walk->error, GPUALLOC_EPERM, errno, "a fence cannot leave out %.200s",
 			      walk->path);
@@ -97,33 +103,34 @@ static bool is_above_folder(const struct walk *walk)
 	return false;
 }
 
-static int allow_entry(const struct walk *walk, int folder, const char *name)
+/* Nothing is asked of what may be mounted there: it might not answer, or not to everybody. */
+static int allow_entry(const struct walk *walk, int folder, const struct dirent *entry)
 {
-	ga_auto_close int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat status;
+	bool may_be_folder = entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+	ga_auto_close int fd = -1;
 
-	if (fd < 0 || fstat(fd, &status) < 0) {
-		if (errno == ENOENT)
-			return 0; /* gone */
-		return ga_error_errno(walk->error, GPUALLOC_EPERM, errno,
-				      "a fence cannot look at %.200s", walk->path);
-	}
 	/* A link is never opened itself, and what it leads to has its own place. */
-	if (S_ISLNK(status.st_mode))
+	if (entry->d_type == DT_LNK)
 		return 0;
-	return allow(walk, fd, S_ISDIR(status.st_mode) ? HANDLED : HANDLED & ~REFER);
+	fd = openat(folder, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		return allow(walk, fd, may_be_folder ? HANDLED : HANDLED & ~REFER);
+	if (errno == ENOENT)
+		return 0; /* gone */
+	return ga_error_errno(walk->error, GPUALLOC_EPERM, errno, "a fence cannot look at %.200s",
+			      walk->path);
 }
 
 static int walk_folder(struct walk *walk, int fd);
 
-static int walk_entry(struct walk *walk, int folder, const char *name, bool may_hide)
+static int walk_entry(struct walk *walk, int folder, const struct dirent *entry, bool may_hide)
 {
 	if (may_hide && walk->landlock->hides(walk->landlock->context, walk->path))
 		return 0;
 	if (!is_folder(walk) && !is_above_folder(walk))
-		return allow_entry(walk, folder, name);
-	return walk_folder(walk,
-			   openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+		return allow_entry(walk, folder, entry);
+	return walk_folder(walk, openat(folder, entry->d_name,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
 static void close_folder(DIR **folder)
@@ -154,7 +161,7 @@ static int walk_folder(struct walk *walk, int fd)
 			continue;
 		(void)snprintf(walk->path + size, sizeof walk->path - size, "%s%s",
 			       size == 1 ? "" : "/", entry->d_name);
-		result = walk_entry(walk, fd, entry->d_name, may_hide);
+		result = walk_entry(walk, fd, entry, may_hide);
 	}
 	walk->path[size] = '\0';
 	return result;

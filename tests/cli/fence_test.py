@@ -186,6 +186,35 @@ echo late >/dev/late || echo nothing new in /dev
         assert not os.path.exists(os.path.join(one.where, "b"))
 
 
+# On a folder of / mounts a file system of somebody's, by which nobody answers, and becomes other words.
+MOUNT_DEAF = """
+import ctypes, os, stat, sys
+os.mknod("/dev/fuse", stat.S_IFCHR | 0o600, os.makedev(10, 229))
+try:
+    fd = os.open("/dev/fuse", os.O_RDWR)
+except OSError:
+    sys.exit(77)
+options = f"fd={fd},rootmode=40000,user_id={sys.argv[1]},group_id=0".encode()
+if ctypes.CDLL(None).mount(b"deaf", b"/mnt", b"fuse", 0, options):
+    sys.exit(77)
+os.set_inheritable(fd, sys.argv[2] == "deaf")
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+@case
+def a_file_system_that_does_not_answer_keeps_nobody_from_a_fence():
+    may_fence()
+    with store() as one:
+        for owner in ("0", "65534"):
+            for state in ("deaf", "dead"):
+                result = start(one, "--fence", "-q", "--only", "1", *look_words(),
+                               before=["python3", "-c", MOUNT_DEAF, owner, state])
+                if result.returncode == 77 and result.stderr == "":
+                    raise Skip("there is no FUSE here")
+                only(looked(result), "nvidia1")
+
+
 # As in NVIDIA's documents: 3 + (GPU * 15 + GI) * 9, and the compute instance's after it.
 CAPS = [f"nvidia-caps/nvidia-cap{i}" for i in (1, 2, *(
     3 + (15 + gi) * 9 + more for gi in range(15) for more in range(3)))]
