@@ -301,6 +301,8 @@ int fence_check(const struct call *call, enum gpualloc_form *form, bool *ret_wan
 {
 	auto_error gpualloc_error *error = gpualloc_error_new();
 	int wanted = call->value[OPTION_FENCE] != NULL, result = 0;
+	/* For who did not ask for it. */
+	const char *asked = wanted ? "" : "`fence = job` in the configuration asks for a fence: ";
 
 	/* An engine cannot work behind one, and a container sees no other GPU in any case. */
 	if (!wanted && !call->value[OPTION_CONTAINER])
@@ -311,10 +313,14 @@ int fence_check(const struct call *call, enum gpualloc_form *form, bool *ret_wan
 	if (result == 0 && wanted && *form == GPUALLOC_FORM_INDEX)
 		return fail_usage(
 			call->command,
-			"behind a fence CUDA may number GPUs differently, so the command is "
-			"told UUIDs; leave out --format index");
-	if (result == 0 && wanted)
+			"%sbehind a fence CUDA may number GPUs differently, so the command is "
+			"told UUIDs; leave out --format index",
+			asked);
+	if (result == 0 && wanted) {
 		result = ga_landlock_check(error);
+		if (result < 0)
+			(void)ga_error_prefix(error, result, "%s", asked);
+	}
 	if (result < 0)
 		return fail_error(result, error);
 	if (wanted)

@@ -293,7 +293,7 @@ def the_configuration_can_ask_for_it():
             file.write("fence = job\n")
         os.chmod(path, 0o644)
         only(looked(start(one, "--only", "4", *look_words(), env=env)), "nvidia4")
-        one.refused(64, "--format", "index", "true", env=env, says=["behind a fence"])
+        one.refused(64, "--format", "index", "true", env=env, says=["fence = job", "behind a fence"])
         with open(path, "w", encoding="utf-8") as file:
             file.write("fence = all\n")
         one.refused(78, "true", env=env, says=[":1: fence: \"all\" is not known", "job"])
@@ -350,6 +350,11 @@ def a_kernel_that_cannot_is_refused_with_the_version_it_takes():
             env = {"LD_PRELOAD": os.environ["OLD_LANDLOCK"], "LANDLOCK_ABI": abi}
             one.refused(77, "--fence", "true", env=env, says=["Linux 5.19 or later", why])
             assert one.ok("echo", "not asked for", env=env) == "not asked for\n"
+        config = os.path.join(one.where, "gpualloc.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("fence = job\n")
+        os.chmod(config, 0o644)
+        one.refused(77, "true", env={**env, "GPUALLOC_CONFIG": config}, says=["fence = job", "Linux 5.19 or later"])
         assert one.leases()["leases"] == []
 
 
