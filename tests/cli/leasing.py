@@ -47,7 +47,12 @@ class Holder:
             [*before, GPUALLOC, "run", *spec, *words, *command],
             env=store.environment(**(env or {})), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, **options)
-        self.said = line_of(self.process).strip()
+        try:
+            self.said = line_of(self.process).strip()
+        except AssertionError:  # nobody would end it, and it may still write to the store
+            self.process.kill()
+            self.process.communicate()
+            raise
         if not self.said:
             raise AssertionError(f"{words}: {self.process.communicate()[1]}")
 
