@@ -5,7 +5,7 @@
 
 #include "maps.bpf.h"
 
-enum { WORD = 64, MOST_WORDS = 1 << 17, MOST_SPACES = 33 };
+enum { WORD = 64, MOST_WORDS = 1 << 17, MOST_TABLES = 4, MOST_SPACES = 33 };
 
 /* ---- what is known of them ---- */
 
@@ -205,22 +205,32 @@ __noinline int gather_marks(struct asking *asking)
 
 struct scan {
 	struct asking *asking;
+	struct fdtable *table;
 	struct file **files;
 	unsigned long *open;
 };
 
+static __always_inline struct fdtable *current_table(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ(task, files, fdt);
+}
+
 /*
  * Another thread may close it meanwhile, and somebody else's be at its address: a cookie that was
- * read while the descriptor was ours is ours. False if there is no room.
+ * read while the descriptor was ours is ours. In a table that a larger one has replaced, what was
+ * closed since still stands. False if there is no room.
  */
-static __always_inline bool add_descriptor(struct asking *asking, struct file **slot, __u64 key)
+static __always_inline bool add_descriptor(const struct scan *scan, struct file **slot, __u64 key)
 {
+	struct asking *asking = scan->asking;
 	struct fence_description *description = bpf_map_lookup_elem(&live, &key);
 	__u64 cookie = description ? description->cookie : 0;
 	struct file *file = 0;
 
 	if (!description || bpf_probe_read_kernel(&file, sizeof file, slot) != 0 ||
-	    (__u64)file != key)
+	    (__u64)file != key || current_table() != scan->table)
 		return true;
 	/* What others have sent leaves room for our own. */
 	if (asking->count >= FENCE_FOREIGN && description->user != asking->owner)
@@ -243,7 +253,7 @@ static long scan_word(__u32 index, void *context)
 		    !is_ledger_at(file))
 			continue;
 		/* Those of before the fence was put up are not known yet. */
-		if (note((__u64)file, false) && !add_descriptor(scan->asking, slot, (__u64)file))
+		if (note((__u64)file, false) && !add_descriptor(scan, slot, (__u64)file))
 			return 1;
 	}
 	return 0;
@@ -252,17 +262,24 @@ static long scan_word(__u32 index, void *context)
 /* Adds those that are open here; whether there are more now. */
 __noinline int gather_descriptors(struct asking *asking)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct scan scan = {.asking = asking,
-			    .files = BPF_CORE_READ(table, fd),
-			    .open = BPF_CORE_READ(table, open_fds)};
-	__u32 words = BPF_CORE_READ(table, max_fds) / WORD, before;
+	__u32 before;
 
 	if (!asking)
 		return 0;
 	before = asking->count;
-	bpf_loop(words < MOST_WORDS ? words : MOST_WORDS, scan_word, &scan, 0);
+	for (int attempt = 0; attempt < MOST_TABLES; attempt++) {
+		struct fdtable *table = current_table();
+		struct scan scan = {.asking = asking,
+				    .table = table,
+				    .files = BPF_CORE_READ(table, fd),
+				    .open = BPF_CORE_READ(table, open_fds)};
+		__u32 words = BPF_CORE_READ(table, max_fds) / WORD;
+
+		asking->count = before;
+		bpf_loop(words < MOST_WORDS ? words : MOST_WORDS, scan_word, &scan, 0);
+		if (current_table() == table)
+			break;
+	}
 	return asking->count > before;
 }
 

@@ -35,7 +35,6 @@ static __always_inline void read_place(struct list_head *link, struct lock *lock
 			(void *)link -
 			bpf_core_field_offset(struct file_lock___before_6_9, fl_list);
 
-		lock->owner = (__u64)BPF_CORE_READ(old, fl_owner);
 		lock->start = (__u64)BPF_CORE_READ(old, fl_start);
 		lock->end = (__u64)BPF_CORE_READ(old, fl_end);
 		lock->is_write = BPF_CORE_READ(old, fl_type) == F_WRLCK;
@@ -43,26 +42,28 @@ static __always_inline void read_place(struct list_head *link, struct lock *lock
 		struct file_lock *new =
 			(void *)link - bpf_core_field_offset(struct file_lock, c.flc_list);
 
-		lock->owner = (__u64)BPF_CORE_READ(new, c.flc_owner);
 		lock->start = (__u64)BPF_CORE_READ(new, fl_start);
 		lock->end = (__u64)BPF_CORE_READ(new, fl_end);
 		lock->is_write = BPF_CORE_READ(new, c.flc_type) == F_WRLCK;
 	}
 }
 
-static __always_inline __u64 read_file(struct list_head *link)
+/* The description by which it was set, and whose it is. */
+static __always_inline void read_whose(struct list_head *link, __u64 *file, __u64 *owner)
 {
 	if (bpf_core_field_exists(((struct file_lock___before_6_9 *)0)->fl_list)) {
 		struct file_lock___before_6_9 *old =
 			(void *)link -
 			bpf_core_field_offset(struct file_lock___before_6_9, fl_list);
 
-		return (__u64)BPF_CORE_READ(old, fl_file);
+		*file = (__u64)BPF_CORE_READ(old, fl_file);
+		*owner = (__u64)BPF_CORE_READ(old, fl_owner);
 	} else {
 		struct file_lock *new =
 			(void *)link - bpf_core_field_offset(struct file_lock, c.flc_list);
 
-		return (__u64)BPF_CORE_READ(new, c.flc_file);
+		*file = (__u64)BPF_CORE_READ(new, c.flc_file);
+		*owner = (__u64)BPF_CORE_READ(new, c.flc_owner);
 	}
 }
 
@@ -75,7 +76,7 @@ static __always_inline bool read_lock(struct list_head *link, struct lock *lock)
 	struct lock again = {0};
 
 	read_place(link, lock);
-	again.file = read_file(link);
+	read_whose(link, &again.file, &again.owner);
 	read_place(link, &again);
 	return again.file == lock->file && again.owner == lock->owner &&
 	       again.start == lock->start && again.end == lock->end &&
@@ -98,22 +99,25 @@ static long search_step(__u32 index, void *context)
 }
 
 /* Most locks are somebody else's, which the filter tells at once. */
-static __always_inline bool is_ours(struct asking *asking, __u64 file)
+static __always_inline bool may_be_ours(struct asking *asking, __u64 file)
 {
-	__u32 bit = filter_bit(file), match;
+	__u32 bit = filter_bit(file);
 	struct search search = {.asking = asking, .file = file};
-	struct fence_description *description;
 
 	if (!(asking->filter[bit / 64 & (FILTER_BITS / 64 - 1)] >> (bit & 63) & 1))
 		return false;
 	asking->match = FENCE_MINE;
 	bpf_loop(asking->count, search_step, &search, 0);
-	match = asking->match;
-	if (match >= FENCE_MINE)
-		return false;
-	/* Ours may be closed since, and another one be at its address. */
-	description = bpf_map_lookup_elem(&live, &file);
-	return description && description->cookie == asking->cookies[match & (FENCE_MINE - 1)];
+	return asking->match < FENCE_MINE;
+}
+
+/* Ours may be closed since, and another one be at its address: asked when all else was read. */
+static __always_inline bool is_ours(const struct asking *asking, __u64 file)
+{
+	struct fence_description *description = bpf_map_lookup_elem(&live, &file);
+
+	return description &&
+	       description->cookie == asking->cookies[asking->match & (FENCE_MINE - 1)];
 }
 
 static __always_inline __u32 levels_in_extent(const struct asking *asking, const struct lock *lock)
@@ -156,6 +160,23 @@ static __always_inline void count_lock(struct asking *asking, const struct lock 
 		asking->strangers |= levels;
 }
 
+/*
+ * Whoever has set a lock may set it once more, at the same address: behind others' locks, or in the
+ * list of another file. An owner's locks lie side by side in a list, so a lock of the same owner
+ * and description is still where it was. Whether it is, and `next` follows it: each is read again
+ * after the other.
+ */
+static __always_inline bool has_stayed(const struct asking *asking, struct list_head *at,
+				       struct list_head *next)
+{
+	__u64 file = asking->at_file, owner = asking->at_owner;
+
+	if ((__u64)at != asking->head)
+		read_whose(at, &file, &owner);
+	return file == asking->at_file && owner == asking->at_owner &&
+	       BPF_CORE_READ(at, next) == next;
+}
+
 static long walk_step(__u32 index, void *context)
 {
 	struct asking *asking = *(struct asking **)context;
@@ -166,6 +187,10 @@ static long walk_step(__u32 index, void *context)
 	if (asking->steps == 0)
 		return 1;
 	asking->steps--;
+	if ((__u64)next != asking->head)
+		read_whose(next, &lock.file, &lock.owner);
+	if (!has_stayed(asking, at, next))
+		return 1;
 	if ((__u64)next == asking->head) {
 		asking->has_ended = 1;
 		return 1;
@@ -174,13 +199,15 @@ static long walk_step(__u32 index, void *context)
 	if (!next || next == at)
 		return 1;
 	asking->at = (__u64)next;
-	lock.file = read_file(next);
+	asking->at_file = lock.file;
+	asking->at_owner = lock.owner;
 	asking->sum = (asking->sum ^ (__u64)next ^ lock.file) * 0x100000001b3ULL;
-	ours = is_ours(asking, lock.file);
+	ours = may_be_ours(asking, lock.file);
 	if (!ours && !asking->looks_at_all)
 		return 0;
 	if (!read_lock(next, &lock))
 		return 1;
+	ours = ours && is_ours(asking, lock.file);
 	if (lock.is_write && lock.start < FENCE_DEVICES_END)
 		count_lock(asking, &lock, ours);
 	return 0;

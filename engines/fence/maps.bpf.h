@@ -82,6 +82,7 @@ struct asking {
 	__u32 owner;         /* user_of() it */
 	__u64 start, length; /* of the node's extent */
 	__u64 head, at;      /* of the list, as addresses */
+	__u64 at_file, at_owner;
 	/* Levels, as bits. */
 	__u32 ours;      /* on which locks that we carry are in the extent */
 	__u32 users;     /* if all are looked at: or our user's */
