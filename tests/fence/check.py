@@ -37,6 +37,8 @@ LEASED = [os.path.join(HERE, "up_test.py"), *[os.path.join(vm.ROOT, f"tests/prom
     "12_keeper_door", "14_ledger_written_to", "18_second_attack", "19_what_happens_with")],
     os.path.join(HERE, "dmesg_test.py")]
 PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
+# Whoever reads the list of locks is interrupted by whoever moves some.
+MOVED = [os.path.join(HERE, "moved_test.py")]
 QUICK = [USERS, *[os.path.join(HERE, name) for name in ("kernel_test.py", "dmesg_test.py")]]
 OLD = [os.path.join(HERE, "refused_test.py")]
 
@@ -89,6 +91,7 @@ def try_all(runs, folder, suites):
         kernel = fetch(folder, suite)
         if kernel:
             runs.behind(kernel, WITH_BPF, share)
+            runs.boot(kernel, WITH_BPF, MOVED, more="quiet preempt=full")
             if not suites:
                 break
         else:

@@ -30,7 +30,7 @@ LOADED = ["libbpf.so.1", "libgcc_s.so.1", "libnss_files.so.2"]
 USERS = {"root": 0, "ann": 1001, "bob": 1002, "eve": 1003, "watcher": 1004}
 BUILT = ["cli/gpualloc", "compat/create_cudawrap", "compat/cudawrap", "compat/getgpu", "probe/gpualloc-probe",
          "src/api/libgpualloc.so.1", "tests/cli/old_landlock.so", "tests/fakes/libnvidia-ml.so.1",
-         "tests/fence/opens", "tests/fence/rush"]
+         "tests/fence/moved", "tests/fence/opens", "tests/fence/rush"]
 GROUPS = {**USERS, "gpualloc-probe": 990, "monitoring": 2001}
 # Of Python's library, what no test needs and is large.
 LEFT_OUT = re.compile("/(__pycache__|test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data|"
@@ -157,6 +157,7 @@ def make_initrd(build, tests, settings):
             initrd.program(path)
     environment = {"GPUALLOC": os.path.join(build, "cli/gpualloc"),
                    "LIBGPUALLOC": os.path.join(build, "src/api/libgpualloc.so.1"),
+                   "MOVED": os.path.join(build, "tests/fence/moved"),
                    "OPENS": os.path.join(build, "tests/fence/opens"),
                    "PROBE": os.path.join(build, "probe/gpualloc-probe"),
                    "PROBE_PATH": probe_path(build),
