@@ -9,11 +9,16 @@ enum { WORD = 64, MOST_WORDS = 1 << 17, MOST_TABLES = 4, MOST_SPACES = 33 };
 
 /* ---- what is known of them ---- */
 
+/*
+ * Its owner is asked too: a tmpfs with numbers of 32 bits gives them again, so a user may make a
+ * file with the ledger's number, but none of root's.
+ */
 static __always_inline bool is_ledger(const struct inode *inode)
 {
 	const struct fence_settings *set = find_settings();
 
-	return set && set->inode && inode->i_ino == set->inode && inode->i_sb->s_dev == set->device;
+	return set && set->inode && inode->i_ino == set->inode &&
+	       inode->i_sb->s_dev == set->device && inode->i_uid.val == 0;
 }
 
 /* The same for an address that may not be a file's any more. */
@@ -23,7 +28,8 @@ static __always_inline bool is_ledger_at(const struct file *file)
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
 	return set && set->inode && BPF_CORE_READ(inode, i_ino) == set->inode &&
-	       BPF_CORE_READ(inode, i_sb, s_dev) == set->device;
+	       BPF_CORE_READ(inode, i_sb, s_dev) == set->device &&
+	       BPF_CORE_READ(inode, i_uid.val) == 0;
 }
 
 /* Who opened it; for somebody in a user namespace, who made the namespace: that has many users. */

@@ -78,6 +78,7 @@ struct file_lock_context {
 
 struct inode {
 	__u16 i_mode;
+	kuid_t i_uid;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	__u32 i_rdev;

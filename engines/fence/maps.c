@@ -157,6 +157,10 @@ int fence_rules_write(const struct bpf_library *bpf, const struct fence_maps *ma
 
 	if (stat(rules->ledger, &status) < 0)
 		return ga_error_errno(error, GPUALLOC_EPERM, errno, "%s", rules->ledger);
+	if (status.st_uid != 0)
+		return ga_error_set(error, GPUALLOC_EPERM,
+				    "%s is not root's, and the fence would not know it",
+				    rules->ledger);
 	settings->inode = status.st_ino;
 	settings->device = kernel_number(status.st_dev);
 	settings->groups = count(rules, FENCE_GROUP);

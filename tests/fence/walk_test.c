@@ -322,6 +322,15 @@ static void what_is_still_open_in_a_longer_table_is_ours(void)
 	new_bits[0] = 0;
 }
 
+/* Where numbers are given again, somebody may make files until one has the ledger's. */
+static void a_users_file_with_the_ledgers_number_is_not_the_ledger(void)
+{
+	begin(ANN, 1);
+	CHECK(is_ledger(&ledger) && is_ledger_at(&files[1]));
+	ledger.i_uid.val = EVE;
+	CHECK(!is_ledger(&ledger) && !is_ledger_at(&files[1]));
+}
+
 static const struct test_case cases[] = {
 	{"nothing happens", nothing_happens},
 	{"a lock below another's opens nothing whenever locks are moved",
@@ -335,5 +344,7 @@ static const struct test_case cases[] = {
 	 what_was_closed_in_a_longer_table_is_not_ours},
 	{"what is still open in a longer table is ours",
 	 what_is_still_open_in_a_longer_table_is_ours},
+	{"a user's file with the ledger's number is not the ledger",
+	 a_users_file_with_the_ledgers_number_is_not_the_ledger},
 };
 TEST_MAIN(cases)
