@@ -152,7 +152,7 @@ check-deb:
 # The fence on the oldest kernel that we name a version of, on one that is much newer, and on one that is too
 # old: Debian's own, in virtual machines.
 check-fence:
-	@tools/install-deps check-fence
+	@tools/install-deps check-fence$(if $(FENCE_QUICK),-quick)
 	@$(MAKE) --no-print-directory all
 	@LEASES=$(FENCE_LEASES) python3 tests/fence/check.py $(if $(FENCE_QUICK),--quick) $(BUILD) \
 	  "$(or $(KERNEL),$(CURDIR)/$(BUILD)-kernel)" $(SUITES) || test $(if $(FENCE_QUICK),$$?,1) = 77

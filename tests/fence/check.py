@@ -36,6 +36,8 @@ LEASED = [os.path.join(HERE, "up_test.py"), *[os.path.join(vm.ROOT, f"tests/prom
     "01_revived_lease", "03_removed_store", "05_no_company", "07_close_range", "09_budgets", "10_queue_numbers",
     "12_keeper_door", "14_ledger_written_to", "18_second_attack", "19_what_happens_with")],
     os.path.join(HERE, "dmesg_test.py")]
+# With programs of Debian's: systemd with its udevd. Each has a machine of its own.
+WITH_OTHERS = [os.path.join(HERE, f"{name}_test.py") for name in ("uevents",)]
 PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
 # Whoever reads the list of locks is interrupted by whoever moves some.
 MOVED = [os.path.join(HERE, "moved_test.py")]
@@ -83,6 +85,8 @@ def try_all(runs, folder, suites):
     if own:
         runs.behind(own, WITH_BPF, LEASES - 2 * share, JOB, ADMIN, USERS)
         runs.boot(own, WITH_BPF, LEASED)
+        for test in WITH_OTHERS:
+            runs.boot(own, WITH_BPF, [test, os.path.join(HERE, "dmesg_test.py")])
         runs.behind(own, WITHOUT, share)
         runs.boot(own, WITHOUT, PREEMPTED, more="quiet preempt=full")
     else:

@@ -7,7 +7,6 @@ usage: vm.py [--lsm LIST] [--cpus N] [--set NAME=VALUE] KERNEL BUILD TEST..., wh
 TEST a program that prints TAP, as tests/cli/fence_test.py. The exit status is 0 if all passed, 77 if QEMU is
 not there."""
 import argparse
-import gzip
 import io
 import json
 import os
@@ -19,6 +18,8 @@ import sys
 import sysconfig
 import tempfile
 import threading
+
+from furnish import devices, furnish
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PYTHON = "/usr/bin/python3"
@@ -42,11 +43,17 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t securityfs security /sys/kernel/security; mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
-mkdir -p /dev/pts; mount -t devpts -o ptmxmode=666 terminals /dev/pts
+mkdir -p /dev/pts /dev/shm; mount -t devpts -o ptmxmode=666 terminals /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t tmpfs -o mode=755 run /run; mount -t tmpfs -o mode=1777 tmp /tmp
 # Nobody looks for the driver of a node that has none: that would start a program each time.
 echo >/proc/sys/kernel/modprobe
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+exec {first}
+"""
+
+RUN_TESTS = """#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 echo "# Linux $(uname -r), lsm $(cat /sys/kernel/security/lsm)"
 cd /
 for test in {tests}; do
@@ -63,6 +70,7 @@ class Initrd:
 
     def __init__(self):
         self.out, self.known, self.number = io.BytesIO(), set(), 0
+        self.first = "/run-tests"  # the program that all others come from
 
     def write(self, path, mode, data=b"", device=(0, 0)):
         name = path.lstrip("/").encode() + b"\0"
@@ -110,8 +118,9 @@ class Initrd:
             self.copy(library)
 
     def save(self, path):
+        """As it is: what it takes to unpack it in there is more than what it takes to read it."""
         self.write("TRAILER!!!", 0)
-        with gzip.open(path, "wb", compresslevel=1) as file:
+        with open(path, "wb") as file:
             file.write(self.out.getvalue())
 
 
@@ -122,12 +131,13 @@ def probe_path(build):
     return os.path.join(options["prefix"], options["libexecdir"], "gpualloc/gpualloc-probe")
 
 
-def make_initrd(build, tests, settings):
+def make_initrd(kernel, build, tests, settings):
     initrd = Initrd()
     # Debian's /bin and /lib are links.
     for name in ("bin", "lib", "lib64", "sbin"):
         if os.path.islink("/" + name):
             initrd.write(name, stat.S_IFLNK | 0o777, os.readlink("/" + name).encode())
+            initrd.known.add("/" + name)
     for name in ("dev", "proc", "sys", "run", "tmp", "root", "etc"):
         initrd.folder("/" + name)
     initrd.write("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
@@ -155,6 +165,7 @@ def make_initrd(build, tests, settings):
         path = os.path.join("/lib", sysconfig.get_config_var("MULTIARCH"), name)
         if os.path.exists(path):
             initrd.program(path)
+    furnish(initrd, tests, build, kernel)
     environment = {"GPUALLOC": os.path.join(build, "cli/gpualloc"),
                    "LIBGPUALLOC": os.path.join(build, "src/api/libgpualloc.so.1"),
                    "MOVED": os.path.join(build, "tests/fence/moved"),
@@ -168,7 +179,8 @@ def make_initrd(build, tests, settings):
                    "FAKE_DIR": os.path.join(build, "tests/fakes"),
                    "FAKE_NVML": os.path.join(build, "tests/fakes/libnvidia-ml.so.1"),
                    "OLD_LANDLOCK": os.path.join(build, "tests/cli/old_landlock.so"), **settings}
-    initrd.file("/init", INIT.format(
+    initrd.file("/init", INIT.format(first=initrd.first).encode())
+    initrd.file("/run-tests", RUN_TESTS.format(
         tests=" ".join(tests), python=PYTHON,
         environment=" ".join(f"{name}={value}" for name, value in environment.items())).encode())
     return initrd
@@ -182,10 +194,10 @@ def how_fast(cpus, shift):
     return ["-accel", "tcg,thread=multi", "-smp", str(cpus)]
 
 
-def boot(kernel, initrd, lsm, cpus, shift, more):
+def boot(kernel, initrd, lsm, cpus, shift, more, hardware):
     """What the guest prints, which is shown while it does."""
     words = ["qemu-system-x86_64", *how_fast(cpus, shift), "-cpu", "max", "-m", "1024", "-no-reboot",
-             "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
+             "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", *hardware,
              "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 {more} panic=-1 lsm={lsm}"]
     shown = []
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -209,10 +221,10 @@ def boot(kernel, initrd, lsm, cpus, shift, more):
 
 def run(kernel, build, tests, lsm, cpus=1, shift="auto", settings=None, more="quiet"):
     with tempfile.TemporaryDirectory(prefix="gpualloc-vm-") as where:
-        initrd = os.path.join(where, "initrd.gz")
-        make_initrd(os.path.abspath(build), [os.path.abspath(test) for test in tests],
+        initrd = os.path.join(where, "initrd")
+        make_initrd(os.path.abspath(kernel), os.path.abspath(build), [os.path.abspath(test) for test in tests],
                     settings or {}).save(initrd)
-        return boot(kernel, initrd, lsm, cpus, shift, more)
+        return boot(kernel, initrd, lsm, cpus, shift, more, devices(tests))
 
 
 def is_good(shown):
