@@ -36,8 +36,8 @@ LEASED = [os.path.join(HERE, "up_test.py"), *[os.path.join(vm.ROOT, f"tests/prom
     "01_revived_lease", "03_removed_store", "05_no_company", "07_close_range", "09_budgets", "10_queue_numbers",
     "12_keeper_door", "14_ledger_written_to", "18_second_attack", "19_what_happens_with")],
     os.path.join(HERE, "dmesg_test.py")]
-# With programs of Debian's: systemd with its udevd. Each has a machine of its own.
-WITH_OTHERS = [os.path.join(HERE, f"{name}_test.py") for name in ("uevents",)]
+# With programs of Debian's: engines, and systemd with its udevd. Each has a machine of its own.
+WITH_OTHERS = [os.path.join(HERE, f"{name}_test.py") for name in ("engines", "uevents")]
 PREEMPTED = [os.path.join(HERE, "preempted_test.py")]
 # Whoever reads the list of locks is interrupted by whoever moves some.
 MOVED = [os.path.join(HERE, "moved_test.py")]

@@ -34,6 +34,14 @@ def programs(initrd, *names):
             initrd.copy(found)
 
 
+def engines(initrd, _build, _kernel):
+    """podman's shared memory and its rules."""
+    programs(initrd, "podman", "conmon", "runc", "crun", "busybox")
+    for path in ("/etc/containers", "/usr/share/containers"):
+        if os.path.isdir(path):
+            initrd.copy(path)
+
+
 def uevents(initrd, build, kernel):
     """systemd is the first process, and the tests are a service of its."""
     programs(initrd, "systemctl", "udevadm")
@@ -52,7 +60,7 @@ def uevents(initrd, build, kernel):
     initrd.first = SYSTEMD + " --unit=tests.service"
 
 
-NEEDS = {"uevents_test.py": uevents}
+NEEDS = {"engines_test.py": engines, "uevents_test.py": uevents}
 
 
 def furnish(initrd, tests, build, kernel):
